@@ -1,0 +1,42 @@
+// Package auth decides who a caller is and which scopes the caller holds: the
+// OAuth 2.0 token endpoint (client credentials, RFC 6749), the bearer check,
+// and OAuth 1.0a signatures (RFC 5849). It makes, hashes and seals secrets. It
+// knows neither SQL nor the OneRoster tables; scopes are plain words to it.
+package auth
+
+import (
+	"context"
+	"time"
+)
+
+// A Client is a program that may call the service.
+type Client struct {
+	ID      string
+	Name    string   // what people call it
+	Scopes  []string // short names; what the client may ask for at most
+	OAuth1  bool     // may also sign with OAuth 1.0a
+	Created time.Time
+	Secrets []Secret // those not expired are all valid
+}
+
+// A Secret is a client secret at rest: its SHA-256 for OAuth 2.0, and, only for
+// clients that sign, the sealed text that OAuth 1.0a needs.
+type Secret struct {
+	ID      string // for people and for rotation; says nothing of the secret
+	Hash    string // hex of SHA-256
+	Sealed  string // base64 of the sealed secret; "" without OAuth 1.0a
+	Created time.Time
+	Expires time.Time // zero: never
+}
+
+// Book is what auth reads and keeps; the store satisfies it.
+type Book interface {
+	// Client returns nil and no error when the id is unknown.
+	Client(ctx context.Context, id string) (*Client, error)
+	// SigningKey returns the sealed token signing key. Where there is none yet,
+	// the one that make returns is kept, unless another process was first.
+	SigningKey(ctx context.Context, make func() (string, error)) (string, error)
+	// UseNonce tells whether this client uses the nonce with this timestamp for
+	// the first time, and remembers it until expires.
+	UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool, err error)
+}
