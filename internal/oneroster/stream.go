@@ -1,0 +1,39 @@
+package oneroster
+
+import "context"
+
+// Mode says how a package carries the records of a resource (CSV binding,
+// manifest): not at all, all of them, or those that changed.
+type Mode uint8
+
+const (
+	Absent Mode = iota
+	Bulk        // what is missing from the stream is to be retired
+	Delta       // what is missing is untouched
+)
+
+func (m Mode) String() string { return [...]string{"absent", "bulk", "delta"}[m] }
+
+// A Row is a record with the place that it came from.
+type Row struct {
+	Record
+	File string
+	Line int // of the row's first character, 1 is the header; 0 where there is no file
+	// Keep lists the positions of fields that the package says nothing of: what
+	// is stored stays. A stored record that does not exist keeps nothing.
+	Keep []int
+}
+
+// A Source is a stream of records: a CSV package, a made-up district, another
+// provider.
+type Source interface {
+	// Modes tells how each resource is carried; a resource that is not named is
+	// Absent.
+	Modes() map[*Resource]Mode
+	// Records yields every record, resource by resource in the order of
+	// Resources, so that references point backwards (parents and agents within
+	// a resource may stand later). It may be called again and yields the same.
+	// In a Delta a record whose status is tobedeleted need only have a
+	// sourcedId. dateLastModified is not looked at.
+	Records(ctx context.Context, yield func(Row) error) error
+}
