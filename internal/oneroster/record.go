@@ -234,3 +234,14 @@ func fourDigits(s string) bool {
 	}
 	return true
 }
+
+// Complete fills in what the standard leaves optional in a file and readers
+// refuse to live without: identifier of orgs and users, courseCode of courses
+// are the sourcedId where a source gives none.
+func Complete(r Record) {
+	for _, name := range []string{"identifier", "courseCode"} {
+		if i := r.Resource.Index(name); i >= 0 && r.Values[i] == "" {
+			r.Values[i] = r.ID()
+		}
+	}
+}

@@ -5,7 +5,10 @@
 package store
 
 import (
+	"context"
+	"database/sql"
 	"errors"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
@@ -24,37 +27,65 @@ type Refused struct {
 func (e *Refused) Error() string { return e.Field + ": " + e.Text }
 
 // A Selection is what a request reads: a route with its path variables, and
-// the query (for a single object only Fields counts, and the caller applies it).
+// the query (of which a single object takes nothing).
 type Selection struct {
 	Route *oneroster.Route
 	Vars  map[string]string // path variable name (without braces) to decoded sourcedId
 	Query query.Query
 }
 
-// The doors of the store, in store_read.go, gradebook.go, import.go and clients.go:
-//
-//	Open(ctx, dsn string, opt Options) (*Store, error)
-//	(*Store) Close() error
-//	(*Store) Ping(ctx) error
-//
-//	// List streams one page from one snapshot. head is called once, before any
-//	// row, with the number of records that the filter selects on all pages; then
-//	// row once a record, with canonical values in the order of Resource.Fields,
-//	// valid only during the call. An error of either ends the list and is returned.
-//	(*Store) List(ctx, sel Selection, head func(total int) error, row func(values []string) error) error
-//
-//	// Get reads the object whose id is the last path variable. ErrNotFound.
-//	(*Store) Get(ctx, sel Selection) (oneroster.Record, error)
-//
-//	// Put creates or replaces a gradebook object, fills in what clients leave out
-//	// (category, dueDate, gradingPeriod, …) and returns it as stored. *Refused.
-//	(*Store) Put(ctx, rec oneroster.Record) (stored oneroster.Record, created bool, err error)
-//
-//	// Delete marks a gradebook object tobedeleted. ErrNotFound.
-//	(*Store) Delete(ctx, r *oneroster.Resource, id string) error
-//
-//	// Import publishes a package atomically.
-//	(*Store) Import(ctx, src Source, opt ImportOptions) (Report, error)
-//
-//	(*Store) Client, SigningKey, UseNonce            // auth.Book
-//	(*Store) AddClient, Clients, AddSecret, RemoveClient
+// Options of a store.
+type Options struct {
+	Now func() time.Time // the wall clock; nil is time.Now
+}
+
+// A Store is an opened district. It is safe for concurrent use, also by several
+// processes on one database.
+type Store struct {
+	*engine
+	now   func() time.Time
+	pages *pageCache
+}
+
+// Open opens the district at dsn, a postgres:// URL or the path of a SQLite
+// file, makes it when it is missing, and brings its schema up to date.
+func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
+	e, err := open(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.migrate(ctx); err != nil {
+		_ = e.close()
+		return nil, err
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	return &Store{engine: e, now: opt.Now, pages: newPageCache()}, nil
+}
+
+// Close releases the database.
+func (s *Store) Close() error { return s.close() }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+}
+
+// snapshot runs do in a transaction that sees one state of the district.
+func (s *Store) snapshot(ctx context.Context, do func(tx *sql.Tx) error) error {
+	tx, err := s.read.BeginTx(ctx, s.reads)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	return do(tx)
+}
+
+// Empty tells whether the district holds no record at all.
+func (s *Store) Empty(ctx context.Context) (bool, error) {
+	var n int
+	err := s.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM "versions"`).Scan(&n)
+	return n == 0, err
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rollbook/internal/auth"
+)
+
+// The store is the book of package auth.
+var _ auth.Book = (*Store)(nil)
+
+// Client returns the client with its secrets, nil when the id is unknown.
+func (s *Store) Client(ctx context.Context, id string) (*auth.Client, error) {
+	clients, err := s.clients(ctx, ` WHERE "id" = $1`, id)
+	if err != nil || len(clients) == 0 {
+		return nil, err
+	}
+	return &clients[0], nil
+}
+
+// Clients lists every client by id.
+func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
+	return s.clients(ctx, ` ORDER BY "id"`)
+}
+
+func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
+	var out []auth.Client
+	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+		err := queryAll(ctx, tx, s.sql(`SELECT "id", "name", "scopes", "oauth1", "created" FROM "clients"`+where), args, func(scan func(...any) error) error {
+			var c auth.Client
+			var scopes, created string
+			var oauth1 int
+			if err := scan(&c.ID, &c.Name, &scopes, &oauth1, &created); err != nil {
+				return err
+			}
+			c.Scopes, c.OAuth1, c.Created = strings.Fields(scopes), oauth1 == 1, stampTime(created)
+			out = append(out, c)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for i := range out {
+			if err := s.secrets(ctx, tx, &out[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func (s *Store) secrets(ctx context.Context, tx *sql.Tx, c *auth.Client) error {
+	text := s.sql(`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets" WHERE "client" = $1 ORDER BY "created", "id"`)
+	return queryAll(ctx, tx, text, []any{c.ID}, func(scan func(...any) error) error {
+		var sec auth.Secret
+		var created, expires string
+		if err := scan(&sec.ID, &sec.Hash, &sec.Sealed, &created, &expires); err != nil {
+			return err
+		}
+		sec.Created, sec.Expires = stampTime(created), stampTime(expires)
+		c.Secrets = append(c.Secrets, sec)
+		return nil
+	})
+}
+
+const stampLayout = "2006-01-02T15:04:05.000000Z"
+
+func stampText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(stampLayout)
+}
+
+func stampTime(text string) time.Time {
+	t, _ := time.Parse(stampLayout, text) // "" is never
+	return t
+}
+
+// book runs a write that does not concern the district's records: no time
+// passes on the delta clock.
+func (s *Store) book(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return s.retry(ctx, func() error {
+		tx, err := s.engine.write.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if err := do(tx); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+// AddClient keeps a new client with its secrets. An id that is taken is an error.
+func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
+	return s.book(ctx, func(tx *sql.Tx) error {
+		oauth1 := 0
+		if c.OAuth1 {
+			oauth1 = 1
+		}
+		done, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created") VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
+			c.ID, c.Name, strings.Join(c.Scopes, " "), oauth1, stampText(c.Created))
+		if err != nil {
+			return err
+		}
+		if n, _ := done.RowsAffected(); n == 0 {
+			return fmt.Errorf("client %q exists already: choose another id, or rotate its secret", c.ID)
+		}
+		for _, sec := range c.Secrets {
+			if err := s.addSecret(ctx, tx, c.ID, sec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec auth.Secret) error {
+	_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "secrets" ("id", "client", "hash", "sealed", "created", "expires") VALUES ($1, $2, $3, $4, $5, $6)`),
+		sec.ID, client, sec.Hash, sec.Sealed, stampText(sec.Created), stampText(sec.Expires))
+	return err
+}
+
+// RotateSecret adds a secret to a client and lets those that it has end at
+// oldEnd at the latest. ErrNotFound when there is no such client.
+func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret, oldEnd time.Time) error {
+	return s.book(ctx, func(tx *sql.Tx) error {
+		var n int
+		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`), client).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			return ErrNotFound
+		}
+		_, err := tx.ExecContext(ctx, s.sql(`UPDATE "secrets" SET "expires" = $1 WHERE "client" = $2 AND ("expires" = '' OR "expires" > $1)`), stampText(oldEnd), client)
+		if err != nil {
+			return err
+		}
+		return s.addSecret(ctx, tx, client, sec)
+	})
+}
+
+// RemoveClient forgets a client and its secrets; its tokens are worth nothing
+// from then on. ErrNotFound when there is no such client.
+func (s *Store) RemoveClient(ctx context.Context, id string) error {
+	return s.book(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id)
+		if err != nil {
+			return err
+		}
+		if n, _ := done.RowsAffected(); n == 0 {
+			return ErrNotFound
+		}
+		_, err = tx.ExecContext(ctx, s.sql(`DELETE FROM "secrets" WHERE "client" = $1`), id)
+		return err
+	})
+}
+
+// SigningKey returns the sealed token signing key, kept on first use.
+func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (string, error) {
+	const name = "token"
+	var sealed string
+	err := s.read.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return sealed, err
+	}
+	fresh, err := make()
+	if err != nil {
+		return "", err
+	}
+	err = s.book(ctx, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`), name, fresh); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
+	})
+	return sealed, err
+}
+
+// UseNonce remembers that a client used a nonce with a timestamp; fresh is
+// false when it did so before. Nonces that have expired are forgotten.
+func (s *Store) UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool, err error) {
+	err = s.retry(ctx, func() error {
+		if _, err := s.nonces.ExecContext(ctx, s.sql(`DELETE FROM "nonces" WHERE "expires" < $1`), stampText(s.now())); err != nil {
+			return err
+		}
+		done, err := s.nonces.ExecContext(ctx, s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires") VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
+			client, stampText(at), nonce, stampText(expires))
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		fresh = n == 1
+		return err
+	})
+	return fresh, err
+}

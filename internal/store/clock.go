@@ -1,0 +1,111 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"rollbook/internal/oneroster"
+)
+
+// errUnchanged ends a write that found nothing to change: the transaction is
+// given up, and no time passes on the delta clock.
+var errUnchanged = errors.New("nothing changed")
+
+// A change is one write transaction. Every row that it changes carries its rev;
+// the rev's stamp, which is the rows' dateLastModified, is taken just before
+// the commit, so that a long import never becomes visible with a time that a
+// reader has already passed.
+type change struct {
+	*sql.Tx
+	d       *dialect
+	rev     int64
+	last    string // stamp of the rev before
+	touched map[*table]bool
+	now     func() time.Time
+	full    map[string]*sql.Stmt // statements of full batches, prepared once
+}
+
+// write runs do as one transaction under the write lock and stamps it. When do
+// returns errUnchanged the store is as before and write returns nil.
+func (s *Store) write(ctx context.Context, do func(c *change) error) (stamp string, err error) {
+	err = s.retry(ctx, func() error {
+		stamp, err = s.writeOnce(ctx, do)
+		return err
+	})
+	if errors.Is(err, errUnchanged) {
+		return "", nil
+	}
+	return stamp, err
+}
+
+func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string, error) {
+	tx, err := s.engine.write.BeginTx(ctx, nil)
+	if err != nil {
+		return "", err
+	}
+	defer tx.Rollback()
+	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, full: map[string]*sql.Stmt{}}
+	// The row is locked until the commit: revs become visible in their order.
+	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
+	if err != nil {
+		return "", err
+	}
+	if err := do(c); err != nil {
+		return "", err
+	}
+	stamp, err := c.stamp(ctx)
+	if err != nil {
+		return "", err
+	}
+	return stamp, tx.Commit()
+}
+
+// stamp gives the transaction its time: the wall clock in milliseconds, and
+// always later than the stamp before.
+func (c *change) stamp(ctx context.Context) (string, error) {
+	at := c.now().UTC().Truncate(time.Millisecond)
+	if c.last != "" {
+		last, err := time.Parse(oneroster.TimeLayout, c.last)
+		if err != nil {
+			return "", err
+		}
+		if !at.After(last) {
+			at = last.Add(time.Millisecond)
+		}
+	}
+	stamp := oneroster.FormatTime(at)
+	if err := c.exec(ctx, `UPDATE "clock" SET "stamp" = $1 WHERE "id" = 1`, stamp); err != nil {
+		return "", err
+	}
+	if err := c.exec(ctx, `INSERT INTO "revs" ("rev", "stamp") VALUES ($1, $2)`, c.rev, stamp); err != nil {
+		return "", err
+	}
+	for t := range c.touched {
+		err := c.exec(ctx, `INSERT INTO "versions" ("resource", "rev") VALUES ($1, $2) ON CONFLICT ("resource") DO UPDATE SET "rev" = excluded."rev"`, t.Plural, c.rev)
+		if err != nil {
+			return "", err
+		}
+	}
+	return stamp, nil
+}
+
+func (c *change) exec(ctx context.Context, text string, args ...any) error {
+	_, err := c.ExecContext(ctx, c.d.sql(text), args...)
+	return err
+}
+
+// repeat runs a statement that comes again and again in this transaction.
+func (c *change) repeat(ctx context.Context, text string, args ...any) error {
+	stmt := c.full[text]
+	if stmt == nil {
+		var err error
+		if stmt, err = c.PrepareContext(ctx, c.d.sql(text)); err != nil {
+			return err
+		}
+		c.full[text] = stmt
+	}
+	_, err := stmt.ExecContext(ctx, args...)
+	return err
+}

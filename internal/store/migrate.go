@@ -1,0 +1,118 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+	"time"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const nonceTable = `CREATE TABLE IF NOT EXISTS "nonces" (
+	"client" TEXT NOT NULL,
+	"at" TEXT NOT NULL,
+	"nonce" TEXT NOT NULL,
+	"expires" TEXT NOT NULL,
+	PRIMARY KEY ("client", "at", "nonce")
+)`
+
+// migrate brings the schema up to this program's, each migration in one
+// transaction with its number. Processes that start together wait for each
+// other on the write lock; the one that comes second finds the work done.
+func (e *engine) migrate(ctx context.Context) error {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return err
+	}
+	sort.Strings(names)
+	err = e.retry(ctx, func() error {
+		_, err := e.write.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS "migrations" ("number" INTEGER PRIMARY KEY)`)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	for i, name := range names {
+		err := e.retry(ctx, func() error { return e.migrateOne(ctx, i+1, name) })
+		if err != nil {
+			return fmt.Errorf("database: %s: %w", name, err)
+		}
+	}
+	var newest int
+	if err := e.write.QueryRowContext(ctx, `SELECT MAX("number") FROM "migrations"`).Scan(&newest); err != nil {
+		return err
+	}
+	if newest > len(names) {
+		return fmt.Errorf("database: its schema is version %d and this program knows %d: use the newer rollbook", newest, len(names))
+	}
+	err = e.retry(ctx, func() error {
+		_, err := e.nonces.ExecContext(ctx, e.ddl(nonceTable))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("database: nonces: %w", err)
+	}
+	return nil
+}
+
+func (e *engine) migrateOne(ctx context.Context, number int, name string) error {
+	text, err := migrations.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	tx, err := e.write.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var done int
+	// The insert takes the lock on PostgreSQL; on SQLite the transaction has it.
+	err = tx.QueryRowContext(ctx, e.sql(`INSERT INTO "migrations" ("number") VALUES ($1) ON CONFLICT ("number") DO NOTHING RETURNING "number"`), number).Scan(&done)
+	if err == sql.ErrNoRows {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, statement := range strings.Split(e.ddl(withoutComments(string(text))), ";") {
+		if strings.TrimSpace(statement) == "" {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%w in %s", err, statement)
+		}
+	}
+	return tx.Commit()
+}
+
+func withoutComments(text string) string {
+	var kept []string
+	for _, line := range strings.Split(text, "\n") {
+		if !strings.HasPrefix(strings.TrimSpace(line), "--") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "\n")
+}
+
+// retry runs a write again while the engine says that it lost a race.
+func (e *engine) retry(ctx context.Context, do func() error) error {
+	var err error
+	for try := range 10 {
+		if err = do(); err == nil || !e.again(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(1<<try) * 2 * time.Millisecond):
+		}
+	}
+	return err
+}

@@ -1,0 +1,64 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
+)
+
+var postgresDialect = &dialect{
+	name:        "postgres",
+	placeholder: "$",
+	text:        `TEXT COLLATE "C"`,
+	position:    "strpos",
+	reads:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	again: func(err error) bool {
+		var e *pgconn.PgError
+		// Serialization failure, deadlock; and two first starts that make the
+		// same table at the same moment.
+		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" && e.TableName == "" || e.Code == "42P07")
+	},
+	maxParams: 60000,
+}
+
+// openPostgres connects to the schema that the DSN names (search_path), made
+// when it is missing.
+func openPostgres(ctx context.Context, dsn string) (*engine, error) {
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	}
+	db.SetMaxOpenConns(24)
+	db.SetMaxIdleConns(12)
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	}
+	var schema sql.NullString
+	if err := db.QueryRowContext(ctx, "SELECT current_schema()").Scan(&schema); err == nil && !schema.Valid {
+		if u, err := url.Parse(dsn); err == nil && u.Query().Get("search_path") != "" {
+			name := quote(u.Query().Get("search_path"))
+			if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
+				_ = db.Close()
+				return nil, fmt.Errorf("database: schema %s: %w", name, err)
+			}
+		}
+	}
+	return &engine{dialect: postgresDialect, read: db, write: db, nonces: db}, nil
+}
+
+// withoutPassword keeps a mistyped DSN's password out of error texts.
+func withoutPassword(err error, dsn string) error {
+	if u, e := url.Parse(dsn); e == nil && u.User != nil {
+		if _, has := u.User.Password(); has {
+			return errors.New(strings.ReplaceAll(err.Error(), dsn, u.Redacted()))
+		}
+	}
+	return err
+}

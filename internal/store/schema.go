@@ -1,0 +1,85 @@
+package store
+
+import (
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// A table is how a resource lies in SQL: the fields of the standard, and the
+// store's own columns.
+type table struct {
+	*oneroster.Resource
+	name    string // quoted
+	selects string // the columns of a read, in the order of Fields, of the table as t
+	columns []string
+	stated  bool // has agentSourcedIds
+	linked  []int
+	derived []int // positions of fields that are read off other records
+}
+
+// Positions of the store's own columns after the fields' in table.columns.
+const (
+	ownSeq = iota
+	ownRev
+	ownMetadataText
+	ownHash
+	ownImported
+	ownStated
+)
+
+var tables = func() map[*oneroster.Resource]*table {
+	out := map[*oneroster.Resource]*table{}
+	for _, r := range oneroster.Resources() {
+		out[r] = newTable(r)
+	}
+	return out
+}()
+
+func newTable(r *oneroster.Resource) *table {
+	t := &table{Resource: r, name: quote(r.Plural)}
+	var selects []string
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if i == oneroster.Modified {
+			selects = append(selects, `(SELECT "stamp" FROM "revs" WHERE "revs"."rev" = t."rev")`)
+			continue
+		}
+		t.columns = append(t.columns, quote(f.Name))
+		selects = append(selects, "t."+quote(f.Name))
+		switch {
+		case f.Symmetric():
+			t.stated = true
+			t.derived = append(t.derived, i)
+		case f.Derived():
+			t.derived = append(t.derived, i)
+		case f.Kind == oneroster.Refs:
+			t.linked = append(t.linked, i)
+		}
+	}
+	t.selects = strings.Join(selects, ", ")
+	t.columns = append(t.columns, `"seq"`, `"rev"`, `"metadataText"`, `"hash"`, `"imported"`)
+	if t.stated {
+		t.columns = append(t.columns, `"agentSourcedIds"`)
+	}
+	return t
+}
+
+// field is the name under which the links of a list-valued field are kept.
+func (t *table) field(i int) string { return t.Plural + "." + t.Fields[i].Name }
+
+func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// metadataText lays the members of a metadata object out for filters.
+func metadataText(metadata string) string {
+	pairs := oneroster.FlattenMetadata(metadata)
+	if len(pairs) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, p := range pairs {
+		b.WriteString(oneroster.ListSep + p.Key + oneroster.PartSep + p.Text)
+	}
+	b.WriteString(oneroster.ListSep)
+	return b.String()
+}

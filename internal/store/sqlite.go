@@ -1,0 +1,69 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+var sqliteDialect = &dialect{
+	name:        "sqlite",
+	placeholder: "?",
+	text:        "TEXT", // SQLite compares bytes
+	position:    "instr",
+	// A deferred transaction in WAL mode reads one snapshot.
+	reads: &sql.TxOptions{ReadOnly: true},
+	again: func(err error) bool {
+		var e *sqlite.Error
+		return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+	},
+	maxParams: 32000,
+}
+
+// openSQLite opens or makes the file. Pragmas stand in the DSN: one that is run
+// once reaches one pooled connection.
+func openSQLite(ctx context.Context, path string) (*engine, error) {
+	path = strings.TrimPrefix(path, "sqlite://")
+	if strings.ContainsAny(path, "?#") {
+		return nil, fmt.Errorf("database path %q: a ? or # cannot stand in the path of a SQLite file", path)
+	}
+	if dir := filepath.Dir(path); path != "" {
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return nil, fmt.Errorf("database path %q: the folder %q does not exist", path, dir)
+		}
+	}
+	// A writer waits for another process's import rather than fail.
+	const waits = "_pragma=busy_timeout(90000)&_pragma=journal_mode(WAL)"
+	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	e := &engine{dialect: sqliteDialect}
+	var err error
+	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	e.write.SetMaxOpenConns(1)
+	if err := e.write.PingContext(ctx); err != nil {
+		_ = e.write.Close()
+		return nil, fmt.Errorf("database %q: %w", path, err)
+	}
+	// The file holds names of children: nobody else on this machine reads it.
+	_ = os.Chmod(path, 0o600)
+	if e.read, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+		return nil, err
+	}
+	e.read.SetMaxOpenConns(4 * runtime.NumCPU())
+	e.read.SetMaxIdleConns(4 * runtime.NumCPU())
+	if e.nonces, err = sql.Open("sqlite", file+".nonces?"+waits+"&_pragma=synchronous(OFF)&_txlock=immediate"); err != nil {
+		return nil, err
+	}
+	e.nonces.SetMaxOpenConns(1)
+	return e, nil
+}
