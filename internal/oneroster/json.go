@@ -230,10 +230,20 @@ func FlattenMetadata(metadata string) []Pair {
 	flatten(seen, "", object)
 	out := make([]Pair, 0, len(seen))
 	for k, v := range seen {
-		out = append(out, Pair{k, v})
+		out = append(out, Pair{plain(k), plain(v)})
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
 	return out
+}
+
+// plain makes spaces of control characters, which no filter can name.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }
 
 func flatten(seen map[string]string, prefix string, object map[string]any) {

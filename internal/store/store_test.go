@@ -1,0 +1,106 @@
+package store_test
+
+import (
+	"context"
+	"testing"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+// a package of records in memory
+type packet struct {
+	modes map[*oneroster.Resource]oneroster.Mode
+	rows  []oneroster.Record
+}
+
+func (p packet) Modes() map[*oneroster.Resource]oneroster.Mode { return p.modes }
+func (p packet) Records(_ context.Context, yield func(oneroster.Row) error) error {
+	for _, res := range oneroster.Resources() {
+		for _, r := range p.rows {
+			if r.Resource == res {
+				if err := yield(oneroster.Row{Record: r}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// rec makes a record from name, value, name, value, ….
+func rec(resource string, pairs ...string) oneroster.Record {
+	r := oneroster.NewRecord(oneroster.ByName(resource))
+	for i := 0; i < len(pairs); i += 2 {
+		r.Set(pairs[i], pairs[i+1])
+	}
+	return r
+}
+
+func bulk(rows ...oneroster.Record) packet {
+	p := packet{map[*oneroster.Resource]oneroster.Mode{}, rows}
+	for _, r := range rows {
+		p.modes[r.Resource] = oneroster.Bulk
+	}
+	return p
+}
+
+func route(op string) *oneroster.Route {
+	for i := range oneroster.V1p1.Routes {
+		if oneroster.V1p1.Routes[i].Op == op {
+			return &oneroster.V1p1.Routes[i]
+		}
+	}
+	panic("no operation " + op)
+}
+
+// list reads a whole collection.
+func list(t *testing.T, s *store.Store, sel store.Selection) (rows []oneroster.Record, total int) {
+	t.Helper()
+	if sel.Query.Limit == 0 {
+		sel.Query.Limit = query.MaxLimit
+	}
+	err := s.List(context.Background(), sel, func(n int) error { total = n; return nil }, func(values []string) error {
+		rows = append(rows, oneroster.Record{Resource: sel.Route.Resource, Values: append([]string(nil), values...)})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows, total
+}
+
+func TestImportThenRead(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		p := bulk(
+			rec("org", "sourcedId", "d", "name", "District", "type", "district"),
+			rec("org", "sourcedId", "s1", "name", "School", "type", "school", "parent", "d"),
+			rec("user", "sourcedId", "u1", "username", "ann", "role", "student", "orgs", "s1", "agents", "g1", "userIds", oneroster.Join("LDAP"+oneroster.PartSep+"a:1")),
+			rec("user", "sourcedId", "g1", "username", "gus", "role", "guardian", "orgs", "s1", "metadata", `{"x":"1","y":{"z":2}}`),
+		)
+		rep, err := s.Import(context.Background(), p, store.ImportOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Log(rep.Stamp)
+		rows, total := list(t, s, store.Selection{Route: route("getAllUsers")})
+		if total != 2 || rows[1].Get("agents") != "u1" || rows[0].Get("identifier") != "u1" {
+			t.Fatalf("%d %v", total, rows)
+		}
+		rows, _ = list(t, s, store.Selection{Route: route("getAllOrgs")})
+		if rows[0].Get("children") != "s1" {
+			t.Fatalf("%v", rows)
+		}
+		rows, total = list(t, s, store.Selection{Route: route("getStudentsForSchool"), Vars: map[string]string{"school_id": "s1"}})
+		if total != 1 || rows[0].ID() != "u1" {
+			t.Fatalf("%d %v", total, rows)
+		}
+		again, err := s.Import(context.Background(), p, store.ImportOptions{})
+		if err != nil || again.Stamp != "" {
+			t.Fatalf("the same package again: %+v %v", again, err)
+		}
+	})
+}

@@ -1,0 +1,188 @@
+// Package storetest opens districts for tests, on every engine: a fresh SQLite
+// file, and a fresh schema of a PostgreSQL server that the test process starts
+// for itself on a free port and in a folder of its own.
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"sort"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollbook/internal/store"
+)
+
+// Engines runs do once for each engine, with the DSN of an empty district.
+func Engines(t *testing.T, do func(t *testing.T, dsn string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { do(t, filepath.Join(t.TempDir(), "district.db")) })
+	t.Run("postgres", func(t *testing.T) { do(t, Postgres(t)) })
+}
+
+// Open opens a store that is closed with the test.
+func Open(t testing.TB, dsn string, opt store.Options) *store.Store {
+	t.Helper()
+	s, err := store.Open(context.Background(), dsn, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+var (
+	server  sync.Once
+	serving struct {
+		url string
+		err error
+	}
+	schemas atomic.Int64
+	stop    = func() {}
+)
+
+// Postgres returns the DSN of an empty schema. The server runs until Stop; a
+// machine without PostgreSQL fails the test.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server.Do(func() { serving.url, stop, serving.err = start() })
+	if serving.err != nil {
+		t.Fatalf("PostgreSQL: %v (Debian: apt-get install postgresql; make test does it)", serving.err)
+	}
+	schema := fmt.Sprintf("district_%d", schemas.Add(1))
+	db, err := sql.Open("pgx", serving.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("CREATE SCHEMA " + schema); err != nil {
+		t.Fatal(err)
+	}
+	return serving.url + "&search_path=" + schema
+}
+
+// Main runs the tests of a package and stops the server: call it from TestMain.
+func Main(m *testing.M) {
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+// start makes a cluster and runs it. Its locale is not C on purpose where the
+// machine has another: the store must order bytes whatever the database does.
+func start() (url string, stop func(), err error) {
+	bin, err := newest()
+	if err != nil {
+		return "", func() {}, err
+	}
+	dir, err := os.MkdirTemp("", "rollbook-postgres-")
+	if err != nil {
+		return "", func() {}, err
+	}
+	attr, err := owner(dir)
+	if err != nil {
+		return "", func() {}, err
+	}
+	data := filepath.Join(dir, "data")
+	run := func(name string, args ...string) error {
+		cmd := exec.Command(filepath.Join(bin, name), args...)
+		cmd.Dir, cmd.SysProcAttr = dir, attr
+		var out bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, out.Bytes())
+		}
+		return nil
+	}
+	if err := run("initdb", "-D", data, "-U", "rollbook", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+		return "", func() {}, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return "", func() {}, err
+	}
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300")
+	cmd.Dir, cmd.SysProcAttr = dir, attr
+	if err := cmd.Start(); err != nil {
+		return "", func() {}, err
+	}
+	stop = func() {
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		_ = cmd.Wait()
+		_ = os.RemoveAll(dir)
+	}
+	url = fmt.Sprintf("postgres://rollbook@127.0.0.1:%d/postgres?sslmode=disable", port)
+	return url, stop, ready(url)
+}
+
+// ready waits until the server takes connections.
+func ready(url string) error {
+	db, err := sql.Open("pgx", url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := db.Ping()
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// newest finds the binaries of the newest installed PostgreSQL.
+func newest() (string, error) {
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/postgres")
+	if len(found) == 0 {
+		if path, err := exec.LookPath("postgres"); err == nil {
+			return filepath.Dir(path), nil
+		}
+		return "", fmt.Errorf("no server is installed")
+	}
+	version := func(path string) int {
+		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path))))
+		return n
+	}
+	sort.Slice(found, func(i, j int) bool { return version(found[i]) > version(found[j]) })
+	return filepath.Dir(found[0]), nil
+}
+
+// owner makes the folder belong to the user postgres where the tests run as
+// root, whom the server refuses.
+func owner(dir string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if os.Getuid() != 0 {
+		return attr, nil
+	}
+	u, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, _ := strconv.Atoi(u.Uid)
+	gid, _ := strconv.Atoi(u.Gid)
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, os.Chown(dir, uid, gid)
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
