@@ -1,0 +1,243 @@
+package auth
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+// Options of a gate.
+type Options struct {
+	Now       func() time.Time // nil is time.Now
+	TokenLife time.Duration    // 0 is one hour
+	// Prefixes are what a scope may carry before its short name; the first is
+	// the one that answers use when the client asked for none.
+	Prefixes []string
+	// Known are the short names of all scopes of the service.
+	Known []string
+	// Window is how far an OAuth 1.0a timestamp may be off; 0 is ten minutes.
+	Window time.Duration
+}
+
+// A Gate lets callers in. It is safe for concurrent use.
+type Gate struct {
+	book   Book
+	key    *Key
+	opt    Options
+	signer jose.Signer
+	public jose.JSONWebKey
+
+	mu     sync.Mutex
+	tokens map[[32]byte]claims // verified ones
+}
+
+// claims of an access token.
+type claims struct {
+	Subject string           `json:"sub"`
+	Scope   string           `json:"scope"`
+	ID      string           `json:"jti"`
+	Issued  *jwt.NumericDate `json:"iat"`
+	Expiry  *jwt.NumericDate `json:"exp"`
+}
+
+// A Caller is an authenticated client and the scopes that it holds, short names.
+type Caller struct {
+	Client string
+	Scopes []string
+}
+
+// Holds tells whether the caller holds one of the scopes, compared as whole words.
+func (c *Caller) Holds(any []string) bool {
+	for _, want := range any {
+		for _, has := range c.Scopes {
+			if want == has {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Denied says why a caller is not let in.
+type Denied struct {
+	Status    int    // 400, 401, or 503 when the gate itself failed
+	Challenge string // WWW-Authenticate; set on every 401
+	Text      string // for the caller
+	Err       error  // for the log, with 503
+}
+
+const noCredentials = `Bearer realm="rollbook"`
+
+func denied(text string) *Denied {
+	return &Denied{http.StatusUnauthorized, noCredentials + `, error="invalid_token", error_description="` + text + `"`, text, nil}
+}
+
+func failed(err error) *Denied {
+	return &Denied{Status: http.StatusServiceUnavailable, Text: "the service cannot check credentials now; try again", Err: err}
+}
+
+// New makes a gate over a book. The token signing key is made on first use of
+// the book and shared by every process on it.
+func New(ctx context.Context, book Book, key *Key, opt Options) (*Gate, error) {
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	if opt.TokenLife == 0 {
+		opt.TokenLife = time.Hour
+	}
+	if opt.Window == 0 {
+		opt.Window = 10 * time.Minute
+	}
+	g := &Gate{book: book, key: key, opt: opt, tokens: map[[32]byte]claims{}}
+	sealed, err := book.SigningKey(ctx, func() (string, error) { return newSigningKey(key) })
+	if err != nil {
+		return nil, err
+	}
+	text, err := key.Open(sealed)
+	if err != nil {
+		return nil, err
+	}
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, errors.New("the token signing key is damaged")
+	}
+	private, err := x509.ParseECPrivateKey(der)
+	if err != nil {
+		return nil, fmt.Errorf("the token signing key is damaged: %w", err)
+	}
+	point, err := private.PublicKey.Bytes()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(point)
+	kid := hex.EncodeToString(sum[:8])
+	g.public = jose.JSONWebKey{Key: &private.PublicKey, KeyID: kid, Algorithm: "ES256", Use: "sig"}
+	g.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: kid}}, (&jose.SignerOptions{}).WithType("JWT"))
+	return g, err
+}
+
+func newSigningKey(key *Key) (string, error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	der, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		return "", err
+	}
+	return key.Seal(base64.StdEncoding.EncodeToString(der)), nil
+}
+
+// JWKS is the public half of the signing key, as published.
+func (g *Gate) JWKS() jose.JSONWebKeySet {
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{g.public}}
+}
+
+// Caller tells who sends a request. public is the URL of this very request as
+// the client sees it, with the path and query as sent.
+func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
+	header := strings.TrimSpace(r.Header.Get("Authorization"))
+	scheme, rest, _ := strings.Cut(header, " ")
+	switch strings.ToLower(scheme) {
+	case "bearer":
+		return g.bearer(r.Context(), strings.TrimSpace(rest))
+	case "oauth":
+		return g.signed(r, public, rest)
+	case "":
+		return nil, &Denied{http.StatusUnauthorized, noCredentials, "no credentials: get an access token at /token and send it as Authorization: Bearer …", nil}
+	}
+	return nil, &Denied{http.StatusUnauthorized, noCredentials, "this Authorization scheme is not taken here: send Bearer and an access token", nil}
+}
+
+// bearer checks an access token. The client is looked up each time: one that
+// was removed is out at once.
+func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
+	c, d := g.verify(token)
+	if d != nil {
+		return nil, d
+	}
+	client, err := g.book.Client(ctx, c.Subject)
+	if err != nil {
+		return nil, failed(err)
+	}
+	if client == nil {
+		return nil, denied("the client of this token was removed")
+	}
+	return &Caller{client.ID, both(strings.Fields(c.Scope), client.Scopes)}, nil
+}
+
+// both lists the words of a that are also in b.
+func both(a, b []string) []string {
+	var out []string
+	for _, x := range a {
+		for _, y := range b {
+			if x == y {
+				out = append(out, x)
+				break
+			}
+		}
+	}
+	return out
+}
+
+const keptTokens = 10000
+
+// verify checks signature and times of a token; what was verified once is
+// remembered by the token's hash until it expires.
+func (g *Gate) verify(token string) (claims, *Denied) {
+	now := g.opt.Now()
+	sum := sha256.Sum256([]byte(token))
+	g.mu.Lock()
+	c, ok := g.tokens[sum]
+	g.mu.Unlock()
+	if !ok {
+		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+		if err != nil {
+			return claims{}, denied("the access token is not one of ours")
+		}
+		if err := parsed.Claims(g.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil || c.Subject == "" {
+			return claims{}, denied("the access token is not one of ours")
+		}
+	}
+	if !now.Before(c.Expiry.Time()) {
+		return claims{}, denied("the access token has expired: get a new one")
+	}
+	if c.Issued.Time().After(now.Add(time.Minute)) {
+		return claims{}, denied("the access token is from the future")
+	}
+	if !ok {
+		g.remember(sum, c, now)
+	}
+	return c, nil
+}
+
+func (g *Gate) remember(sum [32]byte, c claims, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.tokens) >= keptTokens {
+		for k, old := range g.tokens {
+			if !now.Before(old.Expiry.Time()) {
+				delete(g.tokens, k)
+			}
+		}
+		if len(g.tokens) >= keptTokens {
+			clear(g.tokens)
+		}
+	}
+	g.tokens[sum] = c
+}

@@ -1,0 +1,190 @@
+package auth
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4/jwt"
+)
+
+const maxTokenRequest = 64 << 10
+
+// A tokenError is an answer of RFC 6749 §5.2.
+type tokenError struct {
+	status int
+	code   string
+	text   string
+}
+
+// ServeToken is the token endpoint: the client credentials grant (RFC 6749
+// §4.4), with credentials in a Basic header, else in a form, JSON or query.
+func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Pragma", "no-cache")
+	w.Header().Set("Content-Type", "application/json")
+	answer, bad := g.grant(w, r)
+	if bad != nil {
+		if bad.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Basic realm="rollbook"`)
+		}
+		if bad.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", "POST")
+		}
+		w.WriteHeader(bad.status)
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": bad.code, "error_description": bad.text})
+		return
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int    `json:"expires_in"`
+	Scope       string `json:"scope"`
+}
+
+func (g *Gate) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, *tokenError) {
+	if r.Method != http.MethodPost {
+		return nil, &tokenError{http.StatusMethodNotAllowed, "invalid_request", "send a POST request"}
+	}
+	form, bad := tokenForm(w, r)
+	if bad != nil {
+		return nil, bad
+	}
+	if grant := form.Get("grant_type"); grant != "" && grant != "client_credentials" {
+		return nil, &tokenError{http.StatusBadRequest, "unsupported_grant_type", "only client_credentials is granted here"}
+	}
+	client, tokenType, bad := g.client(r, form)
+	if bad != nil {
+		return nil, bad
+	}
+	granted, said, bad := g.scopes(client, form.Get("scope"))
+	if bad != nil {
+		return nil, bad
+	}
+	now := g.opt.Now()
+	c := claims{Subject: client.ID, Scope: strings.Join(granted, " "), ID: random(12),
+		Issued: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.opt.TokenLife))}
+	token, err := jwt.Signed(g.signer).Claims(c).Serialize()
+	if err != nil {
+		return nil, &tokenError{http.StatusInternalServerError, "server_error", "the token could not be signed"}
+	}
+	return &tokenAnswer{token, tokenType, int(g.opt.TokenLife / time.Second), strings.Join(said, " ")}, nil
+}
+
+// tokenForm gathers the parameters: the body's, whether form or JSON, then the
+// query's.
+func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTokenRequest))
+	if err != nil {
+		return nil, &tokenError{http.StatusRequestEntityTooLarge, "invalid_request", "the body is too large or broke off"}
+	}
+	form := url.Values{}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if trimmed := strings.TrimSpace(string(body)); kind == "application/json" && strings.HasPrefix(trimmed, "{") {
+		var members map[string]any
+		if json.Unmarshal(body, &members) != nil {
+			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "the body is not JSON"}
+		}
+		for k, v := range members {
+			if text, ok := v.(string); ok {
+				form.Set(k, text)
+			}
+		}
+	} else {
+		form, _ = url.ParseQuery(trimmed) // what cannot be read is left out
+	}
+	query, _ := url.ParseQuery(r.URL.RawQuery)
+	for k, v := range query {
+		if !form.Has(k) {
+			form[k] = v
+		}
+	}
+	return form, nil
+}
+
+// client authenticates the client (RFC 6749 §2.3.1). Parts of a Basic header are
+// compared as they are and form-decoded: clients do either.
+func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *tokenError) {
+	type pair struct{ id, secret string }
+	var tries []pair
+	tokenType := "Bearer"
+	if scheme, rest, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " "); strings.EqualFold(scheme, "Basic") {
+		tokenType = "bearer" // some readers of this way compare it exactly
+		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
+		id, secret, ok := strings.Cut(string(raw), ":")
+		if err != nil || !ok {
+			return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "the Basic header is not base64 of id:secret"}
+		}
+		tries = append(tries, pair{id, secret})
+		id2, err1 := url.QueryUnescape(id)
+		secret2, err2 := url.QueryUnescape(secret)
+		if err1 == nil && err2 == nil && (id2 != id || secret2 != secret) {
+			tries = append(tries, pair{id2, secret2})
+		}
+	} else if form.Get("client_id") == "" {
+		return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "no client credentials: send Authorization: Basic base64(client_id:client_secret)"}
+	} else {
+		tries = append(tries, pair{form.Get("client_id"), form.Get("client_secret")})
+	}
+	for _, t := range tries {
+		client, err := g.book.Client(r.Context(), t.id)
+		if err != nil {
+			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable", "the service cannot check credentials now; try again"}
+		}
+		if checkSecret(client, t.secret, g.opt.Now()) {
+			return client, tokenType, nil
+		}
+	}
+	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "unknown client, or the secret is wrong or has expired"}
+}
+
+// scopes settles what a token opens: what was asked for and the client may
+// have. Words that are no scope of ours are passed over; when nothing of ours
+// was asked for, it is all that the client may have. said is what the answer
+// names, spelled as asked.
+func (g *Gate) scopes(client *Client, asked string) (granted, said []string, bad *tokenError) {
+	ours := false
+	for _, word := range strings.Fields(asked) {
+		short := g.short(word)
+		if short == "" {
+			continue
+		}
+		ours = true
+		if len(both([]string{short}, client.Scopes)) == 1 {
+			granted = append(granted, short)
+			said = append(said, word)
+		}
+	}
+	if ours && len(granted) == 0 {
+		return nil, nil, &tokenError{http.StatusBadRequest, "invalid_scope", "this client may have none of the scopes it asks for"}
+	}
+	if !ours {
+		granted = client.Scopes
+		for _, s := range granted {
+			said = append(said, g.opt.Prefixes[0]+s)
+		}
+	}
+	return granted, said, nil
+}
+
+// short strips the prefix off a scope, http or https; "" when it is not ours.
+func (g *Gate) short(word string) string {
+	for _, prefix := range append([]string{""}, g.opt.Prefixes...) {
+		plain := "http://" + strings.TrimPrefix(prefix, "https://")
+		for _, p := range []string{prefix, plain} {
+			name, ok := strings.CutPrefix(word, p)
+			if ok && len(both([]string{name}, g.opt.Known)) == 1 {
+				return name
+			}
+		}
+	}
+	return ""
+}
