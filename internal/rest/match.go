@@ -1,0 +1,161 @@
+package rest
+
+import (
+	"net/http"
+	"net/url"
+	"sort"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// split cuts an escaped path into segments; doubled and trailing slashes count
+// for nothing, and nothing is ever redirected: a redirect loses the
+// Authorization header and breaks a signature.
+func split(escaped string) []string {
+	return strings.FieldsFunc(escaped, func(c rune) bool { return c == '/' })
+}
+
+// under strips the face's base off a path, in any letter case, and with the
+// version left out, as Microsoft's own sample has it.
+func under(f *oneroster.Face, segments []string) ([]string, bool) {
+	base := split(f.Base)
+	for i, want := range base {
+		last := i == len(base)-1
+		if i >= len(segments) || !strings.EqualFold(segments[i], want) {
+			return segments[min(i, len(segments)):], last && i <= len(segments)
+		}
+	}
+	return segments[len(base):], true
+}
+
+// match finds the route of a path; the segments of routes are compared in any
+// letter case, ids are percent-decoded. Where the path is known and the method
+// is not, allowed lists the methods that are.
+func match(f *oneroster.Face, method string, segments []string) (found *oneroster.Route, vars map[string]string, allowed []string) {
+	methods := map[string]bool{}
+	for i := range f.Routes {
+		r := &f.Routes[i]
+		v, ok := matchOne(r, segments)
+		if !ok {
+			continue
+		}
+		if r.Method == method {
+			return r, v, nil
+		}
+		methods[r.Method] = true
+	}
+	for m := range methods {
+		allowed = append(allowed, m)
+		if m == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	sort.Strings(allowed)
+	return nil, nil, allowed
+}
+
+func matchOne(r *oneroster.Route, segments []string) (map[string]string, bool) {
+	if len(segments) != len(r.Segments) {
+		return nil, false
+	}
+	vars := map[string]string{}
+	for i, want := range r.Segments {
+		if name, ok := strings.CutPrefix(want, "{"); ok {
+			id, err := url.PathUnescape(segments[i])
+			if err != nil {
+				return nil, false
+			}
+			vars[strings.TrimSuffix(name, "}")] = id
+			continue
+		}
+		if !strings.EqualFold(segments[i], want) {
+			return nil, false
+		}
+	}
+	return vars, true
+}
+
+var tokenPaths = map[string]bool{"token": true, "oauth/token": true, "oauth2/token": true, "oauth/access_token": true}
+
+// open answers the paths that need no caller.
+func (s *service) open(q *request, segments []string) bool {
+	path := strings.ToLower(strings.Join(segments, "/"))
+	below, _ := under(s.Face, segments)
+	switch {
+	case tokenPaths[path] || len(below) < len(segments) && tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
+		q.op = "token"
+		w := &statusWriter{ResponseWriter: q.w}
+		s.Gate.ServeToken(w, q.Request)
+		q.status = w.code()
+	case path == "healthz":
+		q.op = "healthz"
+		q.json(http.StatusOK, map[string]string{"status": "ok"})
+	case path == "readyz":
+		q.op = "readyz"
+		if err := s.Store.Ping(q.Context()); err != nil {
+			s.Log.Error("not ready", "error", err)
+			q.json(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
+			return true
+		}
+		q.json(http.StatusOK, map[string]string{"status": "ok"})
+	case path == "openapi.json":
+		q.op = "openapi"
+		q.header(http.StatusOK)
+		q.w.Write(s.openAPI)
+	case path == ".well-known/jwks.json":
+		q.op = "jwks"
+		q.json(http.StatusOK, s.Gate.JWKS())
+	default:
+		return false
+	}
+	return true
+}
+
+// statusWriter remembers the status that somebody else's handler wrote.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) code() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+// address is the public URL of a request, and that of the face.
+func (s *service) address(r *http.Request) (*url.URL, string) {
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	prefix := ""
+	if s.URL != nil {
+		u.Scheme, u.Host = s.URL.Scheme, s.URL.Host
+		if prefix = strings.TrimSuffix(s.URL.EscapedPath(), "/"); prefix != "" {
+			if whole, err := url.Parse(prefix + r.URL.EscapedPath()); err == nil {
+				u.Path, u.RawPath = whole.Path, whole.RawPath
+			}
+		}
+	} else if s.TrustProxy {
+		if proto := first(r.Header.Get("X-Forwarded-Proto")); proto == "https" || proto == "http" {
+			u.Scheme = proto
+		}
+		if host := first(r.Header.Get("X-Forwarded-Host")); host != "" && !strings.ContainsAny(host, "/\\ <>\"") {
+			u.Host = host
+		}
+	}
+	return u, u.Scheme + "://" + u.Host + prefix + s.Face.Base
+}
+
+func first(list string) string {
+	one, _, _ := strings.Cut(list, ",")
+	return strings.TrimSpace(one)
+}

@@ -1,0 +1,188 @@
+package rest
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
+	"rollbook/internal/store"
+)
+
+// flushAt is how many bytes of a list are gathered before they are sent.
+const flushAt = 64 << 10
+
+// list streams one page of a collection.
+func (s *service) list(q *request) {
+	parsed, err := query.Parse(q.route.Resource, q.URL.RawQuery)
+	if err != nil {
+		q.refuse(err)
+		return
+	}
+	out := oneroster.NewWriter(q.route.Resource, q.base, parsed.Fields)
+	var buf []byte
+	began := false
+	head := func(total int) error {
+		h := q.w.Header()
+		h.Set("X-Total-Count", strconv.Itoa(total))
+		if link := links(q.public, parsed.Limit, parsed.Offset, total); link != "" {
+			h.Set("Link", link)
+		}
+		q.header(http.StatusOK)
+		began = true
+		buf = append(buf, `{"`+q.route.Resource.Plural+`":[`...)
+		return nil
+	}
+	row := func(values []string) error {
+		if q.rows > 0 {
+			buf = append(buf, ',')
+		}
+		q.rows++
+		buf = out.Append(buf, values)
+		if len(buf) < flushAt {
+			return nil
+		}
+		err := q.send(buf)
+		buf = buf[:0]
+		return err
+	}
+	err = s.Store.List(q.Context(), store.Selection{Route: q.route, Vars: q.vars, Query: parsed}, head, row)
+	if err != nil {
+		if began { // never a short list that looks whole
+			s.Log.Error("list broke off", "request", q.id, "op", q.op, "error", err)
+			panic(http.ErrAbortHandler)
+		}
+		s.broken(q, err)
+		return
+	}
+	buf = append(buf, ']')
+	buf = q.appendWarnings(buf, parsed.Warnings)
+	if err := q.send(append(buf, '}')); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (q *request) send(body []byte) error {
+	if q.Method == http.MethodHead {
+		return nil
+	}
+	_, err := q.w.Write(body)
+	return err
+}
+
+// appendWarnings puts a statusInfoSet beside the data, only where there is
+// something to tell: readers check that the list is the only key.
+func (q *request) appendWarnings(buf []byte, warnings []query.Warning) []byte {
+	if len(warnings) == 0 {
+		return buf
+	}
+	var infos []oneroster.StatusInfo
+	for _, w := range warnings {
+		infos = append(infos, q.info("success", "warning", w.Minor, w.Text))
+	}
+	return append(append(buf, `,"statusInfoSet":`...), encode(infos)...)
+}
+
+// refuse answers a query that cannot be read.
+func (q *request) refuse(err error) {
+	var bad *query.Error
+	if errors.As(err, &bad) {
+		q.fail(bad.Minor, bad.Text)
+		return
+	}
+	q.fail(oneroster.InvalidData, err.Error())
+}
+
+// one answers a single object.
+func (s *service) one(q *request) {
+	parsed, err := query.ParseFields(q.route.Resource, q.URL.RawQuery)
+	if err != nil {
+		q.refuse(err)
+		return
+	}
+	rec, err := s.Store.Get(q.Context(), store.Selection{Route: q.route, Vars: q.vars})
+	if errors.Is(err, store.ErrNotFound) {
+		q.unknown()
+		return
+	}
+	if err != nil {
+		s.broken(q, err)
+		return
+	}
+	q.w.Header().Set("X-Total-Count", "1")
+	q.object(http.StatusOK, rec, parsed)
+}
+
+func (q *request) unknown() {
+	q.fail(oneroster.UnknownObject, "there is no "+q.route.Resource.Name+" with the sourcedId "+strconv.Quote(q.vars["id"])+" here")
+}
+
+// object writes one object in its wrapper.
+func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
+	q.rows = 1
+	q.header(status)
+	buf := []byte(`{"` + rec.Resource.Wrapper() + `":`)
+	buf = oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(buf, rec.Values)
+	buf = q.appendWarnings(buf, parsed.Warnings)
+	_ = q.send(append(buf, '}')) // a client that has gone is nobody to tell
+}
+
+// links is the Link header of a page (RFC 8288): next, last, first, prev on one
+// line. The query is the caller's own, but for limit and offset; last is where
+// following next arrives, text for text.
+func links(u interface{ String() string }, limit, offset, total int) string {
+	if total == 0 {
+		return ""
+	}
+	address, rawQuery, _ := strings.Cut(u.String(), "?")
+	at := func(offset int) string { return address + "?" + pagedQuery(rawQuery, limit, offset) }
+	var parts []string
+	add := func(rel string, offset int) { parts = append(parts, "<"+at(offset)+`>; rel="`+rel+`"`) }
+	if offset+limit < total {
+		add("next", offset+limit)
+	}
+	last := offset % limit
+	if total > last {
+		last += (total - 1 - last) / limit * limit
+	} else {
+		last = 0
+	}
+	add("last", last)
+	add("first", 0)
+	if offset > 0 {
+		add("prev", max(0, offset-limit))
+	}
+	return strings.Join(parts, ", ")
+}
+
+var unsafeInLink = strings.NewReplacer(",", "%2C", "<", "%3C", ">", "%3E", `"`, "%22", " ", "%20", "\\", "%5C", "^", "%5E", "`", "%60", "{", "%7B", "}", "%7D", "|", "%7C")
+
+// pagedQuery replaces limit and offset where the caller has them, and appends
+// them where not.
+func pagedQuery(raw string, limit, offset int) string {
+	values := map[string]string{"limit": strconv.Itoa(limit), "offset": strconv.Itoa(offset)}
+	var pairs []string
+	for _, pair := range strings.Split(raw, "&") {
+		if pair == "" {
+			continue
+		}
+		key, _, _ := strings.Cut(pair, "=")
+		name := strings.TrimSpace(strings.NewReplacer("%20", " ", "+", " ").Replace(key))
+		if name != "limit" && name != "offset" {
+			pairs = append(pairs, unsafeInLink.Replace(pair))
+			continue
+		}
+		if v := values[name]; v != "" {
+			pairs = append(pairs, name+"="+v)
+			values[name] = ""
+		}
+	}
+	for _, name := range []string{"limit", "offset"} {
+		if values[name] != "" {
+			pairs = append(pairs, name+"="+values[name])
+		}
+	}
+	return strings.Join(pairs, "&")
+}

@@ -1,0 +1,253 @@
+// Package rest serves one face of the standard over HTTP: it matches requests
+// to the rows of the route table, lets callers in, reads, writes, and answers
+// in the standard's JSON. It has no handler for any one operation.
+package rest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/gzhttp"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+// Config of a service.
+type Config struct {
+	Store *store.Store
+	Gate  *auth.Gate
+	Face  *oneroster.Face
+	// URL is the public address that references and links are made with; nil is
+	// the address that each request came to.
+	URL *url.URL
+	// TrustProxy takes X-Forwarded-Proto and X-Forwarded-Host from whoever sends
+	// them: only behind a proxy that sets them.
+	TrustProxy bool
+	Log        *slog.Logger
+}
+
+// Bounds of a request.
+const (
+	maxURL  = 16 << 10
+	maxBody = 1 << 20
+)
+
+type service struct {
+	Config
+	openAPI []byte
+}
+
+// New makes the handler of a service.
+func New(c Config) http.Handler {
+	s := &service{Config: c, openAPI: OpenAPI(c.Face)}
+	zip, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false))
+	if err != nil {
+		panic(err) // only our own options can be wrong
+	}
+	return zip(http.HandlerFunc(s.serve))
+}
+
+// NewServer makes a server for a handler. There is no write timeout: a page of
+// 50,000 rows to a slow reader takes what it takes.
+func NewServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
+		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10}
+}
+
+// A request on its way through the service.
+type request struct {
+	*http.Request
+	w      http.ResponseWriter
+	id     string
+	public *url.URL // of this very request, as the client sees it
+	base   string   // absolute URL of the face, without a final slash
+	route  *oneroster.Route
+	vars   map[string]string
+	caller *auth.Caller
+
+	op     string // for the log and for errors
+	status int
+	rows   int
+}
+
+// serve keeps the frame of every request: an id, a log line, a guard against
+// our own mistakes.
+func (s *service) serve(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	q := &request{Request: r, w: w, id: requestID(r), op: "none"}
+	w.Header().Set("X-Request-Id", q.id)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	defer func() {
+		broken := recover()
+		if broken != nil && broken != http.ErrAbortHandler {
+			s.Log.Error("panic", "request", q.id, "op", q.op, "panic", broken, "stack", string(debug.Stack()))
+			if q.status == 0 {
+				q.fail(oneroster.InternalError, "the service made a mistake; its log tells more under this request id")
+				broken = nil
+			} else {
+				broken = http.ErrAbortHandler
+			}
+		}
+		client := ""
+		if q.caller != nil {
+			client = q.caller.Client
+		}
+		s.Log.Info("request", "op", q.op, "method", r.Method, "client", client, "status", q.status, "rows", q.rows,
+			"ms", time.Since(began).Milliseconds(), "request", q.id, "aborted", broken != nil)
+		if broken != nil {
+			panic(broken)
+		}
+	}()
+	s.answer(q)
+}
+
+// requestID keeps a sane id that the client sent.
+func requestID(r *http.Request) string {
+	id := r.Header.Get("X-Request-Id")
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_')
+	}) {
+		return rand.Text()[:16]
+	}
+	return id
+}
+
+// answer is the order of steps: limits, match, authenticate, scope, do.
+func (s *service) answer(q *request) {
+	if len(q.RequestURI) > maxURL {
+		q.failWith(http.StatusRequestURITooLong, oneroster.InvalidData, "the URL is longer than 16 KiB: use shorter filters")
+		return
+	}
+	q.public, q.base = s.address(q.Request)
+	segments := split(q.URL.EscapedPath())
+	if s.open(q, segments) {
+		return
+	}
+	below, ok := under(s.Face, segments)
+	if !ok {
+		q.fail(oneroster.UnknownObject, "there is nothing at this path; the service is at "+s.Face.Base)
+		return
+	}
+	method := q.Method
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	var allowed []string
+	q.route, q.vars, allowed = match(s.Face, method, below)
+	if q.route == nil && allowed == nil {
+		q.fail(oneroster.UnknownObject, "OneRoster 1.1 has no such path")
+		return
+	}
+	var denied *auth.Denied
+	if q.caller, denied = s.Gate.Caller(q.Request, q.public); denied != nil {
+		s.deny(q, denied)
+		return
+	}
+	if q.route == nil {
+		q.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		q.fail(oneroster.Unsupported, "this path takes "+strings.Join(allowed, ", ")+" only")
+		return
+	}
+	q.op = q.route.Op
+	if !q.caller.Holds(q.route.OAuth) {
+		q.w.Header().Set("WWW-Authenticate", `Bearer realm="rollbook", error="insufficient_scope", scope="`+s.Face.ScopePrefix+q.route.OAuth[0]+`"`)
+		q.fail(oneroster.Forbidden, "this needs the scope "+strings.Join(q.route.OAuth, " or "))
+		return
+	}
+	s.do(q)
+}
+
+func (s *service) do(q *request) {
+	switch {
+	case q.route.Method == http.MethodPut:
+		s.put(q)
+	case q.route.Method == http.MethodDelete:
+		s.remove(q)
+	case q.route.One:
+		s.one(q)
+	default:
+		s.list(q)
+	}
+}
+
+func (s *service) deny(q *request, d *auth.Denied) {
+	if d.Err != nil {
+		s.Log.Error("authentication", "request", q.id, "error", d.Err)
+	}
+	if d.Challenge != "" {
+		q.w.Header().Set("WWW-Authenticate", d.Challenge)
+	}
+	minor := oneroster.Unauthorized
+	if d.Status >= 500 {
+		minor = oneroster.InternalError
+	}
+	q.failWith(d.Status, minor, d.Text)
+}
+
+// broken answers a failure of the store. The caller is told nothing of it.
+func (s *service) broken(q *request, err error) {
+	if errors.Is(err, context.Canceled) && q.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // the client has gone
+	}
+	s.Log.Error("store", "request", q.id, "op", q.op, "error", err)
+	q.fail(oneroster.InternalError, "the service failed; its log tells more under this request id")
+}
+
+func (q *request) fail(minor oneroster.CodeMinor, text string) {
+	q.failWith(minor.HTTPStatus(), minor, text)
+}
+
+// failWith answers in the standard's shape (statusInfoSet).
+func (q *request) failWith(status int, minor oneroster.CodeMinor, text string) {
+	major := "failure"
+	if minor == oneroster.Unsupported {
+		major = "unsupported"
+	}
+	q.json(status, map[string]any{"statusInfoSet": []oneroster.StatusInfo{q.info(major, "error", minor, text)}})
+}
+
+func (q *request) info(major, severity string, minor oneroster.CodeMinor, text string) oneroster.StatusInfo {
+	return oneroster.StatusInfo{CodeMajor: major, Severity: severity, Message: q.id, Operation: q.op, Description: text, CodeMinor: minor}
+}
+
+func (q *request) json(status int, v any) {
+	q.header(status)
+	if q.Method == http.MethodHead {
+		return
+	}
+	q.w.Write(encode(v)) // a client that has gone is nobody to tell
+}
+
+// encode writes JSON without HTML escapes.
+func encode(v any) []byte {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+}
+
+func (q *request) header(status int) {
+	q.status = status
+	h := q.w.Header()
+	if status != http.StatusNoContent {
+		h.Set("Content-Type", "application/json")
+	}
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "private, no-store")
+	}
+	q.w.WriteHeader(status)
+}
