@@ -1,0 +1,107 @@
+// Command rollbook serves a district's rosters and gradebook as OneRoster 1.1.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Exit codes, as `rollbook help` tells them.
+const (
+	exitFailed = 1 // the work could not be done
+	exitUsage  = 2 // the command line was wrong
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// usageError is a command line that cannot be carried out.
+type usageError struct{ error }
+
+func run(ctx context.Context, args []string) int {
+	root := command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "rollbook:", err)
+	var usage usageError
+	if errors.As(err, &usage) || isUnknown(err) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// isUnknown tells cobra's own complaints about the command line.
+func isUnknown(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "accepts ", "requires "} {
+		if len(err.Error()) >= len(start) && err.Error()[:len(start)] == start {
+			return true
+		}
+	}
+	return false
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rollbook",
+		Short: "A OneRoster 1.1 service from a district's records",
+		Long: `Rollbook serves a district's rosters and gradebook as OneRoster 1.1.
+
+Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong.
+Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
+--key-file by ROLLBOOK_KEY_FILE, and so on.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.PersistentFlags().String("db", "rollbook.db", "path of a SQLite file, or a postgres:// URL")
+	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file)")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see rollbook help %s)", err, cmd.Name())}
+	})
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand())
+	return root
+}
+
+// fromEnvironment sets the flags that the command line leaves out.
+func fromEnvironment(cmd *cobra.Command) error {
+	var first error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		v, ok := os.LookupEnv(variable(f.Name))
+		if f.Changed || !ok || f.Name == "help" {
+			return
+		}
+		if err := cmd.Flags().Set(f.Name, v); err != nil && first == nil {
+			first = usageError{fmt.Errorf("%s: %w", variable(f.Name), err)}
+		}
+	})
+	return first
+}
+
+// variable is the environment variable of a flag.
+func variable(flag string) string {
+	out := []byte("ROLLBOOK_")
+	for _, c := range []byte(flag) {
+		switch {
+		case c == '-':
+			out = append(out, '_')
+		case c >= 'a' && c <= 'z':
+			out = append(out, c-'a'+'A')
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}

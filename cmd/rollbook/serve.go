@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/rest"
+	"rollbook/internal/store"
+)
+
+// opened is a district with its sealing key.
+type opened struct {
+	*store.Store
+	key *auth.Key
+}
+
+// openDistrict opens what --db and --key-file name.
+func openDistrict(cmd *cobra.Command) (*opened, error) {
+	dsn, err := cmd.Flags().GetString("db")
+	if err != nil {
+		return nil, err
+	}
+	file, err := cmd.Flags().GetString("key-file")
+	if err != nil {
+		return nil, err
+	}
+	return openAt(cmd.Context(), dsn, file)
+}
+
+func openAt(ctx context.Context, dsn, keyFile string) (*opened, error) {
+	s, err := store.Open(ctx, dsn, store.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if keyFile == "" {
+		keyFile, err = defaultKeyFile(dsn)
+	}
+	var key *auth.Key
+	if err == nil {
+		key, err = auth.LoadOrCreateKey(keyFile)
+	}
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return &opened{s, key}, nil
+}
+
+// defaultKeyFile lies beside a SQLite file, and in the user's configuration
+// folder for PostgreSQL.
+func defaultKeyFile(dsn string) (string, error) {
+	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+		return strings.TrimPrefix(dsn, "sqlite://") + ".key", nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("where is the sealing key? give --key-file: %w", err)
+	}
+	dir = filepath.Join(dir, "rollbook")
+	return filepath.Join(dir, "rollbook.key"), os.MkdirAll(dir, 0o700)
+}
+
+// gate lets callers into a district.
+func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
+	face := oneroster.V1p1
+	return auth.New(ctx, o.Store, o.key, auth.Options{
+		Known:    oneroster.Scopes(),
+		Prefixes: []string{face.ScopePrefix, strings.Replace(face.ScopePrefix, "v1p1", "v1p2", 1)},
+	})
+}
+
+func serveCommand() *cobra.Command {
+	var addr, public, cert, key string
+	var trust bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the district",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+			if public != "" {
+				u, err := url.Parse(public)
+				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+					return usageError{fmt.Errorf("--url %q is not an absolute URL such as https://roster.example.org", public)}
+				}
+				config.URL = u
+			}
+			if cert == "" && config.URL == nil && !loopback(addr) {
+				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of the proxy in front, or listen on 127.0.0.1", addr)}
+			}
+			o, err := openDistrict(cmd)
+			if err != nil {
+				return err
+			}
+			defer o.Close()
+			config.Store = o.Store
+			if config.Gate, err = o.gate(cmd.Context()); err != nil {
+				return err
+			}
+			server := rest.NewServer(rest.New(config))
+			if cert != "" {
+				if server.TLSConfig, err = rest.Certificates(cert, key, config.Log); err != nil {
+					return err
+				}
+			}
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				return err
+			}
+			config.Log.Info("serving", "address", l.Addr().String())
+			return serveUntilDone(cmd.Context(), server, l)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen on")
+	f.StringVar(&public, "url", "", "public base URL, where it differs (behind a proxy)")
+	f.StringVar(&cert, "cert", "", "PEM file of the certificate")
+	f.StringVar(&key, "key", "", "PEM file of its key")
+	f.BoolVar(&trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
+	return cmd
+}
+
+func loopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// serveUntilDone serves until the context ends, then lets answers that are
+// under way finish.
+func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener) error {
+	ended := make(chan error, 1)
+	go func() {
+		if server.TLSConfig != nil {
+			ended <- server.ServeTLS(l, "", "")
+			return
+		}
+		ended <- server.Serve(l)
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
+		return stopped
+	}
+	return err
+}
