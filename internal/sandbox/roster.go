@@ -65,8 +65,8 @@ func (d *District) classes(give func(oneroster.Record) error) error {
 // person makes a user. k tells people of a kind apart.
 func (d *District) person(kind string, k int, id, role, host string, familyDice uint64, orgs ...string) oneroster.Record {
 	first, last := pick(given, d.dice(kind+" given", k)), pick(family, familyDice)
-	username := strings.ToLower(first.plain) + "." + strings.ToLower(last.plain) + "." + kind[:1] + fmt.Sprint(k+1)
-	number := fmt.Sprintf("%s%07d", strings.ToUpper(kind[:1]), k+1)
+	username := strings.ToLower(first.plain) + "." + strings.ToLower(last.plain) + "." + kind[:2] + fmt.Sprint(k+1)
+	number := fmt.Sprintf("%s%07d", strings.ToUpper(kind[:2]), k+1)
 	return record("user", "sourcedId", id, "username", username, "userIds", oneroster.Join("LDAP"+oneroster.PartSep+username, "SIS"+oneroster.PartSep+number),
 		"enabledUser", "true", "givenName", first.text, "familyName", last.text, "role", role, "identifier", number, "email", username+"@"+host, "orgs", oneroster.Join(orgs...))
 }

@@ -1,0 +1,328 @@
+package bulk
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
+
+	"rollbook/internal/oneroster"
+)
+
+// text decodes a file: UTF-8 with or without a byte order mark, else, said
+// aloud, Windows-1252.
+func (p *Package) text(f *file) (io.ReadCloser, error) {
+	r, err := f.open()
+	if err != nil {
+		return nil, err
+	}
+	whole, err := valid(r)
+	_ = r.Close()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.name, err)
+	}
+	if r, err = f.open(); err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewReaderSize(r, 1<<16)
+	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
+		_, _ = buffered.Discard(3)
+	}
+	var text io.Reader = buffered
+	if !whole {
+		note := f.name + " is not UTF-8 and was read as Windows-1252: save it as UTF-8"
+		if !contains(p.Notes, note) {
+			p.Notes = append(p.Notes, note)
+		}
+		text = charmap.Windows1252.NewDecoder().Reader(buffered)
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{text, r}, nil
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// valid tells whether a stream is UTF-8 throughout.
+func valid(r io.Reader) (bool, error) {
+	buf := make([]byte, 0, 1<<16)
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		for len(buf) > 0 {
+			c, size := utf8.DecodeRune(buf)
+			if c == utf8.RuneError && size == 1 {
+				if utf8.FullRune(buf) || err == io.EOF {
+					return false, nil
+				}
+				break // the rest of it comes with the next read
+			}
+			buf = buf[size:]
+		}
+		buf = append(make([]byte, 0, 1<<16), buf...)
+		if err == io.EOF {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+}
+
+// rows reads a file: the header once, then each row with its line. A row that
+// is not CSV is told and ends the file.
+func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string) error) error {
+	r, err := p.text(f)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	c := csv.NewReader(r)
+	c.ReuseRecord, c.FieldsPerRecord = true, -1
+	first := true
+	for {
+		cells, err := c.Read()
+		if err == io.EOF {
+			if first {
+				return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)
+			}
+			return nil
+		}
+		var bad *csv.ParseError
+		if errors.As(err, &bad) {
+			return fmt.Errorf("%s:%d: %v: correct the quotes of this row", f.name, bad.StartLine, bad.Err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+		if first {
+			first = false
+			if err := header(cells); err != nil {
+				return err
+			}
+			continue
+		}
+		line, _ := c.FieldPos(0)
+		if err := row(line, cells); err != nil {
+			return err
+		}
+	}
+}
+
+func readManifest(f *file) (map[string]string, error) {
+	if f == nil {
+		return nil, nil
+	}
+	out := map[string]string{}
+	err := (&Package{}).rows(f, func([]string) error { return nil }, func(_ int, cells []string) error {
+		if len(cells) >= 2 {
+			out[strings.TrimSpace(cells[0])] = strings.TrimSpace(cells[1])
+		}
+		return nil
+	})
+	if v := out["oneroster.version"]; err == nil && v != "" && v != "1.1" && v != "1.0" {
+		return nil, fmt.Errorf("manifest.csv: oneroster.version is %q; this program reads 1.1", v)
+	}
+	return out, err
+}
+
+// older are column names of OneRoster 1.0.
+var older = map[string]string{"termSourcedId": "termSourcedIds", "userId": "userIds", "agents": "agentSourcedIds", "schoolYearId": "schoolYearSourcedId", "birthdate": "birthDate"}
+
+// A layout says which column of a file fills which field.
+type layout struct {
+	resource *oneroster.Resource
+	at       []int    // column to field position; -1 is not read
+	names    []string // column names, for problems
+	metadata []string // column to metadata key
+}
+
+func newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
+	byColumn := map[string]int{"dateLastModified": oneroster.Modified}
+	for i := range r.Fields {
+		if col := r.Fields[i].Column(); col != "" {
+			byColumn[col] = i
+		}
+	}
+	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)), metadata: make([]string, len(header))}
+	seen := map[string]bool{}
+	for i, raw := range header {
+		col := strings.TrimSpace(raw)
+		if newer, ok := older[col]; ok {
+			col = newer
+		}
+		if r.Name == "demographics" && col == "userSourcedId" {
+			col = "sourcedId"
+		}
+		if seen[col] && col != "" {
+			return nil, fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
+		}
+		seen[col] = true
+		l.names[i], l.at[i] = col, -1
+		if n, ok := byColumn[col]; ok {
+			l.at[i] = n
+		} else if key, ok := strings.CutPrefix(col, "metadata."); ok && key != "" {
+			l.metadata[i] = key
+		}
+	}
+	for i := range r.Fields {
+		if col := r.Fields[i].Column(); r.Fields[i].Required && !seen[col] && col != "" {
+			return nil, fmt.Errorf("%s:1: the required column %s is missing", f.name, col)
+		}
+	}
+	return l, nil
+}
+
+// record turns a row into a record and tells what is wrong with its cells.
+func (l *layout) record(cells []string, wrong func(column, value, text string)) oneroster.Record {
+	rec := oneroster.NewRecord(l.resource)
+	extra := map[string]any{}
+	for i, cell := range cells {
+		if i >= len(l.at) {
+			wrong("", cell, "the row has more cells than the header: correct the commas and quotes")
+			break
+		}
+		cell = strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(cell))
+		if cell == "" {
+			continue
+		}
+		if l.metadata[i] != "" {
+			extra[l.metadata[i]] = cell
+			continue
+		}
+		if l.at[i] < 0 {
+			continue
+		}
+		f := &l.resource.Fields[l.at[i]]
+		v, err := parseCell(f, cell, extra)
+		if err != nil {
+			wrong(l.names[i], cell, err.Error())
+			continue
+		}
+		rec.Values[l.at[i]] = v
+	}
+	rec.Values[l.resource.MetadataIndex()] = oneroster.MetadataOf(extra)
+	return rec
+}
+
+// parseCell reads a cell; extra takes the original of a value that is served as
+// its nearest documented one.
+func parseCell(f *oneroster.Field, cell string, extra map[string]any) (string, error) {
+	if f.Name == "status" && strings.EqualFold(cell, "inactive") { // OneRoster 1.0
+		return oneroster.ToBeDeleted, nil
+	}
+	if !f.Kind.IsList() {
+		v, err := f.Parse(cell)
+		if f.Name == "role" && err != nil && len(f.Enum) == 4 {
+			for _, role := range []string{"aide", "guardian", "parent", "relative"} {
+				if strings.EqualFold(role, cell) { // never more rights than the file gives
+					extra["original.role"] = role
+					return "proctor", nil
+				}
+			}
+		}
+		return v, err
+	}
+	var items []string
+	for _, item := range strings.Split(cell, ",") {
+		item = strings.TrimSpace(item)
+		if f.Kind == oneroster.UserIDs {
+			typ, id, ok := strings.Cut(strings.Trim(item, "{}"), ":")
+			if !ok {
+				return "", fmt.Errorf("%q is not {type:id}", item)
+			}
+			items = append(items, typ+oneroster.PartSep+id)
+			continue
+		}
+		v, err := f.Parse(item)
+		if err != nil {
+			return "", err
+		}
+		items = append(items, v)
+	}
+	return oneroster.Join(items...), nil
+}
+
+// each reads the rows of every file in the order of the resources.
+func (p *Package) each(ctx context.Context, wrong func(f *file, line int, column, value, text string), yield func(oneroster.Row) error) error {
+	if err := p.readLinks(); err != nil {
+		return err
+	}
+	for _, r := range oneroster.Resources() {
+		f := p.files[r]
+		if f == nil {
+			continue
+		}
+		var l *layout
+		at := r.Index("resources")
+		err := p.rows(f, func(header []string) (err error) { l, err = newLayout(f, r, header); return err }, func(line int, cells []string) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			row := oneroster.Row{File: f.name, Line: line}
+			row.Record = l.record(cells, func(column, value, text string) { wrong(f, line, column, value, text) })
+			if at >= 0 && p.links[r] != nil {
+				row.Values[at] = oneroster.Join(p.resources[r][row.ID()]...)
+			} else if at >= 0 {
+				row.Keep = []int{at}
+			}
+			return yield(row)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLinks reads classResources and courseResources, once.
+func (p *Package) readLinks() error {
+	if p.resources != nil {
+		return nil
+	}
+	p.resources = map[*oneroster.Resource]map[string][]string{}
+	for r, f := range p.links {
+		out := map[string][]string{}
+		owner, target := -1, -1
+		err := p.rows(f, func(header []string) error {
+			for i, col := range header {
+				switch strings.TrimSpace(col) {
+				case r.Name + "SourcedId":
+					owner = i
+				case "resourceSourcedId":
+					target = i
+				}
+			}
+			if owner < 0 || target < 0 {
+				return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required", f.name, r.Name)
+			}
+			return nil
+		}, func(line int, cells []string) error {
+			if owner < len(cells) && target < len(cells) {
+				id := strings.TrimSpace(cells[owner])
+				out[id] = append(out[id], strings.TrimSpace(cells[target]))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		p.resources[r] = out
+	}
+	return nil
+}
