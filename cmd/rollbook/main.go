@@ -71,7 +71,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (see rollbook help %s)", err, cmd.Name())}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), importCommand(), exportCommand(), sandboxCommand())
 	return root
 }
 

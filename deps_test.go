@@ -1,0 +1,61 @@
+package rollbook
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// may says which of the project's packages, and which guarded libraries, a
+// package may import. The standard library's other packages are free.
+var may = map[string]string{
+	"internal/oneroster":       "",
+	"internal/query":           "internal/oneroster",
+	"internal/sandbox":         "internal/oneroster",
+	"internal/bulk":            "internal/oneroster encoding/csv",
+	"internal/auth":            "",
+	"internal/store":           "internal/oneroster internal/query internal/auth database/sql modernc.org/sqlite github.com/jackc/pgx",
+	"internal/store/storetest": "internal/store database/sql",
+	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
+	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox",
+}
+
+var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}
+
+func TestImportArrows(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...", "./cmd/...").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		words := strings.Fields(line)
+		name := strings.TrimPrefix(words[0], "rollbook/")
+		allowed, known := may[name]
+		if !known {
+			t.Errorf("%s is not in the table: say what it may import", name)
+		}
+		for _, imported := range words[1:] {
+			own, isOwn := strings.CutPrefix(imported, "rollbook/")
+			if isOwn && !listed(allowed, own) {
+				t.Errorf("%s must not import %s", name, own)
+			}
+			for _, g := range guarded {
+				if strings.HasPrefix(imported, g) && !listed(allowed, g) {
+					t.Errorf("%s must not import %s", name, imported)
+				}
+			}
+			if name == "internal/oneroster" && strings.Contains(strings.Split(imported, "/")[0], ".") {
+				t.Errorf("%s must not import %s: the standard library only", name, imported)
+			}
+		}
+	}
+}
+
+func listed(list, name string) bool {
+	for _, w := range strings.Fields(list) {
+		if w == name {
+			return true
+		}
+	}
+	return false
+}
