@@ -31,6 +31,9 @@ func (d *District) courses(give func(oneroster.Record) error) error {
 			for p, sub := range levels[l].subjects {
 				r := record("course", "sourcedId", courseID(l, g, p), "title", sub.name+", Grade "+strings.TrimPrefix(grade, "0"), "schoolYear", fmt.Sprintf("yr-%d", d.year),
 					"courseCode", strings.ToUpper(sub.name[:3])+grade, "grades", grade, "subjects", sub.name, "subjectCodes", sub.codes[g], "org", "dst-1")
+				if p == periods-1 { // electives are a school's own; the rest is the district's
+					r.Set("org", schoolID(l))
+				}
 				if p%2 == 0 {
 					r.Set("resources", resourceID(g+p))
 				}

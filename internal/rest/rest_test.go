@@ -1,0 +1,342 @@
+package rest_test
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/rest"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+var update = flag.Bool("update", false, "write the generated documents")
+
+func TestMain(m *testing.M) { flag.Parse(); storetest.Main(m) }
+
+// A service under test, with a client that may do everything.
+type service struct {
+	*httptest.Server
+	t          *testing.T
+	id, secret string
+	token      string
+}
+
+func serve(t *testing.T, dsn string, scopes []string) *service {
+	t.Helper()
+	ctx := context.Background()
+	s := storetest.Open(t, dsn, store.Options{})
+	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: 90, Seed: 1}), store.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, kept := auth.NewSecret(time.Now(), key, true)
+	if err := s.AddClient(ctx, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
+		t.Fatal(err)
+	}
+	gate, err := auth.New(ctx, s, key, auth.Options{Known: oneroster.Scopes(), Prefixes: []string{oneroster.V1p1.ScopePrefix}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := &service{t: t, id: "tester", secret: secret}
+	out.Server = httptest.NewServer(rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}))
+	t.Cleanup(out.Close)
+	form := strings.NewReader("grant_type=client_credentials")
+	r, _ := http.NewRequest("POST", out.URL+"/Token", form)
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth(out.id, secret)
+	status, _, body := out.do(r)
+	var answer struct {
+		Token string `json:"access_token"`
+		Type  string `json:"token_type"`
+		Life  int    `json:"expires_in"`
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || status != 200 || answer.Type != "bearer" || answer.Life != 3600 || strings.Count(answer.Token, ".") != 2 {
+		t.Fatalf("token: %d %s %v", status, body, err)
+	}
+	out.token = answer.Token
+	return out
+}
+
+func (s *service) do(r *http.Request) (int, http.Header, []byte) {
+	s.t.Helper()
+	answer, err := http.DefaultTransport.RoundTrip(r) // follows no redirect
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer.StatusCode, answer.Header, body
+}
+
+// call sends a request below the base path. The target is sent as it stands.
+func (s *service) call(method, target, body string) (int, http.Header, []byte) {
+	s.t.Helper()
+	r, err := http.NewRequest(method, s.URL, strings.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	path, query, _ := strings.Cut(oneroster.V1p1.Base+target, "?")
+	r.URL.Opaque, r.URL.RawQuery = "//"+r.URL.Host+path, strings.ReplaceAll(query, " ", "%20")
+	r.Header.Set("Authorization", "bearer "+s.token)
+	return s.do(r)
+}
+
+// ids of a list answer.
+func ids(t *testing.T, body []byte) []string {
+	t.Helper()
+	var lists map[string][]struct{ SourcedID string }
+	if err := json.Unmarshal(body, &lists); err != nil || len(lists) != 1 {
+		t.Fatalf("not one list: %v %.300s", err, body)
+	}
+	out := []string{}
+	for _, l := range lists {
+		for _, o := range l {
+			out = append(out, o.SourcedID)
+		}
+	}
+	return out
+}
+
+func TestEveryRouteAnswers(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, oneroster.Scopes())
+		vars := strings.NewReplacer("{school_id}", "sch-001", "{class_id}", "cls-001-001-1", "{student_id}", "a1", "{teacher_id}", "tea-001-001",
+			"{user_id}", "a1", "{course_id}", "crs-high-09-1", "{li_id}", "itm-001-001-1-1", "/schools/{id}", "/schools/sch-001")
+		_, _, body := s.call("GET", "/classes/cls-001-001-1", "")
+		var class struct {
+			Class struct{ Terms []struct{ SourcedID string } }
+		}
+		if err := json.Unmarshal(body, &class); err != nil || len(class.Class.Terms) == 0 {
+			t.Fatalf("%s", body)
+		}
+		term := class.Class.Terms[0].SourcedID
+		one := map[string]string{"academicSessions": term, "terms": term, "gradingPeriods": strings.Replace(term, "trm", "per", 1) + "-1", "demographics": "a1",
+			"classes": "cls-001-001-1", "courses": "crs-high-09-1", "enrollments": "enr-001-001-1-01", "orgs": "dst-1", "students": "a1", "teachers": "tea-001-001",
+			"users": "a1", "resources": "res-01", "categories": "cat-1", "lineItems": "itm-001-001-1-1", "results": "rlt-001-001-1-1-01", "classGroups": "grp-1"}
+		for i := range oneroster.V1p1.Routes {
+			r := &oneroster.V1p1.Routes[i]
+			if r.Method != "GET" {
+				continue
+			}
+			path := vars.Replace(strings.ReplaceAll(r.Path, "{term_id}", term))
+			if r.One {
+				path = strings.Replace(path, "{id}", one[r.Segments[0]], 1)
+			}
+			status, header, body := s.call("GET", path, "")
+			if status != 200 || header.Get("X-Total-Count") == "" || header.Get("Content-Type") != "application/json" {
+				t.Errorf("%s %s: %d %v %s", r.Op, path, status, header, body)
+				continue
+			}
+			var whole map[string]json.RawMessage
+			if err := json.Unmarshal(body, &whole); err != nil || len(whole) != 1 {
+				t.Errorf("%s: %s", r.Op, body)
+			}
+			if key := map[bool]string{true: r.Resource.Wrapper(), false: r.Resource.Plural}[r.One]; len(whole[key]) < 5 {
+				t.Errorf("%s: %s has nothing under %s: %.200s", r.Op, path, key, body)
+			}
+		}
+	})
+}
+
+func TestRequestsAsClientsSendThem(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, oneroster.Scopes())
+		for _, c := range []struct {
+			name, method, target string
+			status               int
+			want                 string // ids joined by a space, or a code minor
+			total                string
+		}{
+			{"paging probe", "GET", "/orgs?offset=2&limit=1", 200, "dep-001-1", "7"},
+			{"offset past the end", "GET", "/orgs?offset=100", 200, "", "7"},
+			{"a key with a space", "GET", "/orgs?limit%20=1", 200, "dst-1", "7"},
+			{"two question marks", "GET", "/orgs?limit=1&offset=0?limit=7000", 200, "dst-1", "7"},
+			{"mixed case", "GET", "/SCHOOLS/sch-001/Courses?limit=0&filter=sourcedId='none'", 200, "", "0"},
+			{"doubled and trailing slashes", "GET", "//orgs//?limit=1", 200, "dst-1", "7"},
+			{"unknown parent", "GET", "/schools/1000000/classes", 200, "", "0"},
+			{"unexpanded template", "GET", "/classes/cls-001-001-1/lineItems/%7B%7Blineitem_id%7D%7D/results", 200, "", "0"},
+			{"unknown class's categories", "GET", "/classes/none/categories", 200, "", "0"},
+			{"a class's categories", "GET", "/classes/cls-001-001-1/categories", 200, "cat-1 cat-2 cat-3 cat-4 cat-001-001-1", "5"},
+			{"unknown id", "GET", "/lineItems/none", 404, "unknown object", ""},
+			{"an org that is no school", "GET", "/schools/dst-1", 404, "unknown object", ""},
+			{"unknown enumeration value", "GET", "/users?filter=status='norecords'", 200, "", "0"},
+			{"unknown field", "GET", "/users?filter=nosuch='x'", 400, "invalid_filter_field", ""},
+			{"unreadable filter", "GET", "/users?filter=status", 400, "invalid_filter_field", ""},
+			{"blank fields", "GET", "/users?fields=", 400, "invalid_blank_selection_field", ""},
+			{"Grade Sync's alias", "GET", "/enrollments?limit=2&filter=classSourcedId%3D%27cls-001-001-1%27", 200, "enr-001-001-1-01 enr-001-001-1-02", "27"},
+			{"metadata and children", "GET", "/orgs?filter=children='dep-001-1'", 200, "sch-001", "1"},
+			{"userIds", "GET", "/users?filter=userIds.identifier='ST0000001'", 200, "a1", "1"},
+			{"sort", "GET", "/orgs?sort=name&orderBy=desc&limit=2", 200, "dep-001-2 sch-001", "7"},
+			{"wrong verb", "POST", "/users", 405, "unsupported", ""},
+			{"no such path", "GET", "/nothing", 404, "unknown object", ""},
+			{"long URL", "GET", "/users?x=" + strings.Repeat("y", 20000), 414, "invalid data", ""},
+		} {
+			status, header, body := s.call(c.method, c.target, "")
+			if status != c.status {
+				t.Errorf("%s: %d %s", c.name, status, body)
+				continue
+			}
+			if status != 200 {
+				if !strings.Contains(string(body), `"imsx_codeMinor":"`+c.want+`"`) {
+					t.Errorf("%s: %s", c.name, body)
+				}
+				continue
+			}
+			if got := strings.Join(ids(t, body), " "); got != c.want || header.Get("X-Total-Count") != c.total {
+				t.Errorf("%s: %q of %s, want %q of %s", c.name, got, header.Get("X-Total-Count"), c.want, c.total)
+			}
+		}
+	})
+}
+
+// Following next meets every object once, arrives at last text for text, and
+// keeps the filter.
+func TestLinksWalkTheWholeList(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, oneroster.Scopes())
+		seen := map[string]bool{}
+		target := "/users?limit=7&filter=role='student'&fields=sourcedId,role"
+		for n := 0; target != ""; n++ {
+			_, header, body := s.call("GET", target, "")
+			for _, id := range ids(t, body) {
+				if seen[id] {
+					t.Fatalf("%s came twice", id)
+				}
+				seen[id] = true
+			}
+			rels := map[string]string{}
+			for _, part := range strings.Split(header.Get("Link"), ",") {
+				link, rel, _ := strings.Cut(strings.TrimSpace(part), ">; rel=")
+				rels[strings.Trim(rel, `"`)] = strings.TrimPrefix(link, "<"+s.URL+oneroster.V1p1.Base)
+			}
+			if rels["next"] == "" && rels["last"] != target {
+				t.Errorf("the walk ended at %s, last is %s", target, rels["last"])
+			}
+			target = rels["next"]
+		}
+		if len(seen) != 90 {
+			t.Errorf("%d students", len(seen))
+		}
+	})
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, []string{oneroster.RosterCore})
+		for _, c := range []struct {
+			target, token string
+			status        int
+		}{
+			{"/users", s.token, 200},
+			{"/schools/sch-001/classes", s.token, 403},
+			{"/demographics", s.token, 403},
+			{"/users", "", 401},
+			{"/users", s.token[:len(s.token)-4] + "AAAA", 401},
+			{"/users", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ0ZXN0ZXIifQ.", 401},
+		} {
+			token := s.token
+			s.token = c.token
+			status, header, body := s.call("GET", c.target, "")
+			s.token = token
+			if status != c.status || (status == 401) != strings.HasPrefix(header.Get("WWW-Authenticate"), `Bearer realm="rollbook"`) && status != 403 {
+				t.Errorf("%s: %d, want %d: %v %s", c.target, status, c.status, header, body)
+			}
+		}
+		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users?limit=1&filter=status%3D%27active%27", nil)
+		auth.Sign(r, s.id, s.secret, "HMAC-SHA256", "once", time.Now())
+		if status, _, body := s.do(r); status != 200 {
+			t.Errorf("signed: %d %s", status, body)
+		}
+		if status, _, _ := s.do(r); status != 401 {
+			t.Errorf("a nonce used twice: %d", status)
+		}
+	})
+}
+
+func TestGradesComeAndGo(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, oneroster.Scopes())
+		for _, c := range []struct {
+			method, target, body string
+			status               int
+			want                 string
+		}{
+			{"PUT", "/lineitems/g1", `{"lineItem":{"title":"Essay","class":{"sourcedId":"cls-001-001-1"},"dueDate":"{{x}}","assignDate":"2026-11-01T10:00:00.1234567Z","resultValueMin":"0","resultValueMax":100}}`, 201, `"category":{"href"`},
+			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Essay 2","class":{"sourcedId":"cls-001-001-1"},"gradingPeriod":""}}`, 200, `"gradingPeriod":{"href"`},
+			{"PUT", "/lineItems/g2", `{"lineItem":{"title":"Essay","class":{"sourcedId":"none"}}}`, 422, "there is no class"},
+			{"PUT", "/lineItems/g2", `{"result":{"title":"Essay"}}`, 400, "wrap it in"},
+			{"PUT", "/lineItems/g2", `{"lineItem":`, 400, "not"},
+			{"PUT", "/results/r1", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"300","scoreDate":"2026-11-02T10:00:00Z","comment":""}}`, 201, `"score":300,"scoreDate":"2026-11-02"`},
+			{"PUT", "/results/r2", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"many"}}`, 422, "not a number"},
+			{"GET", "/classes/cls-001-001-1/lineItems/g1/results", "", 200, `"sourcedId":"r1"`},
+			{"DELETE", "/lineItems/g1", "", 204, ""},
+			{"DELETE", "/lineItems/g1", "", 404, "unknown object"},
+			{"GET", "/results/r1", "", 404, "unknown object"},
+			{"GET", "/results?filter=status='tobedeleted'", "", 200, `"sourcedId":"r1","status":"tobedeleted"`},
+			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Again","class":{"sourcedId":"cls-001-001-1"}}}`, 201, `"status":"active"`},
+			{"DELETE", "/categories/cat-001-001-1", "", 204, ""},
+			{"GET", "/lineItems/g1", "", 200, `"sourcedId":"cat-1"`},
+		} {
+			status, _, body := s.call(c.method, c.target, c.body)
+			if status != c.status || !strings.Contains(string(body), c.want) {
+				t.Errorf("%s %s %s:\n%d %s\nwant %d %s", c.method, c.target, c.body, status, body, c.status, c.want)
+			}
+		}
+	})
+}
+
+func TestThreeHundredGradesAtOnce(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := serve(t, dsn, oneroster.Scopes())
+		var wait sync.WaitGroup
+		for n := range 300 {
+			wait.Go(func() {
+				body := fmt.Sprintf(`{"result":{"lineItem":{"sourcedId":"itm-001-001-1-1"},"student":{"sourcedId":"a1"},"score":%d}}`, n)
+				if status, _, answer := s.call("PUT", fmt.Sprintf("/results/many-%d", n), body); status != 201 {
+					t.Errorf("%d %s", status, answer)
+				}
+			})
+		}
+		wait.Wait()
+		_, header, _ := s.call("GET", "/results?filter="+url.QueryEscape("sourcedId~'many-'"), "")
+		if header.Get("X-Total-Count") != "300" {
+			t.Errorf("%s of 300 were kept", header.Get("X-Total-Count"))
+		}
+	})
+}
+
+func TestDocs(t *testing.T) {
+	for name, want := range map[string][]byte{"openapi.json": rest.OpenAPI(oneroster.V1p1), "endpoints.md": rest.Endpoints(oneroster.V1p1)} {
+		path := filepath.Join("..", "..", "docs", name)
+		if *update {
+			if err := os.WriteFile(path, want, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != string(want) {
+			t.Errorf("docs/%s is not what the tables say (make docs): %v", name, err)
+		}
+	}
+}
