@@ -22,7 +22,7 @@ func importCommand() *cobra.Command {
 	var skipBad, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "import PACKAGE",
-		Short: "Take in a OneRoster 1.1 CSV package, a zip or a folder",
+		Short: "Take in a CSV package, a zip or a folder: OneRoster 1.1, School Data Sync v2.1 or v1",
 		Args:  cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			p, err := bulk.Open(args[0], skipBad)

@@ -45,6 +45,15 @@ type file struct {
 	name string
 	mode oneroster.Mode
 	open func() (io.ReadCloser, error)
+	made *made // instead of open, for files made of another format's
+}
+
+// place is where the row came from that is said to begin on a line.
+func (f *file) place(line int) place {
+	if f.made != nil {
+		return f.made.from[line]
+	}
+	return place{f.name, line}
 }
 
 type place struct {
@@ -143,6 +152,9 @@ func (p *Package) archive(name string) (map[string]*file, error) {
 
 // assign gives the files found their resources and modes.
 func (p *Package) assign(name string, found map[string]*file) error {
+	if done, err := p.fromSDS(found); done || err != nil {
+		return err
+	}
 	manifest, err := readManifest(found["manifest.csv"])
 	if err != nil {
 		return err

@@ -66,9 +66,9 @@ type checker struct {
 }
 
 // wrong is told of cells, in both passes; the first counts.
-func (c *checker) wrong(f *file, line int, column, value, text string) {
+func (c *checker) wrong(at place, column, value, text string) {
 	if c.pass == 0 {
-		c.tell(f.name, line, column, value, text)
+		c.tell(at.file, at.line, column, value, text)
 	}
 }
 
@@ -165,7 +165,7 @@ func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) 
 	if len(p.bad) > 0 && !p.skipBad {
 		return fmt.Errorf("%d rows are wrong", len(p.bad))
 	}
-	return p.each(ctx, func(*file, int, string, string, string) {}, func(row oneroster.Row) error {
+	return p.each(ctx, func(place, string, string, string) {}, func(row oneroster.Row) error {
 		if p.bad[place{row.File, row.Line}] {
 			return nil
 		}

@@ -87,6 +87,9 @@ func valid(r io.Reader) (bool, error) {
 // rows reads a file: the header once, then each row with its line. A row that
 // is not CSV is told and ends the file.
 func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string) error) error {
+	if f.made != nil {
+		return f.made.rows(header, row)
+	}
 	r, err := p.text(f)
 	if err != nil {
 		return err
@@ -259,7 +262,7 @@ func parseCell(f *oneroster.Field, cell string, extra map[string]any) (string, e
 }
 
 // each reads the rows of every file in the order of the resources.
-func (p *Package) each(ctx context.Context, wrong func(f *file, line int, column, value, text string), yield func(oneroster.Row) error) error {
+func (p *Package) each(ctx context.Context, wrong func(at place, column, value, text string), yield func(oneroster.Row) error) error {
 	if err := p.readLinks(); err != nil {
 		return err
 	}
@@ -274,8 +277,9 @@ func (p *Package) each(ctx context.Context, wrong func(f *file, line int, column
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			row := oneroster.Row{File: f.name, Line: line}
-			row.Record = l.record(cells, func(column, value, text string) { wrong(f, line, column, value, text) })
+			from := f.place(line)
+			row := oneroster.Row{File: from.file, Line: from.line}
+			row.Record = l.record(cells, func(column, value, text string) { wrong(from, column, value, text) })
 			if at >= 0 && p.links[r] != nil {
 				row.Values[at] = oneroster.Join(p.resources[r][row.ID()]...)
 			} else if at >= 0 {

@@ -1,0 +1,194 @@
+package bulk_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollbook/internal/bulk"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/sandbox"
+)
+
+// folder writes files given as name, text, name, text, ….
+func folder(t *testing.T, files ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := 0; i < len(files); i += 2 {
+		if err := os.WriteFile(filepath.Join(dir, files[i]), []byte(files[i+1]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// read checks a package and returns its problems and, by resource and id, its records.
+func read(t *testing.T, path string, skipBad bool) ([]string, map[string]oneroster.Record, *bulk.Package) {
+	t.Helper()
+	p, err := bulk.Open(path, skipBad)
+	if err != nil {
+		return []string{err.Error()}, nil, nil
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	problems, err := p.Check(context.Background(), nil)
+	if err != nil {
+		return []string{err.Error()}, nil, p
+	}
+	var texts []string
+	for _, x := range problems.List {
+		texts = append(texts, x.String())
+	}
+	records := map[string]oneroster.Record{}
+	_ = p.Records(context.Background(), func(r oneroster.Row) error { // refused when there are problems
+		records[r.Resource.Name+"/"+r.ID()] = r.Record
+		return nil
+	})
+	return texts, records, p
+}
+
+const (
+	orgs  = "sourcedId,status,dateLastModified,name,type\no1,,,School,school\n"
+	users = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n"
+)
+
+func TestProblemsSayWhere(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files []string
+		want  []string
+	}{
+		{"nothing wrong", []string{"orgs.csv", orgs, "users.csv", "\xef\xbb\xbf" + users + "u1,TRUE,o1,Student,a,\"A\nB\",C\r\n"}, nil},
+		{"a role that is none", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o1,pupil,a,A,B\n"},
+			[]string{`users.csv:2: role: "pupil" is not one of administrator, aide, guardian, parent, proctor, relative, student, teacher`}},
+		{"an id twice", []string{"orgs.csv", orgs + "o1,,,Again,school\n"}, []string{`orgs.csv:3: sourcedId: "o1" is there twice in this file: keep one row`}},
+		{"an unknown school", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o9,student,a,A,B\n"},
+			[]string{`users.csv:2: orgSourcedIds: there is no org with the sourcedId "o9": add it to orgs.csv, or correct this id`}},
+		{"a name missing", []string{"orgs.csv", "sourcedId,name,type\no1,,school\n"}, []string{`orgs.csv:2: name: is required and empty: fill it in`}},
+		{"a column missing", []string{"orgs.csv", "sourcedId,name\no1,x\n"}, []string{`orgs.csv:1: the required column type is missing`}},
+		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"}, []string{`orgs.csv:1: column name is there twice: keep one`}},
+		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"}, []string{`orgs.csv:3: extraneous or missing " in quoted-field: correct the quotes of this row`}},
+		{"an empty file", []string{"orgs.csv", ""}, []string{`orgs.csv is empty: it has not even a header; leave the file out`}},
+		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs},
+			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
+	} {
+		got, _, _ := read(t, folder(t, c.files...), false)
+		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
+			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestSkipBadTakesTheRest(t *testing.T) {
+	path := folder(t, "orgs.csv", orgs, "users.csv", users+"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n",
+		"demographics.csv", "sourcedId\nu1\nu2\n")
+	if _, records, _ := read(t, path, false); len(records) != 0 {
+		t.Errorf("a package with problems yielded %d records", len(records))
+	}
+	problems, records, _ := read(t, path, true)
+	if len(problems) != 2 || len(records) != 3 || records["user/u2"].Resource == nil || records["demographics/u2"].Resource == nil {
+		t.Errorf("%q %v", problems, records)
+	}
+}
+
+func TestWindows1252IsSaidAloud(t *testing.T) {
+	problems, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\xc9cole,school\n"), false)
+	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "Windows-1252") {
+		t.Errorf("%q %v %q", problems, records, p.Notes)
+	}
+}
+
+func TestSchoolDataSync(t *testing.T) {
+	v21 := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,College,college,\n",
+		"users.csv", "sourcedId,username,givenName,familyName,password,activeDirectoryMatchId,email,phone,sms\nu1,s@x.org,S,T,secret,,,,\ng1,g@y.org,G,H,,,,,\n",
+		"roles.csv", "userSourcedId,orgSourcedId,role,sessionSourcedId,grade,isPrimary\nu1,o1,student,,10,TRUE\n",
+		"userFlags.csv", "userSourcedId,flag\nu1,iep\nu1,ell\n", "relationships.csv", "userSourcedId,relationshipUserSourcedId,relationshipRole\nu1,g1,guardian\n",
+		"academicSessions.csv", "sourcedId,title,type,schoolYear,startDate,endDate\ny,Y,schoolYear,2026,2025-08-01,2026-07-01\n",
+		"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds,courseSourcedId\nc1,o1,C,,\n",
+		"enrollments.csv", "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
+	section := ",Section Name,Term SIS ID,Term StartDate,Term EndDate\n"
+	us := []string{"School.csv", "SIS ID,Name\ns1,School\n", "Section.csv", "SIS ID,School SIS ID" + section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
+		"Student.csv", "SIS ID,School SIS ID,Username,Grade,Birthdate\nu1,s1,ann,9,4/2/2010\n", "StudentEnrollment.csv", "Section SIS ID,SIS ID\nc1,u1\n"}
+	uk := []string{"School.csv", "DfE Number,Name\ns1,School\n", "Section.csv", "ID,School DfE Number" + section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
+		"Student.csv", "ID,School DfE Number,Username\nu1,s1,ann\n"}
+	for _, c := range []struct {
+		files                []string
+		record, field, value string
+	}{
+		{v21, "org/o1", "type", "school"},
+		{v21, "org/o1", "metadata", `{"original.type":"college"}`},
+		{v21, "user/u1", "role", "student"},
+		{v21, "user/u1", "agents", "g1"},
+		{v21, "user/u1", "metadata", `{"microsoft.userFlags":"IEP,ELL"}`},
+		{v21, "user/g1", "orgs", "o1"},
+		{v21, "class/c1", "terms", "y"},
+		{v21, "class/c1", "course", "c1_course"},
+		{v21, "enrollment/c1_u1_student", "school", "o1"},
+		{us, "academicSession/t1", "startDate", "2026-02-01"},
+		{us, "academicSession/t1", "schoolYear", "2026"},
+		{us, "user/u1", "grades", "09"},
+		{us, "user/u1", "givenName", "ann"},
+		{us, "demographics/u1", "birthDate", "2010-04-02"},
+		{us, "enrollment/c1_u1_student", "class", "c1"},
+		{uk, "academicSession/t1", "startDate", "2026-01-02"},
+		{uk, "academicSession/t1", "endDate", "2026-03-06"},
+	} {
+		problems, records, _ := read(t, folder(t, c.files...), false)
+		r := records[c.record]
+		if len(problems) > 0 || r.Resource == nil || r.Get(c.field) != c.value {
+			t.Errorf("%s %s: %q, want %q; problems %q", c.record, c.field, r.Values, c.value, problems)
+		}
+	}
+}
+
+// What is written reads back equal, and the same district makes the same bytes.
+func TestWriteReadsBack(t *testing.T) {
+	d := sandbox.New(sandbox.Options{Students: 40, Today: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)})
+	byResource := map[*oneroster.Resource][]oneroster.Record{}
+	if err := d.Records(context.Background(), func(r oneroster.Row) error {
+		byResource[r.Resource] = append(byResource[r.Resource], r.Record)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	each := func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+		for _, rec := range byResource[r] {
+			if err := yield(rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var one, two bytes.Buffer
+	if _, err := bulk.Write(&one, each); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bulk.Write(&two, each); err != nil || !bytes.Equal(one.Bytes(), two.Bytes()) {
+		t.Errorf("not the same bytes: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "d.zip")
+	if err := os.WriteFile(path, one.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	problems, records, _ := read(t, path, false)
+	if len(problems) > 0 {
+		t.Fatalf("%q", problems)
+	}
+	for r, recs := range byResource {
+		for _, want := range recs {
+			got := records[r.Name+"/"+want.ID()]
+			for i := range r.Fields {
+				w := want.Values[i]
+				if r.Fields[i].Kind == oneroster.Time && w != "" { // a date in the file
+					w = w[:10] + "T00:00:00.000Z"
+				}
+				if i > oneroster.Modified && (got.Resource == nil || got.Values[i] != w) {
+					t.Fatalf("%s %s: %s came back as %q, was %q", r.Name, want.ID(), r.Fields[i].Name, got.Values, w)
+				}
+			}
+		}
+	}
+}

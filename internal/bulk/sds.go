@@ -1,0 +1,236 @@
+package bulk
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// made is a OneRoster file in memory, put together from the files of Microsoft
+// School Data Sync; from tells which row of which file each row came from.
+type made struct {
+	header []string
+	cells  [][]string
+	from   []place
+}
+
+func (m *made) rows(header func([]string) error, row func(line int, cells []string) error) error {
+	if err := header(m.header); err != nil {
+		return err
+	}
+	for i, cells := range m.cells {
+		if err := row(i, cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A line is one row of an SDS file, by column name.
+type line struct {
+	at    place
+	cells map[string]string
+}
+
+func (l line) get(names ...string) string {
+	for _, n := range names {
+		if v := l.cells[n]; v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// converter puts OneRoster files together.
+type converter struct {
+	p     *Package
+	found map[string]*file
+	out   map[string]*made
+	err   error
+}
+
+// fromSDS makes OneRoster files of a package of Microsoft School Data Sync, v1
+// or v2.1; done is false when it is not one.
+func (p *Package) fromSDS(found map[string]*file) (done bool, err error) {
+	c := &converter{p: p, found: found, out: map[string]*made{}}
+	switch {
+	case found["manifest.csv"] != nil:
+		return false, nil
+	case found["School.csv"] != nil && found["Section.csv"] != nil:
+		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v1 CSV")
+		c.v1()
+	case found["orgs.csv"] != nil && found["roles.csv"] != nil:
+		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v2.1 CSV")
+		c.v21()
+	default:
+		return false, nil
+	}
+	for name, m := range c.out {
+		p.files[oneroster.ByName(name)] = &file{name: name + ".csv", mode: oneroster.Bulk, made: m}
+	}
+	return true, c.err
+}
+
+// lines reads a file whole; one that is missing has none.
+func (c *converter) lines(name string) []line {
+	f := c.found[name]
+	if f == nil || c.err != nil {
+		return nil
+	}
+	var out []line
+	var head []string
+	c.err = c.p.rows(f, func(h []string) error {
+		for _, col := range h {
+			head = append(head, strings.TrimSpace(col))
+		}
+		return nil
+	}, func(n int, cells []string) error {
+		l := line{place{f.name, n}, map[string]string{}}
+		for i, cell := range cells {
+			if i < len(head) {
+				l.cells[head[i]] = strings.TrimSpace(cell)
+			}
+		}
+		out = append(out, l)
+		return nil
+	})
+	return out
+}
+
+// add appends a row given as column, value, column, value, ….
+func (c *converter) add(resource string, at place, pairs ...string) {
+	m := c.out[resource]
+	if m == nil {
+		m = &made{}
+		c.out[resource] = m
+	}
+	row := make([]string, len(m.header))
+	for i := 0; i+1 < len(pairs); i += 2 {
+		col := -1
+		for n, h := range m.header {
+			if h == pairs[i] {
+				col = n
+			}
+		}
+		if col < 0 {
+			col = len(m.header)
+			m.header = append(m.header, pairs[i])
+			row = append(row, "")
+		}
+		row[col] = pairs[i+1]
+	}
+	m.cells, m.from = append(m.cells, row), append(m.from, at)
+}
+
+// nearest gives a value of ours for one of SDS's, and its original where that
+// is lost ("" where it is not).
+func nearest(table map[string]string, value string) (ours, original string) {
+	for theirs, o := range table {
+		if strings.EqualFold(theirs, value) {
+			if o != theirs {
+				return o, theirs
+			}
+			return o, ""
+		}
+	}
+	return value, "" // the cell check tells
+}
+
+func tableOf(groups map[string]string) map[string]string {
+	out := map[string]string{}
+	for ours, theirs := range groups {
+		for _, t := range strings.Fields(theirs) {
+			out[t] = ours
+		}
+	}
+	return out
+}
+
+// Where SDS's default values have no equal in OneRoster 1.1, the nearest one.
+var (
+	orgTypes = tableOf(map[string]string{
+		"school":     "school college campus university adultEducation",
+		"department": "department division program researchCenter",
+		"district":   "district academicTrust municipality",
+		"local":      "local localAuthority region",
+		"state":      "state province departmentOfEducation",
+		"national":   "national ministryOfEducation",
+	})
+	roles = tableOf(map[string]string{
+		"teacher":       "teacher professor lecturer faculty adjunct instructor substitute",
+		"administrator": "administrator principal chair itAdmin officeStaff staff researcher affiliate advisor other alumni",
+		"aide":          "aide paraprofessional teacherAssistant assistant coach nurse specialServices occupationalTherapist physicalTherapist speechTherapist visionTherapist",
+		"student":       "student", "proctor": "proctor", "guardian": "guardian", "parent": "parent", "relative": "relative",
+	})
+	// Nobody becomes the teacher of a class who is not one by role.
+	classRoles = tableOf(map[string]string{
+		"teacher":       "teacher professor lecturer faculty adjunct instructor substitute",
+		"student":       "student",
+		"administrator": "administrator principal",
+		"proctor": "proctor aide paraprofessional teacherAssistant assistant coach nurse specialServices occupationalTherapist physicalTherapist speechTherapist " +
+			"visionTherapist chair itAdmin officeStaff staff researcher affiliate advisor other alumni guardian parent relative",
+	})
+	flags = strings.Fields("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
+)
+
+// rank orders the roles of a person who has several: the first is served.
+var rank = map[string]int{"student": 1, "teacher": 2, "administrator": 3, "aide": 4, "proctor": 5, "guardian": 6, "parent": 7, "relative": 8}
+
+// set is an ordered set of texts.
+type set []string
+
+func (s *set) add(v string) {
+	if v != "" && !contains(*s, v) {
+		*s = append(*s, v)
+	}
+}
+
+func (s set) String() string { return strings.Join(s, ",") }
+
+// people gathers what several SDS files say of one user.
+type person struct {
+	role, original string
+	rank           int
+	orgs, grades   set
+	agents, flags  set
+}
+
+type people map[string]*person
+
+func (ps people) of(id string) *person {
+	if ps[id] == nil {
+		ps[id] = &person{rank: 1 << 20}
+	}
+	return ps[id]
+}
+
+func (p *person) take(role string, primary bool) {
+	ours, original := nearest(roles, role)
+	r := rank[ours]
+	if primary {
+		r -= 100
+	}
+	if r < p.rank {
+		p.role, p.original, p.rank = ours, original, r
+	}
+}
+
+// sortedKeys of a map.
+func sortedKeys[V any](m map[string]V) []string {
+	var out []string
+	for k := range m {
+		out = append(out, k)
+	}
+	sort.Strings(out)
+	return out
+}
+
+func enrollmentID(class, user, role string) string {
+	id := class + "_" + user + "_" + role
+	if len(id) > oneroster.MaxID {
+		id = fmt.Sprintf("enr-%x", hashID(id))
+	}
+	return id
+}
