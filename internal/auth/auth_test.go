@@ -1,0 +1,211 @@
+package auth_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollbook/internal/auth"
+)
+
+// book is a Book in memory.
+type book struct {
+	mu      sync.Mutex
+	clients map[string]*auth.Client
+	key     string
+	nonces  map[string]bool
+}
+
+func (b *book) Client(_ context.Context, id string) (*auth.Client, error) { return b.clients[id], nil }
+
+func (b *book) SigningKey(_ context.Context, make func() (string, error)) (string, error) {
+	var err error
+	if b.key == "" {
+		b.key, err = make()
+	}
+	return b.key, err
+}
+
+func (b *book) UseNonce(_ context.Context, client, nonce string, at, _ time.Time) (bool, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	key := client + " " + nonce + " " + at.String()
+	fresh := !b.nonces[key]
+	b.nonces[key] = true
+	return fresh, nil
+}
+
+// signedAt is the time of the vectors below.
+var signedAt = time.Unix(1790000000, 0)
+
+func gate(t *testing.T, now func() time.Time) (*auth.Gate, *book, *auth.Key) {
+	t.Helper()
+	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &book{clients: map[string]*auth.Client{}, nonces: map[string]bool{}}
+	g, err := auth.New(context.Background(), b, key, auth.Options{Now: now, Known: []string{"read", "read.more", "write"}, Prefixes: []string{"https://scopes.example/"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, b, key
+}
+
+func (b *book) add(key *auth.Key, id string, now time.Time, scopes ...string) (secret string) {
+	plain, kept := auth.NewSecret(now, key, true)
+	b.clients[id] = &auth.Client{ID: id, Scopes: scopes, OAuth1: true, Secrets: []auth.Secret{kept}}
+	return plain
+}
+
+func TestTokenRequests(t *testing.T) {
+	now := time.Now()
+	g, b, key := gate(t, func() time.Time { return now })
+	secret := b.add(key, "sds@x", now, "read", "write")
+	basic := func(id, secret string) func(*http.Request) {
+		return func(r *http.Request) { r.SetBasicAuth(id, secret) }
+	}
+	none := func(*http.Request) {}
+	for _, c := range []struct {
+		name, method, query, body, kind string
+		with                            func(*http.Request)
+		status                          int
+		want                            string
+	}{
+		{"Basic", "POST", "", "grant_type=client_credentials", "", basic("sds@x", secret), 200, `"token_type":"bearer","expires_in":3600,"scope":"https://scopes.example/read https://scopes.example/write"`},
+		{"Basic, form-encoded", "POST", "", "grant_type=client_credentials", "", basic("sds%40x", secret), 200, `"bearer"`},
+		{"in the body", "POST", "", "client_id=sds%40x&client_secret=" + secret, "", none, 200, `"token_type":"Bearer"`},
+		{"in the query", "POST", "client_id=sds%40x&client_secret=" + secret, "", "", none, 200, `"Bearer"`},
+		{"as JSON", "POST", "", `{"client_id":"sds@x","client_secret":"` + secret + `"}`, "application/json", none, 200, `"Bearer"`},
+		{"a scope, verbatim", "POST", "", "scope=http://scopes.example/read", "", basic("sds@x", secret), 200, `"scope":"http://scopes.example/read"`},
+		{"a foreign word", "POST", "", "scope=openid", "", basic("sds@x", secret), 200, `read https`},
+		{"a scope it may not have", "POST", "", "scope=https://scopes.example/read.more", "", basic("sds@x", secret), 400, `"invalid_scope"`},
+		{"another grant", "POST", "", "grant_type=password", "", basic("sds@x", secret), 400, `"unsupported_grant_type"`},
+		{"a wrong secret", "POST", "", "", "", basic("sds@x", secret+"x"), 401, `"invalid_client"`},
+		{"an unknown client", "POST", "", "", "", basic("nobody", secret), 401, `"invalid_client"`},
+		{"an empty secret", "POST", "", "", "", basic("sds@x", ""), 401, `"invalid_client"`},
+		{"nothing", "POST", "", "grant_type=client_credentials", "", none, 401, `"invalid_client"`},
+		{"GET", "GET", "", "", "", basic("sds@x", secret), 405, `"invalid_request"`},
+	} {
+		r := httptest.NewRequest(c.method, "/token?"+c.query, strings.NewReader(c.body))
+		r.Header.Set("Content-Type", c.kind)
+		c.with(r)
+		w := httptest.NewRecorder()
+		g.ServeToken(w, r)
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || w.Header().Get("Cache-Control") != "no-store" ||
+			(w.Code == 401) != (w.Header().Get("WWW-Authenticate") != "") || w.Code == 200 && strings.Contains(w.Body.String(), "error") {
+			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
+		}
+	}
+}
+
+func token(t *testing.T, g *auth.Gate, id, secret string) string {
+	t.Helper()
+	r := httptest.NewRequest("POST", "/token", nil)
+	r.SetBasicAuth(id, secret)
+	w := httptest.NewRecorder()
+	g.ServeToken(w, r)
+	_, rest, _ := strings.Cut(w.Body.String(), `"access_token":"`)
+	out, _, ok := strings.Cut(rest, `"`)
+	if !ok {
+		t.Fatalf("%s", w.Body)
+	}
+	return out
+}
+
+func TestTokensEnd(t *testing.T) {
+	now := time.Now()
+	g, b, key := gate(t, func() time.Time { return now })
+	secret := b.add(key, "a", now, "read")
+	first, second := token(t, g, "a", secret), token(t, g, "a", secret)
+	other, foreign, foreignKey := gate(t, time.Now)
+	stranger := token(t, other, "a", foreign.add(foreignKey, "a", now, "read"))
+	caller := func(token string) (string, int) {
+		r := httptest.NewRequest("GET", "/x", nil)
+		r.Header.Set("Authorization", "bearer "+token)
+		c, d := g.Caller(r, r.URL)
+		if d != nil {
+			return "", d.Status
+		}
+		return strings.Join(c.Scopes, " "), 200
+	}
+	expect := func(name, token, scopes string, status int) {
+		t.Helper()
+		if got, code := caller(token); got != scopes || code != status {
+			t.Errorf("%s: %q %d", name, got, code)
+		}
+	}
+	expect("the first, after a second was given", first, "read", 200)
+	expect("the second", second, "read", 200)
+	expect("another service's", stranger, "", 401)
+	expect("cut short", first[:len(first)-2], "", 401)
+	again, err := auth.New(context.Background(), b, key, auth.Options{Known: []string{"read"}, Prefixes: []string{""}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/x", nil)
+	r.Header.Set("Authorization", "Bearer "+first)
+	if _, d := again.Caller(r, r.URL); d != nil {
+		t.Errorf("after a restart: %+v", d)
+	}
+	b.clients["a"].Scopes = nil
+	expect("the scope was taken away", first, "", 200)
+	now = now.Add(time.Hour)
+	expect("an hour later", second, "", 401)
+	now = now.Add(-time.Hour)
+	delete(b.clients, "a")
+	expect("the client was removed", first, "", 401)
+}
+
+// The headers were made by oauthlib 3.2.2 with the key "key" and the secret
+// "secret", nonces n1, n2, ….
+func TestSignaturesOfAnotherLibrary(t *testing.T) {
+	for _, c := range vectors {
+		g, b, key := gate(t, func() time.Time { return signedAt })
+		b.clients["key"] = &auth.Client{ID: "key", OAuth1: true, Scopes: []string{"read"}, Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
+		u, err := url.Parse(c.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(u *url.URL, header string) int {
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Header.Set("Authorization", header)
+			if _, d := g.Caller(r, u); d != nil {
+				return d.Status
+			}
+			return 200
+		}
+		other := *u
+		other.Path += "x"
+		other.RawPath = ""
+		if got := try(&other, c.header); got != 401 {
+			t.Errorf("%s: the signature of another path: %d", c.url, got)
+		}
+		if got := try(u, c.header); got != 200 {
+			t.Errorf("%s: %d", c.url, got)
+		}
+		if got := try(u, c.header); got != 401 {
+			t.Errorf("%s: a second time: %d", c.url, got)
+		}
+		if got := try(u, strings.Replace(c.header, "oauth_nonce", "oauth_once", 1)); got != 400 {
+			t.Errorf("%s: without a nonce: %d", c.url, got)
+		}
+	}
+}
+
+func TestStaleTimestamp(t *testing.T) {
+	g, b, key := gate(t, func() time.Time { return signedAt.Add(time.Hour) })
+	b.clients["key"] = &auth.Client{ID: "key", OAuth1: true, Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
+	u, _ := url.Parse(vectors[0].url)
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", vectors[0].header)
+	if _, d := g.Caller(r, u); d == nil || d.Status != 401 || d.Challenge == "" {
+		t.Errorf("%+v", d)
+	}
+}
