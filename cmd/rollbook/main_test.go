@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+// The test binary is the program when this variable is set.
+const beProgram = "ROLLBOOK_TEST_BE_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(beProgram) != "" {
+		main()
+	}
+	storetest.Main(m)
+}
+
+func program(dir string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), beProgram+"=1", "XDG_CONFIG_HOME="+dir)
+	return cmd
+}
+
+// rollbook runs the program and returns what it prints and its exit code.
+func rollbook(t *testing.T, dir string, args ...string) (out, errs string, code int) {
+	t.Helper()
+	cmd := program(dir, args...)
+	var o, e bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &o, &e
+	_ = cmd.Run() // the exit code tells
+	return o.String(), e.String(), cmd.ProcessState.ExitCode()
+}
+
+func TestStories(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "bad.csv"), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			args      string
+			code      int
+			out, errs string
+		}{
+			{"sandbox d.zip --students 60 --seed 7", 0, "", ""},
+			{"import d.zip --json", 0, `"users":{"added":1`, ""},
+			{"import d.zip --json", 0, `"dateLastModified":""`, ""},
+			{"export e.zip", 0, "", ""},
+			{"import e.zip --json", 0, `"dateLastModified":""`, ""},
+			{"import nothing.zip", 1, "", "no such file"},
+			{"import bad.csv", 1, "", "neither a folder nor a zip"},
+			{"client add sds --json", 0, `"clientSecret":"`, ""},
+			{"client list", 0, "sds", ""},
+			{"client add sds --scopes nosuch", 2, "", `"nosuch" is not one of roster-core.readonly`},
+			{"client rotate nosuch", 1, "", `there is no client "nosuch"`},
+			{"client remove nosuch", 1, "", `there is no client "nosuch"`},
+			{"serve --addr 0.0.0.0:0", 2, "", "plain HTTP on 0.0.0.0:0"},
+			{"imprt", 2, "", `unknown command "imprt"`},
+			{"import --skip", 2, "", "unknown flag"},
+		} {
+			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
+			if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
+				t.Errorf("rollbook %s: exit %d\n%s%s", c.args, code, out, errs)
+			}
+		}
+	})
+}
+
+func TestDemoAnswers(t *testing.T) {
+	cmd := program(t.TempDir(), "demo", "--json", "--students", "60", "--addr", "127.0.0.1:0")
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(pipe).ReadBytes('\n')
+	var g greeting
+	if err != nil || json.Unmarshal(line, &g) != nil {
+		t.Fatalf("%s %v", line, err)
+	}
+	r, _ := http.NewRequest("POST", g.TokenURL, nil)
+	r.SetBasicAuth(g.ClientID, g.ClientSecret)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil || answer.StatusCode != 200 {
+		t.Fatalf("%v %v", answer, err)
+	}
+	_ = answer.Body.Close()
+	// Ctrl-C ends it in good order.
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the demo ended with %v", err)
+	}
+}
+
+// Killed in the middle of an import, the database holds the district before it,
+// opens without repair, and takes the import again.
+func TestKilledImport(t *testing.T) {
+	dir := t.TempDir()
+	db := filepath.Join(dir, "district.db")
+	for _, args := range []string{"sandbox a.zip --students 60 --seed 1", "sandbox b.zip --students 1500 --seed 2", "import a.zip --db " + db} {
+		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
+			t.Fatal(errs)
+		}
+	}
+	count := func() int {
+		s := storetest.Open(t, db, store.Options{})
+		defer s.Close()
+		n, err := s.Counts(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n[oneroster.ByName("user")]*1_000_000 + n[oneroster.ByName("enrollment")]
+	}
+	before := count()
+	killed := 0
+	for _, size := range []int64{1, 200 << 10, 1 << 20} {
+		cmd := program(dir, "import", "b.zip", "--db", db)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		for done := false; !done; { // until so much of it is written
+			select {
+			case <-ended:
+				t.Fatal("the import ended before it could be killed")
+			default:
+				info, err := os.Stat(db + "-wal")
+				done = err == nil && info.Size() >= size
+			}
+		}
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			killed++
+		}
+		if got := count(); got != before {
+			t.Fatalf("killed at %d bytes: %d, before it was %d", size, got, before)
+		}
+	}
+	if killed != 3 {
+		t.Errorf("%d of 3 imports were killed", killed)
+	}
+	if _, errs, code := rollbook(t, dir, "import", "b.zip", "--db", db); code != 0 || count() == before {
+		t.Errorf("the import after the kills: %d %s", code, errs)
+	}
+}
