@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"strings"
 )
 
@@ -31,6 +32,16 @@ func (d *dialect) sql(text string) string {
 		return text
 	}
 	return strings.ReplaceAll(text, "$", d.placeholder)
+}
+
+// inOrder is the nth placeholder of a statement whose parameters come in their
+// order. SQLite's driver looks numbered ones up by name, one by one, which made
+// up nine tenths of an import.
+func (d *dialect) inOrder(n int) string {
+	if d.placeholder == "?" {
+		return "?"
+	}
+	return d.placeholder + strconv.Itoa(n)
 }
 
 // ddl does the same for a migration.

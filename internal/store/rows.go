@@ -69,7 +69,7 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		if len(batch) == most {
 			run = c.repeat
 		}
-		if err := run(ctx, t.upsertText(len(batch)), args...); err != nil {
+		if err := run(ctx, t.upsertText(c.d, len(batch)), args...); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func number(text string) any {
 	return n
 }
 
-func (t *table) upsertText(n int) string {
+func (t *table) upsertText(d *dialect, n int) string {
 	var b strings.Builder
 	b.WriteString("INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES ")
 	param := 0
@@ -123,8 +123,7 @@ func (t *table) upsertText(n int) string {
 				b.WriteString(", ")
 			}
 			param++
-			b.WriteByte('$')
-			b.WriteString(strconv.Itoa(param))
+			b.WriteString(d.inOrder(param))
 		}
 		b.WriteByte(')')
 	}
@@ -160,8 +159,8 @@ func (c *change) link(ctx context.Context, t *table, rows []row) error {
 		if err := c.unlink(ctx, t.field(i), stale); err != nil {
 			return err
 		}
-		for start := 0; start < len(pairs); start += 1000 {
-			batch := pairs[start:min(start+1000, len(pairs))]
+		for start := 0; start < len(pairs); start += 100 {
+			batch := pairs[start:min(start+100, len(pairs))]
 			st := &statement{d: c.d}
 			st.WriteString(`INSERT INTO "links" ("field", "owner", "target") VALUES `)
 			field := st.arg(t.field(i))
