@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -67,6 +68,9 @@ func demoCommand() *cobra.Command {
 }
 
 func demo(ctx context.Context, out io.Writer, o *opened, d *sandbox.District, addr string, asJSON bool) error {
+	if err := onlyMadeUp(ctx, o); err != nil {
+		return err
+	}
 	if _, err := o.Import(ctx, d, store.ImportOptions{}); err != nil {
 		return err
 	}
@@ -95,6 +99,21 @@ func demo(ctx context.Context, out io.Writer, o *opened, d *sandbox.District, ad
 		return err
 	}
 	return serveUntilDone(ctx, server, l)
+}
+
+// onlyMadeUp keeps the demo out of a real district, all of which its import
+// would retire.
+func onlyMadeUp(ctx context.Context, o *opened) error {
+	empty, err := o.Empty(ctx)
+	if err != nil || empty {
+		return err
+	}
+	for name, id := range map[string]string{"org": "dst-1", "user": "a1", "classGroup": "grp-1"} {
+		if known, err := o.Known(ctx, oneroster.ByName(name), id); err != nil || !known {
+			return errors.Join(err, errors.New("this database holds a district that is not made up: serve it with rollbook serve, or give the demo another --db"))
+		}
+	}
+	return nil
 }
 
 func (g greeting) print(w io.Writer) error {

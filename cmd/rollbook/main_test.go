@@ -79,6 +79,38 @@ func TestStories(t *testing.T) {
 	})
 }
 
+// A row that cannot be used does not retire what is stored of it, and the demo
+// keeps its hands off a district that is not made up.
+func TestNobodyIsRetiredByMistake(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		write := func(users string) {
+			for name, text := range map[string]string{"orgs.csv": "sourcedId,name,type\no1,School,school\n",
+				"users.csv": "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" + users} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, c := range []struct {
+			users, args string
+			code        int
+			out, errs   string
+		}{
+			{"u1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n", "import . --json", 0, `"users":{"added":2`, ""},
+			{"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n", "import . --skip-bad --json", 0, `"users":{"added":0,"changed":0,"retired":0,"same":1}`, "1 problems"},
+			{"", "import . --skip-bad", 1, "", "would retire"},
+			{"", "demo", 1, "", "not made up"},
+		} {
+			write(c.users)
+			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
+			if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
+				t.Errorf("%q, rollbook %s: exit %d\n%s%s", c.users, c.args, code, out, errs)
+			}
+		}
+	})
+}
+
 func TestDemoAnswers(t *testing.T) {
 	cmd := program(t.TempDir(), "demo", "--json", "--students", "60", "--addr", "127.0.0.1:0")
 	pipe, err := cmd.StdoutPipe()

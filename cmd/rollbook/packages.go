@@ -35,6 +35,9 @@ func importCommand() *cobra.Command {
 				return err
 			}
 			tellProblems(cmd, p, problems, asJSON)
+			if problems.Total > 0 && skipBad {
+				fmt.Fprintf(cmd.ErrOrStderr(), "%d problems: their rows are left out, and what is stored of them stays\n", problems.Total)
+			}
 			if problems.Total > 0 && !skipBad {
 				return fmt.Errorf("%d problems: nothing was changed; correct them, or take in the rest with --skip-bad", problems.Total)
 			}

@@ -38,6 +38,7 @@ type Package struct {
 	resources map[*oneroster.Resource]map[string][]string // from the link files
 	bad       map[place]bool                              // rows with errors
 	checked   bool
+	hollow    bool // a bulk file has no row
 	skipBad   bool
 }
 
@@ -166,10 +167,13 @@ func (p *Package) assign(name string, found map[string]*file) error {
 		f.mode = oneroster.Bulk
 		if m, ok := manifest["file."+stem]; ok {
 			switch strings.ToLower(m) {
+			case "bulk":
 			case "delta":
 				f.mode = oneroster.Delta
 			case "absent":
 				return fmt.Errorf("%s: manifest.csv says that %s is absent, and it is there: correct the manifest", name, base)
+			default:
+				return fmt.Errorf("%s: manifest.csv: file.%s is %q: write bulk, delta or absent", name, stem, m)
 			}
 		}
 		switch {

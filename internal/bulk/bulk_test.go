@@ -44,7 +44,9 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 	}
 	records := map[string]oneroster.Record{}
 	_ = p.Records(context.Background(), func(r oneroster.Row) error { // refused when there are problems
-		records[r.Resource.Name+"/"+r.ID()] = r.Record
+		if !r.Skip {
+			records[r.Resource.Name+"/"+r.ID()] = r.Record
+		}
 		return nil
 	})
 	return texts, records, p
@@ -72,6 +74,8 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"}, []string{`orgs.csv:1: column name is there twice: keep one`}},
 		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"}, []string{`orgs.csv:3: extraneous or missing " in quoted-field: correct the quotes of this row`}},
 		{"an empty file", []string{"orgs.csv", ""}, []string{`orgs.csv is empty: it has not even a header; leave the file out`}},
+		{"a bulk file without rows", []string{"orgs.csv", "sourcedId,name,type\n"},
+			[]string{`orgs.csv:1: there is not one row in this bulk file, which would retire all orgs: leave the file out, or export it again`}},
 		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs},
 			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
 	} {

@@ -46,11 +46,17 @@ func hashID(id string) idHash {
 // that are neither in the package nor, where the package does not carry all of
 // them, known. Ids are held as hashes; rows are not held.
 func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, id string) (bool, error)) (Problems, error) {
-	c := &checker{p: p, known: known, ids: map[*oneroster.Resource]map[idHash]bool{}}
+	c := &checker{p: p, known: known, ids: map[*oneroster.Resource]map[idHash]bool{}, rows: map[*oneroster.Resource]int{}}
 	for pass := range 2 { // parents and agents may stand after the rows that name them
 		c.pass = pass
 		if err := p.each(ctx, c.wrong, c.row); err != nil {
 			return c.problems, err
+		}
+	}
+	for r, f := range p.files {
+		if f.mode == oneroster.Bulk && c.rows[r] == 0 {
+			c.tell(f.name, 1, "", "", "there is not one row in this bulk file, which would retire all "+r.Plural+": leave the file out, or export it again")
+			p.hollow = true
 		}
 	}
 	p.checked = true
@@ -61,6 +67,7 @@ type checker struct {
 	p        *Package
 	known    func(r *oneroster.Resource, id string) (bool, error)
 	ids      map[*oneroster.Resource]map[idHash]bool
+	rows     map[*oneroster.Resource]int
 	pass     int
 	problems Problems
 }
@@ -82,6 +89,7 @@ func (c *checker) tell(file string, line int, column, value, text string) {
 
 func (c *checker) row(row oneroster.Row) error {
 	if c.pass == 0 {
+		c.rows[row.Resource]++
 		c.alone(row)
 		return nil
 	}
@@ -157,18 +165,20 @@ func (c *checker) reference(row oneroster.Row, f *oneroster.Field, id string) er
 }
 
 // Records yields the rows that are right. Without skipBad a package with errors
-// yields nothing.
+// yields nothing; with it, wrong rows are yielded as such, so that a typing
+// error does not retire a pupil.
 func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) error {
 	if !p.checked {
 		return errors.New("bulk: Records before Check")
+	}
+	if p.hollow {
+		return errors.New("a bulk file without a row would retire everything of its kind")
 	}
 	if len(p.bad) > 0 && !p.skipBad {
 		return fmt.Errorf("%d rows are wrong", len(p.bad))
 	}
 	return p.each(ctx, func(place, string, string, string) {}, func(row oneroster.Row) error {
-		if p.bad[place{row.File, row.Line}] {
-			return nil
-		}
+		row.Skip = p.bad[place{row.File, row.Line}]
 		return yield(row)
 	})
 }

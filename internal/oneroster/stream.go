@@ -22,6 +22,9 @@ type Row struct {
 	// Keep lists the positions of fields that the package says nothing of: what
 	// is stored stays. A stored record that does not exist keeps nothing.
 	Keep []int
+	// Skip: the source has this record, and it cannot be used. Only the
+	// sourcedId counts; what is stored of it stays as it is, and is not retired.
+	Skip bool
 }
 
 // A Source is a stream of records: a CSV package, a made-up district, another

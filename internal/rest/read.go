@@ -3,6 +3,7 @@ package rest
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -132,7 +133,7 @@ func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
 // links is the Link header of a page (RFC 8288): next, last, first, prev on one
 // line. The query is the caller's own, but for limit and offset; last is where
 // following next arrives, text for text.
-func links(u interface{ String() string }, limit, offset, total int) string {
+func links(u *url.URL, limit, offset, total int) string {
 	if total == 0 {
 		return ""
 	}

@@ -180,6 +180,9 @@ func (in *importer) take(r oneroster.Row) error {
 	if old != nil {
 		old.seen = true
 	}
+	if r.Skip {
+		return nil
+	}
 	if r.Values[oneroster.Status] == oneroster.ToBeDeleted {
 		return in.remove(r, old)
 	}
