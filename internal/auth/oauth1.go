@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // OAuth 1.0a (RFC 5849) as OneRoster 1.1 uses it: a consumer key and secret, no
@@ -99,8 +100,8 @@ func oauthParams(header string) (map[string]string, *Denied) {
 	if p["oauth_token"] != "" {
 		return nil, badRequest("there are no tokens in this exchange: leave oauth_token out")
 	}
-	if len(p["oauth_nonce"]) > 255 {
-		return nil, badRequest("oauth_nonce is longer than 255 bytes")
+	if n := p["oauth_nonce"]; len(n) > 255 || strings.ContainsFunc(n, func(c rune) bool { return c < ' ' || c == utf8.RuneError }) {
+		return nil, badRequest("oauth_nonce is longer than 255 bytes, or not text")
 	}
 	return p, nil
 }

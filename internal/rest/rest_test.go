@@ -191,6 +191,12 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			{"sort", "GET", "/orgs?sort=name&orderBy=desc&limit=2", 200, "dep-001-2 sch-001", "7"},
 			{"wrong verb", "POST", "/users", 405, "unsupported", ""},
 			{"no such path", "GET", "/nothing", 404, "unknown object", ""},
+			{"an id with a NUL", "GET", "/users/%00", 404, "unknown object", ""},
+			{"an id that is not UTF-8", "GET", "/users/%ff", 404, "unknown object", ""},
+			{"a parent with a NUL", "GET", "/terms/%00/gradingPeriods", 200, "", "0"},
+			{"a parent that is not UTF-8", "GET", "/classes/%ff/students", 200, "", "0"},
+			{"a filter that is not UTF-8", "GET", "/users?filter=username='%ff'", 400, "invalid_filter_field", ""},
+			{"control characters in a filter", "GET", "/users?filter=username='%01'", 200, "", "0"},
 			{"long URL", "GET", "/users?x=" + strings.Repeat("y", 20000), 414, "invalid data", ""},
 		} {
 			status, header, body := s.call(c.method, c.target, "")
@@ -264,6 +270,18 @@ func TestWhoMayDoWhat(t *testing.T) {
 				t.Errorf("%s: %d, want %d: %v %s", c.target, status, c.status, header, body)
 			}
 		}
+		for _, id := range []string{"no\x00body", "no\xffbody"} {
+			r, _ := http.NewRequest("POST", s.URL+"/token", nil)
+			r.SetBasicAuth(id, "x")
+			if status, _, body := s.do(r); status != 401 {
+				t.Errorf("client id %q: %d %s", id, status, body)
+			}
+			r, _ = http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users", nil)
+			auth.Sign(r, id, "x", "HMAC-SHA1", "n", time.Now())
+			if status, _, body := s.do(r); status != 401 {
+				t.Errorf("consumer key %q: %d %s", id, status, body)
+			}
+		}
 		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users?limit=1&filter=status%3D%27active%27", nil)
 		auth.Sign(r, s.id, s.secret, "HMAC-SHA256", "once", time.Now())
 		if status, _, body := s.do(r); status != 200 {
@@ -284,6 +302,9 @@ func TestGradesComeAndGo(t *testing.T) {
 			want                 string
 		}{
 			{"PUT", "/lineitems/g1", `{"lineItem":{"title":"Essay","class":{"sourcedId":"cls-001-001-1"},"dueDate":"{{x}}","assignDate":"2026-11-01T10:00:00.1234567Z","resultValueMin":"0","resultValueMax":100}}`, 201, `"category":{"href"`},
+			{"PUT", "/categories/a%2Fb%20%C3%A9", `{"category":{"title":"Slash","metadata":{"x":"\u0000\u001f"}}}`, 201, `"sourcedId":"a/b é"`},
+			{"GET", "/categories/a%2Fb%20%C3%A9", "", 200, `"title":"Slash"`},
+			{"PUT", "/categories/%00", `{"category":{"title":"NUL"}}`, 422, "control characters"},
 			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Essay 2","class":{"sourcedId":"cls-001-001-1"},"gradingPeriod":""}}`, 200, `"gradingPeriod":{"href"`},
 			{"PUT", "/lineItems/g2", `{"lineItem":{"title":"Essay","class":{"sourcedId":"none"}}}`, 422, "there is no class"},
 			{"PUT", "/lineItems/g2", `{"result":{"title":"Essay"}}`, 400, "wrap it in"},

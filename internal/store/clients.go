@@ -16,7 +16,7 @@ var _ auth.Book = (*Store)(nil)
 
 // Client returns the client with its secrets, nil when the id is unknown.
 func (s *Store) Client(ctx context.Context, id string) (*auth.Client, error) {
-	clients, err := s.clients(ctx, ` WHERE "id" = $1`, id)
+	clients, err := s.clients(ctx, ` WHERE "id" = $1`, askable(id))
 	if err != nil || len(clients) == 0 {
 		return nil, err
 	}

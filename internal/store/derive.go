@@ -70,11 +70,7 @@ func (c *change) derive(ctx context.Context, t *table, i int) error {
 func (c *change) activeOf(ctx context.Context, t *table, ids []string, each func(id string)) error {
 	for start := 0; start < len(ids); start += 1000 {
 		st := &statement{d: c.d}
-		marks := make([]string, 0, 1000)
-		for _, id := range ids[start:min(start+1000, len(ids))] {
-			marks = append(marks, st.arg(id))
-		}
-		text := `SELECT "sourcedId" FROM ` + t.name + ` WHERE "status" = ` + st.arg(oneroster.Active) + ` AND "sourcedId" IN (` + strings.Join(marks, ", ") + ")"
+		text := `SELECT "sourcedId" FROM ` + t.name + ` WHERE "status" = ` + st.arg(oneroster.Active) + ` AND "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))])
 		err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
 			var id string
 			if err := scan(&id); err != nil {

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"fmt"
 	"strconv"
-	"strings"
 	"sync"
 
 	"rollbook/internal/oneroster"
@@ -126,15 +125,15 @@ func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (
 // version is the last rev that may have changed what the route selects.
 func (s *Store) version(ctx context.Context, tx *sql.Tx, r *oneroster.Route) (int64, error) {
 	st := &statement{d: s.dialect}
-	names := []string{st.arg(r.Resource.Plural)}
+	names := []string{r.Resource.Plural}
 	if th := r.Scope.Through; th != nil {
-		names = append(names, st.arg(oneroster.ByName(th.Resource).Plural))
+		names = append(names, oneroster.ByName(th.Resource).Plural)
 	}
 	if p := r.Scope.Parent; p != nil {
-		names = append(names, st.arg(oneroster.ByName(p.Resource).Plural))
+		names = append(names, oneroster.ByName(p.Resource).Plural)
 	}
 	var v int64
-	err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("rev"), 0) FROM "versions" WHERE "resource" IN (`+strings.Join(names, ", ")+")", st.args...).Scan(&v)
+	err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("rev"), 0) FROM "versions" WHERE "resource" IN `+st.in(names), st.args...).Scan(&v)
 	return v, err
 }
 

@@ -19,8 +19,29 @@ type statement struct {
 
 // arg adds an argument and returns its placeholder.
 func (s *statement) arg(v any) string {
+	if text, ok := v.(string); ok {
+		v = askable(text)
+	}
 	s.args = append(s.args, v)
 	return s.d.placeholder + strconv.Itoa(len(s.args))
+}
+
+// askable is a text that can be compared with: PostgreSQL refuses one that holds
+// NUL or is not UTF-8. No stored text holds either, nor DEL.
+func askable(text string) string {
+	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
+		return "\x7f"
+	}
+	return text
+}
+
+// in lists values as arguments, in parentheses.
+func (s *statement) in(values []string) string {
+	marks := make([]string, len(values))
+	for i, v := range values {
+		marks[i] = s.arg(v)
+	}
+	return "(" + strings.Join(marks, ", ") + ")"
 }
 
 // text adds a text argument whose type PostgreSQL could not tell by itself.

@@ -182,14 +182,7 @@ func (c *change) link(ctx context.Context, t *table, rows []row) error {
 func (c *change) unlink(ctx context.Context, field string, owners []string) error {
 	for start := 0; start < len(owners); start += 1000 {
 		st := &statement{d: c.d}
-		st.WriteString(`DELETE FROM "links" WHERE "field" = ` + st.arg(field) + ` AND "owner" IN (`)
-		for n, id := range owners[start:min(start+1000, len(owners))] {
-			if n > 0 {
-				st.WriteString(", ")
-			}
-			st.WriteString(st.arg(id))
-		}
-		st.WriteString(")")
+		st.WriteString(`DELETE FROM "links" WHERE "field" = ` + st.arg(field) + ` AND "owner" IN ` + st.in(owners[start:min(start+1000, len(owners))]))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
@@ -213,14 +206,7 @@ func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 	c.touched[t] = true
 	for start := 0; start < len(ids); start += 1000 {
 		st := &statement{d: c.d}
-		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) + `, "hash" = '', "rev" = ` + st.arg(c.rev) + ` WHERE "sourcedId" IN (`)
-		for n, id := range ids[start:min(start+1000, len(ids))] {
-			if n > 0 {
-				st.WriteString(", ")
-			}
-			st.WriteString(st.arg(id))
-		}
-		st.WriteString(")")
+		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) + `, "hash" = '', "rev" = ` + st.arg(c.rev) + ` WHERE "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))]))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}

@@ -50,7 +50,8 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 		return nil, err
 	}
 	e.write.SetMaxOpenConns(1)
-	if err := e.write.PingContext(ctx); err != nil {
+	// The change to WAL does not wait for another process that makes it too.
+	if err := e.retry(ctx, func() error { return e.write.PingContext(ctx) }); err != nil {
 		_ = e.write.Close()
 		return nil, fmt.Errorf("database %q: %w", path, err)
 	}

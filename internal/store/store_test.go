@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"rollbook/internal/oneroster"
@@ -70,6 +71,24 @@ func list(t *testing.T, s *store.Store, sel store.Selection) (rows []oneroster.R
 		t.Fatal(err)
 	}
 	return rows, total
+}
+
+// Processes that start together on a new database all find it ready.
+func TestOpenedAllAtOnce(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		var wait sync.WaitGroup
+		for range 8 {
+			wait.Go(func() {
+				s, err := store.Open(context.Background(), dsn, store.Options{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = s.Close()
+			})
+		}
+		wait.Wait()
+	})
 }
 
 func TestImportThenRead(t *testing.T) {
