@@ -44,7 +44,7 @@ func (b *book) UseNonce(_ context.Context, client, nonce string, at, _ time.Time
 // signedAt is the time of the vectors below.
 var signedAt = time.Unix(1790000000, 0)
 
-func gate(t *testing.T, now func() time.Time) (*auth.Gate, *book, *auth.Key) {
+func gate(t testing.TB, now func() time.Time) (*auth.Gate, *book, *auth.Key) {
 	t.Helper()
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
