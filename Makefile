@@ -33,6 +33,6 @@ docs:
 	go test ./internal/rest -run TestDocs -update
 
 bench:
-	go test ./internal/store -run xxx -bench . -benchtime 20x
+	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
 .PHONY: build postgres test fuzz check docs bench

@@ -32,16 +32,21 @@ func TestMain(m *testing.M) { flag.Parse(); storetest.Main(m) }
 // A service under test, with a client that may do everything.
 type service struct {
 	*httptest.Server
-	t          *testing.T
+	t          testing.TB
 	id, secret string
 	token      string
 }
 
 func serve(t *testing.T, dsn string, scopes []string) *service {
 	t.Helper()
+	return serveDistrict(t, dsn, scopes, 90)
+}
+
+func serveDistrict(t testing.TB, dsn string, scopes []string, students int) *service {
+	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{})
-	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: 90, Seed: 1}), store.ImportOptions{}); err != nil {
+	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}), store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
