@@ -30,7 +30,7 @@ check: test
 	for t in linux windows darwin; do for a in amd64 arm64; do echo $$t/$$a; GOOS=$$t GOARCH=$$a go build -o /dev/null ./cmd/rollbook || exit 1; done; done
 
 docs:
-	go test ./internal/rest -run TestDocs -update
+	go test ./internal/rest -run 'TestDocs|TestEveryRoute' -update
 
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .

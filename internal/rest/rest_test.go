@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"flag"
@@ -17,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/getkin/kin-openapi/openapi3"
+
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
@@ -28,6 +31,9 @@ import (
 var update = flag.Bool("update", false, "write the generated documents")
 
 func TestMain(m *testing.M) { flag.Parse(); storetest.Main(m) }
+
+// today of the district under test.
+var today = time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 
 // A service under test, with a client that may do everything.
 type service struct {
@@ -45,8 +51,8 @@ func serve(t *testing.T, dsn string, scopes []string) *service {
 func serveDistrict(t testing.TB, dsn string, scopes []string, students int) *service {
 	t.Helper()
 	ctx := context.Background()
-	s := storetest.Open(t, dsn, store.Options{})
-	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}), store.ImportOptions{}); err != nil {
+	s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return today }})
+	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1, Today: today}), store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
@@ -127,6 +133,14 @@ func ids(t *testing.T, body []byte) []string {
 func TestEveryRouteAnswers(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := serve(t, dsn, oneroster.Scopes())
+		doc, err := openapi3.NewLoader().LoadFromData(rest.OpenAPI(oneroster.V1p1))
+		if err == nil {
+			err = doc.Validate(context.Background())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var golden strings.Builder
 		vars := strings.NewReplacer("{school_id}", "sch-001", "{class_id}", "cls-001-001-1", "{student_id}", "a1", "{teacher_id}", "tea-001-001",
 			"{user_id}", "a1", "{course_id}", "crs-high-09-1", "{li_id}", "itm-001-001-1-1", "/schools/{id}", "/schools/sch-001")
 		_, _, body := s.call("GET", "/classes/cls-001-001-1", "")
@@ -158,10 +172,21 @@ func TestEveryRouteAnswers(t *testing.T) {
 			if err := json.Unmarshal(body, &whole); err != nil || len(whole) != 1 {
 				t.Errorf("%s: %s", r.Op, body)
 			}
+			var value any
+			if err := json.Unmarshal(body, &value); err != nil {
+				t.Fatal(err)
+			}
+			schema := doc.Paths.Value(r.Path).Get.Responses.Status(200).Value.Content.Get("application/json").Schema.Value
+			if err := schema.VisitJSON(value); err != nil {
+				t.Errorf("%s is not as openapi.json says: %v", r.Op, err)
+			}
+			_, _, body = s.call("GET", path+"?limit=2", "")
+			fmt.Fprintf(&golden, "GET %s\n%s\n\n", path, strings.ReplaceAll(string(body), s.URL, "https://rollbook.example"))
 			if key := map[bool]string{true: r.Resource.Wrapper(), false: r.Resource.Plural}[r.One]; len(whole[key]) < 5 {
 				t.Errorf("%s: %s has nothing under %s: %.200s", r.Op, path, key, body)
 			}
 		}
+		compareGolden(t, filepath.Join("testdata", "objects.golden"), []byte(golden.String()))
 	})
 }
 
@@ -353,16 +378,30 @@ func TestThreeHundredGradesAtOnce(t *testing.T) {
 	})
 }
 
+// compareGolden holds got equal to a file, which -update writes.
+func compareGolden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(got, want) {
+		return
+	}
+	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
+	for i := range gotLines {
+		if i >= len(wantLines) || gotLines[i] != wantLines[i] {
+			t.Errorf("%s: line %d is now %.400s (make docs writes it anew; read the difference): %v", path, i+1, gotLines[i], err)
+			return
+		}
+	}
+	t.Errorf("%s has more than is there now", path)
+}
+
 func TestDocs(t *testing.T) {
 	for name, want := range map[string][]byte{"openapi.json": rest.OpenAPI(oneroster.V1p1), "endpoints.md": rest.Endpoints(oneroster.V1p1)} {
-		path := filepath.Join("..", "..", "docs", name)
-		if *update {
-			if err := os.WriteFile(path, want, 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got, err := os.ReadFile(path); err != nil || string(got) != string(want) {
-			t.Errorf("docs/%s is not what the tables say (make docs): %v", name, err)
-		}
+		compareGolden(t, filepath.Join("..", "..", "docs", name), want)
 	}
 }
