@@ -72,7 +72,19 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		return usageError{fmt.Errorf("%w (see rollbook help %s)", err, cmd.Name())}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), importCommand(), exportCommand(), sandboxCommand())
+	nameVariables(root)
 	return root
+}
+
+// nameVariables adds to the help of every flag the environment variable that
+// sets it.
+func nameVariables(cmd *cobra.Command) {
+	name := func(f *pflag.Flag) { f.Usage += " [" + variable(f.Name) + "]" }
+	cmd.PersistentFlags().VisitAll(name)
+	cmd.LocalNonPersistentFlags().VisitAll(name)
+	for _, c := range cmd.Commands() {
+		nameVariables(c)
+	}
 }
 
 // fromEnvironment sets the flags that the command line leaves out.

@@ -18,61 +18,96 @@ import (
 	"rollbook/internal/store"
 )
 
+// An importing is one run of the import verb.
+type importing struct {
+	*cobra.Command
+	o        *opened
+	p        *bulk.Package
+	skipBad  bool
+	asJSON   bool
+	problems string // table or csv
+}
+
 func importCommand() *cobra.Command {
-	var skipBad, asJSON bool
+	in := &importing{}
 	cmd := &cobra.Command{
 		Use:   "import PACKAGE",
 		Short: "Take in a CSV package, a zip or a folder: OneRoster 1.1, School Data Sync v2.1 or v1",
 		Args:  cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			p, err := bulk.Open(args[0], skipBad)
-			if err != nil {
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) (err error) {
+			if in.problems != "table" && in.problems != "csv" {
+				return usageError{fmt.Errorf("--problems %q is neither table nor csv", in.problems)}
+			}
+			in.Command, in.o = cmd, o
+			if in.p, err = bulk.Open(args[0], in.skipBad); err != nil {
 				return err
 			}
-			defer p.Close()
-			problems, err := p.Check(cmd.Context(), func(r *oneroster.Resource, id string) (bool, error) { return o.Known(cmd.Context(), r, id) })
-			if err != nil {
-				return err
-			}
-			tellProblems(cmd, p, problems, asJSON)
-			if problems.Total > 0 && skipBad {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d problems: their rows are left out, and what is stored of them stays\n", problems.Total)
-			}
-			if problems.Total > 0 && !skipBad {
-				return fmt.Errorf("%d problems: nothing was changed; correct them, or take in the rest with --skip-bad", problems.Total)
-			}
-			report, err := o.Import(cmd.Context(), p, store.ImportOptions{})
-			if err != nil {
-				return err
-			}
-			return tellReport(cmd.OutOrStdout(), report, asJSON)
+			defer in.p.Close()
+			return in.run(cmd.Context())
 		}),
 	}
-	cmd.Flags().BoolVar(&skipBad, "skip-bad", false, "leave out rows with problems and take in the rest")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&in.skipBad, "skip-bad", false, "leave rows with problems as they are stored, and take in the rest")
+	cmd.Flags().BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
+	cmd.Flags().StringVar(&in.problems, "problems", "table", "how problems are printed on the error output: table or csv")
 	return cmd
 }
 
-func tellProblems(cmd *cobra.Command, p *bulk.Package, problems bulk.Problems, asJSON bool) {
-	for _, n := range p.Notes {
-		fmt.Fprintln(cmd.ErrOrStderr(), "note:", n)
+func (in *importing) run(ctx context.Context) error {
+	known := func(r *oneroster.Resource, id string) (bool, error) { return in.o.Known(ctx, r, id) }
+	meter := newMeter("checking")
+	problems, err := in.p.Check(ctx, known, meter.rows)
+	meter.done()
+	if err != nil {
+		return err
 	}
-	if problems.Total == 0 {
-		return
+	for _, n := range in.p.Notes {
+		fmt.Fprintln(in.ErrOrStderr(), "note:", n)
 	}
-	if asJSON {
-		fmt.Fprintln(cmd.OutOrStdout(), string(problems.JSON()))
-		return
+	if problems.Total > 0 && !in.skipBad {
+		if in.asJSON {
+			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
+		} else {
+			err = in.tell(problems)
+		}
+		return errors.Join(err, fmt.Errorf("%d problems: nothing was changed; correct them, or take in the rest with --skip-bad", problems.Total))
 	}
-	for _, x := range problems.List {
-		fmt.Fprintln(cmd.ErrOrStderr(), x)
+	if problems.Total > 0 {
+		if !in.asJSON {
+			if err := in.tell(problems); err != nil {
+				return err
+			}
+		}
+		fmt.Fprintf(in.ErrOrStderr(), "%d problems: their rows are left out, and what is stored of them stays\n", problems.Total)
 	}
-	if more := problems.Total - len(problems.List); more > 0 {
-		fmt.Fprintf(cmd.ErrOrStderr(), "… and %d more\n", more)
+	meter = newMeter("importing")
+	meter.total = in.p.Rows
+	report, err := in.o.Import(ctx, in.p, store.ImportOptions{Progress: meter.rows})
+	meter.done()
+	if err != nil {
+		return err
 	}
+	return tellReport(in.OutOrStdout(), report, problems, in.asJSON)
 }
 
-func tellReport(w io.Writer, report store.Report, asJSON bool) error {
+// tell prints the problems for a person, or as a file for a spreadsheet.
+func (in *importing) tell(problems bulk.Problems) error {
+	if in.problems == "csv" {
+		return problems.WriteCSV(in.ErrOrStderr())
+	}
+	out := table.NewWriter()
+	out.SetOutputMirror(in.ErrOrStderr())
+	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
+	for _, x := range problems.List {
+		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
+	}
+	out.Render()
+	if more := problems.Total - len(problems.List); more > 0 {
+		fmt.Fprintf(in.ErrOrStderr(), "… and %d more\n", more)
+	}
+	return nil
+}
+
+func tellReport(w io.Writer, report store.Report, problems bulk.Problems, asJSON bool) error {
 	counts := map[string]map[string]int{}
 	out := table.NewWriter()
 	out.SetOutputMirror(w)
@@ -84,7 +119,7 @@ func tellReport(w io.Writer, report store.Report, asJSON bool) error {
 		}
 	}
 	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{"counts": counts, "dateLastModified": report.Stamp})
+		return json.NewEncoder(w).Encode(map[string]any{"counts": counts, "dateLastModified": report.Stamp, "problems": problems})
 	}
 	out.Render()
 	return nil

@@ -34,6 +34,8 @@ type Package struct {
 
 	// Notes are what was noticed on opening, for people.
 	Notes []string
+	// Rows is how many rows there are, known once Check has run.
+	Rows int
 
 	resources map[*oneroster.Resource]map[string][]string // from the link files
 	bad       map[place]bool                              // rows with errors

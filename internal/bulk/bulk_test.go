@@ -34,7 +34,7 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 		return []string{err.Error()}, nil, nil
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	problems, err := p.Check(context.Background(), nil)
+	problems, err := p.Check(context.Background(), nil, nil)
 	if err != nil {
 		return []string{err.Error()}, nil, p
 	}
@@ -102,6 +102,18 @@ func TestWindows1252IsSaidAloud(t *testing.T) {
 	problems, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\xc9cole,school\n"), false)
 	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "Windows-1252") {
 		t.Errorf("%q %v %q", problems, records, p.Notes)
+	}
+}
+
+// A character that two reads share is whole: the file is longer than any buffer,
+// and every alignment occurs.
+func TestLongFileIsUTF8(t *testing.T) {
+	for shift := range 4 {
+		name := strings.Repeat("x", shift) + strings.Repeat("李é😀", 30000)
+		_, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,"+name+",school\n"), false)
+		if len(p.Notes) > 0 || records["org/o1"].Get("name") != name {
+			t.Errorf("shifted by %d: %q", shift, p.Notes)
+		}
 	}
 }
 

@@ -27,8 +27,8 @@ func (p Problem) String() string {
 
 // Problems are the first that were found, and how many there are in all.
 type Problems struct {
-	List  []Problem
-	Total int
+	List  []Problem `json:"problems"`
+	Total int       `json:"total"`
 }
 
 // keptProblems bounds the list.
@@ -45,8 +45,9 @@ func hashID(id string) idHash {
 // that lack what is required, ids that are there twice, references to objects
 // that are neither in the package nor, where the package does not carry all of
 // them, known. Ids are held as hashes; rows are not held.
-func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, id string) (bool, error)) (Problems, error) {
-	c := &checker{p: p, known: known, ids: map[*oneroster.Resource]map[idHash]bool{}, rows: map[*oneroster.Resource]int{}}
+// Every row is read twice; progress, when set, is told of both.
+func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, id string) (bool, error), progress func(rows int)) (Problems, error) {
+	c := &checker{p: p, known: known, progress: progress, ids: map[*oneroster.Resource]map[idHash]bool{}, rows: map[*oneroster.Resource]int{}}
 	for pass := range 2 { // parents and agents may stand after the rows that name them
 		c.pass = pass
 		if err := p.each(ctx, c.wrong, c.row); err != nil {
@@ -60,6 +61,9 @@ func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, i
 		}
 	}
 	p.checked = true
+	for _, n := range c.rows {
+		p.Rows += n
+	}
 	return c.problems, nil
 }
 
@@ -68,6 +72,8 @@ type checker struct {
 	known    func(r *oneroster.Resource, id string) (bool, error)
 	ids      map[*oneroster.Resource]map[idHash]bool
 	rows     map[*oneroster.Resource]int
+	read     int
+	progress func(int)
 	pass     int
 	problems Problems
 }
@@ -88,6 +94,9 @@ func (c *checker) tell(file string, line int, column, value, text string) {
 }
 
 func (c *checker) row(row oneroster.Row) error {
+	if c.read++; c.progress != nil && c.read%1000 == 0 {
+		c.progress(c.read)
+	}
 	if c.pass == 0 {
 		c.rows[row.Resource]++
 		c.alone(row)

@@ -28,7 +28,7 @@ func FuzzCSV(f *testing.F) {
 		if err != nil {
 			t.Fatal(err) // the names are right
 		}
-		problems, err := p.Check(context.Background(), nil)
+		problems, err := p.Check(context.Background(), nil, nil)
 		if err != nil {
 			return
 		}

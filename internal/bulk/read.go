@@ -60,27 +60,27 @@ func contains(list []string, s string) bool {
 
 // valid tells whether a stream is UTF-8 throughout.
 func valid(r io.Reader) (bool, error) {
-	buf := make([]byte, 0, 1<<16)
+	buf := make([]byte, 1<<16)
+	kept := 0 // bytes of a character that goes on in the next read
 	for {
-		n, err := r.Read(buf[len(buf):cap(buf)])
-		buf = buf[:len(buf)+n]
-		for len(buf) > 0 {
-			c, size := utf8.DecodeRune(buf)
-			if c == utf8.RuneError && size == 1 {
-				if utf8.FullRune(buf) || err == io.EOF {
-					return false, nil
+		n, err := r.Read(buf[kept:])
+		text := buf[:kept+n]
+		cut := len(text)
+		for back := 1; back < utf8.UTFMax && back <= len(text); back++ {
+			if c := text[len(text)-back]; utf8.RuneStart(c) {
+				if !utf8.FullRune(text[len(text)-back:]) {
+					cut = len(text) - back
 				}
-				break // the rest of it comes with the next read
+				break
 			}
-			buf = buf[size:]
 		}
-		buf = append(make([]byte, 0, 1<<16), buf...)
 		if err == io.EOF {
-			return true, nil
+			return utf8.Valid(text), nil
 		}
-		if err != nil {
+		if err != nil || !utf8.Valid(text[:cut]) {
 			return false, err
 		}
+		kept = copy(buf, text[cut:])
 	}
 }
 
@@ -191,6 +191,9 @@ func newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error)
 	return l, nil
 }
 
+// oneLine takes newlines out of a value: nothing that reads OneRoster expects them.
+var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ")
+
 // record turns a row into a record and tells what is wrong with its cells.
 func (l *layout) record(cells []string, wrong func(column, value, text string)) oneroster.Record {
 	rec := oneroster.NewRecord(l.resource)
@@ -200,7 +203,7 @@ func (l *layout) record(cells []string, wrong func(column, value, text string)) 
 			wrong("", cell, "the row has more cells than the header: correct the commas and quotes")
 			break
 		}
-		cell = strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ").Replace(cell))
+		cell = strings.TrimSpace(oneLine.Replace(cell))
 		if cell == "" {
 			continue
 		}

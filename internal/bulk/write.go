@@ -3,10 +3,10 @@ package bulk
 import (
 	"archive/zip"
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -198,15 +198,12 @@ func writeLinks(z *zip.Writer, r *oneroster.Resource, each Each) error {
 	}))
 }
 
-// JSON lists the problems for a program.
-func (p Problems) JSON() []byte {
-	list := p.List
-	if list == nil {
-		list = []Problem{}
+// WriteCSV writes the problems as a CSV file with a header.
+func (p Problems) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{"file", "row", "column", "value", "problem"}}
+	for _, x := range p.List {
+		rows = append(rows, []string{x.File, strconv.Itoa(x.Row), x.Column, x.Value, x.Text})
 	}
-	out, err := json.Marshal(map[string]any{"total": p.Total, "problems": list})
-	if err != nil {
-		panic(err) // texts and numbers only
-	}
-	return out
+	return c.WriteAll(rows)
 }
