@@ -147,23 +147,13 @@ func sandboxCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d := sandbox.New(opt)
 			return writePackage(args[0], func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
-				return only(cmd.Context(), d, r, yield)
+				return d.Each(cmd.Context(), r, yield)
 			})
 		},
 	}
 	cmd.Flags().IntVar(&opt.Students, "students", 1000, "how many students to make up")
 	cmd.Flags().Int64Var(&opt.Seed, "seed", 1, "another seed, other people")
 	return cmd
-}
-
-// only reads the records of one resource out of a source.
-func only(ctx context.Context, src oneroster.Source, r *oneroster.Resource, yield func(oneroster.Record) error) error {
-	return src.Records(ctx, func(row oneroster.Row) error {
-		if row.Resource != r {
-			return nil
-		}
-		return yield(row.Record)
-	})
 }
 
 // writePackage writes a zip beside its final place and moves it there when it

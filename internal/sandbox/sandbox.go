@@ -78,21 +78,33 @@ func (d *District) Modes() map[*oneroster.Resource]oneroster.Mode {
 
 // Records yields the district, parents first.
 func (d *District) Records(ctx context.Context, yield func(oneroster.Row) error) error {
-	n := 0
-	give := func(r oneroster.Record) error {
-		if n++; n%1000 == 0 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return yield(oneroster.Row{Record: r})
-	}
-	for _, part := range []func(func(oneroster.Record) error) error{
-		d.orgs, d.sessions, d.resources, d.courses, d.classes, d.users, d.demographics, d.enrollments, d.classGroups, d.categories, d.lineItems, d.results,
-	} {
-		if err := part(give); err != nil {
+	for _, r := range oneroster.Resources() {
+		err := d.Each(ctx, r, func(rec oneroster.Record) error { return yield(oneroster.Row{Record: rec}) })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Each yields the records of one resource.
+func (d *District) Each(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	n := 0
+	return d.part(r.Name)(func(rec oneroster.Record) error {
+		if n++; n%1000 == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return yield(rec)
+	})
+}
+
+// part is what makes the records of a resource.
+func (d *District) part(resource string) func(func(oneroster.Record) error) error {
+	return map[string]func(func(oneroster.Record) error) error{
+		"org": d.orgs, "academicSession": d.sessions, "resource": d.resources, "course": d.courses, "class": d.classes, "user": d.users,
+		"demographics": d.demographics, "enrollment": d.enrollments, "classGroup": d.classGroups, "category": d.categories,
+		"lineItem": d.lineItems, "result": d.results,
+	}[resource]
 }
 
 // record makes a record from name, value, name, value, ….
