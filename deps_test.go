@@ -1,6 +1,7 @@
 package rollbook
 
 import (
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -46,6 +47,26 @@ func TestImportArrows(t *testing.T) {
 			}
 			if name == "internal/oneroster" && strings.Contains(strings.Split(imported, "/")[0], ".") {
 				t.Errorf("%s must not import %s: the standard library only", name, imported)
+			}
+		}
+	}
+}
+
+// Every place that docs/standard.tsv names is there.
+func TestStandardNamesWhatIsThere(t *testing.T) {
+	text, err := os.ReadFile("docs/standard.tsv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, line := range strings.Split(strings.TrimSpace(string(text)), "\n")[1:] {
+		cells := strings.Split(line, "\t")
+		if len(cells) != 3 {
+			t.Errorf("line %d has %d cells", n+2, len(cells))
+			continue
+		}
+		for _, path := range strings.Split(cells[2], ", ") {
+			if _, err := os.Stat(path); path != "-" && err != nil {
+				t.Errorf("line %d: %v", n+2, err)
 			}
 		}
 	}

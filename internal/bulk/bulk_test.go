@@ -130,6 +130,10 @@ func TestSchoolDataSync(t *testing.T) {
 		"Student.csv", "SIS ID,School SIS ID,Username,Grade,Birthdate\nu1,s1,ann,9,4/2/2010\n", "StudentEnrollment.csv", "Section SIS ID,SIS ID\nc1,u1\n"}
 	uk := []string{"School.csv", "DfE Number,Name\ns1,School\n", "Section.csv", "ID,School DfE Number" + section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
 		"Student.csv", "ID,School DfE Number,Username\nu1,s1,ann\n"}
+	early := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,School,school,\n",
+		"users.csv", "sourcedId,orgSourcedIds,givenName,familyName,username,password,role,grade\nu1,o1,S,T,s,,student,9\n",
+		"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n", "enrollments.csv", "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
+	us = append(us, "User.csv", "Email,First Name,Last Name,Phone,SIS ID\nG@x.org,Gus,Gray,,u1\n", "Guardianrelationship.csv", "SIS ID,Email,Role\nu1,g@x.org,Parent\n")
 	for _, c := range []struct {
 		files                []string
 		record, field, value string
@@ -149,6 +153,12 @@ func TestSchoolDataSync(t *testing.T) {
 		{us, "user/u1", "givenName", "ann"},
 		{us, "demographics/u1", "birthDate", "2010-04-02"},
 		{us, "enrollment/c1_u1_student", "class", "c1"},
+		{us, "user/gua-7b377d4d75a939f151b8becbf7dea01d", "agents", "u1"},
+		{us, "user/gua-7b377d4d75a939f151b8becbf7dea01d", "role", "parent"},
+		{us, "user/gua-7b377d4d75a939f151b8becbf7dea01d", "orgs", "s1"},
+		{early, "user/u1", "role", "student"},
+		{early, "enrollment/c1_u1_student", "user", "u1"},
+		{early, "class/c1", "course", "c1_course"},
 		{uk, "academicSession/t1", "startDate", "2026-01-02"},
 		{uk, "academicSession/t1", "endDate", "2026-03-06"},
 	} {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"time"
 
 	"rollbook/internal/oneroster"
 )
@@ -49,6 +50,8 @@ type converter struct {
 	found map[string]*file
 	out   map[string]*made
 	err   error
+
+	yearAdded bool
 }
 
 // fromSDS makes OneRoster files of a package of Microsoft School Data Sync, v1
@@ -61,6 +64,9 @@ func (p *Package) fromSDS(found map[string]*file) (done bool, err error) {
 	case found["School.csv"] != nil && found["Section.csv"] != nil:
 		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v1 CSV")
 		c.v1()
+	case c.early():
+		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v2 CSV, the early four files")
+		c.v21()
 	case found["orgs.csv"] != nil && found["roles.csv"] != nil:
 		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v2.1 CSV")
 		c.v21()
@@ -71,6 +77,36 @@ func (p *Package) fromSDS(found map[string]*file) (done bool, err error) {
 		p.files[oneroster.ByName(name)] = &file{name: name + ".csv", mode: oneroster.Bulk, made: m}
 	}
 	return true, c.err
+}
+
+// early tells the first version of SDS v2: users.csv holds role and orgs as
+// OneRoster's does, and classes.csv has a column that OneRoster's has not.
+func (c *converter) early() bool {
+	if c.found["roles.csv"] != nil || c.found["users.csv"] == nil {
+		return false
+	}
+	for _, l := range c.lines("classes.csv") {
+		_, is := l.cells["orgSourcedId"]
+		return is
+	}
+	return false
+}
+
+// schoolYear adds the school year around today and returns its id: the session
+// of classes that name none in a package that has none.
+func (c *converter) schoolYear(at place) string {
+	now := time.Now().UTC()
+	year := now.Year()
+	if now.Month() >= time.August {
+		year++
+	}
+	id := fmt.Sprintf("school-year-%d", year)
+	if !c.yearAdded {
+		c.yearAdded = true
+		c.add("academicSession", at, "sourcedId", id, "title", fmt.Sprintf("School Year %d-%d", year-1, year), "type", "schoolYear",
+			"startDate", fmt.Sprintf("%d-08-01", year-1), "endDate", fmt.Sprintf("%d-08-01", year), "schoolYear", fmt.Sprint(year))
+	}
+	return id
 }
 
 // lines reads a file whole; one that is missing has none.
