@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "rollbook:", err)
+	fmt.Fprintln(os.Stderr, "rollbook:", strings.Join(strings.Fields(err.Error()), " ")) // one line
 	var usage usageError
 	if errors.As(err, &usage) || isUnknown(err) {
 		return exitUsage
@@ -69,11 +70,54 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see rollbook help %s)", err, cmd.Name())}
+		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err), cmd.Name())}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), importCommand(), exportCommand(), sandboxCommand())
 	nameVariables(root)
 	return root
+}
+
+// meant names the flag that comes nearest to an unknown one.
+func meant(cmd *cobra.Command, err error) string {
+	_, wrong, ok := strings.Cut(err.Error(), "unknown flag: --")
+	if !ok {
+		return ""
+	}
+	best, least := "", 4
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		d := distance(wrong, f.Name)
+		if strings.HasPrefix(f.Name, wrong) {
+			d = 0
+		}
+		if d < least {
+			best, least = f.Name, d
+		}
+	})
+	if best == "" {
+		return ""
+	}
+	return ": did you mean --" + best + "?"
+}
+
+// distance counts the letters to change, add or leave out to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // nameVariables adds to the help of every flag the environment variable that

@@ -69,8 +69,8 @@ func TestStories(t *testing.T) {
 			{"client rotate nosuch", 1, "", `there is no client "nosuch"`},
 			{"client remove nosuch", 1, "", `there is no client "nosuch"`},
 			{"serve --addr 0.0.0.0:0", 2, "", "plain HTTP on 0.0.0.0:0"},
-			{"imprt", 2, "", `unknown command "imprt"`},
-			{"import --skip", 2, "", "unknown flag"},
+			{"imprt", 2, "", `unknown command "imprt" for "rollbook" Did you mean this? import`},
+			{"import --skp-bad", 2, "", "unknown flag: --skp-bad: did you mean --skip-bad?"},
 		} {
 			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
 			if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
