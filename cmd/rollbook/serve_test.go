@@ -1,0 +1,151 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rollbook/internal/store/storetest"
+)
+
+// Two districts as their administrators have them.
+var packages = map[string]map[string]string{
+	"School Data Sync v2.1": {
+		"orgs.csv":          "sourcedId,name,type,parentSourcedId\ns1,Hill School,school,\n",
+		"users.csv":         "sourcedId,username,givenName,familyName,email\nu1,ann,Ann,O'Brien,\nt1,tom@x.example,Tom,Tall,tom@x.example\ng1,gus,Gus,Gray,gus@y.example\n",
+		"roles.csv":         "userSourcedId,orgSourcedId,role,grade\nu1,s1,student,9\nt1,s1,teacher,\n",
+		"relationships.csv": "userSourcedId,relationshipUserSourcedId,relationshipRole\nu1,g1,guardian\n",
+		"academicSessions.csv": "sourcedId,title,type,schoolYear,startDate,endDate\ny1,Year,schoolYear,2027,2026-08-01,2027-08-01\nm1,Term,term,2027,2026-08-01,2027-01-01\n" +
+			"p1,Quarter,gradingPeriod,2027,2026-08-01,2027-01-01\n",
+		"courses.csv":      "sourcedId,orgSourcedId,title,code\nk1,s1,Maths,M1\n",
+		"classes.csv":      "sourcedId,orgSourcedId,title,sessionSourcedIds,courseSourcedId\nc1,s1,Maths 1,m1,k1\n",
+		"enrollments.csv":  "classSourcedId,userSourcedId,role\nc1,u1,student\nc1,t1,teacher\n",
+		"demographics.csv": "userSourcedId,sex,birthDate\nu1,female,2012-01-02\n",
+	},
+	"School Data Sync v1": {
+		"School.csv":               "SIS ID,Name\ns1,Hill School\n",
+		"Section.csv":              "SIS ID,School SIS ID,Section Name,Term SIS ID,Term Name,Term StartDate,Term EndDate,Course SIS ID,Course Name\nc1,s1,Maths 1,m1,Term,8/1/2026,1/1/2027,k1,Maths\n",
+		"Student.csv":              "SIS ID,School SIS ID,First Name,Last Name,Username,Grade,Birthdate\nu1,s1,Ann,O'Brien,ann,9,1/2/2012\n",
+		"Teacher.csv":              "SIS ID,School SIS ID,First Name,Last Name,Username\nt1,s1,Tom,Tall,tom@x.example\n",
+		"StudentEnrollment.csv":    "Section SIS ID,SIS ID\nc1,u1\n",
+		"TeacherRoster.csv":        "Section SIS ID,SIS ID\nc1,t1\n",
+		"User.csv":                 "Email,First Name,Last Name,Phone,SIS ID\ngus@y.example,Gus,Gray,,u1\n",
+		"Guardianrelationship.csv": "SIS ID,Email,Role\nu1,gus@y.example,Guardian\n",
+	},
+}
+
+// What School Data Sync and Grade Sync ask, and what each must find; both
+// packages hold the same people.
+var asked = []struct{ path, find string }{
+	{"orgs", `"sourcedId":"s1"`}, {"schools", `"type":"school"`}, {"schools/s1", `"name":"Hill School"`}, {"users", `"familyName":"O'Brien"`},
+	{"users?filter=familyName='O'Brien' AND status='active'", `"sourcedId":"u1"`}, {"users?filter=role='guardian'", `"email":"gus@y.example"`},
+	{"students", `"grades":["09"]`}, {"students/u1", `"agents":[{`}, {"teachers/t1", `"role":"teacher"`}, {"academicSessions", `"sourcedId":"m1"`},
+	{"academicSessions/m1", `"startDate":"2026-08-01"`}, {"terms", `"sourcedId":"m1"`}, {"terms/m1", `"schoolYear":"2027"`}, {"courses", `"courseCode"`},
+	{"classes", `"sourcedId":"c1"`}, {"classes/c1", `"title":"Maths 1"`}, {"enrollments", `"role":"teacher"`}, {"demographics", `"birthDate":"2012-01-02"`},
+	{"schools/s1/classes", `"sourcedId":"c1"`}, {"schools/s1/enrollments", `"class":{"href"`}, {"schools/s1/students", `"sourcedId":"u1"`},
+	{"schools/s1/teachers", `"sourcedId":"t1"`}, {"schools/s1/terms", `"sourcedId":"m1"`}, {"teachers?filter=email='tom@x.example'", `"sourcedId":"t1"`},
+	{"teachers/t1/classes?limit=7000", `"sourcedId":"c1"`}, {"classes/c1/students?limit=7000", `"sourcedId":"u1"`},
+	{"enrollments?limit=5000&filter=classSourcedId='c1'", `"user":{`}, {"categories?limit=7000", `{"categories":[]}`}, {"classGroups?limit=10", `{"classGroups":[]}`},
+	{"users?filter=dateLastModified>'2099-01-01'", `{"users":[]}`},
+}
+
+func TestFilesAreServed(t *testing.T) {
+	for name, files := range packages {
+		t.Run(name, func(t *testing.T) {
+			storetest.Engines(t, func(t *testing.T, dsn string) {
+				dir := t.TempDir()
+				for file, text := range files {
+					if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, errs, code := rollbook(t, dir, "import", ".", "--db", dsn); code != 0 {
+					t.Fatal(errs)
+				}
+				out, _, _ := rollbook(t, dir, "client", "add", "sds", "--json", "--db", dsn)
+				var client struct{ ClientID, ClientSecret string }
+				if err := json.Unmarshal([]byte(out), &client); err != nil {
+					t.Fatal(err, out)
+				}
+				base := "http://" + serving(t, dir, dsn)
+				token := ask(t, "POST", base+"/token", "", client.ClientID, client.ClientSecret)
+				_, token, _ = strings.Cut(token, `"access_token":"`)
+				token, _, _ = strings.Cut(token, `"`)
+				for _, c := range asked {
+					path, query, _ := strings.Cut(c.path, "?")
+					if query != "" {
+						key, filter, _ := strings.Cut(query, "filter=")
+						query = "?" + key + "filter=" + url.QueryEscape(filter)
+						if filter == "" {
+							query = "?" + key
+						}
+					}
+					if body := ask(t, "GET", base+"/ims/oneroster/v1p1/"+path+query, token, "", ""); !strings.Contains(body, c.find) {
+						t.Errorf("%s: no %s in %s", c.path, c.find, body)
+					}
+				}
+			})
+		})
+	}
+}
+
+// serving starts the service and returns its address.
+func serving(t *testing.T, dir, dsn string) string {
+	t.Helper()
+	cmd := program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(log)
+	line, err := lines.ReadBytes('\n')
+	var first struct{ Msg, Address string }
+	if err != nil || json.Unmarshal(line, &first) != nil || first.Msg != "serving" {
+		t.Fatalf("%s %v", line, err)
+	}
+	read := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, lines)
+		close(read)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		<-read
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the service ended with %v", err)
+		}
+	})
+	return first.Address
+}
+
+func ask(t *testing.T, method, address, token, id, secret string) string {
+	t.Helper()
+	r, err := http.NewRequest(method, address, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	} else {
+		r.SetBasicAuth(id, secret)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Errorf("%s: %d %v", address, answer.StatusCode, err)
+	}
+	return string(body)
+}
