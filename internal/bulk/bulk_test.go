@@ -86,6 +86,14 @@ func TestProblemsSayWhere(t *testing.T) {
 	}
 }
 
+func TestForeignValuesBecomeTheNearest(t *testing.T) {
+	problems, records, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,A,College\n", "users.csv", users+"u1,true,o1,professor,a,A,B\n"), false)
+	if len(problems) > 0 || records["org/o1"].Get("type") != "school" || records["org/o1"].Get("metadata") != `{"original.type":"college"}` ||
+		records["user/u1"].Get("role") != "teacher" || records["user/u1"].Get("metadata") != `{"original.role":"professor"}` {
+		t.Errorf("%q %v", problems, records)
+	}
+}
+
 func TestSkipBadTakesTheRest(t *testing.T) {
 	path := folder(t, "orgs.csv", orgs, "users.csv", users+"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n",
 		"demographics.csv", "sourcedId\nu1\nu2\n")

@@ -215,7 +215,14 @@ func (l *layout) record(cells []string, wrong func(column, value, text string)) 
 			continue
 		}
 		f := &l.resource.Fields[l.at[i]]
-		v, err := parseCell(f, cell, extra)
+		if known := known[l.resource.Name+"."+f.Name]; known != nil {
+			ours, original := nearest(known, cell)
+			if original != "" {
+				extra["original."+f.Name] = original
+			}
+			cell = ours
+		}
+		v, err := parseCell(f, cell)
 		if err != nil {
 			wrong(l.names[i], cell, err.Error())
 			continue
@@ -226,23 +233,13 @@ func (l *layout) record(cells []string, wrong func(column, value, text string)) 
 	return rec
 }
 
-// parseCell reads a cell; extra takes the original of a value that is served as
-// its nearest documented one.
-func parseCell(f *oneroster.Field, cell string, extra map[string]any) (string, error) {
+// parseCell reads a cell.
+func parseCell(f *oneroster.Field, cell string) (string, error) {
 	if f.Name == "status" && strings.EqualFold(cell, "inactive") { // OneRoster 1.0
 		return oneroster.ToBeDeleted, nil
 	}
 	if !f.Kind.IsList() {
-		v, err := f.Parse(cell)
-		if f.Name == "role" && err != nil && len(f.Enum) == 4 {
-			for _, role := range []string{"aide", "guardian", "parent", "relative"} {
-				if strings.EqualFold(role, cell) { // never more rights than the file gives
-					extra["original.role"] = role
-					return "proctor", nil
-				}
-			}
-		}
-		return v, err
+		return f.Parse(cell)
 	}
 	var items []string
 	for _, item := range strings.Split(cell, ",") {

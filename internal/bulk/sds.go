@@ -208,6 +208,9 @@ var (
 		"proctor": "proctor aide paraprofessional teacherAssistant assistant coach nurse specialServices occupationalTherapist physicalTherapist speechTherapist " +
 			"visionTherapist chair itAdmin officeStaff staff researcher affiliate advisor other alumni guardian parent relative",
 	})
+	// The fields that may hold such values, in whatever format.
+	known = map[string]map[string]string{"org.type": orgTypes, "user.role": roles, "enrollment.role": classRoles}
+
 	flags = strings.Fields("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
 )
 
@@ -227,10 +230,10 @@ func (s set) String() string { return strings.Join(s, ",") }
 
 // people gathers what several SDS files say of one user.
 type person struct {
-	role, original string
-	rank           int
-	orgs, grades   set
-	agents, flags  set
+	role          string
+	rank          int // of the role, the lower the better
+	orgs, grades  set
+	agents, flags set
 }
 
 type people map[string]*person
@@ -243,13 +246,13 @@ func (ps people) of(id string) *person {
 }
 
 func (p *person) take(role string, primary bool) {
-	ours, original := nearest(roles, role)
+	ours, _ := nearest(roles, role)
 	r := rank[ours]
 	if primary {
 		r -= 100
 	}
 	if r < p.rank {
-		p.role, p.original, p.rank = ours, original, r
+		p.role, p.rank = role, r
 	}
 }
 

@@ -5,8 +5,7 @@ import "strings"
 // v21 reads Microsoft School Data Sync v2.1.
 func (c *converter) v21() {
 	for _, l := range c.lines("orgs.csv") {
-		typ, original := nearest(orgTypes, l.get("type"))
-		c.add("org", l.at, "sourcedId", l.get("sourcedId"), "name", l.get("name"), "type", typ, "parentSourcedId", l.get("parentSourcedId"), "metadata.original.type", original)
+		c.add("org", l.at, "sourcedId", l.get("sourcedId"), "name", l.get("name"), "type", l.get("type"), "parentSourcedId", l.get("parentSourcedId"))
 	}
 	sessions := c.v21Sessions()
 	for _, l := range c.lines("courses.csv") {
@@ -32,10 +31,10 @@ func (c *converter) v21() {
 	c.v21Users()
 	c.v21Demographics()
 	for _, l := range c.lines("enrollments.csv") {
-		role, original := nearest(classRoles, l.get("role"))
+		role, _ := nearest(classRoles, l.get("role"))
 		class, user := l.get("classSourcedId"), l.get("userSourcedId")
 		c.add("enrollment", l.at, "sourcedId", enrollmentID(class, user, role), "classSourcedId", class, "schoolSourcedId", schools[class], "userSourcedId", user,
-			"role", role, "metadata.original.role", original)
+			"role", l.get("role"))
 	}
 }
 
@@ -95,7 +94,7 @@ func (c *converter) v21Users() {
 		c.add("user", l.at, "sourcedId", l.get("sourcedId"), "enabledUser", "true", "orgSourcedIds", p.orgs.String(), "role", p.role, "username", username,
 			"givenName", l.get("givenName"), "familyName", l.get("familyName"), "email", strings.ToLower(email), "phone", l.get("phone"), "sms", l.get("sms"),
 			"agentSourcedIds", p.agents.String(), "grades", p.grades.String(), "metadata.microsoft.userFlags", p.flags.String(),
-			"metadata.microsoft.activeDirectoryMatchId", l.get("activeDirectoryMatchId"), "metadata.original.role", p.original)
+			"metadata.microsoft.activeDirectoryMatchId", l.get("activeDirectoryMatchId"))
 	}
 }
 
