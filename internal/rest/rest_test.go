@@ -48,7 +48,7 @@ func serve(t *testing.T, dsn string, scopes []string) *service {
 	return serveDistrict(t, dsn, scopes, 90)
 }
 
-func serveDistrict(t testing.TB, dsn string, scopes []string, students int) *service {
+func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with ...func(*rest.Config)) *service {
 	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return today }})
@@ -68,7 +68,11 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int) *ser
 		t.Fatal(err)
 	}
 	out := &service{t: t, id: "tester", secret: secret}
-	out.Server = httptest.NewServer(rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}))
+	config := rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	for _, change := range with {
+		change(&config)
+	}
+	out.Server = httptest.NewServer(rest.New(config))
 	t.Cleanup(out.Close)
 	form := strings.NewReader("grant_type=client_credentials")
 	r, _ := http.NewRequest("POST", out.URL+"/Token", form)

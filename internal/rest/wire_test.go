@@ -1,0 +1,218 @@
+package rest_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"database/sql"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"log"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/rest"
+	"rollbook/internal/store/storetest"
+)
+
+// A list that breaks off in the middle must not look whole: here the database
+// ends the connection while the page is on its way.
+func TestBrokenListLooksBroken(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s := serveDistrict(t, dsn, oneroster.Scopes(), 6000)
+	r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/enrollments?limit=50000", nil)
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	r.Header.Set("Accept-Encoding", "identity")
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.ReadFull(answer.Body, make([]byte, 1000)); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.Copy(io.Discard, answer.Body); err == nil {
+		t.Errorf("the answer ended after %d bytes as if it were whole", n)
+	}
+}
+
+func TestGzipWhenOffered(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
+	get := func(offer string) (http.Header, []byte) {
+		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users", nil)
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("Accept-Encoding", offer)
+		_, header, body := s.do(r)
+		return header, body
+	}
+	_, plain := get("identity")
+	header, packed := get("gzip, deflate, br")
+	z, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		t.Fatalf("%v %v", err, header)
+	}
+	whole, err := io.ReadAll(z)
+	if err != nil || !bytes.Equal(whole, plain) || header.Get("Vary") != "Accept-Encoding" || header.Get("X-Total-Count") == "" {
+		t.Errorf("%d bytes of %d, %v %v", len(whole), len(plain), header, err)
+	}
+}
+
+func TestHeadIsGetWithoutABody(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
+	for _, target := range []string{"/users", "/users/a1", "/users/none"} {
+		want, header, _ := s.call("GET", target, "")
+		got, headHeader, body := s.call("HEAD", target, "")
+		if got != want || len(body) > 0 || headHeader.Get("X-Total-Count") != header.Get("X-Total-Count") {
+			t.Errorf("%s: %d %d %v", target, got, len(body), headHeader)
+		}
+	}
+}
+
+// Behind a proxy references, links and signatures are of the public address.
+func TestPublicAddress(t *testing.T) {
+	public, _ := url.Parse("https://roster.example.org/district7")
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.URL = public })
+	_, header, body := s.call("GET", "/schools?limit=1", "")
+	if want := "<https://roster.example.org/district7/ims/oneroster/v1p1/schools?limit=1&offset=1>; rel=\"next\""; !strings.HasPrefix(header.Get("Link"), want) {
+		t.Errorf("Link %s", header.Get("Link"))
+	}
+	if !bytes.Contains(body, []byte(`"href":"https://roster.example.org/district7/ims/oneroster/v1p1/orgs/dst-1"`)) {
+		t.Errorf("%s", body)
+	}
+	r, _ := http.NewRequest("GET", public.String()+oneroster.V1p1.Base+"/users?limit=1", nil)
+	auth.Sign(r, s.id, s.secret, "HMAC-SHA1", "n", time.Now())
+	sent, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users?limit=1", nil)
+	sent.Header = r.Header
+	if status, _, body := s.do(sent); status != 200 {
+		t.Errorf("signed for the public address: %d %s", status, body)
+	}
+}
+
+// Forwarded headers count only where they are to be believed.
+func TestForwardedHeaders(t *testing.T) {
+	for _, trust := range []bool{true, false} {
+		s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.TrustProxy = trust })
+		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/orgs/sch-001", nil)
+		r.Header.Set("Authorization", "Bearer "+s.token)
+		r.Header.Set("X-Forwarded-Proto", "https")
+		r.Header.Set("X-Forwarded-Host", "evil.example")
+		_, _, body := s.do(r)
+		if got := bytes.Contains(body, []byte("https://evil.example/ims/")); got != trust {
+			t.Errorf("trusted %v: %s", trust, body)
+		}
+	}
+}
+
+func TestCertificateIsReadAgain(t *testing.T) {
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	writePair(t, cert, key, "first")
+	config, err := rest.Certificates(cert, key, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := rest.NewServer(http.NotFoundHandler())
+	server.TLSConfig = config
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	ended := make(chan error, 1)
+	go func() { ended <- server.ServeTLS(listener, "", "") }()
+	defer func() {
+		_ = server.Close()
+		<-ended
+	}()
+	name := func() string {
+		c, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) // the test looks at the name itself
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+	}
+	until := func(want string) {
+		t.Helper()
+		for deadline := time.Now().Add(20 * time.Second); name() != want; {
+			if time.Now().After(deadline) {
+				t.Fatalf("still %s, want %s", name(), want)
+			}
+		}
+	}
+	until("first")
+	writePair(t, cert, key, "second")
+	until("second")
+	if err := os.WriteFile(cert, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until("second") // the old one goes on
+	if _, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+		t.Error("TLS 1.1 was taken")
+	}
+}
+
+func writePair(t *testing.T, cert, key, name string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Logs tell who did what, and neither secrets nor names nor what was looked for.
+func TestLogsKeepQuiet(t *testing.T) {
+	var written bytes.Buffer
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.Log = slog.New(slog.NewJSONHandler(&written, nil)) })
+	s.call("GET", "/users?filter=familyName='Nguyen'", "")
+	s.call("PUT", "/results/secret-grade", `{"result":{"comment":"whisper"}}`)
+	s.Close()
+	for _, word := range []string{s.secret, s.token, "Nguyen", "whisper", "secret-grade"} {
+		if strings.Contains(written.String(), word) {
+			t.Errorf("the log holds %q:\n%s", word, written.String())
+		}
+	}
+	var last map[string]any
+	lines := strings.Split(strings.TrimSpace(written.String()), "\n")
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != "putResult" || last["client"] != "tester" || last["status"] != 422.0 || last["request"] == "" {
+		t.Errorf("%v %v", last, err)
+	}
+}
