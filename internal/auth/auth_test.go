@@ -105,6 +105,30 @@ func TestTokenRequests(t *testing.T) {
 	}
 }
 
+// While a secret is rotated both are good; then the old one is not.
+func TestSecretsOverlap(t *testing.T) {
+	now := time.Now()
+	g, b, key := gate(t, func() time.Time { return now })
+	old := b.add(key, "a", now, "read")
+	fresh, kept := auth.NewSecret(now, key, false)
+	b.clients["a"].Secrets[0].Expires = now.Add(time.Hour)
+	b.clients["a"].Secrets = append(b.clients["a"].Secrets, kept)
+	status := func(secret string) int {
+		r := httptest.NewRequest("POST", "/token", nil)
+		r.SetBasicAuth("a", secret)
+		w := httptest.NewRecorder()
+		g.ServeToken(w, r)
+		return w.Code
+	}
+	if status(old) != 200 || status(fresh) != 200 {
+		t.Errorf("in the overlap: %d %d", status(old), status(fresh))
+	}
+	now = now.Add(time.Hour)
+	if status(old) != 401 || status(fresh) != 200 {
+		t.Errorf("after it: %d %d", status(old), status(fresh))
+	}
+}
+
 func token(t *testing.T, g *auth.Gate, id, secret string) string {
 	t.Helper()
 	r := httptest.NewRequest("POST", "/token", nil)

@@ -198,6 +198,35 @@ func writePair(t *testing.T, cert, key, name string) {
 	}
 }
 
+func TestOpenPaths(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
+	for _, c := range []struct {
+		method, path string
+		status       int
+		want         string
+	}{
+		{"GET", "/healthz", 200, `"ok"`},
+		{"GET", "/readyz", 200, `"ok"`},
+		{"GET", "/openapi.json", 200, `"openapi"`},
+		{"GET", "/.well-known/jwks.json", 200, `"crv":"P-256"`},
+		{"POST", "/token", 401, `"invalid_client"`},
+		{"POST", "/Token/", 401, `"invalid_client"`},
+		{"POST", "/oauth/token", 401, `"invalid_client"`},
+		{"POST", "/oauth2/token", 401, `"invalid_client"`},
+		{"POST", "/oauth/access_token", 401, `"invalid_client"`},
+		{"POST", "/ims/OneRoster/v1p1/token", 401, `"invalid_client"`},
+		{"GET", "/ims/oneroster/v1p1/users", 401, `"unauthorized"`},
+		{"GET", "/ims/oneRoster/users", 401, `"unauthorized"`},
+		{"GET", "/", 404, `"unknown object"`},
+		{"GET", "/ims/oneroster/v1p1", 404, `"unknown object"`},
+	} {
+		r, _ := http.NewRequest(c.method, s.URL+c.path, nil)
+		if status, _, body := s.do(r); status != c.status || !strings.Contains(string(body), c.want) || strings.Contains(string(body), `"d":`) {
+			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
+		}
+	}
+}
+
 // Logs tell who did what, and neither secrets nor names nor what was looked for.
 func TestLogsKeepQuiet(t *testing.T) {
 	var written bytes.Buffer

@@ -1,0 +1,83 @@
+package bulk_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rollbook/internal/bulk"
+)
+
+// pack writes a zip of entries given as name, text, name, text, ….
+func pack(t *testing.T, entries ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	for i := 0; i < len(entries); i += 2 {
+		w, err := z.Create(entries[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(entries[i+1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "package.zip")
+	if err := os.WriteFile(path, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestZips(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		entries []string
+		wrong   string // "" is read
+	}{
+		{"at the top", []string{"orgs.csv", orgs}, ""},
+		{"in one folder, from a Mac", []string{"district/", "", "district/orgs.csv", orgs, "__MACOSX/district/._orgs.csv", "x", "district/.DS_Store", "x", "district/read me.txt", "x"}, ""},
+		{"two folders deep", []string{"a/b/orgs.csv", orgs}, "more than one folder deep"},
+		{"out of the package", []string{"../orgs.csv", orgs}, "leads out of the package"},
+		{"absolute", []string{"/orgs.csv", orgs}, "leads out of the package"},
+		{"a Windows path", []string{`..\orgs.csv`, orgs}, "leads out of the package"},
+		{"twice", []string{"orgs.csv", orgs, "x/orgs.csv", orgs}, "two files orgs.csv"},
+		{"a bomb", []string{"orgs.csv", strings.Repeat("a", 40<<20)}, "far more than a district holds"},
+		{"nothing of ours", []string{"cars.csv", "a\n"}, "no OneRoster 1.1 files"},
+		{"a promise not kept", []string{"manifest.csv", "propertyName,value\nfile.users,bulk\n", "orgs.csv", orgs}, "promises users.csv"},
+		{"a mode that is none", []string{"manifest.csv", "propertyName,value\nfile.orgs,some\n", "orgs.csv", orgs}, `file.orgs is "some"`},
+		{"another version", []string{"manifest.csv", "propertyName,value\noneroster.version,1.2\n", "orgs.csv", orgs}, `oneroster.version is "1.2"`},
+	} {
+		p, err := bulk.Open(pack(t, c.entries...), false)
+		if err == nil {
+			_ = p.Close()
+		}
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	problems, records, _ := read(t, pack(t, "district/orgs.csv", orgs), false)
+	if len(problems) > 0 || len(records) != 1 {
+		t.Errorf("%q %v", problems, records)
+	}
+}
+
+// OneRoster 1.0 had other names for some columns.
+func TestOlderColumns(t *testing.T) {
+	problems, records, _ := read(t, folder(t, "orgs.csv", orgs,
+		"academicSessions.csv", "sourcedId,title,type,startDate,endDate,schoolYear\ny,Y,schoolYear,2026-08-01,2027-08-01,2027\n",
+		"courses.csv", "sourcedId,schoolYearId,title,orgSourcedId\nk,y,K,o1\n",
+		"classes.csv", "sourcedId,title,courseSourcedId,classType,schoolSourcedId,termSourcedId\nc,C,k,scheduled,o1,y\n",
+		"users.csv", strings.TrimSpace(users)+",userId,agents,status\nu1,true,o1,student,a,A,B,{x:1},u2,\nu2,true,o1,parent,b,A,B,,,\nu3,true,o1,student,c,A,B,,,inactive\n",
+		"demographics.csv", "userSourcedId,birthdate\nu1,2012-01-02\n"), false)
+	if len(problems) > 0 || records["course/k"].Get("schoolYear") != "y" || records["class/c"].Get("terms") != "y" || records["user/u1"].Get("agents") != "u2" ||
+		records["user/u3"].Get("status") != "tobedeleted" || records["demographics/u1"].Get("birthDate") != "2012-01-02" {
+		t.Errorf("%q %v", problems, records)
+	}
+}
