@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -98,7 +99,13 @@ func TestFilesAreServed(t *testing.T) {
 // serving starts the service and returns its address.
 func serving(t *testing.T, dir, dsn string) string {
 	t.Helper()
-	cmd := program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
+	address, _ := start(t, dir, dsn)
+	return address
+}
+
+func start(t *testing.T, dir, dsn string) (address string, cmd *exec.Cmd) {
+	t.Helper()
+	cmd = program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +131,7 @@ func serving(t *testing.T, dir, dsn string) string {
 			t.Errorf("the service ended with %v", err)
 		}
 	})
-	return first.Address
+	return first.Address, cmd
 }
 
 func ask(t *testing.T, method, address, token, id, secret string) string {
@@ -148,4 +155,82 @@ func ask(t *testing.T, method, address, token, id, secret string) string {
 		t.Errorf("%s: %d %v", address, answer.StatusCode, err)
 	}
 	return string(body)
+}
+
+// A service that is told to stop finishes the answers that are under way.
+func TestStopFinishesStreams(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range []string{"sandbox d.zip --students 6000", "import d.zip"} {
+		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
+			t.Fatal(errs)
+		}
+	}
+	out, _, _ := rollbook(t, dir, "client", "add", "slow", "--json")
+	var client struct{ ClientID, ClientSecret string }
+	if err := json.Unmarshal([]byte(out), &client); err != nil {
+		t.Fatal(err, out)
+	}
+	address, cmd := start(t, dir, "rollbook.db")
+	answer := ask(t, "POST", "http://"+address+"/token", "", client.ClientID, client.ClientSecret)
+	_, token, _ := strings.Cut(answer, `"access_token":"`)
+	token, _, _ = strings.Cut(token, `"`)
+	r, _ := http.NewRequest("GET", "http://"+address+"/ims/oneroster/v1p1/enrollments?limit=50000", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Accept-Encoding", "identity")
+	stream, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Body.Close()
+	if _, err := io.ReadFull(stream.Body, make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(stream.Body)
+	if err != nil || !json.Valid(append([]byte("{"), rest...)) {
+		t.Errorf("%d bytes, %v", len(rest), err)
+	}
+}
+
+// A delta may refer to what is stored, and changes what it names.
+func TestDeltaPackage(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"full/orgs.csv":      "sourcedId,name,type\no1,School,school\n",
+			"full/users.csv":     "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\nu1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n",
+			"delta/manifest.csv": "propertyName,value\nfile.users,delta\n",
+			"delta/users.csv": "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" +
+				"u1,tobedeleted,2026-01-01T00:00:00Z,,,,,,\nu3,active,2026-01-01T00:00:00Z,true,o1,student,c,A,B\n",
+			"wrong/manifest.csv": "propertyName,value\nfile.users,delta\n",
+			"wrong/users.csv": "sourcedId,status,dateLastModified,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" +
+				"u3,active,2026-01-01T00:00:00Z,true,o9,student,c,A,B\n",
+		} {
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, c := range []struct {
+			args string
+			code int
+			want string
+		}{
+			{"import full --json", 0, `"users":{"added":2,"changed":0,"retired":0,"same":0}`},
+			{"import delta --json", 0, `"users":{"added":1,"changed":0,"retired":1,"same":0}`},
+			{"import delta --json", 0, `"users":{"added":0,"changed":0,"retired":0,"same":2}`},
+			{"import wrong --json", 1, `there is no org with the sourcedId \"o9\"`},
+			{"import full --json", 0, `"users":{"added":0,"changed":1,"retired":1,"same":1}`},
+		} {
+			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
+			if code != c.code || !strings.Contains(out, c.want) {
+				t.Errorf("%s: %d %s%s", c.args, code, out, errs)
+			}
+		}
+	})
 }

@@ -18,6 +18,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -224,6 +225,24 @@ func TestOpenPaths(t *testing.T) {
 		if status, _, body := s.do(r); status != c.status || !strings.Contains(string(body), c.want) || strings.Contains(string(body), `"d":`) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
+	}
+}
+
+// A mistake of ours, here a service without a database, is a 500 in the
+// standard's shape that tells nothing of the inside; the log does.
+func TestPanicIsAnAnswer(t *testing.T) {
+	var written bytes.Buffer
+	server := httptest.NewServer(rest.New(rest.Config{Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(&written, nil))}))
+	answer, err := http.Get(server.URL + "/readyz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
+	server.Close()
+	if err != nil || answer.StatusCode != 500 || !bytes.Contains(body, []byte(`"imsx_codeMinor":"internal_server_error"`)) || bytes.Contains(body, []byte("nil")) ||
+		!strings.Contains(written.String(), "nil pointer") {
+		t.Errorf("%d %s %v\n%s", answer.StatusCode, body, err, written.String())
 	}
 }
 
