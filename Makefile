@@ -18,7 +18,7 @@ test: postgres
 	go vet ./...
 	go test ./...
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
-	  go test ./internal/$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $$inputs | tail -1; done
+	  go test ./internal/$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $$inputs -fuzzminimizetime 10x | tail -1; done
 
 # The same for ten minutes each, before a release.
 fuzz:
