@@ -1,6 +1,6 @@
 // Package storetest opens districts for tests, on every engine: a fresh SQLite
 // file, and a fresh schema of a PostgreSQL server that the test process starts
-// for itself on a free port and in a folder of its own.
+// for itself in a folder of its own.
 package storetest
 
 import (
@@ -8,7 +8,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -108,12 +107,10 @@ func start() (url string, stop func(), err error) {
 	if err := run("initdb", "-D", data, "-U", "rollbook", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
 		return "", func() {}, err
 	}
-	port, err := freePort()
-	if err != nil {
-		return "", func() {}, err
-	}
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300")
+	// A socket in the folder, and no port: one that was free a moment ago may be
+	// another test's by now, and its server would be taken for ours.
+	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", "5432",
+		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=300")
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	if err := cmd.Start(); err != nil {
 		return "", func() {}, err
@@ -123,7 +120,7 @@ func start() (url string, stop func(), err error) {
 		_ = cmd.Wait()
 		_ = os.RemoveAll(dir)
 	}
-	url = fmt.Sprintf("postgres://rollbook@127.0.0.1:%d/postgres?sslmode=disable", port)
+	url = "postgres://rollbook@/postgres?sslmode=disable&port=5432&host=" + dir
 	return url, stop, ready(url)
 }
 
@@ -176,13 +173,4 @@ func owner(dir string) (*syscall.SysProcAttr, error) {
 	gid, _ := strconv.Atoi(u.Gid)
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
 	return attr, os.Chown(dir, uid, gid)
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
