@@ -18,7 +18,8 @@ var may = map[string]string{
 	"internal/store":           "internal/oneroster internal/query internal/auth database/sql modernc.org/sqlite github.com/jackc/pgx",
 	"internal/store/storetest": "internal/store database/sql",
 	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
-	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox",
+	"internal/provider":        "internal/oneroster internal/auth",
+	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/provider"
+)
+
+// A connection is what the command line says of somebody's provider.
+type connection struct {
+	provider.Config
+	caFile string
+}
+
+// flags adds what every verb that calls a provider needs. The secret is better
+// given by ROLLBOOK_SECRET: other users of a machine see its command lines.
+func (c *connection) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&c.TokenURL, "token-url", "", "OAuth 2.0 token endpoint")
+	f.StringVar(&c.Client, "client", "", "client id, or consumer key")
+	f.StringVar(&c.Secret, "secret", "", "client secret; the environment keeps it out of the list of processes")
+	f.StringVar(&c.Scope, "scope", "", "scope to ask for; none by default, as Microsoft's clients do")
+	f.BoolVar(&c.OAuth1, "oauth1", false, "sign with OAuth 1.0a instead of asking for a token")
+	f.StringVar(&c.Digest, "signature", "HMAC-SHA256", "how OAuth 1.0a signs: HMAC-SHA256 or HMAC-SHA1")
+	f.StringVar(&c.caFile, "ca", "", "PEM file of an authority to trust beside the system's")
+	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
+	f.IntVar(&c.Tries, "tries", 5, "how often a call that fails in passing is made at most")
+	f.DurationVar(&c.Wait, "wait", time.Second, "before the second try; doubled for each further one")
+}
+
+// open makes the provider at a base URL.
+func (c *connection) open(url string) (*provider.Provider, error) {
+	c.URL = url
+	if c.Digest != "HMAC-SHA256" && c.Digest != "HMAC-SHA1" {
+		return nil, usageError{fmt.Errorf("--signature %q is neither HMAC-SHA256 nor HMAC-SHA1", c.Digest)}
+	}
+	if c.caFile != "" {
+		var err error
+		if c.CA, err = os.ReadFile(c.caFile); err != nil {
+			return nil, usageError{err}
+		}
+	}
+	p, err := provider.New(c.Config)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return p, nil
+}

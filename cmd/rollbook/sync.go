@@ -1,0 +1,8 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func syncCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "sync", Short: "Behave towards a provider as Microsoft's clients do"}
+	return cmd
+}

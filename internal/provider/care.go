@@ -1,0 +1,149 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Careful makes a call as often as it takes, within Tries: a server that is
+// busy (429, 503) is given the time that it asks for, one that fails or hangs up
+// is asked again a little later, a token that has ended is renewed. What comes
+// back is an answer of status 200, 201, 204 or 404, or a sentence that says what
+// stands in the way. A redirect, a refusal and a web page are not asked again.
+// read, when set, reads an answer of status 200 or 201; a *Trouble of kind
+// BrokenOff from it is an answer that was cut short, and asked for again.
+func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error) (*Answer, error) {
+	wait, renewed := p.Wait, false
+	for try := 1; ; try++ {
+		token := p.current()
+		a, err := p.Do(ctx, c)
+		if err == nil {
+			err = judge(a)
+		}
+		if err == nil && read != nil && (a.Status == http.StatusOK || a.Status == http.StatusCreated) {
+			err = read(a)
+		}
+		if err == nil || ctx.Err() != nil {
+			return a, err
+		}
+		pause := wait
+		switch {
+		case a.Status == http.StatusUnauthorized && token != "" && !renewed && a.Call.Who == (Who{}):
+			renewed = true
+			p.forget(token)
+			p.note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
+			continue
+		case try >= p.Tries || !again(a, err):
+			if try > 1 {
+				err = &Trouble{Kind: kindOf(err), Text: fmt.Sprintf("%v (tried %d times)", err, try)}
+			}
+			return a, fmt.Errorf("%s: %w", a.Line(), err)
+		}
+		if asked, ok := retryAfter(a); ok {
+			pause = min(asked, longestWait)
+		}
+		p.note(fmt.Sprintf("%s: %v; trying again in %v (%d of %d)", a.Line(), err, pause, try+1, p.Tries))
+		select {
+		case <-ctx.Done():
+			return a, ctx.Err()
+		case <-time.After(pause):
+		}
+		wait *= 2
+	}
+}
+
+// List reads one page of a collection with care. wrappers are the keys that the
+// list may come under.
+func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (Page, *Answer, error) {
+	var page Page
+	a, err := p.Careful(ctx, Call{Path: path, Query: query}, func(a *Answer) (err error) {
+		page, err = a.List(wrappers...)
+		return err
+	})
+	if err == nil && a.Status != http.StatusOK {
+		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Excerpt())})
+	}
+	return page, a, err
+}
+
+func (p *Provider) current() string {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return p.token
+}
+
+func (p *Provider) note(text string) {
+	if p.Note != nil {
+		p.Note(text)
+	}
+}
+
+func kindOf(err error) Kind {
+	var t *Trouble
+	if errors.As(err, &t) {
+		return t.Kind
+	}
+	return Refused
+}
+
+// judge tells what is wrong with a whole answer.
+func judge(a *Answer) error {
+	switch a.Status {
+	case http.StatusOK, http.StatusCreated:
+		if !json200(a) {
+			return &Trouble{Kind: NotJSON, Text: "this is not JSON but " + a.kind() + ": " + a.Excerpt()}
+		}
+		return nil
+	case http.StatusNoContent, http.StatusNotFound:
+		return nil
+	}
+	if a.Status >= 300 && a.Status < 400 {
+		return &Trouble{Kind: Redirected, Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer at this address", a.Status, a.Header.Get("Location"))}
+	}
+	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Excerpt())}
+}
+
+// json200 tells whether a body can be JSON: anything that begins like it. The
+// Content-Type is not asked: a reader that wants rows takes them.
+func json200(a *Answer) bool {
+	text := strings.TrimLeft(string(a.Body[:min(len(a.Body), 512)]), " \t\r\n\ufeff")
+	return len(a.Body) == 0 || strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")
+}
+
+// kind names what came instead of JSON.
+func (a *Answer) kind() string {
+	if strings.Contains(a.Header.Get("Content-Type"), "html") || strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html") {
+		return "a web page (a login page, or an error page of a proxy?)"
+	}
+	if t := a.Header.Get("Content-Type"); t != "" {
+		return t
+	}
+	return "something else"
+}
+
+// again tells whether another try may do better.
+func again(a *Answer, err error) bool {
+	switch a.Status {
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+		return true
+	}
+	var t *Trouble
+	return errors.As(err, &t) && t.passing()
+}
+
+// retryAfter reads the Retry-After header (RFC 9110 §10.2.3): seconds, or a date.
+func retryAfter(a *Answer) (time.Duration, bool) {
+	text := strings.TrimSpace(a.Header.Get("Retry-After"))
+	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
+		return time.Duration(n) * time.Second, true
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(at)), true
+	}
+	return 0, false
+}

@@ -1,0 +1,262 @@
+// Package provider is somebody's OneRoster 1.1 service as a reader sees it: a
+// base URL, credentials, one call at a time, and what came back. It asks for
+// tokens or signs, makes sentences of what goes wrong on the wire, and retries
+// with care where it is told to. It judges nothing: the packages above do.
+package provider
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"rollbook/internal/auth"
+)
+
+// Config of a provider.
+type Config struct {
+	URL      string // absolute base: https://host/ims/oneroster/v1p1
+	TokenURL string // OAuth 2.0 token endpoint; "" with OAuth1
+	Client   string // client id, or consumer key
+	Secret   string
+	Scope    string // asked of the token endpoint as it stands; "" asks for none, as School Data Sync does
+	OAuth1   bool   // sign with OAuth 1.0a instead
+	Digest   string // HMAC-SHA256 (the default) or HMAC-SHA1
+
+	CA      []byte        // PEM of authorities to trust beside the system's
+	Timeout time.Duration // for one call until its last byte; 0 is 100 s
+	MaxBody int64         // bytes of an answer; 0 is 256 MiB
+
+	Tries int           // of a careful call; 0 is 5
+	Wait  time.Duration // before the second try, doubled for each further one; 0 is 1 s
+
+	Seen func(*Answer) // told of every answer, whole or not; may be called by many at once
+	Note func(string)  // told of every retry, in a sentence; likewise
+}
+
+// longestWait bounds what a Retry-After header can make us wait.
+const longestWait = 2 * time.Minute
+
+// A Provider is safe for concurrent use.
+type Provider struct {
+	Config
+	base   *url.URL
+	client *http.Client
+
+	lock    sync.Mutex
+	token   string
+	renewAt time.Time // when token should no longer be used
+}
+
+// New checks a configuration. It calls nobody.
+func New(c Config) (*Provider, error) {
+	base, err := absolute("the base URL", c.URL)
+	if err != nil {
+		return nil, err
+	}
+	if c.Client == "" || c.Secret == "" {
+		return nil, errors.New("a client id and a secret are needed: give --client and --secret")
+	}
+	if c.OAuth1 {
+		c.TokenURL = ""
+	} else if _, err := absolute("the token URL", c.TokenURL); err != nil {
+		return nil, fmt.Errorf("%w (give --token-url, or --oauth1 for a provider whose requests are signed)", err)
+	}
+	c.URL = strings.TrimRight(c.URL, "/")
+	for _, d := range []struct {
+		field    *time.Duration
+		standard time.Duration
+	}{{&c.Timeout, 100 * time.Second}, {&c.Wait, time.Second}} {
+		if *d.field == 0 {
+			*d.field = d.standard
+		}
+	}
+	if c.MaxBody == 0 {
+		c.MaxBody = 256 << 20
+	}
+	if c.Tries == 0 {
+		c.Tries = 5
+	}
+	if c.Digest == "" {
+		c.Digest = "HMAC-SHA256"
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = 64
+	transport.ResponseHeaderTimeout = 0 // the call's own limit covers it
+	if c.CA != nil {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(c.CA) {
+			return nil, errors.New("the file of authorities holds no PEM certificate")
+		}
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &Provider{Config: c, base: base, client: client}, nil
+}
+
+func absolute(what, text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return nil, fmt.Errorf("%s %q is not an absolute URL such as https://roster.example.org/ims/oneroster/v1p1", what, text)
+	}
+	return u, nil
+}
+
+// Who says with which identity a call is made.
+type Who struct {
+	Nobody bool   // no Authorization header
+	Bearer string // this token, whatever it is
+	Header string // this whole Authorization header
+}
+
+// A Call is one request.
+type Call struct {
+	Method string // "" is GET
+	Path   string // below the base URL, percent-encoded: /users/a1. An absolute URL (of a Link header, say) stands for itself
+	Query  string // raw, without the question mark
+	Body   []byte
+	Header http.Header
+	Who    Who // the zero Who is the configured client
+}
+
+func (c Call) method() string {
+	if c.Method == "" {
+		return http.MethodGet
+	}
+	return c.Method
+}
+
+// An Answer is what a call brought.
+type Answer struct {
+	Call   Call
+	URL    string // that was asked
+	Status int    // 0 when no answer began
+	Header http.Header
+	Body   []byte
+	Took   time.Duration // until the last byte
+	Err    error         // a *Trouble when there is no whole answer
+}
+
+// Line is the request as a person would write it.
+func (a *Answer) Line() string { return a.Call.method() + " " + a.URL }
+
+// address is the absolute URL of a call.
+func (p *Provider) address(c Call) string {
+	at := p.URL + c.Path
+	if strings.Contains(c.Path, "://") {
+		at = c.Path
+	}
+	if c.Query != "" {
+		sep := "?"
+		if strings.Contains(at, "?") {
+			sep = "&"
+		}
+		at += sep + c.Query
+	}
+	return at
+}
+
+// Do makes one call, once. Redirects are not followed: a reader's next request
+// would lack the Authorization header, or its signature would not fit. The
+// answer is never nil; its Err is what Do returns.
+func (p *Provider) Do(ctx context.Context, c Call) (*Answer, error) {
+	a := &Answer{Call: c, URL: p.address(c)}
+	began := time.Now()
+	a.Err = p.do(ctx, a)
+	a.Took = time.Since(began)
+	if p.Seen != nil {
+		p.Seen(a)
+	}
+	return a, a.Err
+}
+
+func (p *Provider) do(ctx context.Context, a *Answer) error {
+	within, cancel := context.WithTimeout(ctx, p.Timeout)
+	defer cancel()
+	var body io.Reader
+	if a.Call.Body != nil {
+		body = bytes.NewReader(a.Call.Body)
+	}
+	r, err := http.NewRequestWithContext(within, a.Call.method(), a.URL, body)
+	if err != nil {
+		return &Trouble{Kind: Unreachable, Text: err.Error()}
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "Rollbook")
+	if a.Call.Body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for k, v := range a.Call.Header {
+		r.Header[k] = v
+	}
+	if err := p.identify(ctx, r, a.Call.Who); err != nil {
+		return err
+	}
+	return p.send(ctx, r, a)
+}
+
+// send makes the exchange and reads the answer whole.
+func (p *Provider) send(ctx context.Context, r *http.Request, a *Answer) error {
+	answer, err := p.client.Do(r)
+	if err != nil {
+		return troubleOf(ctx, r.URL, err, p.Timeout)
+	}
+	defer answer.Body.Close()
+	a.Status, a.Header = answer.StatusCode, answer.Header
+	a.Body, err = io.ReadAll(io.LimitReader(answer.Body, p.MaxBody+1))
+	if int64(len(a.Body)) > p.MaxBody {
+		a.Body = a.Body[:p.MaxBody]
+		return &Trouble{Kind: Endless, Text: fmt.Sprintf("the answer goes on past %d MiB and was given up: is it endless?", p.MaxBody>>20)}
+	}
+	if err != nil {
+		return brokeOff(ctx, r.URL, err, len(a.Body), p.Timeout)
+	}
+	return nil
+}
+
+func (p *Provider) identify(ctx context.Context, r *http.Request, who Who) error {
+	switch {
+	case who.Nobody:
+	case who.Header != "":
+		r.Header.Set("Authorization", who.Header)
+	case who.Bearer != "":
+		r.Header.Set("Authorization", "Bearer "+who.Bearer)
+	case p.OAuth1:
+		auth.Sign(r, p.Client, p.Secret, p.Digest, rand.Text(), time.Now())
+	default:
+		token, err := p.Token(ctx)
+		if err != nil {
+			return err
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	return nil
+}
+
+// Query writes a raw query string from name, value, name, value, …, as most
+// clients encode it: spaces as %20, quotes as %27.
+func Query(pairs ...string) string {
+	var parts []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		parts = append(parts, url.QueryEscape(pairs[i])+"="+Escape(pairs[i+1]))
+	}
+	return strings.Join(parts, "&")
+}
+
+// Escape encodes one value of a query string.
+func Escape(value string) string { return strings.ReplaceAll(url.QueryEscape(value), "+", "%20") }
+
+// Quote writes a filter's value: in single quotes, one inside doubled.
+func Quote(value string) string { return "'" + strings.ReplaceAll(value, "'", "''") + "'" }

@@ -1,0 +1,112 @@
+package provider
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Kind of trouble.
+type Kind uint8
+
+const (
+	Unreachable Kind = iota // no connection, or no answer began
+	Certificate             // TLS could not be agreed upon
+	TooSlow                 // the time of a call ran out
+	BrokenOff               // the connection ended inside an answer
+	Endless                 // more than MaxBody bytes
+	Refused                 // a status that is no success
+	Redirected              // 3xx
+	NotJSON                 // an answer of another kind
+	Misshapen               // JSON, but not what was asked for
+)
+
+// Trouble is a call that brought nothing to work with. Its text is a sentence
+// for the person who can do something about it.
+type Trouble struct {
+	Kind Kind
+	Text string
+}
+
+func (t *Trouble) Error() string { return t.Text }
+
+// passing tells troubles that may be over soon.
+func (t *Trouble) passing() bool {
+	return t.Kind == Unreachable || t.Kind == TooSlow || t.Kind == BrokenOff
+}
+
+// troubleOf makes a sentence of an exchange that brought no answer.
+func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	host := at.Host
+	var (
+		unknown  x509.UnknownAuthorityError
+		wrong    x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		notTLS   tls.RecordHeaderError
+		verify   *tls.CertificateVerificationError
+		noSuch   *net.DNSError
+		timedOut net.Error
+	)
+	say := func(kind Kind, format string, args ...any) error {
+		return &Trouble{Kind: kind, Text: fmt.Sprintf(format, args...)}
+	}
+	switch {
+	case errors.As(err, &unknown):
+		return say(Certificate, "the certificate of %s is not signed by an authority that this machine knows (self-signed?): readers refuse it; install one of a public authority, or trust it here with --ca FILE.pem", host)
+	case errors.As(err, &wrong):
+		return say(Certificate, "the certificate of %s is for another name: %v", host, wrong)
+	case errors.As(err, &invalid):
+		return say(Certificate, "the certificate of %s is not valid: %v", host, invalid)
+	case errors.As(err, &verify):
+		return say(Certificate, "the certificate of %s cannot be verified: %v", host, verify.Err)
+	case errors.As(err, &notTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return say(Certificate, "%s speaks plain HTTP where HTTPS was asked for: write http:// to test it, and put TLS in front before others read it", host)
+	case errors.As(err, &noSuch):
+		return say(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(), noSuch.Err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return say(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
+	case errors.As(err, &timedOut) && timedOut.Timeout():
+		return say(TooSlow, "%s gave no answer within %v", host, timeout)
+	case strings.Contains(err.Error(), "malformed HTTP"):
+		return say(NotJSON, "%s does not speak HTTP at this port: %v", host, errors.Unwrap(err))
+	}
+	return say(Unreachable, "%s hung up without an answer: %v", host, errors.Unwrap(err))
+}
+
+// brokeOff makes a sentence of an answer that ended before its end.
+func brokeOff(ctx context.Context, at *url.URL, err error, read int, timeout time.Duration) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var timedOut net.Error
+	if errors.As(err, &timedOut) && timedOut.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return &Trouble{Kind: TooSlow, Text: fmt.Sprintf("the answer of %s was not complete within %v (%d bytes had come)", at.Host, timeout, read)}
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errors.New("fewer bytes than announced")
+	}
+	return &Trouble{Kind: BrokenOff, Text: fmt.Sprintf("the answer of %s broke off after %d bytes: %v", at.Host, read, err)}
+}
+
+// Excerpt is the beginning of a body on one line, for people.
+func (a *Answer) Excerpt() string {
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(a.Body[:min(len(a.Body), 2000)]), "�")), " ")
+	if len(text) > 200 {
+		text = strings.ToValidUTF8(text[:200], "") + "…"
+	}
+	if text == "" {
+		return "(an empty body)"
+	}
+	return text
+}
