@@ -184,8 +184,11 @@ func logical(rest string) (word string, size int) {
 	return "", 0
 }
 
-// likeClause tells whether text begins with a name and a predicate.
+// likeClause tells whether text begins with a name and a predicate, in
+// parentheses or not: those are refused where the clause is read, and must not
+// be taken for the end of a value, which no row has.
 func likeClause(text string) bool {
+	text = strings.TrimLeft(text, "( ")
 	end := strings.IndexAny(text, "=!<>~")
 	if end <= 0 {
 		return false
