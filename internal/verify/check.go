@@ -1,0 +1,259 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// Areas of checks, in the order in which they run.
+const (
+	areaAuth    = "access"
+	areaRoute   = "routing"
+	areaList    = "lists"
+	areaPage    = "paging"
+	areaFilter  = "filters"
+	areaSort    = "sorting"
+	areaFields  = "fields"
+	areaData    = "data"
+	areaOne     = "single objects"
+	areaNested  = "nested lists"
+	areaDelta   = "delta"
+	areaError   = "errors"
+	areaSDS     = "School Data Sync"
+	areaGrade   = "Grade Sync"
+	areaWrite   = "writing"
+	moreMaximum = 5 // failures of one check on one target that are kept whole
+)
+
+// Areas in the order of a report.
+var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne, areaNested, areaData, areaDelta, areaError, areaSDS, areaGrade, areaWrite}
+
+// On says what a check runs on.
+type On uint8
+
+const (
+	Once    On = iota
+	Lists      // every collection without a parent: /users, /schools, …
+	Wholes     // those of them that are a resource's whole: /users, not /students
+	Singles    // every read of one object
+	Nesteds    // every collection with a parent in its path
+	Puts       // every PUT
+)
+
+func (o On) covers(route *oneroster.Route) bool {
+	read := route.Method == http.MethodGet
+	switch o {
+	case Lists:
+		return read && !route.One && !strings.Contains(route.Path, "{")
+	case Wholes:
+		return read && !route.One && !strings.Contains(route.Path, "{") && route.View == (oneroster.View{})
+	case Singles:
+		return read && route.One
+	case Nesteds:
+		return read && !route.One && strings.Contains(route.Path, "{")
+	case Puts:
+		return route.Method == http.MethodPut
+	}
+	return false
+}
+
+// A Check is one thing that must hold.
+type Check struct {
+	ID       string
+	Area     string
+	Title    string   // what must hold, as a sentence without its full stop
+	Rule     string   // whose rule it is, or who stumbles
+	Fix      string   // what to change, for the provider's engineer
+	Advice   bool     // a failure is told, and does not fail the provider
+	Profiles []string // nil: all of them
+	On       On
+	Where    func(*oneroster.Route) bool // further choice of routes; nil: all
+	OAuth2   bool                        // only where tokens are in use
+	OAuth1   bool                        // only where requests are signed
+	Run      func(*probe)
+}
+
+// Checks is the catalogue.
+var Checks = join(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks, fieldsChecks, singleChecks, nestedChecks,
+	dataChecks, deltaChecks, errorChecks, sdsChecks(), gradeChecks, writeChecks)
+
+func join(lists ...[]Check) []Check {
+	var out []Check
+	for _, l := range lists {
+		out = append(out, l...)
+	}
+	return out
+}
+
+// A Failure is one way in which a check did not hold.
+type Failure struct {
+	Text    string // what came, and why that is wrong
+	Request string // as a line: GET https://…
+	Status  int
+	Headers string // those that matter
+	Body    string // an excerpt
+}
+
+// State of a result.
+type State uint8
+
+const (
+	Passed State = iota
+	Failed
+	Advised   // failed, and it is only advice
+	Unchecked // could not run; neither pass nor fail
+)
+
+func (s State) String() string {
+	return [...]string{"passed", "failed", "advice", "not checked"}[s]
+}
+
+// A Result is what a check found on a target.
+type Result struct {
+	Check    *Check
+	Target   string // a path of the route table, or "" for the service
+	State    State
+	Failures []Failure // the first of them
+	More     int       // how many more there are
+	Lacks    string    // why it could not run
+}
+
+// A probe is a check at work on one target.
+type probe struct {
+	*run
+	check    *Check
+	route    *oneroster.Route
+	failures []Failure
+	more     int
+	missing  string
+	held     bool // something was looked at
+}
+
+// fail tells of an answer that is not as it must be; a may be nil.
+func (p *probe) fail(a *provider.Answer, format string, args ...any) {
+	if len(p.failures) == moreMaximum {
+		p.more++
+		return
+	}
+	f := Failure{Text: fmt.Sprintf(format, args...)}
+	if a != nil {
+		f.Request, f.Status, f.Body = a.Line(), a.Status, a.Excerpt()
+		if a.Call.Body != nil {
+			f.Request += " with " + brief(string(a.Call.Body))
+		}
+		var headers []string
+		for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location", "Www-Authenticate"} {
+			if v := a.Header.Get(name); v != "" {
+				headers = append(headers, name+": "+v)
+			}
+		}
+		f.Headers = strings.Join(headers, "\n")
+	}
+	p.failures = append(p.failures, f)
+}
+
+// lacks tells why the check cannot run: what the data lacks, or what went
+// before.
+func (p *probe) lacks(format string, args ...any) {
+	if p.missing == "" {
+		p.missing = fmt.Sprintf(format, args...)
+	}
+}
+
+// result is what the probe has come to.
+func (p *probe) result() Result {
+	out := Result{Check: p.check, Failures: p.failures, More: p.more}
+	if p.route != nil {
+		out.Target = p.route.Path
+		if p.route.Method != http.MethodGet {
+			out.Target = p.route.Method + " " + out.Target
+		}
+	}
+	switch {
+	case len(p.failures) > 0 && p.check.Advice:
+		out.State = Advised
+	case len(p.failures) > 0:
+		out.State = Failed
+	case p.missing != "" && !p.held:
+		out.State, out.Lacks = Unchecked, p.missing
+	}
+	return out
+}
+
+// ok says that something was looked at, so that what another part of the check
+// lacked does not make the whole unchecked.
+func (p *probe) ok() { p.held = true }
+
+// call makes a call for this check and keeps its time.
+func (p *probe) call(c provider.Call) *provider.Answer {
+	a, _ := p.p.Do(p.ctx, c) // a.Err says the same
+	op := "other"
+	if p.route != nil {
+		op = p.route.Op
+	}
+	if a.Status != 0 {
+		p.calls = append(p.calls, Timing{Op: op, Took: a.Took, Status: a.Status, Bytes: len(a.Body)})
+	}
+	return a
+}
+
+// get reads a path below the base, once for all checks of a run.
+func (p *probe) get(path string, query ...string) *provider.Answer {
+	return p.raw(path, provider.Query(query...))
+}
+
+// raw is get with a query string as it goes over the wire.
+func (p *probe) raw(path, query string) *provider.Answer {
+	key := path + "?" + query
+	if a := p.seen[key]; a != nil {
+		return a
+	}
+	a := p.call(provider.Call{Path: path, Query: query})
+	if len(a.Body) < 1<<20 {
+		p.seen[key] = a
+	}
+	return a
+}
+
+// list reads a list answer of a resource; false with a failure told when it is
+// none.
+func (p *probe) list(a *provider.Answer, r *oneroster.Resource) (provider.Page, bool) {
+	if a.Err != nil {
+		p.fail(a, "no answer: %v", a.Err)
+		return provider.Page{}, false
+	}
+	if a.Status != http.StatusOK {
+		p.fail(a, "answered %d where a list was expected", a.Status)
+		return provider.Page{}, false
+	}
+	page, err := a.List(wrappers(r)...)
+	if err != nil {
+		p.fail(a, "%v", err)
+		return page, false
+	}
+	p.ok()
+	return page, true
+}
+
+// wrappers are the keys that a list of a resource may come under for the sake
+// of the other checks; list.wrapper wants the first.
+func wrappers(r *oneroster.Resource) []string {
+	out := []string{r.Plural}
+	for _, v := range oneroster.V1p1.Routes {
+		if v.Resource == r && v.View != (oneroster.View{}) && !strings.Contains(v.Path, "{") {
+			out = append(out, strings.TrimPrefix(v.Path, "/"))
+		}
+	}
+	return out
+}
+
+func brief(text string) string {
+	if len(text) > 300 {
+		return strings.ToValidUTF8(text[:300], "") + "…"
+	}
+	return text
+}

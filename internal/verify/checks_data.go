@@ -1,0 +1,425 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+const ruleData = ruleREST + ", data model"
+
+var dataChecks = []Check{
+	{ID: "data.id", Area: areaData, On: Wholes, Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G01)", Fix: "Write ids as strings, also where the source has numbers.", Run: func(p *probe) {
+			p.each(func(o provider.Object) string {
+				if _, ok := o["sourcedId"].(string); !ok {
+					return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
+				}
+				if err := oneroster.CheckID(o.ID()); err != nil {
+					return "sourcedId: " + err.Error()
+				}
+				return ""
+			})
+		}},
+	{ID: "data.status", Area: areaData, On: Wholes, Title: "Every row has a status, active or tobedeleted",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)", Fix: "Send status with every row; 1.0's inactive is tobedeleted now.", Run: func(p *probe) {
+			p.each(func(o provider.Object) string {
+				if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
+					return fmt.Sprintf("status is %s", text(o["status"]))
+				}
+				return ""
+			})
+		}},
+	{ID: "data.modified", Area: areaData, On: Wholes, Title: "Every row has a dateLastModified in UTC with three fraction digits",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form", Fix: "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.", Run: func(p *probe) {
+			p.each(func(o provider.Object) string {
+				if v := o.Text("dateLastModified"); !isTime(v) {
+					return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
+				}
+				return ""
+			})
+		}},
+	{ID: "data.required", Area: areaData, On: Wholes, Title: "Required attributes are there and not empty",
+		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out where that cannot be done.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				if f.Required && (!there || v == nil || v == "" || isEmptyList(v)) {
+					return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there]
+				}
+				return ""
+			})
+		}},
+	{ID: "data.empty", Area: areaData, On: Wholes, Title: "An optional attribute without a value is left out: no null, no empty string",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null", Fix: "Leave the member out.", Run: func(p *probe) {
+			p.each(func(o provider.Object) string {
+				for key, v := range o {
+					if v == nil {
+						return key + " is null"
+					}
+					if v == "" && key != "sourcedId" {
+						return key + " is an empty string"
+					}
+				}
+				return ""
+			})
+		}},
+	{ID: "data.types", Area: areaData, On: Wholes, Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers numbers, lists lists",
+		Rule: ruleData + ", final revision: booleans are the strings true and false", Fix: "Write \"true\", not true; \"2027\", not 2027; a list also where it holds one value.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				if there && v != nil && !typed(f, v) {
+					return fmt.Sprintf("is %s, not %s", text(v), kinds[f.Kind])
+				}
+				return ""
+			})
+		}},
+	{ID: "data.values", Area: areaData, On: Wholes, Title: "Enumerations have values of the standard, spelled as it does",
+		Rule: ruleData + ", enumerations: not to be extended in 1.1", Fix: "Map values of your own to the nearest of the standard; keep yours in metadata.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				for _, s := range asTexts(v) {
+					if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) && !(f.Name == "role" && p.route.Resource.Name == "enrollment" && contains(eightRoles, s)) {
+						return fmt.Sprintf("is %q, not one of %s", s, strings.Join(f.Enum, ", "))
+					}
+					if f.Kind == oneroster.Bool && s != "true" && s != "false" {
+						return fmt.Sprintf("is %q, not true or false", s)
+					}
+				}
+				return ""
+			})
+		}},
+	{ID: "data.dates", Area: areaData, On: Wholes, Title: "Dates are YYYY-MM-DD, dateTimes UTC with three fraction digits, school years four digits",
+		Rule: ruleData + ", formats; Moodle takes no other", Fix: "Write 2026-09-01 for a date, 2026-09-01T08:00:00.000Z for a dateTime, \"2027\" for the school year that ends in 2027.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				s, _ := v.(string)
+				switch {
+				case s == "":
+				case f.Kind == oneroster.Date && !isDate(s), f.Kind == oneroster.Time && !isTime(s):
+					return fmt.Sprintf("is %q", s)
+				case f.Name == "schoolYear" && f.Kind == oneroster.String && !isYear(s):
+					return fmt.Sprintf("is %q, not a year of four digits", s)
+				}
+				return ""
+			})
+		}},
+	{ID: "data.references", Area: areaData, On: Wholes, Where: hasRef, Title: "References are objects with href, sourcedId and type",
+		Rule: ruleData + ", GUIDRef: all three are required", Fix: "Write {\"href\": \"https://…/orgs/1\", \"sourcedId\": \"1\", \"type\": \"org\"} everywhere.", Run: checkReferences},
+	{ID: "data.resolve", Area: areaData, On: Wholes, Where: hasRef, Title: "References lead to objects of the right kind that are there, and active where the row is",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G06) drops the row", Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better than its parent's.", Run: checkResolve},
+	{ID: "data.href", Area: areaData, On: Wholes, Where: hasRef, Title: "A href can be read and is the object that it names",
+		Rule: ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id percent-encoded.", Run: checkHref},
+	{ID: "data.children", Area: areaData, On: Wholes, Where: func(r *oneroster.Route) bool { return inverse(r.Resource) != nil }, Title: "children and parent say the same",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-O02)", Fix: "Read children off the parents of the other rows.", Run: checkChildren},
+	{ID: "data.agents", Area: areaData, On: Wholes, Where: func(r *oneroster.Route) bool { return r.Resource.Field("agents") != nil }, Title: "agents lead both ways: from the student to the guardian and back",
+		Rule: ruleData + "; " + ruleSDS + " (SDS-U06)", Fix: "Add the link to the other side, and move its dateLastModified.", Run: checkAgents},
+	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true, Title: "Rows have no attributes that the standard does not",
+		Rule: ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.", Run: func(p *probe) {
+			p.each(func(o provider.Object) string {
+				for key := range o {
+					if p.route.Resource.Index(key) < 0 {
+						return key + " is not an attribute of " + p.route.Resource.Name
+					}
+				}
+				return ""
+			})
+		}},
+	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true, Title: "Lists are there, also where they are empty",
+		Rule: "consumers: Moodle breaks on a user without agents", Fix: "Write [] for a list without values.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				if f.Kind == oneroster.Refs && !there {
+					return "is missing; an empty list was expected"
+				}
+				return ""
+			})
+		}},
+}
+
+var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"}
+
+var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.Enum: "a string", oneroster.Bool: `the string "true" or "false"`, oneroster.Number: "a number",
+	oneroster.Date: "a string", oneroster.Time: "a string", oneroster.Strings: "a list of strings", oneroster.UserIDs: "a list of objects",
+	oneroster.Ref: "a reference", oneroster.Refs: "a list of references", oneroster.Metadata: "an object"}
+
+// each runs a judgement over every row: what is wrong, or "". The first rows
+// are told, the rest counted.
+func (p *probe) each(judge func(provider.Object) string) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	for _, o := range c.objects {
+		if wrong := judge(o); wrong != "" {
+			p.rowFailure(c, o, wrong)
+		}
+	}
+}
+
+func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) string) {
+	p.each(func(o provider.Object) string {
+		for i := range p.route.Resource.Fields {
+			f := &p.route.Resource.Fields[i]
+			v, there := o[f.Name]
+			if wrong := judge(f, v, there); wrong != "" {
+				return f.Name + " " + wrong
+			}
+		}
+		return ""
+	})
+}
+
+func (p *probe) rowFailure(c *collection, o provider.Object, wrong string) {
+	var a *provider.Answer
+	if len(p.failures) < moreMaximum {
+		a = &provider.Answer{Call: provider.Call{}, URL: p.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
+	}
+	p.fail(a, "%s: %s", o.ID(), wrong)
+}
+
+func text(v any) string {
+	if v == nil {
+		return "missing or null"
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return brief(string(raw))
+}
+
+func asTexts(v any) []string {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		var out []string
+		for _, it := range v {
+			if s, ok := it.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+func isEmptyList(v any) bool {
+	list, ok := v.([]any)
+	return ok && len(list) == 0
+}
+
+func isTime(s string) bool {
+	_, err := time.Parse(oneroster.TimeLayout, s)
+	return err == nil && len(s) == len(oneroster.TimeLayout)
+}
+
+func isDate(s string) bool {
+	_, err := time.Parse(oneroster.DateLayout, s)
+	return err == nil
+}
+
+func isYear(s string) bool {
+	_, err := time.Parse("2006", s)
+	return err == nil
+}
+
+// typed tells whether a value has the JSON type of its field.
+func typed(f *oneroster.Field, v any) bool {
+	list, isList := v.([]any)
+	switch f.Kind {
+	case oneroster.Number:
+		_, ok := v.(json.Number)
+		return ok
+	case oneroster.Metadata, oneroster.Ref:
+		_, ok := v.(map[string]any)
+		return ok
+	case oneroster.Strings:
+		for _, it := range list {
+			if _, ok := it.(string); !ok {
+				return false
+			}
+		}
+		return isList
+	case oneroster.Refs, oneroster.UserIDs:
+		for _, it := range list {
+			if _, ok := it.(map[string]any); !ok {
+				return false
+			}
+		}
+		return isList
+	}
+	_, ok := v.(string)
+	return ok
+}
+
+// refTypes are the words that 1.1 has for a reference to a resource.
+var refTypes = map[string][]string{
+	"academicSession": {"academicSession", "gradingPeriod", "term", "semester", "schoolYear"},
+	"user":            {"user", "student", "teacher"},
+}
+
+func checkReferences(p *probe) {
+	p.eachField(func(f *oneroster.Field, v any, there bool) string {
+		if f.To == "" || !there {
+			return ""
+		}
+		allowed := refTypes[f.To]
+		if allowed == nil {
+			allowed = []string{f.To}
+		}
+		for _, ref := range (provider.Object{f.Name: v}).Refs(f.Name) {
+			switch {
+			case ref.ID == "":
+				return "has a reference without a sourcedId"
+			case ref.Href == "":
+				return "has a reference without a href: " + text(v)
+			case !contains(allowed, ref.Type):
+				return fmt.Sprintf("has a reference of type %q, not %s", ref.Type, strings.Join(allowed, " or "))
+			}
+		}
+		return ""
+	})
+}
+
+// checkResolve looks references up in the walked lists; where a list was not
+// read whole, a few are read one by one.
+func checkResolve(p *probe) {
+	asked := 0
+	known := map[string]string{} // of lists that were not read whole: collection/id to what is wrong
+	p.each(func(o provider.Object) string {
+		if o.Text("status") == oneroster.ToBeDeleted {
+			return ""
+		}
+		for i := range p.route.Resource.Fields {
+			f := &p.route.Resource.Fields[i]
+			if f.To == "" {
+				continue
+			}
+			to := oneroster.ByName(f.To)
+			for _, ref := range o.Refs(f.Name) {
+				if c := p.all(f.To); c != nil && c.whole {
+					at, there := c.at[ref.ID]
+					if !there {
+						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, ref.ID, to.Plural)
+					}
+					if c.objects[at].Text("status") == oneroster.ToBeDeleted {
+						return fmt.Sprintf("%s leads to %s %q, which is deleted", f.Name, f.To, ref.ID)
+					}
+					continue
+				}
+				key := to.Plural + "/" + oneroster.EscapeID(ref.ID)
+				if _, done := known[key]; !done && asked < 20 {
+					asked++
+					known[key] = ""
+					if a := p.get("/" + key); a.Status != http.StatusOK {
+						known[key] = fmt.Sprintf("%s leads to %s %q; reading it is answered %d", f.Name, f.To, ref.ID, a.Status)
+					}
+				}
+				if known[key] != "" {
+					return known[key]
+				}
+			}
+		}
+		return ""
+	})
+}
+
+func checkHref(p *probe) {
+	p.onRef(func(c *collection, f *oneroster.Field, id string) {
+		for _, o := range c.objects {
+			for _, ref := range o.Refs(f.Name) {
+				if ref.ID != id || ref.Href == "" {
+					continue
+				}
+				a, ok := p.follow(c.first, ref.Href)
+				if !ok {
+					return
+				}
+				p.ok()
+				if a.Err != nil || a.Status != http.StatusOK {
+					p.fail(a, "the href of %s is answered %d", f.Name, a.Status)
+				} else if got, _, err := a.One(oneroster.ByName(f.To).Wrapper()); err != nil || got.ID() != id {
+					p.fail(a, "the href of %s is not the object %s", f.Name, id)
+				}
+				return
+			}
+		}
+	})
+}
+
+// inverse is the field that is read off another's (children off parent).
+func inverse(r *oneroster.Resource) *oneroster.Field {
+	for i := range r.Fields {
+		if r.Fields[i].Derived() {
+			return &r.Fields[i]
+		}
+	}
+	return nil
+}
+
+func checkChildren(p *probe) {
+	c, ok := p.collection()
+	f := inverse(p.route.Resource)
+	if !ok || !c.whole {
+		return
+	}
+	of := map[string]map[string]bool{}
+	for _, o := range c.objects {
+		if parent := o.RefID(f.Inverse); parent != "" && o.Text("status") != oneroster.ToBeDeleted {
+			if of[parent] == nil {
+				of[parent] = map[string]bool{}
+			}
+			of[parent][o.ID()] = true
+		}
+	}
+	p.each(func(o provider.Object) string {
+		if o.Text("status") == oneroster.ToBeDeleted {
+			return ""
+		}
+		said := map[string]bool{}
+		for _, ref := range o.Refs(f.Name) {
+			said[ref.ID] = true
+			if at, there := c.at[ref.ID]; there && !of[o.ID()][ref.ID] && c.objects[at].Text("status") != oneroster.ToBeDeleted {
+				return fmt.Sprintf("%s names %s, whose %s it is not", f.Name, ref.ID, f.Inverse)
+			}
+		}
+		for id := range of[o.ID()] {
+			if !said[id] {
+				return fmt.Sprintf("is the %s of %s, and its %s do not name it", f.Inverse, id, f.Name)
+			}
+		}
+		return ""
+	})
+}
+
+func checkAgents(p *probe) {
+	c, ok := p.collection()
+	if !ok || !c.whole {
+		return
+	}
+	some := false
+	p.each(func(o provider.Object) string {
+		if o.Text("status") == oneroster.ToBeDeleted {
+			return ""
+		}
+		for _, ref := range o.Refs("agents") {
+			some = true
+			at, there := c.at[ref.ID]
+			if !there || c.objects[at].Text("status") == oneroster.ToBeDeleted {
+				continue // data.resolve tells
+			}
+			back := false
+			for _, r := range c.objects[at].Refs("agents") {
+				back = back || r.ID == o.ID()
+			}
+			if !back {
+				return fmt.Sprintf("names the agent %s, whose agents do not name it", ref.ID)
+			}
+		}
+		return ""
+	})
+	if !some {
+		p.lacks("no user has agents")
+	}
+}

@@ -1,0 +1,655 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+const ruleFilter = ruleREST + ", filtering"
+
+var filterChecks = []Check{
+	{ID: "filter.equal", Area: areaFilter, On: Lists, Title: "field='value' brings exactly the rows that have the value",
+		Rule: ruleFilter, Fix: "Compare the whole value of the named field; select in the database, before paging.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
+			})
+		}},
+	{ID: "filter.id", Area: areaFilter, On: Lists, Title: "sourcedId='…' brings that one row",
+		Rule: ruleFilter + "; Google's suite", Fix: "Let every attribute be filtered, sourcedId among them.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok {
+				id := c.objects[len(c.objects)/2].ID()
+				p.filtered(c, "sourcedId="+provider.Quote(id), equal("sourcedId", id), equal("sourcedId", id), "sourcedId")
+			}
+		}},
+	{ID: "filter.status", Area: areaFilter, On: Lists, Title: "status='active' leaves out what is deleted, and nothing else",
+		Rule: ruleSDS + ": every pull asks so", Fix: "Filter by the status that is served.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok {
+				p.filtered(c, "status='active'", equal("status", "active"), equal("status", "active"), "status")
+			}
+		}},
+	{ID: "filter.no-match", Area: areaFilter, On: Lists, Title: "A value that no row has brings 200 and an empty list under the usual key",
+		Rule: ruleSDS + " (SDS-A06): sourcedId='norecords'", Fix: "Answer an empty list and X-Total-Count: 0; never 404, never every row.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			p.empty(c, "sourcedId='norecords'")
+			if f := textField(c); f != nil {
+				p.empty(c, f.Name+"='norecords'")
+			}
+		}},
+	{ID: "filter.unknown-value", Area: areaFilter, On: Lists, Title: "A value that an enumeration does not have brings 200 and an empty list",
+		Rule: ruleSDS + " (SDS-A06): status='norecords'", Fix: "Let an unknown enumeration value select nothing.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			for _, f := range p.route.Resource.Fields {
+				if f.Kind == oneroster.Enum && f.Name != p.route.View.Field {
+					p.empty(c, f.Name+"='norecords'")
+				}
+			}
+		}},
+	{ID: "filter.not-equal", Area: areaFilter, On: Lists, Title: "!= brings the rows that have another value",
+		Rule: ruleFilter, Fix: "Negate the comparison.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				p.filtered(c, f.Name+"!="+provider.Quote(v), func(r oneroster.Record) bool { return r.Get(f.Name) != "" && !strings.EqualFold(r.Get(f.Name), v) },
+					func(r oneroster.Record) bool { return r.Get(f.Name) != v }, f.Name)
+			})
+		}},
+	{ID: "filter.greater", Area: areaFilter, On: Lists, Title: "> leaves out rows that are equal",
+		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A07)", Fix: "Compare strictly, and dateTimes as instants.", Run: func(p *probe) { p.order(">", func(v, at string) bool { return v > at }) }},
+	{ID: "filter.greater-equal", Area: areaFilter, On: Lists, Title: ">= brings rows that are equal too",
+		Rule: ruleFilter, Fix: "Read the two letters of the predicate before the one.", Run: func(p *probe) { p.order(">=", func(v, at string) bool { return v >= at }) }},
+	{ID: "filter.less", Area: areaFilter, On: Lists, Title: "< leaves out rows that are equal",
+		Rule: ruleFilter, Fix: "Compare strictly, and dateTimes as instants.", Run: func(p *probe) { p.order("<", func(v, at string) bool { return v < at }) }},
+	{ID: "filter.less-equal", Area: areaFilter, On: Lists, Title: "<= brings rows that are equal too",
+		Rule: ruleFilter, Fix: "Read the two letters of the predicate before the one.", Run: func(p *probe) { p.order("<=", func(v, at string) bool { return v <= at }) }},
+	{ID: "filter.number", Area: areaFilter, On: Lists, Where: hasNumber, Title: "Numbers are compared as numbers",
+		Rule: ruleFilter, Fix: "Compare by size, not letter by letter: 9 is less than 10.", Run: checkNumbers},
+	{ID: "filter.contains", Area: areaFilter, On: Lists, Title: "~ brings the rows whose value contains the text",
+		Rule: ruleFilter, Fix: "Look for the text anywhere in the value.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				part := v
+				if len(v) > 3 {
+					part = v[1 : len(v)-1]
+				}
+				p.filtered(c, f.Name+"~"+provider.Quote(part), func(r oneroster.Record) bool { return strings.Contains(r.Get(f.Name), part) },
+					func(r oneroster.Record) bool {
+						return strings.Contains(strings.ToLower(r.Get(f.Name)), strings.ToLower(part))
+					}, f.Name)
+			})
+		}},
+	{ID: "filter.and", Area: areaFilter, On: Lists, Title: "AND brings the rows that fulfil both conditions",
+		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A08)", Fix: "Never leave a condition out: refuse what you cannot read.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				other := c.records[len(c.records)-1].ID()
+				both := func(same func(a, b string) bool) func(oneroster.Record) bool {
+					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
+				}
+				p.filtered(c, f.Name+"="+provider.Quote(v)+" AND sourcedId!="+provider.Quote(other), both(exactly), both(strings.EqualFold), f.Name)
+				p.filtered(c, "sourcedId!="+provider.Quote(other)+" AND "+f.Name+"="+provider.Quote(v), both(exactly), both(strings.EqualFold), f.Name)
+			})
+		}},
+	{ID: "filter.or", Area: areaFilter, On: Lists, Title: "OR brings the rows that fulfil either condition",
+		Rule: ruleFilter, Fix: "Never leave a condition out: refuse what you cannot read.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				other := c.records[len(c.records)-1].ID()
+				either := func(same func(a, b string) bool) func(oneroster.Record) bool {
+					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) || r.ID() == other }
+				}
+				p.filtered(c, f.Name+"="+provider.Quote(v)+" OR sourcedId="+provider.Quote(other), either(exactly), either(strings.EqualFold), f.Name)
+			})
+		}},
+	{ID: "filter.apostrophe", Area: areaFilter, On: Lists, Title: "An apostrophe in a value breaks nothing, and finds its rows",
+		Rule: "consumers: O'Brien is a name", Fix: "Pass values as parameters, and read a doubled quote, or one that no AND, OR or end follows, as part of the value.", Run: checkApostrophe},
+	{ID: "filter.comma", Area: areaFilter, On: Lists, Title: "A comma in a value is part of it",
+		Rule: ruleFilter, Fix: "Split at commas only for attributes that are lists.", Run: func(p *probe) { p.withIn(",", "No, Body") }},
+	{ID: "filter.percent", Area: areaFilter, On: Lists, Title: "A percent sign in a value is no wildcard",
+		Rule: ruleFilter + "; the SQL behind it shows through", Fix: "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				p.filtered(c, f.Name+"='%'", equal(f.Name, "%"), equal(f.Name, "%"), f.Name)
+				p.filtered(c, f.Name+"~'%'", holds(f.Name, "%"), holds(f.Name, "%"), f.Name)
+			})
+		}},
+	{ID: "filter.underscore", Area: areaFilter, On: Lists, Title: "An underscore in a value is no wildcard",
+		Rule: ruleFilter + "; the SQL behind it shows through", Fix: "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				one := "_" + v[1:]
+				p.filtered(c, f.Name+"="+provider.Quote(one), equal(f.Name, one), like(f.Name, one), f.Name)
+				p.filtered(c, f.Name+"~"+provider.Quote(one), holds(f.Name, one), holds(f.Name, one), f.Name)
+			})
+		}},
+	{ID: "filter.and-in-value", Area: areaFilter, On: Lists, Title: "The words AND and OR inside a value are part of it",
+		Rule: ruleFilter, Fix: "Read the filter letter by letter; do not split it at AND.", Run: func(p *probe) {
+			p.withIn(" AND ", "Salt AND Pepper")
+			p.withIn(" OR ", "Now OR Never")
+		}},
+	{ID: "filter.equals-in-value", Area: areaFilter, On: Lists, Title: "Predicates inside a value are part of it",
+		Rule: ruleFilter, Fix: "Read the filter letter by letter; the first predicate ends the field's name.", Run: func(p *probe) { p.withIn("=", "a=b>c~d") }},
+	{ID: "filter.date-only", Area: areaFilter, On: Lists, Title: "A bare date is midnight UTC of that day",
+		Rule: "consumers: Moodle's delta is dateLastModified>'2026-09-01'", Fix: "Take YYYY-MM-DD where a dateTime is compared.", Run: func(p *probe) {
+			c, stamps, ok := p.stamps()
+			if !ok {
+				return
+			}
+			day := stamps[len(stamps)-1][:len(oneroster.DateLayout)]
+			at := day + "T00:00:00.000Z"
+			p.filtered(c, "dateLastModified>="+provider.Quote(day), modified(func(v string) bool { return v >= at }), modified(func(v string) bool { return v >= at }), "dateLastModified")
+			p.filtered(c, "dateLastModified<"+provider.Quote(day), modified(func(v string) bool { return v < at }), modified(func(v string) bool { return v < at }), "dateLastModified")
+		}},
+	{ID: "filter.zone", Area: areaFilter, On: Lists, Title: "A dateTime in another zone, or with other fractions, is the same instant",
+		Rule: ruleFilter + ": dateTimes are compared as instants; ISO 8601", Fix: "Parse the literal and compare instants, not texts.", Run: checkZone},
+	{ID: "filter.unknown-field", Area: areaFilter, On: Lists, Title: "A field that the resource does not have is refused with 400",
+		Rule: ruleFilter + ": invalid_filter_field, and no data", Fix: "Answer 400 with invalid_filter_field; never every row.", Run: func(p *probe) {
+			p.refuses("noSuchField='1'", "noSuchField>'2020-01-01'", "status='active' AND noSuchField='1'")
+		}},
+	{ID: "filter.unreadable", Area: areaFilter, On: Lists, Title: "A filter that cannot be read is refused, never answered with every row",
+		Rule: ruleFilter + ": a pull that asks for a part and is given all, or none, changes classes", Fix: "Answer 400 where any part of the filter is not understood.", Run: func(p *probe) {
+			p.refuses("status", "this is no filter", "status='active", "status='active' AND", "status='active' AND (sourcedId='1'")
+		}},
+	{ID: "filter.reference", Area: areaFilter, On: Lists, Where: hasRef, Title: "A reference is filtered by its sourcedId, with a dot",
+		Rule: ruleFilter + ": dot notation", Fix: "Resolve school.sourcedId, class.sourcedId, orgs.sourcedId and so on.", Run: func(p *probe) {
+			p.onRef(func(c *collection, f *oneroster.Field, id string) {
+				has := func(r oneroster.Record) bool { return contains(oneroster.Items(r.Get(f.Name)), id) }
+				p.filtered(c, f.Name+".sourcedId="+provider.Quote(id), has, has, f.Name)
+			})
+		}},
+	{ID: "filter.csv-name", Area: areaFilter, On: Wholes, Profiles: []string{"gradesync"}, Where: func(r *oneroster.Route) bool { return r.Path == "/enrollments" }, Title: "classSourcedId='…' filters enrollments",
+		Rule: ruleGS + " asks /enrollments so", Fix: "Take the names of the CSV binding for references: classSourcedId, schoolSourcedId, userSourcedId.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			id := c.records[0].Get("class")
+			p.filtered(c, "classSourcedId="+provider.Quote(id), equal("class", id), equal("class", id), "class")
+		}},
+	{ID: "filter.list", Area: areaFilter, On: Lists, Where: hasStrings, Title: "A list is filtered by what it holds",
+		Rule: ruleFilter + ": multi-valued attributes", Fix: "Let = be true where the list holds the value.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			for _, f := range p.route.Resource.Fields {
+				if f.Kind != oneroster.Strings {
+					continue
+				}
+				for _, rec := range c.records {
+					if items := oneroster.Items(rec.Get(f.Name)); len(items) > 0 && plain(items[0]) {
+						v := items[0]
+						has := func(r oneroster.Record) bool { return contains(oneroster.Items(r.Get(f.Name)), v) }
+						p.filtered(c, f.Name+"="+provider.Quote(v), has, func(r oneroster.Record) bool {
+							return contains(fold(oneroster.Items(r.Get(f.Name))), strings.ToLower(v))
+						}, f.Name)
+						return
+					}
+				}
+			}
+			p.lacks("no row of %s has a list with a value", p.route.Path)
+		}},
+	{ID: "filter.encoding", Area: areaFilter, On: Lists, Title: "A filter means the same however it is encoded",
+		Rule: "consumers: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in Microsoft's pages", Fix: "Decode the query string once; take + as a space outside values; take typographic quotes as quotes.", Run: checkEncoding},
+	{ID: "filter.lower-case", Area: areaFilter, On: Wholes, Advice: true, Title: "and and or are operators in lower case too",
+		Rule: "consumers: clients write both", Fix: "Compare the operators without regard to case.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok {
+				id := c.objects[0].ID()
+				p.filtered(c, "sourcedId="+provider.Quote(id)+" and sourcedId="+provider.Quote(id), equal("sourcedId", id), equal("sourcedId", id), "sourcedId")
+			}
+		}},
+	{ID: "filter.total", Area: areaFilter, On: Lists, Title: "X-Total-Count counts what the filter selects",
+		Rule: ruleREST + ", paging: the total after filtering", Fix: "Count with the filter, before limit and offset.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				for _, filter := range []string{f.Name + "=" + provider.Quote(v), "sourcedId='norecords'"} {
+					all := p.get(p.route.Path, "limit", "1000", "filter", filter)
+					got, ok := p.list(all, p.route.Resource)
+					if !ok || len(got.Objects) == 1000 {
+						continue
+					}
+					for _, a := range []*provider.Answer{all, p.get(p.route.Path, "limit", "1", "filter", filter)} {
+						if a.Status == http.StatusOK && a.Total() != len(got.Objects) {
+							p.fail(a, "X-Total-Count is %d; the filter selects %s", a.Total(), plural(len(got.Objects), "row"))
+						}
+					}
+				}
+			})
+		}},
+	{ID: "filter.pages", Area: areaFilter, On: Lists, Title: "A filtered list is paged like any other",
+		Rule: ruleREST + ", paging", Fix: "Filter first, then order, then page.", Run: checkFilteredPages},
+}
+
+func exactly(a, b string) bool { return a == b }
+
+func equal(field, v string) func(oneroster.Record) bool {
+	return func(r oneroster.Record) bool { return r.Get(field) == v }
+}
+
+func like(field, v string) func(oneroster.Record) bool {
+	return func(r oneroster.Record) bool { return strings.EqualFold(r.Get(field), v) }
+}
+
+func holds(field, v string) func(oneroster.Record) bool {
+	return func(r oneroster.Record) bool { return strings.Contains(r.Get(field), v) }
+}
+
+func modified(is func(string) bool) func(oneroster.Record) bool {
+	return func(r oneroster.Record) bool { v := r.Values[oneroster.Modified]; return v != "" && is(v) }
+}
+
+func contains(items []string, v string) bool {
+	for _, it := range items {
+		if it == v {
+			return true
+		}
+	}
+	return false
+}
+
+func fold(items []string) []string {
+	out := make([]string, len(items))
+	for i, it := range items {
+		out[i] = strings.ToLower(it)
+	}
+	return out
+}
+
+func hasKind(kinds ...oneroster.Kind) func(*oneroster.Route) bool {
+	return func(r *oneroster.Route) bool {
+		for _, f := range r.Resource.Fields {
+			for _, k := range kinds {
+				if f.Kind == k {
+					return true
+				}
+			}
+		}
+		return false
+	}
+}
+
+var (
+	hasNumber  = hasKind(oneroster.Number)
+	hasRef     = hasKind(oneroster.Ref, oneroster.Refs)
+	hasStrings = hasKind(oneroster.Strings)
+)
+
+// pageful is how many rows of a filtered list are looked at.
+const pageful = 1000
+
+// filtered wants a filter to bring every walked row that must come, and only
+// rows that may: where the standard leaves letter case open, the two differ.
+// What comes is judged by its own content, so that deleted rows that a plain
+// list hides do not count against a provider.
+func (p *probe) filtered(c *collection, filter string, must, may func(oneroster.Record) bool, fields ...string) {
+	p.selected(c, p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter), must, may, fields...)
+}
+
+func (p *probe) selected(c *collection, a *provider.Answer, must, may func(oneroster.Record) bool, fields ...string) {
+	got, ok := p.list(a, p.route.Resource)
+	if !ok {
+		return
+	}
+	came := map[string]bool{}
+	for _, o := range got.Objects {
+		came[o.ID()] = true
+		rec := o.Record(p.route.Resource)
+		if i, known := c.at[o.ID()]; known && len(o) < len(c.objects[i]) { // a selection of fields
+			rec = c.records[i]
+		}
+		if !may(rec) {
+			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), values(rec, fields))
+			return
+		}
+	}
+	if len(got.Objects) >= pageful {
+		return
+	}
+	for _, rec := range c.records {
+		if must(rec) && !came[rec.ID()] {
+			p.fail(a, "row %s fulfils the filter and did not come: %s", rec.ID(), values(rec, fields))
+			return
+		}
+	}
+}
+
+func values(rec oneroster.Record, fields []string) string {
+	var out []string
+	for _, name := range fields {
+		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep, ", ")))
+	}
+	return strings.Join(out, ", ")
+}
+
+// empty wants a filter to bring nothing, in good shape.
+func (p *probe) empty(c *collection, filter string) {
+	a := p.get(p.route.Path, "filter", filter)
+	got, ok := p.list(a, p.route.Resource)
+	if !ok {
+		return
+	}
+	if len(got.Objects) > 0 {
+		p.fail(a, "%s came; no row fulfils the filter", plural(len(got.Objects), "row"))
+	}
+	if got.Key != c.route.Resource.Plural {
+		p.fail(a, "the empty list is under %q", got.Key)
+	}
+}
+
+// refuses wants filters to be answered with 400.
+func (p *probe) refuses(filters ...string) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	for _, filter := range filters {
+		a := p.get(p.route.Path, "filter", filter)
+		p.ok()
+		switch {
+		case a.Err != nil:
+			p.fail(a, "no answer: %v", a.Err)
+		case a.Status == http.StatusOK:
+			got, err := a.List(wrappers(p.route.Resource)...)
+			if err == nil && len(got.Objects) == min(100, len(c.objects)) {
+				p.fail(a, "answered 200 with every row, as if there were no filter")
+			} else {
+				p.fail(a, "answered 200; 400 was expected")
+			}
+		case a.Status != http.StatusBadRequest:
+			p.fail(a, "answered %d; 400 was expected", a.Status)
+		}
+	}
+}
+
+// plain tells values that every provider reads alike: ASCII letters, digits
+// and a few marks.
+func plain(v string) bool {
+	return len(v) >= 2 && len(v) <= 60 && !strings.ContainsFunc(v, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ' ' || c == '.' || c == '-')
+	}) && strings.TrimSpace(v) == v
+}
+
+// textField is a field with a plain text value in some row: a String, else an
+// Enum.
+func textField(c *collection) *oneroster.Field {
+	f, _ := textValue(c)
+	return f
+}
+
+// textValue picks a field and a value of it, such that some rows have it and
+// some do not, where the data allows.
+func textValue(c *collection) (best *oneroster.Field, value string) {
+	for _, kind := range []oneroster.Kind{oneroster.String, oneroster.Enum, oneroster.Bool} {
+		for i := oneroster.Modified + 1; i < len(c.route.Resource.Fields); i++ {
+			f := &c.route.Resource.Fields[i]
+			if f.Kind != kind || f.Name == c.route.View.Field {
+				continue
+			}
+			for n := range c.records {
+				v := c.records[(n+len(c.records)/2)%len(c.records)].Values[i]
+				if !plain(v) {
+					continue
+				}
+				if best == nil {
+					best, value = f, v
+				}
+				if parts(c, i, v) {
+					return f, v
+				}
+			}
+		}
+	}
+	return best, value
+}
+
+// parts tells whether the value divides the rows.
+func parts(c *collection, field int, v string) bool {
+	n := 0
+	for _, rec := range c.records {
+		if strings.EqualFold(rec.Values[field], v) {
+			n++
+		}
+	}
+	return n > 0 && n < len(c.records)
+}
+
+func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	if f, v := textValue(c); f != nil {
+		do(c, f, v)
+	} else {
+		p.lacks("no row of %s has a plain text to filter by", p.route.Path)
+	}
+}
+
+func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	done := false
+	for i := range p.route.Resource.Fields {
+		f := &p.route.Resource.Fields[i]
+		if f.To == "" || f.Derived() {
+			continue
+		}
+		for _, rec := range c.records {
+			if ids := oneroster.Items(rec.Values[i]); len(ids) > 0 {
+				do(c, f, ids[0])
+				done = true
+				break
+			}
+		}
+	}
+	if !done {
+		p.lacks("no row of %s refers to anything", p.route.Path)
+	}
+}
+
+// stamps are the distinct dateLastModified of the rows, sorted.
+func (p *probe) stamps() (*collection, []string, bool) {
+	c, ok := p.collection()
+	if !ok {
+		return nil, nil, false
+	}
+	out := distinct(c, oneroster.Modified)
+	if len(out) == 0 {
+		p.lacks("no row of %s has a dateLastModified that can be read", p.route.Path)
+		return nil, nil, false
+	}
+	return c, out, true
+}
+
+func distinct(c *collection, field int) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, rec := range c.records {
+		if v := rec.Values[field]; v != "" && !seen[v] {
+			seen[v] = true
+			out = append(out, v)
+		}
+	}
+	sort.Strings(out)
+	return out
+}
+
+// order checks an ordering predicate at the least, a middle and the greatest
+// value of every date and dateTime.
+func (p *probe) order(predicate string, is func(v, at string) bool) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	for i := range p.route.Resource.Fields {
+		f := &p.route.Resource.Fields[i]
+		if f.Kind != oneroster.Date && f.Kind != oneroster.Time {
+			continue
+		}
+		vs := distinct(c, i)
+		if len(vs) == 0 {
+			continue
+		}
+		for _, at := range []string{vs[0], vs[len(vs)/2], vs[len(vs)-1]} {
+			has := func(r oneroster.Record) bool { v := r.Values[i]; return v != "" && is(v, at) }
+			p.filtered(c, f.Name+predicate+provider.Quote(at), has, has, f.Name)
+		}
+	}
+}
+
+func checkNumbers(p *probe) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	for i := range p.route.Resource.Fields {
+		f := &p.route.Resource.Fields[i]
+		if f.Kind != oneroster.Number {
+			continue
+		}
+		for _, at := range []float64{9, 10, 20.5} {
+			above := func(r oneroster.Record) bool {
+				v, err := strconv.ParseFloat(r.Values[i], 64)
+				return err == nil && v > at
+			}
+			p.filtered(c, f.Name+">"+provider.Quote(oneroster.FormatNumber(at)), above, above, f.Name)
+		}
+	}
+}
+
+// withIn filters by a value of the data that has mark in it, else by an
+// invented one, which must bring nothing and break nothing.
+func (p *probe) withIn(mark, invented string) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	f, v := find(c, mark)
+	if f == nil {
+		if f, v = p.route.Resource.Field("sourcedId"), invented; textField(c) != nil {
+			f = textField(c)
+		}
+	}
+	p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
+}
+
+func find(c *collection, mark string) (*oneroster.Field, string) {
+	for i := oneroster.Modified + 1; i < len(c.route.Resource.Fields); i++ {
+		f := &c.route.Resource.Fields[i]
+		if f.Kind != oneroster.String {
+			continue
+		}
+		for _, rec := range c.records {
+			if strings.Contains(rec.Values[i], mark) {
+				return f, rec.Values[i]
+			}
+		}
+	}
+	return nil, ""
+}
+
+// checkApostrophe writes the quote doubled and as it is: the standard says
+// nothing, clients send both. One of the two must find the rows, neither may
+// break or bring others.
+func checkApostrophe(p *probe) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	f, v := find(c, "'")
+	if f == nil {
+		if f, v = p.route.Resource.Field("sourcedId"), "O'Nobody"; textField(c) != nil {
+			f = textField(c)
+		}
+	}
+	found := false
+	var last *provider.Answer
+	for _, filter := range []string{f.Name + "=" + provider.Quote(v), f.Name + "='" + v + "'"} {
+		a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter)
+		last = a
+		if a.Err != nil || a.Status >= 500 {
+			p.fail(a, "answered %d", a.Status)
+			return
+		}
+		if a.Status != http.StatusOK {
+			continue
+		}
+		before := len(p.failures)
+		p.selected(c, a, equal(f.Name, v), like(f.Name, v), f.Name)
+		if len(p.failures) == before {
+			found = true
+		} else if got, err := a.List(wrappers(p.route.Resource)...); err == nil && len(got.Objects) == 0 {
+			p.failures = p.failures[:before] // read as another value: no harm
+		}
+	}
+	p.ok()
+	if !found && len(p.failures) == 0 {
+		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %s", f.Name, v)
+	}
+}
+
+func checkZone(p *probe) {
+	c, stamps, ok := p.stamps()
+	if !ok {
+		return
+	}
+	text := stamps[len(stamps)/2]
+	at, err := time.Parse(oneroster.TimeLayout, text)
+	if err != nil {
+		panic(err) // canonical
+	}
+	later := modified(func(v string) bool { return v > text })
+	from := modified(func(v string) bool { return v >= text })
+	east := at.In(time.FixedZone("", 5*3600+1800)).Format("2006-01-02T15:04:05.000-07:00")
+	west := at.In(time.FixedZone("", -8*3600)).Format("2006-01-02T15:04:05.000-07:00")
+	p.filtered(c, "dateLastModified>"+provider.Quote(east), later, later, "dateLastModified")
+	p.filtered(c, "dateLastModified>="+provider.Quote(west), from, from, "dateLastModified")
+	p.filtered(c, "dateLastModified>"+provider.Quote(at.Format("2006-01-02T15:04:05.000000")+"Z"), later, later, "dateLastModified")
+	second := at.Truncate(time.Second)
+	sec := oneroster.FormatTime(second)
+	since := modified(func(v string) bool { return v > sec })
+	p.filtered(c, "dateLastModified>"+provider.Quote(second.Format("2006-01-02T15:04:05")+"Z"), since, since, "dateLastModified")
+}
+
+func checkEncoding(p *probe) {
+	p.onText(func(c *collection, f *oneroster.Field, v string) {
+		condition := func(quote, unquote, equals, space string) string {
+			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote + strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space + "status" + equals + quote + "active" + unquote
+		}
+		has := func(same func(a, b string) bool) func(oneroster.Record) bool {
+			return func(r oneroster.Record) bool {
+				return same(r.Get(f.Name), v) && r.Values[oneroster.Status] == oneroster.Active
+			}
+		}
+		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"), condition("%27", "%27", "=", "%20")} {
+			p.selected(c, p.raw(p.route.Path, q), has(exactly), has(strings.EqualFold), f.Name)
+		}
+	})
+}
+
+func checkFilteredPages(p *probe) {
+	p.onText(func(c *collection, f *oneroster.Field, v string) {
+		filter := f.Name + "!=" + provider.Quote(v)
+		whole, ok := p.list(p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter), p.route.Resource)
+		if !ok {
+			return
+		}
+		if len(whole.Objects) < 2 {
+			p.lacks("the filter %s selects fewer than two rows", filter)
+			return
+		}
+		for _, at := range []int{0, 1, len(whole.Objects) / 2, len(whole.Objects) - 1} {
+			a := p.get(p.route.Path, "limit", "1", "offset", strconv.Itoa(at), "filter", filter)
+			got, ok := p.list(a, p.route.Resource)
+			if ok && (len(got.Objects) != 1 || got.Objects[0].ID() != whole.Objects[at].ID()) {
+				p.fail(a, "at offset %d came %q; in the whole filtered list it is %s", at, ids(got.Objects), whole.Objects[at].ID())
+			}
+		}
+	})
+}

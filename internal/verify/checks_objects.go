@@ -1,0 +1,428 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+var singleChecks = []Check{
+	{ID: "one.answer", Area: areaOne, On: Singles, Title: "An id of the list is answered 200 with the object under the standard's key, the only one",
+		Rule: ruleREST + ", data model", Fix: "Answer {\"user\": {…}}: org for a school, user for a student or teacher, academicSession for a term; demographics for demographics.", Run: func(p *probe) {
+			id, path, ok := p.single()
+			if !ok {
+				return
+			}
+			a := p.get(path)
+			if a.Err != nil || a.Status != http.StatusOK {
+				p.fail(a, "answered %d for %s, which the list has", a.Status, id)
+				return
+			}
+			p.ok()
+			o, key, err := a.One(p.route.Resource.Wrapper())
+			if err != nil {
+				p.fail(a, "%v", err)
+			} else if o.ID() != id {
+				p.fail(a, "the object under %q is %s; %s was asked for", key, o.ID(), id)
+			}
+			if members, err := a.Members(); err == nil && len(members) != 1 {
+				p.fail(a, "there are %d keys beside the object's", len(members)-1)
+			}
+			if !strings.Contains(a.Header.Get("Content-Type"), "application/json") {
+				p.fail(a, "the Content-Type is %q", a.Header.Get("Content-Type"))
+			}
+		}},
+	{ID: "one.same", Area: areaOne, On: Singles, Title: "A single object is the object of the list, attribute by attribute",
+		Rule: ruleREST + ", data model: one object, one representation", Fix: "Render both by the same code.", Run: func(p *probe) {
+			_, path, ok := p.single()
+			if !ok {
+				return
+			}
+			a := p.get(path)
+			o, _, err := a.One(p.route.Resource.Wrapper())
+			if a.Status != http.StatusOK || err != nil {
+				p.lacks("the object cannot be read (one.answer)")
+				return
+			}
+			listed := p.listOf()
+			want := listed.objects[listed.at[o.ID()]]
+			if o.Canonical() != want.Canonical() {
+				p.fail(a, "%s", difference(want, o, "the list", "the single object"))
+			}
+		}},
+	{ID: "one.total", Area: areaOne, On: Singles, Profiles: []string{"sds", "sds-classic"}, Title: "A single object has X-Total-Count: 1",
+		Rule: ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count: 1 with every single object.", Run: func(p *probe) {
+			if _, path, ok := p.single(); ok {
+				if a := p.get(path); a.Status == http.StatusOK && a.Total() != 1 {
+					p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
+				}
+			}
+		}},
+	{ID: "one.view", Area: areaOne, On: Singles, Where: func(r *oneroster.Route) bool { return r.View.Field != "" }, Title: "An object of another kind is unknown here",
+		Rule: ruleREST + ", table 3.1a: /schools/{id} of a district is 404", Fix: "Look the id up among the objects of the kind that the path names.", Run: func(p *probe) {
+			c := p.all(p.route.Resource.Name)
+			if c == nil {
+				p.lacks("/%s was not read", p.route.Resource.Plural)
+				return
+			}
+			for _, rec := range c.records {
+				if v := rec.Get(p.route.View.Field); v != "" && v != p.route.View.Value {
+					p.ok()
+					if a := p.get(fill(p.route.Path, map[string]string{"id": rec.ID()})); a.Status != http.StatusNotFound {
+						p.fail(a, "answered %d for %s, whose %s is %s", a.Status, rec.ID(), p.route.View.Field, v)
+					}
+					return
+				}
+			}
+			p.lacks("every row of /%s has %s %s", p.route.Resource.Plural, p.route.View.Field, p.route.View.Value)
+		}},
+}
+
+// listOf is the collection that the objects of a single read are listed in.
+func (p *probe) listOf() *collection {
+	path, _, _ := strings.Cut(p.route.Path, "/{")
+	c := p.lists[path]
+	if c == nil {
+		c = p.lists["/"+p.route.Resource.Plural]
+	}
+	return c
+}
+
+// single picks an object of the route: its id, and the path that reads it.
+func (p *probe) single() (id, path string, ok bool) {
+	c := p.listOf()
+	switch {
+	case c == nil:
+		p.lacks("the list was not read")
+	case c.spare:
+		p.lacks("there is no %s, which is optional", c.route.Path)
+	case !c.usable():
+		p.lacks("%s has no rows to take an id from", c.route.Path)
+	default:
+		id = c.objects[len(c.objects)/2].ID()
+		return id, fill(p.route.Path, map[string]string{"id": id}), true
+	}
+	return "", "", false
+}
+
+// difference names the first attribute in which two objects differ.
+func difference(a, b provider.Object, nameA, nameB string) string {
+	for _, o := range []provider.Object{a, b} {
+		for key := range o {
+			x, y := provider.Object{key: a[key]}.Canonical(), provider.Object{key: b[key]}.Canonical()
+			if x != y {
+				return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", key, a.ID(), nameA, brief(x), nameB, brief(y))
+			}
+		}
+	}
+	return "they differ"
+}
+
+var nestedChecks = []Check{
+	{ID: "nested.rows", Area: areaNested, On: Nesteds, Title: "A nested list holds the rows that hang on its parent, all of them and no others",
+		Rule: ruleREST + ", tables 3.1a to 3.1c", Fix: "Select by the reference, or through active enrollments, that the operation's name says.", Run: checkNested},
+	{ID: "nested.total", Area: areaNested, On: Nesteds, Title: "A nested list is paged and counted like any other",
+		Rule: ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, offset, a stable order.", Run: checkNestedPages},
+	{ID: "nested.filter", Area: areaNested, On: Nesteds, Title: "A nested list is filtered within its parent",
+		Rule: ruleREST + ", filtering", Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must not lead out.", Run: checkNestedFilter},
+	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds, Title: "A list under an unknown parent is empty, or unknown, and never the whole",
+		Rule: ruleREST + "; " + ruleSDS + " wants 200 and an empty list", Fix: "Answer 200 with an empty list.", Run: func(p *probe) {
+			a := p.get(fill(p.route.Path, p.unknownParents()))
+			p.ok()
+			switch {
+			case a.Err != nil:
+				p.fail(a, "no answer: %v", a.Err)
+			case a.Status == http.StatusOK:
+				if got, ok := p.list(a, p.route.Resource); ok && len(got.Objects) > 0 {
+					p.fail(a, "%s hang on a parent that does not exist", plural(len(got.Objects), "row"))
+				}
+			case a.Status != http.StatusNotFound:
+				p.fail(a, "answered %d", a.Status)
+			}
+		}},
+	{ID: "nested.unknown-parent-empty", Area: areaNested, On: Nesteds, Profiles: []string{"sds", "sds-classic"}, Title: "A list under an unknown parent is 200 and empty",
+		Rule: ruleSDS + ": /schools/1000000/classes", Fix: "Answer 200 with an empty list and X-Total-Count: 0, not 404.", Run: func(p *probe) {
+			a := p.get(fill(p.route.Path, p.unknownParents()))
+			got, ok := p.list(a, p.route.Resource)
+			if ok && (len(got.Objects) > 0 || got.Total != 0) {
+				p.fail(a, "%s, X-Total-Count %d", plural(len(got.Objects), "row"), got.Total)
+			}
+		}},
+}
+
+func (p *probe) variables() []string {
+	var out []string
+	for _, s := range p.route.Segments {
+		if strings.HasPrefix(s, "{") {
+			out = append(out, strings.Trim(s, "{}"))
+		}
+	}
+	return out
+}
+
+func (p *probe) unknownParents() map[string]string {
+	vars := map[string]string{}
+	for _, v := range p.variables() {
+		vars[v] = "1000000-no-such-" + strings.TrimSuffix(v, "_id")
+	}
+	return vars
+}
+
+// hang computes from the walked lists which records must be in a nested list,
+// and which may: deleted links connect nothing for some providers, and the
+// standard is silent.
+func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool) {
+	own := p.all(p.route.Resource.Name)
+	if own == nil || !own.whole {
+		return nil, nil, false
+	}
+	var through map[string]bool // ids or links that active records lead to
+	var loosely map[string]bool
+	if t := p.route.Scope.Through; t != nil {
+		c := p.lists["/"+oneroster.ByName(t.Resource).Plural]
+		if c == nil || c.broken != nil || !c.whole {
+			return nil, nil, false
+		}
+		through, loosely = map[string]bool{}, map[string]bool{}
+		for _, rec := range c.records {
+			if !matches(rec, t.Match, vars) {
+				continue
+			}
+			for _, link := range oneroster.Items(rec.Get(t.Link)) {
+				loosely[link] = true
+				if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
+					through[link] = true
+				}
+			}
+		}
+	}
+	must, may = map[string]bool{}, map[string]bool{}
+	for _, rec := range own.records {
+		if p.route.View.Field != "" && rec.Get(p.route.View.Field) != p.route.View.Value || !matches(rec, p.route.Scope.By, vars) {
+			continue
+		}
+		hangs, loose := true, true
+		if t := p.route.Scope.Through; t != nil {
+			hangs, loose = through[rec.Get(t.Own)], loosely[rec.Get(t.Own)]
+		}
+		if loose {
+			may[rec.ID()] = true
+		}
+		if hangs && rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
+			must[rec.ID()] = true
+		}
+	}
+	if p.route.Op == "getTermsForSchool" { // no link in the model: a school may have all terms
+		for _, rec := range own.records {
+			may[rec.ID()] = true
+		}
+	}
+	return must, may, true
+}
+
+func matches(rec oneroster.Record, conditions []oneroster.Match, vars map[string]string) bool {
+	for _, m := range conditions {
+		want := m.Value
+		if m.Var != "" {
+			want = vars[m.Var]
+		}
+		if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
+			has := false
+			for _, pair := range oneroster.FlattenMetadata(rec.Values[rec.Resource.MetadataIndex()]) {
+				if pair.Key == key && pair.Text != want {
+					return false
+				}
+				has = has || pair.Key == key
+			}
+			continue // a record without the key belongs to every parent
+		}
+		if !contains(oneroster.Items(rec.Get(m.Field)), want) {
+			return false
+		}
+	}
+	return true
+}
+
+// parents picks path variables for which the nested list must have the most
+// rows, among a few candidates.
+func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok bool) {
+	best := -1
+	for _, candidate := range p.candidates() {
+		m, y, known := p.hang(candidate)
+		if !known {
+			continue
+		}
+		if len(m) > best {
+			vars, must, may, best = candidate, m, y, len(m)
+		}
+	}
+	if best < 0 {
+		p.lacks("the lists that %s hangs on were not read whole, or have no rows", p.route.Path)
+		return nil, nil, nil, false
+	}
+	return vars, must, may, true
+}
+
+// candidates are up to a dozen sets of path variables: parents of the rows
+// themselves where the rows name them, else of the parent's list.
+func (p *probe) candidates() []map[string]string {
+	var out []map[string]string
+	names := p.variables()
+	first := p.lists["/"+p.route.Segments[0]]
+	if !first.usable() {
+		return nil
+	}
+	step := max(1, len(first.records)/12)
+	for i := 0; i < len(first.records) && len(out) < 12; i += step {
+		if first.records[i].Values[oneroster.Status] == oneroster.ToBeDeleted {
+			continue
+		}
+		vars := map[string]string{names[0]: first.records[i].ID()}
+		out = append(out, vars)
+	}
+	if len(names) == 1 {
+		return out
+	}
+	return p.second(names)
+}
+
+// second fills two variables from records that name both: a class and its
+// school, a line item and its class, a result's student and class.
+func (p *probe) second(names []string) []map[string]string {
+	var out []map[string]string
+	add := func(first, second string) {
+		if len(out) < 12 && first != "" && second != "" {
+			out = append(out, map[string]string{names[0]: first, names[1]: second})
+		}
+	}
+	switch names[0] + " " + names[1] {
+	case "school_id class_id":
+		for _, rec := range p.active("class") {
+			add(rec.Get("school"), rec.ID())
+		}
+	case "class_id li_id":
+		for _, rec := range p.active("lineItem") {
+			add(rec.Get("class"), rec.ID())
+		}
+	case "class_id student_id":
+		class := map[string]string{}
+		for _, rec := range p.active("lineItem") {
+			class[rec.ID()] = rec.Get("class")
+		}
+		for _, rec := range p.active("result") {
+			add(class[rec.Get("lineItem")], rec.Get("student"))
+		}
+	}
+	return out
+}
+
+func checkNested(p *probe) {
+	vars, must, may, ok := p.parents()
+	if !ok {
+		return
+	}
+	if len(must) == 0 {
+		p.lacks("no parent was found that %s has rows for", p.route.Path)
+	}
+	a := p.get(fill(p.route.Path, vars), "limit", "10000")
+	got, ok := p.list(a, p.route.Resource)
+	if !ok {
+		return
+	}
+	if len(must) == 0 && len(got.Objects) == 0 {
+		p.held = false
+	}
+	came := map[string]bool{}
+	for _, o := range got.Objects {
+		if came[o.ID()] {
+			p.fail(a, "%s came twice", o.ID())
+		}
+		came[o.ID()] = true
+		if !may[o.ID()] {
+			p.fail(a, "%s came and does not hang on this parent", o.ID())
+		}
+	}
+	for id := range must {
+		if !came[id] && len(got.Objects) < 10000 {
+			p.fail(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
+			return
+		}
+	}
+}
+
+// nestedRows reads a nested list with at least so many rows.
+func (p *probe) nestedRows(least int) (path string, rows []provider.Object, ok bool) {
+	vars, must, _, ok := p.parents()
+	if !ok {
+		return "", nil, false
+	}
+	path = fill(p.route.Path, vars)
+	a := p.get(path, "limit", "10000")
+	got, ok := p.list(a, p.route.Resource)
+	if !ok {
+		return "", nil, false
+	}
+	if len(must) < least || len(got.Objects) < least {
+		p.held = false
+		p.lacks("no parent was found that %s has %s for", p.route.Path, plural(least, "row"))
+		return "", nil, false
+	}
+	if got.Total != len(got.Objects) {
+		p.fail(a, "X-Total-Count is %d; %s came", got.Total, plural(len(got.Objects), "row"))
+	}
+	return path, got.Objects, true
+}
+
+func checkNestedPages(p *probe) {
+	path, rows, ok := p.nestedRows(1)
+	if !ok {
+		return
+	}
+	for _, at := range []int{0, len(rows) - 1} {
+		a := p.get(path, "limit", "1", "offset", fmt.Sprint(at))
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			continue
+		}
+		if len(got.Objects) != 1 || got.Objects[0].ID() != rows[at].ID() {
+			p.fail(a, "at offset %d came %q; in the whole list it is %s", at, ids(got.Objects), rows[at].ID())
+		}
+		if got.Total != len(rows) {
+			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(len(rows), "row"))
+		}
+	}
+}
+
+func checkNestedFilter(p *probe) {
+	path, rows, ok := p.nestedRows(1)
+	if !ok {
+		return
+	}
+	id := rows[0].ID()
+	for _, c := range []struct {
+		filter string
+		most   int
+	}{{"sourcedId=" + provider.Quote(id), 1}, {"sourcedId='norecords' OR status='active'", len(rows)}, {"sourcedId='norecords' OR sourcedId!='norecords'", len(rows)}} {
+		a := p.get(path, "limit", "10000", "filter", c.filter)
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			continue
+		}
+		inside := map[string]bool{}
+		for _, o := range rows {
+			inside[o.ID()] = true
+		}
+		for _, o := range got.Objects {
+			if !inside[o.ID()] && o.Text("status") != oneroster.ToBeDeleted {
+				p.fail(a, "%s came, which is not in the unfiltered list", o.ID())
+				return
+			}
+		}
+		if len(got.Objects) == 0 || c.most == 1 && len(got.Objects) != 1 {
+			p.fail(a, "%s came", plural(len(got.Objects), "row"))
+		}
+	}
+}

@@ -1,0 +1,204 @@
+package verify
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+var sortChecks = []Check{
+	{ID: "sort.ascending", Area: areaSort, On: Lists, Title: "sort=field orders by the field, upwards",
+		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging; upwards where orderBy is missing.", Run: func(p *probe) { p.sorted("asc") }},
+	{ID: "sort.descending", Area: areaSort, On: Lists, Title: "orderBy=desc orders downwards",
+		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging.", Run: func(p *probe) { p.sorted("desc") }},
+	{ID: "sort.ties", Area: areaSort, On: Lists, Title: "Sorted by a field that many rows share, the pages still hold every row once",
+		Rule: ruleREST + ", paging: the order must not change from page to page", Fix: "Append a unique last key to every order.", Run: checkTies},
+	{ID: "sort.unknown", Area: areaSort, On: Lists, Title: "A field that cannot be sorted by gives the usual order",
+		Rule: ruleREST + ", sorting: 200 with a warning, invalid_sort_field", Fix: "Answer the data in the default order.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			p.rowsOf(p.get(p.route.Path, "sort", "noSuchField", "limit", "20"), c, 0, 20)
+		}},
+}
+
+// sorted wants every date, dateTime and number field, and one text field, to be
+// in order. How texts of different scripts and letter cases compare is left
+// open by 1.1: only pairs that compare alike in bytes and in lower case count.
+func (p *probe) sorted(way string) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	text := textField(c)
+	for i := range p.route.Resource.Fields {
+		f := &p.route.Resource.Fields[i]
+		if f.Kind != oneroster.Date && f.Kind != oneroster.Time && f.Kind != oneroster.Number && f.Name != "sourcedId" && f != text {
+			continue
+		}
+		if len(distinct(c, i)) < 2 {
+			continue
+		}
+		query := []string{"limit", strconv.Itoa(pageful), "sort", f.Name, "orderBy", way}
+		if way == "asc" {
+			query = query[:4]
+		}
+		a := p.get(p.route.Path, query...)
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			continue
+		}
+		if want := min(pageful, len(c.objects)); len(got.Objects) < want {
+			p.fail(a, "%s came; there are %d", plural(len(got.Objects), "row"), len(c.objects))
+		}
+		before := ""
+		for _, o := range got.Objects {
+			v := o.Record(p.route.Resource).Values[i]
+			if v == "" {
+				continue
+			}
+			if before != "" && wrong(f, before, v, way) {
+				p.fail(a, "sorted by %s %s, %q stands before %q (row %s)", f.Name, way, before, v, o.ID())
+				break
+			}
+			before = v
+		}
+	}
+	if !p.held {
+		p.lacks("no field of %s has two values to sort", p.route.Path)
+	}
+}
+
+func wrong(f *oneroster.Field, a, b, way string) bool {
+	if way == "desc" {
+		a, b = b, a
+	}
+	if f.Kind == oneroster.Number {
+		x, _ := strconv.ParseFloat(a, 64) // canonical
+		y, _ := strconv.ParseFloat(b, 64)
+		return x > y
+	}
+	if f.Kind == oneroster.String && (!plain(a) || !plain(b)) {
+		return false
+	}
+	return a > b && (f.Kind != oneroster.String || strings.ToLower(a) > strings.ToLower(b))
+}
+
+func checkTies(p *probe) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	if !c.whole || len(c.objects) < 4 {
+		p.lacks("four rows are needed in %s", p.route.Path)
+		return
+	}
+	seen := map[string]bool{}
+	size := (len(c.objects) + 3) / 4
+	for offset := 0; offset < len(c.objects); offset += size {
+		a := p.call(provider.Call{Path: p.route.Path, Query: provider.Query("sort", "status", "limit", strconv.Itoa(size), "offset", strconv.Itoa(offset))})
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			return
+		}
+		for _, o := range got.Objects {
+			if seen[o.ID()] {
+				p.fail(a, "row %s came a second time at offset %d", o.ID(), offset)
+				return
+			}
+			seen[o.ID()] = true
+		}
+	}
+	if len(seen) != len(c.objects) {
+		p.fail(nil, "sorted by status, the pages of %d held %d of %d rows", size, len(seen), len(c.objects))
+	}
+}
+
+var fieldsChecks = []Check{
+	{ID: "fields.list", Area: areaFields, On: Lists, Title: "fields=… brings these attributes and no others",
+		Rule: ruleREST + ", field selection", Fix: "Return exactly the named attributes, also where mandatory ones drop out.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			p.onlyFields(func(q ...string) (*provider.Answer, []provider.Object) {
+				a := p.get(p.route.Path, append(q, "limit", "20")...)
+				got, _ := p.list(a, p.route.Resource)
+				return a, got.Objects
+			}, c.objects[0])
+		}},
+	{ID: "fields.single", Area: areaFields, On: Singles, Title: "fields=… works on a single object",
+		Rule: ruleREST + ", field selection: all read operations", Fix: "Apply the selection to single objects too.", Run: func(p *probe) {
+			_, path, ok := p.single()
+			if !ok {
+				return
+			}
+			whole, _, err := p.get(path).One(p.route.Resource.Wrapper())
+			if err != nil {
+				p.lacks("the object cannot be read (one.answer)")
+				return
+			}
+			p.onlyFields(func(q ...string) (*provider.Answer, []provider.Object) {
+				a := p.get(path, q...)
+				o, _, err := a.One(p.route.Resource.Wrapper())
+				if a.Status != http.StatusOK || err != nil {
+					p.fail(a, "answered %d", a.Status)
+					return a, nil
+				}
+				return a, []provider.Object{o}
+			}, whole)
+		}},
+	{ID: "fields.unknown", Area: areaFields, On: Lists, Title: "An unknown attribute in fields brings the data",
+		Rule: ruleREST + ", field selection: 200 with a warning, invalid_selection_field", Fix: "Answer all attributes and a warning.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if ok {
+				p.rowsOf(p.get(p.route.Path, "fields", "sourcedId,noSuchField", "limit", "3"), c, 0, 3)
+			}
+		}},
+	{ID: "fields.blank", Area: areaFields, On: Lists, Advice: true, Title: "An empty fields is refused with 400",
+		Rule: ruleREST + ", field selection: invalid_blank_selection_field", Fix: "Answer 400 where fields is there and empty.", Run: func(p *probe) {
+			if _, ok := p.collection(); !ok {
+				return
+			}
+			if a := p.get(p.route.Path, "fields", ""); a.Err == nil && a.Status != http.StatusBadRequest {
+				p.fail(a, "answered %d; 400 was expected", a.Status)
+			}
+		}},
+	{ID: "fields.filter", Area: areaFields, On: Lists, Title: "A filter and an order work on attributes that are not selected",
+		Rule: ruleREST + ", field selection", Fix: "Select attributes last.", Run: func(p *probe) {
+			p.onText(func(c *collection, f *oneroster.Field, v string) {
+				a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "fields", "sourcedId", "filter", f.Name+"="+provider.Quote(v))
+				p.selected(c, a, equal(f.Name, v), like(f.Name, v), f.Name)
+			})
+		}},
+}
+
+// onlyFields asks for two attributes, with the comma raw and encoded alike.
+func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []provider.Object), example provider.Object) {
+	names := []string{"sourcedId"}
+	for _, f := range p.route.Resource.Fields[oneroster.Modified+1:] {
+		if _, there := example[f.Name]; there && len(names) < 2 {
+			names = append(names, f.Name)
+		}
+	}
+	a, objects := read("fields", strings.Join(names, ","))
+	for _, o := range objects {
+		for key := range o {
+			if !contains(names, key) {
+				p.fail(a, "%s came; fields names %s only", key, strings.Join(names, " and "))
+				return
+			}
+		}
+		if o.ID() == "" {
+			p.fail(a, "sourcedId was selected and did not come")
+			return
+		}
+	}
+	if len(objects) > 0 && objects[0][names[len(names)-1]] == nil {
+		p.fail(a, "%s was selected and did not come", names[len(names)-1])
+	}
+}

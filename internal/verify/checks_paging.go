@@ -1,0 +1,346 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"rollbook/internal/provider"
+)
+
+var listChecks = []Check{
+	{ID: "list.answer", Area: areaList, On: Lists, Title: "The collection is answered 200 with a list",
+		Rule: ruleREST + ", tables 3.1a to 3.1c", Fix: "Serve the path; an empty collection is 200 with an empty list.", Run: func(p *probe) {
+			if c := p.lists[p.route.Path]; c.spare {
+				p.lacks("there is no %s, which is optional", p.route.Path)
+			} else if c.broken != nil {
+				p.fail(c.broken, "%s", c.why)
+			}
+		}},
+	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json",
+		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok && !strings.Contains(c.first.Header.Get("Content-Type"), "application/json") {
+				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
+			}
+		}},
+	{ID: "list.wrapper", Area: areaList, On: Lists, Title: "A list stands under the standard's key, which is the only one",
+		Rule: ruleREST + ", data model; published suites count the keys", Fix: "Answer {\"users\": […]} and nothing beside: orgs for schools, users for students and teachers, academicSessions for terms.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			members, err := c.first.Members()
+			if _, there := members[p.route.Resource.Plural]; err != nil || !there {
+				p.fail(c.first, "the list is not under %q", p.route.Resource.Plural)
+			} else if len(members) != 1 {
+				p.fail(c.first, "there are %d keys beside %q", len(members)-1, p.route.Resource.Plural)
+			}
+		}},
+	{ID: "list.total-header", Area: areaList, On: Lists, Title: "X-Total-Count is there, in digits, on every list, also an empty one",
+		Rule: ruleREST + ", paging; " + ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count with every list: the rows that the filter selects, before paging.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			for _, a := range []*provider.Answer{c.first, p.get(p.route.Path, "filter", "sourcedId='norecords'")} {
+				if a.Status == http.StatusOK && a.Total() < 0 {
+					p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
+				}
+			}
+		}},
+	{ID: "list.view", Area: areaList, On: Lists, Title: "A part of a collection holds the part that its name says, whole",
+		Rule: ruleREST + ", table 3.1a: schools are orgs of type school, students users of role student", Fix: "Select by type or role, and nothing else.", Run: checkView},
+}
+
+func checkView(p *probe) {
+	view := p.route.View
+	c, ok := p.collection()
+	whole := p.all(p.route.Resource.Name)
+	if !ok || view.Field == "" {
+		return
+	}
+	for _, rec := range c.records {
+		if rec.Get(view.Field) != view.Value {
+			p.fail(nil, "%s has %s %q in %s", rec.ID(), view.Field, rec.Get(view.Field), p.route.Path)
+		}
+	}
+	if whole == nil || !whole.whole || !c.whole {
+		return
+	}
+	for _, rec := range whole.records {
+		if _, there := c.at[rec.ID()]; !there && rec.Get(view.Field) == view.Value {
+			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural, view.Field, view.Value, p.route.Path)
+		}
+	}
+}
+
+var pageChecks = []Check{
+	{ID: "page.total", Area: areaPage, On: Lists, Title: "X-Total-Count is the number of rows that a walk through all pages finds, on every page",
+		Rule: ruleREST + ", paging", Fix: "Count what the filter selects, in the same state of the data that the page is read from.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			for _, pg := range c.pages {
+				if pg.total != c.first.Total() {
+					p.fail(pg.answer, "X-Total-Count is %d on the page at offset %d, and %d on the first", pg.total, pg.offset, c.first.Total())
+					return
+				}
+			}
+			if c.whole && c.first.Total() != len(c.objects) {
+				p.fail(c.first, "X-Total-Count is %d; walking all pages of %d found %s", c.first.Total(), c.size, plural(len(c.objects), "row"))
+			}
+		}},
+	{ID: "page.unique", Area: areaPage, On: Lists, Title: "No row comes twice on the way through all pages, and none is left out",
+		Rule: ruleREST + ", paging: the order must not change from page to page", Fix: "Order every query by a unique last key, such as sourcedId.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if ok && len(c.twice) > 0 {
+				p.fail(c.pages[len(c.pages)-1].answer, "%s came twice in pages of %d, such as %s", plural(len(c.twice), "row"), c.size, c.twice[0])
+			}
+		}},
+	{ID: "page.size", Area: areaPage, On: Lists, Title: "A page holds limit rows unless the collection ends, up to 10,000",
+		Rule: ruleREST + ", paging; Grade Sync asks for 7,000 and Google for 10,000, and neither reads on", Fix: "Serve the limit that is asked for; set a maximum of 10,000 or more, and link to the next page where you cut.", Run: checkPageSize},
+	{ID: "page.default", Area: areaPage, On: Lists, Title: "Without limit a page has 100 rows",
+		Rule: ruleREST + ", paging: limit is 100 by default", Fix: "Take 100 where limit is missing.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok {
+				p.rowsOf(c.first, c, 0, 100)
+			}
+		}},
+	{ID: "page.offset", Area: areaPage, On: Lists, Title: "offset leaves out that many rows of the same order",
+		Rule: ruleREST + ", paging: zero-based; " + ruleSDS + " (SDS-A05)", Fix: "Apply offset to the ordered rows before limit.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			if len(c.objects) < 3 {
+				p.lacks("three rows are needed in %s", p.route.Path)
+				return
+			}
+			for _, at := range []int{0, 1, 2, len(c.objects) / 2, len(c.objects) - 1} {
+				p.rowsOf(p.get(p.route.Path, "offset", strconv.Itoa(at), "limit", "1"), c, at, 1)
+			}
+		}},
+	{ID: "page.stable", Area: areaPage, On: Lists, Title: "The same page is the same twice",
+		Rule: ruleREST + ", paging", Fix: "Order by a unique last key, also where the database seems to keep an order by itself.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			for range 2 {
+				p.rowsOf(p.call(provider.Call{Path: p.route.Path, Query: "limit=20"}), c, 0, 20)
+			}
+		}},
+	{ID: "page.past-end", Area: areaPage, On: Lists, Title: "Past the end is 200, an empty list, and the same total",
+		Rule: "consumers: Moodle asks one page past the end", Fix: "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok || !c.whole {
+				return
+			}
+			a := p.get(p.route.Path, "offset", strconv.Itoa(len(c.objects)), "limit", "10")
+			got, ok := p.list(a, p.route.Resource)
+			if ok && len(got.Objects) > 0 {
+				p.fail(a, "%s came from beyond the last row", plural(len(got.Objects), "row"))
+			}
+			if ok && got.Total != len(c.objects) {
+				p.fail(a, "X-Total-Count is %d there; it was %d", got.Total, len(c.objects))
+			}
+		}},
+	{ID: "page.nonsense", Area: areaPage, On: Lists, Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
+		Rule: ruleREST + ", paging", Fix: "Take the default, or answer 400.", Run: func(p *probe) {
+			if _, ok := p.collection(); !ok {
+				return
+			}
+			for _, q := range []string{"limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1", "limit=99999999999999999999"} {
+				if a := p.raw(p.route.Path, q); a.Err != nil || a.Status != http.StatusOK && a.Status != http.StatusBadRequest {
+					p.fail(a, "%s is answered %d", q, a.Status)
+				}
+			}
+		}},
+	{ID: "link.there", Area: areaPage, On: Lists, Advice: true, Title: "A list of several pages has a Link header with next, last and first",
+		Rule: ruleREST + ", paging; RFC 8288", Fix: "Send Link: <…>; rel=\"next\", <…>; rel=\"last\", <…>; rel=\"first\" with absolute URLs, on one line, next first.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok || len(c.objects) < 2 {
+				return
+			}
+			a := p.get(p.route.Path, "limit", "1")
+			for _, rel := range []string{"next", "last", "first"} {
+				if a.Links()[rel] == "" {
+					p.fail(a, "there is no link to the %s page", rel)
+				}
+			}
+			if n := len(a.Header.Values("Link")); n > 1 {
+				p.fail(a, "there are %d Link headers; some clients read the first only", n)
+			}
+		}},
+	{ID: "link.next", Area: areaPage, On: Lists, Title: "Following next visits every row once, and ends",
+		Rule: "RFC 8288; clients that follow links", Fix: "Let next point at offset + limit with the same limit, and leave it out on the last page.", Run: checkNext},
+	{ID: "link.others", Area: areaPage, On: Lists, Title: "first, prev and last lead where they say",
+		Rule: "RFC 8288", Fix: "Compute them from offset, limit and the total; last holds the last row and has no next.", Run: checkLinks},
+	{ID: "link.query", Area: areaPage, On: Lists, Title: "Links keep the filter, sort, fields and limit of the request",
+		Rule: "consumers: a next page without the filter brings rows that were not asked for", Fix: "Build links from the caller's own query string and replace limit and offset in it.", Run: checkLinkQuery},
+}
+
+// rowsOf wants an answer to hold exactly the walked rows from an offset on.
+func (p *probe) rowsOf(a *provider.Answer, c *collection, offset, limit int) {
+	got, ok := p.list(a, p.route.Resource)
+	if !ok {
+		return
+	}
+	end := min(offset+limit, len(c.objects))
+	if !c.whole && offset+limit > end { // beyond what was walked
+		return
+	}
+	want := c.objects[min(offset, end):end]
+	if len(got.Objects) != len(want) {
+		p.fail(a, "%s came; the collection has %s from offset %d on, and limit is %d", plural(len(got.Objects), "row"), plural(len(c.objects)-offset, "row"), offset, limit)
+		return
+	}
+	for i := range want {
+		if want[i].ID() != got.Objects[i].ID() {
+			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i, got.Objects[i].ID(), want[i].ID())
+			return
+		}
+	}
+}
+
+func checkPageSize(p *probe) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	for _, pg := range c.pages {
+		if left := c.first.Total() - pg.offset; len(pg.ids) < min(c.size, left) {
+			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left by X-Total-Count", plural(len(pg.ids), "row"), pg.offset, c.size, left)
+			return
+		} else if len(pg.ids) > c.size {
+			p.fail(pg.answer, "%s came; limit was %d", plural(len(pg.ids), "row"), c.size)
+			return
+		}
+	}
+	for _, limit := range []int{7000, 10000} {
+		a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
+		got, ok := p.list(a, p.route.Resource)
+		if want := min(limit, len(c.objects)); ok && len(got.Objects) < want {
+			p.fail(a, "%s came of %d with limit=%d: a client that does not read on loses the rest", plural(len(got.Objects), "row"), len(c.objects), limit)
+		}
+	}
+}
+
+// follow reads the page that a link points at. Links may name another host than
+// the one that was asked (behind a proxy); that is told, and our own is asked.
+func (p *probe) follow(from *provider.Answer, link string) (*provider.Answer, bool) {
+	u, err := url.Parse(link)
+	if err != nil || u.Host == "" {
+		p.fail(from, "the link %q is not an absolute URL", link)
+		return nil, false
+	}
+	base, err := url.Parse(p.p.URL)
+	if err != nil {
+		panic(err) // it was parsed before
+	}
+	if !strings.EqualFold(u.Host, base.Host) || u.Scheme != base.Scheme {
+		p.fail(from, "the link leads to %s://%s; the service was asked at %s://%s", u.Scheme, u.Host, base.Scheme, base.Host)
+		return nil, false
+	}
+	return p.call(provider.Call{Path: link}), true
+}
+
+func checkNext(p *probe) {
+	c, ok := p.collection()
+	if !ok || !c.whole {
+		return
+	}
+	limit := max(1, (len(c.objects)+4)/5)
+	a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
+	if a.Links()["next"] == "" {
+		if len(c.objects) > limit && len(a.Links()) > 0 {
+			p.fail(a, "there is no next although %d rows follow", len(c.objects)-limit)
+		} else {
+			p.lacks("there are no links to follow (link.there)")
+		}
+		return
+	}
+	seen := 0
+	for {
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			return
+		}
+		for _, o := range got.Objects {
+			if seen < len(c.objects) && o.ID() != c.objects[seen].ID() {
+				p.fail(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(), c.objects[seen].ID())
+				return
+			}
+			seen++
+		}
+		next := a.Links()["next"]
+		switch {
+		case next == "" && seen != len(c.objects):
+			p.fail(a, "following next ended after %d of %d rows", seen, len(c.objects))
+			return
+		case next == "":
+			return
+		case seen >= len(c.objects):
+			p.fail(a, "the last page has a next")
+			return
+		}
+		if a, ok = p.follow(a, next); !ok {
+			return
+		}
+	}
+}
+
+func checkLinks(p *probe) {
+	c, ok := p.collection()
+	if !ok || !c.whole {
+		return
+	}
+	if len(c.objects) < 3 {
+		p.lacks("three rows are needed in %s", p.route.Path)
+		return
+	}
+	a := p.get(p.route.Path, "limit", "1", "offset", "1")
+	links := a.Links()
+	if len(links) == 0 {
+		p.lacks("there are no links to follow (link.there)")
+		return
+	}
+	last := len(c.objects) - 1
+	for rel, row := range map[string]int{"first": 0, "prev": 0, "next": 2, "last": last} {
+		if links[rel] == "" {
+			continue
+		}
+		if got, ok := p.follow(a, links[rel]); ok {
+			p.rowsOf(got, c, row, 1)
+			if rel == "last" && got.Links()["next"] != "" {
+				p.fail(got, "the page that last leads to has a next")
+			}
+		}
+	}
+}
+
+func checkLinkQuery(p *probe) {
+	if _, ok := p.collection(); !ok {
+		return
+	}
+	want := map[string]string{"filter": "status='active'", "sort": "dateLastModified", "fields": "sourcedId,status", "limit": "1"}
+	a := p.get(p.route.Path, "limit", "1", "filter", want["filter"], "sort", want["sort"], "fields", want["fields"])
+	next := a.Links()["next"]
+	if next == "" {
+		p.lacks("there is no next to look at (link.there)")
+		return
+	}
+	p.ok()
+	u, err := url.Parse(next)
+	if err != nil {
+		p.fail(a, "the link %q is no URL", next)
+		return
+	}
+	for name, value := range want {
+		if got := u.Query().Get(name); got != value {
+			p.fail(a, "the link's %s is %s; the request's is %s", name, fmt.Sprintf("%q", got), fmt.Sprintf("%q", value))
+		}
+	}
+}

@@ -1,0 +1,286 @@
+package verify
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+var sdsProfiles = []string{"sds", "sds-classic"}
+
+// sdsChecks are what School Data Sync asks on the wire.
+func sdsChecks() []Check {
+	return []Check{
+		{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "The base URL ends in /ims/oneroster/v1p1",
+			Rule: ruleSDS + " (SDS-A02): its connector asks for it", Fix: "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
+				if !strings.HasSuffix(strings.ToLower(p.p.URL), oneroster.V1p1.Base) {
+					p.fail(nil, "the base URL is %s", p.p.URL)
+				}
+			}},
+		{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, within 30 seconds",
+			Rule: ruleSDS + " (SDS-A03, A04, A08)", Fix: "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
+				if _, ok := p.collection(); !ok {
+					return
+				}
+				a := p.raw(p.route.Path, "offset=0&limit=5000&filter=status=%27active%27")
+				got, ok := p.list(a, p.route.Resource)
+				if !ok {
+					return
+				}
+				if len(got.Objects) == 0 {
+					p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection", p.route.Path)
+				}
+				if got.Total < len(got.Objects) || got.Total > len(got.Objects) && len(got.Objects) < 5000 {
+					p.fail(a, "%s came, X-Total-Count is %d", plural(len(got.Objects), "row"), got.Total)
+				}
+				if a.Took > 30*time.Second {
+					p.fail(a, "took %.1f s", a.Took.Seconds())
+				}
+			}},
+		{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled, Title: "offset=2&limit=1 brings another row than the first: there are three",
+			Rule: ruleSDS + " (SDS-A05), published calls", Fix: "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
+				c, ok := p.collection()
+				if !ok {
+					return
+				}
+				if len(c.objects) < 3 {
+					p.fail(c.first, "there are %d rows", len(c.objects))
+				}
+			}},
+		{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "schoolYear='…' AND status='active' selects sessions",
+			Rule: ruleSDS + ", published calls", Fix: "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
+				c := p.all("academicSession")
+				if c == nil {
+					p.lacks("there are no sessions")
+					return
+				}
+				p.route = c.route
+				year := c.records[0].Get("schoolYear")
+				has := func(r oneroster.Record) bool {
+					return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
+				}
+				p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear", "status")
+			}},
+		{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "The first class's first term is read under /terms and under /academicSessions",
+			Rule: ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
+				for _, rec := range p.active("class") {
+					for _, id := range oneroster.Items(rec.Get("terms")) {
+						for _, path := range []string{"/academicSessions/", "/terms/"} {
+							a := p.get(path + oneroster.EscapeID(id))
+							p.ok()
+							if a.Status != http.StatusOK {
+								p.fail(a, "answered %d for a term of class %s", a.Status, rec.ID())
+							}
+						}
+						return
+					}
+				}
+				p.lacks("no class has terms")
+			}},
+		{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "Guardians are found by role='guardian' and have agents",
+			Rule: ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.", Run: func(p *probe) {
+				a := p.get("/users", "filter", "role='guardian'")
+				got, ok := p.list(a, oneroster.ByName("user"))
+				if !ok {
+					return
+				}
+				if len(got.Objects) == 0 {
+					p.held = false
+					p.lacks("there are no guardians; contacts are optional")
+					return
+				}
+				if len(got.Objects[0].Refs("agents")) == 0 {
+					p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
+				}
+			}},
+		{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
+			Rule: ruleSDS + ", user flags (SDS-U07)", Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, 504, ELL, LEP, IEP.", Run: func(p *probe) {
+				c := p.all("user")
+				if c == nil {
+					p.lacks("there are no users")
+					return
+				}
+				for _, o := range c.objects {
+					metadata, _ := o["metadata"].(map[string]any)
+					flags := provider.Object(metadata).Text("microsoft.userFlags")
+					for _, flag := range strings.Split(flags, ",") {
+						if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
+							p.fail(nil, "user %s has the flag %q", o.ID(), flag)
+						}
+						if flags != "" {
+							p.ok()
+						}
+					}
+				}
+				p.lacks("no user has flags; they are optional")
+			}},
+		{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "Usernames of students and teachers have no @",
+			Rule: ruleSDS + ", published calls", Fix: "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
+				for _, rec := range p.active("user") {
+					p.ok()
+					if role := rec.Get("role"); (role == "student" || role == "teacher") && strings.Contains(rec.Get("username"), "@") {
+						p.fail(nil, "the %s %s has the username %q", role, rec.ID(), rec.Get("username"))
+					}
+				}
+				p.lacks("there are no users")
+			}},
+	}
+}
+
+func pulled(r *oneroster.Route) bool {
+	return contains([]string{"/academicSessions", "/orgs", "/users", "/classes", "/enrollments"}, r.Path)
+}
+
+var gradeProfiles = []string{"gradesync"}
+
+var gradeChecks = []Check{
+	{ID: "gradesync.jwt", Area: areaGrade, On: Once, OAuth2: true, Profiles: gradeProfiles, Title: "The access token is a JWT whose exp is more than five minutes away",
+		Rule: ruleGS + " reads exp and renews five minutes before", Fix: "Issue signed JWTs with exp, an hour ahead.", Run: func(p *probe) {
+			parts := strings.Split(p.grant.AccessToken, ".")
+			if len(parts) != 3 {
+				p.fail(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection", len(parts))
+				return
+			}
+			var claims struct {
+				Exp json.Number `json:"exp"`
+			}
+			raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+			if err != nil || json.Unmarshal(raw, &claims) != nil {
+				p.fail(nil, "the token's second part is not the JSON of a JWT")
+				return
+			}
+			n, err := claims.Exp.Float64()
+			if err != nil {
+				p.fail(nil, "the token has no exp")
+			} else if left := time.Until(time.Unix(int64(n), 0)); left < 5*time.Minute {
+				p.fail(nil, "the token ends in %v", left.Round(time.Second))
+			}
+		}},
+	{ID: "gradesync.teacher", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "A teacher is found by e-mail, alone",
+		Rule: ruleGS + "; Google's suite wants exactly one", Fix: "Give every teacher an e-mail address that nobody else has.", Run: func(p *probe) {
+			teacher := p.teacher()
+			if teacher.Resource == nil {
+				p.lacks("no teacher has an e-mail address and a class")
+				return
+			}
+			email := teacher.Get("email")
+			a := p.get("/teachers", "limit", "10000", "filter", "email="+provider.Quote(email))
+			if got, ok := p.list(a, oneroster.ByName("user")); ok && len(got.Objects) != 1 {
+				p.fail(a, "%s have the address %s", plural(len(got.Objects), "teacher"), email)
+			}
+		}},
+	{ID: "gradesync.classes", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "A teacher's classes and their students come whole with limit=7000",
+		Rule: ruleGS + " does not read a second page", Fix: "Serve a limit of 7,000 in full.", Run: func(p *probe) {
+			teacher := p.teacher()
+			if teacher.Resource == nil {
+				p.lacks("no teacher has a class")
+				return
+			}
+			classes, ok := p.list(p.get("/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", "limit", "7000"), oneroster.ByName("class"))
+			if !ok {
+				return
+			}
+			if len(classes.Objects) == 0 {
+				p.fail(nil, "the teacher %s, who has enrollments, has no classes", teacher.ID())
+				return
+			}
+			a := p.get("/classes/"+oneroster.EscapeID(classes.Objects[0].ID())+"/students", "limit", "7000")
+			students, ok := p.list(a, oneroster.ByName("user"))
+			if !ok {
+				return
+			}
+			for _, s := range students.Objects {
+				if s.Text("email") == "" && s.Text("username") == "" {
+					p.fail(a, "the student %s has neither e-mail nor username to be matched by", s.ID())
+				}
+			}
+		}},
+	{ID: "gradesync.periods", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "Grading periods are found by type, and one covers today",
+		Rule: ruleGS + " files grades under it, else under the latest", Advice: true, Fix: "Serve the grading periods of the current year.", Run: func(p *probe) {
+			a := p.get("/academicSessions", "limit", "5000", "filter", "type='gradingPeriod'")
+			got, ok := p.list(a, oneroster.ByName("academicSession"))
+			if !ok {
+				return
+			}
+			today, covered := p.opt.Now.UTC().Format(oneroster.DateLayout), false
+			for _, o := range got.Objects {
+				if o.Text("type") != "gradingPeriod" {
+					p.fail(a, "%s is of type %s", o.ID(), text(o["type"]))
+				}
+				covered = covered || o.Text("startDate") <= today && today <= o.Text("endDate")
+			}
+			if !covered {
+				p.fail(a, "none of %s covers %s", plural(len(got.Objects), "grading period"), today)
+			}
+		}},
+	{ID: "gradesync.categories", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true, Title: "There is an active category",
+		Rule: ruleGS + "; Google's suite wants one for each class", Fix: "Serve categories; metadata.classId ties one to a class.", Run: func(p *probe) {
+			a := p.get("/categories", "limit", "7000")
+			got, ok := p.list(a, oneroster.ByName("category"))
+			if !ok {
+				return
+			}
+			for _, o := range got.Objects {
+				if o.Text("status") == oneroster.Active {
+					return
+				}
+			}
+			p.fail(a, "none of %s is active", plural(len(got.Objects), "category"))
+		}},
+	{ID: "gradesync.absent", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "An absent line item or result is 404, exactly",
+		Rule: ruleGS + " ends the sync at any other status", Fix: "Answer 404 to an unknown id, whatever it looks like.", Run: func(p *probe) {
+			for _, path := range []string{"/lineItems/", "/results/"} {
+				for _, id := range []string{newID(), newID() + "-no.such class"} {
+					if a := p.get(path + oneroster.EscapeID(id)); a.Err != nil || a.Status != http.StatusNotFound {
+						p.fail(a, "answered %d", a.Status)
+					}
+				}
+			}
+		}},
+	{ID: "gradesync.vendor-header", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "The header x-vendor-authorization does no harm",
+		Rule: ruleGS + " may send it with everything", Fix: "Pass unknown headers over.", Run: func(p *probe) {
+			a := p.call(provider.Call{Path: "/orgs", Query: "limit=1", Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
+			if a.Err != nil || a.Status != http.StatusOK {
+				p.fail(a, "answered %d", a.Status)
+			}
+		}},
+	{ID: "gradesync.links", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true, Title: "The Link header is one line, next first, without a bare comma inside a URL",
+		Rule: ruleGS + ": one build splits it at commas and counts from next", Fix: "Write next, last, first, prev in this order, commas in URLs as %2C.", Run: func(p *probe) {
+			a := p.get("/users", "limit", "1", "fields", "sourcedId,status")
+			header := a.Header.Get("Link")
+			if header == "" {
+				p.lacks("there is no Link header (link.there)")
+				return
+			}
+			p.ok()
+			parts := strings.Split(header, ",")
+			for _, part := range parts {
+				if part = strings.TrimSpace(part); !strings.HasPrefix(part, "<") || !strings.Contains(part, ">; rel=\"") {
+					p.fail(a, "split at commas, a part of the header is %q", part)
+				}
+			}
+			if !strings.Contains(parts[0], `rel="next"`) {
+				p.fail(a, "next is not the first link")
+			}
+		}},
+}
+
+// teacher is an active teacher with a class and an e-mail address; the zero
+// record when there is none.
+func (p *probe) teacher() oneroster.Record {
+	c := p.lists["/teachers"]
+	if !c.usable() {
+		return oneroster.Record{}
+	}
+	for _, e := range p.active("enrollment") {
+		if at, there := c.at[e.Get("user")]; there && e.Get("role") == "teacher" && c.records[at].Get("email") != "" {
+			return c.records[at]
+		}
+	}
+	return oneroster.Record{}
+}

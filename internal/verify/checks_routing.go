@@ -1,0 +1,197 @@
+package verify
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+var routeChecks = []Check{
+	{ID: "route.letter-case", Area: areaRoute, On: Lists, Where: hasCapitals, Title: "Path segments are taken in any letter case",
+		Rule: ruleSDS + "'s and Grade Sync's own calls write /lineitems and /lineItems", Fix: "Compare the fixed segments of a path without regard to case; ids stay as they are.", Run: func(p *probe) {
+			p.sameAs(strings.ToLower(p.route.Path), "the path in lower case")
+		}},
+	{ID: "route.slashes", Area: areaRoute, On: Lists, Title: "A doubled and a trailing slash are served in place",
+		Rule: "consumers: " + ruleSDS + " calls //classes/…, user-sync calls /courses/?limit=…", Fix: "Leave empty segments out before matching the path. Do not redirect.", Run: func(p *probe) {
+			p.sameAs("/"+p.route.Path, "the path with a doubled slash")
+			p.sameAs(p.route.Path+"/", "the path with a trailing slash")
+		}},
+	{ID: "route.unknown-path", Area: areaRoute, On: Once, Title: "A path that OneRoster does not have is answered 404",
+		Rule: ruleREST + ", HTTP status codes", Fix: "Answer 404 in JSON, not with a web page and not with data.", Run: func(p *probe) {
+			if a := p.get("/noSuchCollection"); a.Err != nil || a.Status != http.StatusNotFound {
+				p.fail(a, "answered %d; 404 was expected", a.Status)
+			}
+		}},
+	{ID: "route.method", Area: areaRoute, On: Lists, Title: "A verb that OneRoster 1.1 does not have changes nothing",
+		Rule: ruleREST + ": no POST; RFC 9110 §15.5.6", Fix: "Answer 405 with an Allow header to POST, PATCH and DELETE on a collection.", Run: func(p *probe) {
+			if _, ok := p.collection(); !ok && p.lists[p.route.Path] != nil && p.lists[p.route.Path].spare {
+				return
+			}
+			a := p.call(provider.Call{Method: http.MethodPost, Path: p.route.Path, Body: []byte("{}")})
+			p.ok()
+			if a.Err != nil {
+				p.fail(a, "no answer: %v", a.Err)
+			} else if a.Status < 400 || a.Status >= 500 {
+				p.fail(a, "POST is answered %d; 405 was expected", a.Status)
+			}
+		}},
+	{ID: "route.redirect", Area: areaRoute, On: Lists, Title: "Nothing is redirected",
+		Rule: "consumers: a redirect drops the Authorization header and breaks a signature", Fix: "Serve where you are asked.", Run: func(p *probe) {
+			for _, path := range []string{p.route.Path, p.route.Path + "/", "/" + p.route.Path, strings.ToLower(p.route.Path)} {
+				if a := p.get(path, "limit", "1"); a.Status >= 300 && a.Status < 400 {
+					p.fail(a, "redirected (%d) to %s", a.Status, a.Header.Get("Location"))
+				}
+			}
+		}},
+	{ID: "route.extra-parameters", Area: areaRoute, On: Lists, Title: "Unknown and oddly spelled parameters do no harm",
+		Rule: "consumers: ext_basic=True, an empty pair, limit%20=1 (" + ruleSDS + "'s published calls)", Fix: "Pass unknown parameters over; trim the names of those you know; read a number as its leading digits.", Run: checkParameters},
+	{ID: "route.body-on-get", Area: areaRoute, On: Wholes, Title: "A GET with a Content-Type and a body is a GET",
+		Rule: "consumers: Google's suite and several clients send one", Fix: "Do not look at the body or the Content-Type of a GET.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			a := p.call(provider.Call{Path: p.route.Path, Query: "limit=1", Body: []byte("{}")})
+			if got, ok := p.list(a, p.route.Resource); ok && len(got.Objects) != 1 {
+				p.fail(a, "%s came of %d", plural(len(got.Objects), "row"), len(c.objects))
+			}
+		}},
+	{ID: "route.escaped-id", Area: areaRoute, On: Singles, Title: "An id whose letters are percent-encoded is the same id",
+		Rule: "RFC 3986 §6.2.2.2", Fix: "Decode each path segment once, after splitting the path at its slashes.", Run: func(p *probe) {
+			id, path, ok := p.single()
+			if !ok {
+				return
+			}
+			var escaped strings.Builder
+			for _, c := range []byte(id) {
+				escaped.WriteString("%" + strings.ToUpper(hex(c)))
+			}
+			a := p.get(strings.Replace(path, oneroster.EscapeID(id), escaped.String(), 1))
+			if o, _, err := a.One(p.route.Resource.Wrapper()); a.Status != http.StatusOK || err != nil || o.ID() != id {
+				p.fail(a, "answered %d for %s with its letters percent-encoded", a.Status, id)
+			}
+		}},
+}
+
+func hex(c byte) string { return string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15]) }
+
+func hasCapitals(r *oneroster.Route) bool {
+	return strings.ContainsFunc(r.Path, unicode.IsUpper)
+}
+
+// sameAs wants another spelling of the route's path to bring the same rows.
+func (p *probe) sameAs(path, what string) {
+	if _, ok := p.collection(); !ok {
+		return
+	}
+	want, ok := p.list(p.get(p.route.Path, "limit", "3"), p.route.Resource)
+	if !ok {
+		return
+	}
+	a := p.get(path, "limit", "3")
+	if a.Err != nil || a.Status != http.StatusOK {
+		p.fail(a, "%s is answered %d", what, a.Status)
+		return
+	}
+	got, ok := p.list(a, p.route.Resource)
+	if ok && ids(got.Objects) != ids(want.Objects) {
+		p.fail(a, "%s brings other rows: %s instead of %s", what, ids(got.Objects), ids(want.Objects))
+	}
+}
+
+func checkParameters(p *probe) {
+	if _, ok := p.collection(); !ok {
+		return
+	}
+	for _, c := range []struct {
+		query string
+		rows  int
+	}{{"limit=1&ext_basic=True&noSuchParameter=1", 1}, {"&limit=1&", 1}, {"limit%20=1", 1}, {"limit=1&offset=0?limit=7000", 1}} {
+		a := p.raw(p.route.Path, c.query)
+		got, ok := p.list(a, p.route.Resource)
+		if ok && len(got.Objects) != c.rows {
+			p.fail(a, "%s came where limit is 1", plural(len(got.Objects), "row"))
+		}
+	}
+}
+
+// ids lists the ids of a few objects.
+func ids(objects []provider.Object) string {
+	var out []string
+	for i, o := range objects {
+		if i == 5 {
+			out = append(out, "…")
+			break
+		}
+		out = append(out, o.ID())
+	}
+	return strings.Join(out, " ")
+}
+
+var errorChecks = []Check{
+	{ID: "error.unknown-id", Area: areaError, On: Singles, Title: "An unknown id is answered 404, in JSON, as the standard's status information",
+		Rule: ruleREST + ", status information: unknown object; Grade Sync takes 404, and nothing else, for absent", Fix: "Answer 404 with {\"statusInfoSet\":[{imsx_codeMajor, imsx_severity, imsx_codeMinor, imsx_description}]}.", Run: func(p *probe) {
+			if c := p.lists["/"+p.route.Segments[0]]; c != nil && c.spare {
+				p.lacks("there is no /%s, which is optional", p.route.Segments[0])
+				return
+			}
+			a := p.get(fill(p.route.Path, map[string]string{"id": "no-such-id-" + p.route.Resource.Name}))
+			if a.Err != nil || a.Status != http.StatusNotFound {
+				p.fail(a, "answered %d; 404 was expected", a.Status)
+				return
+			}
+			p.statusInfo(a)
+		}},
+	{ID: "error.bad-filter", Area: areaError, On: Wholes, Title: "A refused filter is told of in JSON, as the standard's status information",
+		Rule: ruleREST + ", status information: invalid_filter_field", Fix: "Answer 400 with a statusInfoSet whose imsx_codeMinor is invalid_filter_field and whose description names the field.", Run: func(p *probe) {
+			if _, ok := p.collection(); !ok {
+				return
+			}
+			a := p.get(p.route.Path, "filter", "noSuchField='1'")
+			if a.Err != nil || a.Status < 400 {
+				p.lacks("the filter was not refused (filter.unknown-field)")
+				return
+			}
+			p.statusInfo(a)
+		}},
+	{ID: "error.no-token", Area: areaError, On: Once, Title: "A missing token is told of in JSON, as the standard's status information",
+		Rule: ruleREST + ", status information: unauthorized; clients parse every error as JSON", Fix: "Answer 401 with Content-Type application/json and a statusInfoSet.", Run: func(p *probe) {
+			a := p.call(provider.Call{Path: "/orgs", Query: "limit=1", Who: provider.Who{Nobody: true}})
+			if a.Err != nil || a.Status < 400 {
+				p.lacks("the request was not refused (access.no-token)")
+				return
+			}
+			p.statusInfo(a)
+		}},
+}
+
+// statusInfo wants an error's body in the shape of 1.1: a statusInfoSet, or the
+// bare imsx_StatusInfo of the published schema.
+func (p *probe) statusInfo(a *provider.Answer) {
+	p.ok()
+	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
+		p.fail(a, "the error's Content-Type is %q, not application/json", a.Header.Get("Content-Type"))
+	}
+	var o provider.Object
+	if set, err := a.List("statusInfoSet"); err == nil && len(set.Objects) > 0 {
+		o = set.Objects[0]
+	} else if json.Unmarshal(a.Body, &o) != nil || o["imsx_codeMajor"] == nil { // the published schema has it bare
+		p.fail(a, "the body is no status information: neither a statusInfoSet nor an object with imsx_codeMajor")
+		return
+	}
+	for _, name := range []string{"imsx_codeMajor", "imsx_severity", "imsx_description"} {
+		if o.Text(name) == "" {
+			p.fail(a, "the status information has no %s", name)
+		}
+	}
+	if major := o.Text("imsx_codeMajor"); major == "success" {
+		p.fail(a, "imsx_codeMajor of an error is success")
+	}
+	if o["imsx_codeMinor"] == nil && o["imsx_CodeMinor"] == nil {
+		p.fail(a, "the status information has no imsx_codeMinor")
+	}
+}

@@ -1,0 +1,595 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+const ruleWrite = ruleREST + ", gradebook"
+
+var writeChecks = []Check{
+	{ID: "put.no-token", Area: areaWrite, On: Puts, Title: "Without credentials nothing is written or deleted",
+		Rule: ruleREST + ", security", Fix: "Check credentials before reading the body.", Run: func(p *probe) {
+			it, ok := p.draft()
+			if !ok {
+				return
+			}
+			for _, method := range []string{http.MethodPut, http.MethodDelete} {
+				a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil), Who: provider.Who{Nobody: true}})
+				p.ok()
+				if a.Err != nil || a.Status != http.StatusUnauthorized {
+					p.fail(a, "answered %d; 401 was expected", a.Status)
+				}
+				if a.Status < 300 {
+					p.written = append(p.written, it)
+				}
+			}
+		}},
+	{ID: "put.scope", Area: areaWrite, On: Puts, OAuth2: true, Title: "A token that may only read does not write",
+		Rule: ruleREST + ", OAuth scopes: gradebook.createput, gradebook.delete", Fix: "Compare the scope of the operation: readonly does not open a PUT.", Run: checkWriteScope},
+	{ID: "put.create", Area: areaWrite, On: Puts, Title: "PUT to a new id is answered 201 with the object in its wrapper",
+		Rule: ruleWrite + "; published suites want 201 exactly and read the id from the body", Fix: "Answer 201 and {\"lineItem\": {…}} with the stored object.", Run: func(p *probe) {
+			it, a, ok := p.make()
+			if !ok {
+				return
+			}
+			if a.Status != http.StatusCreated {
+				p.fail(a, "answered %d; 201 was expected", a.Status)
+			}
+			if o, _, err := a.One(it.res.Wrapper()); err != nil {
+				p.fail(a, "%v", err)
+			} else if o.ID() != it.id {
+				p.fail(a, "the object in the answer is %q", o.ID())
+			}
+		}},
+	{ID: "put.read-back", Area: areaWrite, On: Puts, Title: "What was written is read back, attribute by attribute",
+		Rule: ruleWrite, Fix: "Store every attribute that the standard has, and serve it in the standard's form.", Run: func(p *probe) {
+			if it, _, ok := p.make(); ok {
+				p.same(it)
+			}
+		}},
+	{ID: "put.replace", Area: areaWrite, On: Puts, Title: "PUT to an id that is there replaces the whole object",
+		Rule: ruleWrite + ": PUT is a replacement", Fix: "Answer 200; drop optional attributes that the new body leaves out.", Run: func(p *probe) {
+			it, _, ok := p.make()
+			if !ok {
+				return
+			}
+			it.change()
+			a := p.put(it)
+			if a.Err != nil || a.Status != http.StatusOK && a.Status != http.StatusCreated {
+				p.fail(a, "answered %d; 200 was expected", a.Status)
+				return
+			}
+			p.same(it)
+		}},
+	{ID: "put.listed", Area: areaWrite, On: Puts, Title: "What was written is in the lists that it belongs to",
+		Rule: ruleWrite + "; Google's suite looks for it there", Fix: "Read lists and single objects from one store.", Run: func(p *probe) {
+			it, _, ok := p.make()
+			if !ok {
+				return
+			}
+			for _, path := range it.lists() {
+				p.inList(it, path, true)
+			}
+		}},
+	{ID: "put.delta", Area: areaWrite, On: Puts, Title: "A write moves dateLastModified, and the delta shows it",
+		Rule: ruleREST + ", dateLastModified", Fix: "Stamp the row on every change, later than any stamp before.", Run: func(p *probe) {
+			it, _, ok := p.make()
+			if !ok {
+				return
+			}
+			first := p.read(it)
+			it.change()
+			if a := p.put(it); a.Err != nil || a.Status >= 300 {
+				p.fail(a, "answered %d", a.Status)
+				return
+			}
+			second := p.read(it)
+			if first == nil || second == nil {
+				return
+			}
+			if second.Text("dateLastModified") <= first.Text("dateLastModified") {
+				p.fail(nil, "dateLastModified was %s and is %s after a change", first.Text("dateLastModified"), second.Text("dateLastModified"))
+				return
+			}
+			p.inDelta(it, first.Text("dateLastModified"), oneroster.Active)
+		}},
+	{ID: "put.path-id", Area: areaWrite, On: Puts, Title: "The id of the path wins over one in the body",
+		Rule: ruleWrite + "; clients send none, the same, or another", Fix: "Take the path's id, or refuse; never store under the body's.", Run: func(p *probe) {
+			it, ok := p.draft()
+			if !ok {
+				return
+			}
+			other := it
+			other.id = newID()
+			p.written = append(p.written, it, other)
+			a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: other.body(nil)})
+			p.ok()
+			if a.Err != nil || a.Status >= 500 {
+				p.fail(a, "answered %d", a.Status)
+			}
+			if got := p.call(provider.Call{Path: other.path()}); got.Status == http.StatusOK {
+				p.fail(got, "the object was stored under the id of the body")
+			}
+		}},
+	{ID: "put.malformed", Area: areaWrite, On: Puts, Title: "A body that is no JSON object is refused with 400",
+		Rule: ruleREST + ", invalid data", Fix: "Answer 400 with a description; store nothing.", Run: func(p *probe) {
+			it, ok := p.draft()
+			if !ok {
+				return
+			}
+			for _, body := range []string{"{", "", "[]", `"text"`} {
+				a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: []byte(body)})
+				p.ok()
+				if a.Err != nil || a.Status < 400 || a.Status >= 500 {
+					p.fail(a, "the body %q is answered %d; 400 was expected", body, a.Status)
+					p.written = append(p.written, it)
+				}
+			}
+		}},
+	{ID: "put.unknown-reference", Area: areaWrite, On: Puts, Where: hasRef, Title: "A reference to what does not exist is refused",
+		Rule: ruleWrite + "; a grade for nobody helps nobody", Fix: "Answer 422 (or 404) and name the reference.", Run: func(p *probe) {
+			for _, field := range map[string][]string{"lineItem": {"class"}, "result": {"lineItem", "student"}}[p.route.Resource.Name] {
+				it, ok := p.draft()
+				if !ok {
+					return
+				}
+				it.values[field] = ref(p.route.Resource.Field(field).To, "no-such-id-"+newID())
+				p.written = append(p.written, it)
+				a := p.put(it)
+				p.ok()
+				if a.Err != nil || a.Status < 400 || a.Status >= 500 {
+					p.fail(a, "a %s that does not exist is answered %d", field, a.Status)
+				}
+			}
+		}},
+	{ID: "delete.gone", Area: areaWrite, On: Puts, Title: "DELETE is answered 204; then the object is 404 and in no plain list",
+		Rule: ruleWrite + "; Google's suite and published collections", Fix: "Answer 204 without a body; hide deleted gradebook objects from single reads and plain lists.", Run: checkDelete},
+	{ID: "delete.delta", Area: areaWrite, On: Puts, Title: "What was deleted is shown to delta reads as tobedeleted",
+		Rule: ruleREST + ", status", Fix: "Keep the row with status tobedeleted and a new dateLastModified; show it where the filter names status or dateLastModified.", Run: func(p *probe) {
+			it, _, ok := p.make()
+			if !ok {
+				return
+			}
+			o := p.read(it)
+			if o == nil {
+				return
+			}
+			if a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}); a.Status >= 300 {
+				p.fail(a, "answered %d", a.Status)
+				return
+			}
+			p.inDelta(it, o.Text("dateLastModified"), oneroster.ToBeDeleted)
+		}},
+	{ID: "delete.unknown", Area: areaWrite, On: Puts, Title: "DELETE of an id that is not there is answered 404",
+		Rule: ruleREST + ", unknown object", Fix: "Answer 404.", Run: func(p *probe) {
+			a := p.call(provider.Call{Method: http.MethodDelete, Path: "/" + p.route.Resource.Plural + "/" + newID()})
+			p.ok()
+			if a.Err != nil || a.Status != http.StatusNotFound {
+				p.fail(a, "answered %d", a.Status)
+			}
+		}},
+	{ID: "delete.again", Area: areaWrite, On: Puts, Title: "PUT to an id that was deleted creates it anew: 201",
+		Rule: "consumers: published suites use ids again", Fix: "Take the id back into use.", Run: func(p *probe) {
+			it, _, ok := p.make()
+			if !ok {
+				return
+			}
+			if a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}); a.Status >= 300 {
+				p.lacks("the object could not be deleted (delete.gone)")
+				return
+			}
+			if a := p.put(it); a.Err != nil || a.Status != http.StatusCreated {
+				p.fail(a, "answered %d; 201 was expected", a.Status)
+				return
+			}
+			p.same(it)
+		}},
+	{ID: "put.minimal", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Title: "What Grade Sync leaves out is filled in: status, category, dueDate, gradingPeriod, the type and href of references",
+		Rule: ruleGS, Fix: "Take the least that makes sense, and fill in the rest.", Run: checkMinimal},
+	{ID: "put.extra-credit", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Where: only("result"), Title: "A score above the maximum is kept",
+		Rule: "Google's suite: 300 of 100", Fix: "Do not bound scores.", Run: func(p *probe) {
+			it, ok := p.draft()
+			if !ok {
+				return
+			}
+			it.values["score"] = 300
+			p.written = append(p.written, it)
+			if a := p.put(it); a.Err != nil || a.Status >= 300 {
+				p.fail(a, "answered %d", a.Status)
+				return
+			}
+			p.same(it)
+		}},
+	{ID: "put.same-ids", Area: areaWrite, On: Once, Profiles: []string{"gradesync"}, Title: "A line item and a result of the same id live side by side",
+		Rule: "consumers: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.", Run: checkSameIDs},
+	{ID: "put.burst", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Title: "Forty writes at once are all taken",
+		Rule: ruleGS + " sends every grade of a class at the same moment", Fix: "Queue writers inside the server; never answer that the database is locked.", Run: checkBurst},
+}
+
+func only(resource string) func(*oneroster.Route) bool {
+	return func(r *oneroster.Route) bool { return r.Resource.Name == resource }
+}
+
+// written is an object that a check puts: what it is, and what it says.
+type written struct {
+	res    *oneroster.Resource
+	id     string
+	values map[string]any
+	class  string // that its line item is of
+}
+
+func (w written) path() string { return "/" + w.res.Plural + "/" + oneroster.EscapeID(w.id) }
+
+// body writes the object in its wrapper; members of without are left out.
+func (w written) body(without []string) []byte {
+	members := map[string]any{"sourcedId": w.id}
+	for k, v := range w.values {
+		if !contains(without, k) {
+			members[k] = v
+		}
+	}
+	out, err := json.Marshal(map[string]any{w.res.Wrapper(): members})
+	if err != nil {
+		panic(err) // our own texts and numbers
+	}
+	return out
+}
+
+// lists are the lists in which the object must stand.
+func (w written) lists() []string {
+	out := []string{"/" + w.res.Plural}
+	switch w.res.Name {
+	case "lineItem":
+		out = append(out, "/classes/"+oneroster.EscapeID(w.class)+"/lineItems")
+	case "result":
+		class, item := oneroster.EscapeID(w.class), w.values["lineItem"].(map[string]string)["sourcedId"]
+		out = append(out, "/classes/"+class+"/results", "/classes/"+class+"/lineItems/"+oneroster.EscapeID(item)+"/results")
+	}
+	return out
+}
+
+// change makes another object of it: a new text, a new score, without its
+// optional text.
+func (w *written) change() {
+	next := map[string]any{}
+	for k, v := range w.values {
+		next[k] = v
+	}
+	switch w.res.Name {
+	case "result":
+		next["score"] = 12.25
+		delete(next, "comment")
+	default:
+		next["title"] = "Verification, changed"
+		delete(next, "description")
+	}
+	w.values = next
+}
+
+func newID() string { return uuid.NewString() }
+
+// unique is a text that was never used: a nonce.
+func unique() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+func ref(typ, id string) map[string]string { return map[string]string{"sourcedId": id, "type": typ} }
+
+// draft is an object of the route's resource with everything that it needs: a
+// class with a student, a category, and for a result a line item, which is put.
+func (p *probe) draft() (written, bool) {
+	class, student, ok := p.classroom()
+	if !ok {
+		return written{}, false
+	}
+	it := written{res: p.route.Resource, id: newID(), class: class}
+	today := p.opt.Now.UTC()
+	switch it.res.Name {
+	case "category":
+		it.values = map[string]any{"title": "Verification", "status": "active"}
+	case "lineItem":
+		it.values = p.lineItem(class, today)
+	case "result":
+		item := written{res: oneroster.ByName("lineItem"), id: newID(), class: class, values: p.lineItem(class, today)}
+		p.written = append(p.written, item)
+		if a := p.put(item); a.Err != nil || a.Status >= 300 {
+			p.lacks("the line item that a result needs could not be put: answered %d", a.Status)
+			return it, false
+		}
+		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id), "student": ref("user", student), "scoreStatus": "fully graded",
+			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout), "comment": "Verification: O'Brien, 100 % <b>fine</b>"}
+	}
+	return it, true
+}
+
+func (p *probe) lineItem(class string, today time.Time) map[string]any {
+	out := map[string]any{"status": "active", "title": "Verification", "description": "Made by a verifier; it removes it again", "class": ref("class", class),
+		"assignDate": oneroster.FormatTime(today.Truncate(time.Hour)), "dueDate": oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)), "resultValueMin": 0, "resultValueMax": 100}
+	if cs := p.active("category"); len(cs) > 0 {
+		out["category"] = ref("category", cs[0].ID())
+	}
+	for _, s := range p.active("academicSession") {
+		if s.Get("type") == "gradingPeriod" {
+			out["gradingPeriod"] = ref("academicSession", s.ID())
+			break
+		}
+	}
+	return out
+}
+
+// classroom is an active class with an active student.
+func (p *probe) classroom() (class, student string, ok bool) {
+	for _, e := range p.active("enrollment") {
+		if e.Get("role") == "student" {
+			return e.Get("class"), e.Get("user"), true
+		}
+	}
+	// The profile may not read enrollments: ask the class.
+	for _, c := range p.active("class") {
+		a := p.get("/classes/"+oneroster.EscapeID(c.ID())+"/students", "limit", "1")
+		if got, err := a.List("users"); a.Status == http.StatusOK && err == nil && len(got.Objects) > 0 {
+			return c.ID(), got.Objects[0].ID(), true
+		}
+	}
+	p.lacks("there is no class with a student to write for")
+	return "", "", false
+}
+
+func (p *probe) put(it written) *provider.Answer {
+	return p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: it.body(nil)})
+}
+
+// make puts a new object; false when that was refused.
+func (p *probe) make() (written, *provider.Answer, bool) {
+	it, ok := p.draft()
+	if !ok {
+		return it, nil, false
+	}
+	p.written = append(p.written, it)
+	a := p.put(it)
+	p.ok()
+	if a.Err != nil {
+		p.fail(a, "no answer: %v", a.Err)
+		return it, a, false
+	}
+	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
+		p.fail(a, "a new %s is answered %d: %s", it.res.Name, a.Status, a.Excerpt())
+		return it, a, false
+	}
+	return it, a, true
+}
+
+// read reads the object; nil with a failure told.
+func (p *probe) read(it written) provider.Object {
+	a := p.call(provider.Call{Path: it.path()})
+	o, _, err := a.One(it.res.Wrapper())
+	if a.Status != http.StatusOK || err != nil {
+		p.fail(a, "reading what was written is answered %d", a.Status)
+		return nil
+	}
+	return o
+}
+
+// same wants the stored object to say what was put, and nothing that it did
+// not say.
+func (p *probe) same(it written) {
+	o := p.read(it)
+	if o == nil {
+		return
+	}
+	for key, sent := range it.values {
+		if got := o[key]; !means(it.res.Field(key), sent, got) {
+			p.fail(&provider.Answer{Call: provider.Call{Method: http.MethodGet}, URL: p.p.URL + it.path(), Status: http.StatusOK, Body: []byte(o.Canonical())}, "%s was written as %s and is read as %s", key, text(sent), text(got))
+		}
+	}
+	for _, key := range []string{"description", "comment"} {
+		if _, sent := it.values[key]; !sent && it.res.Field(key) != nil && o[key] != nil {
+			p.fail(nil, "%s is still %s after a PUT without it: the object was not replaced", key, text(o[key]))
+		}
+	}
+}
+
+// means tells whether a value that was read is the one that was sent.
+func means(f *oneroster.Field, sent, got any) bool {
+	if r, ok := sent.(map[string]string); ok {
+		o, _ := got.(map[string]any)
+		return provider.Object(o).ID() == r["sourcedId"]
+	}
+	a, b := fmt.Sprint(sent), fmt.Sprint(got)
+	switch f.Kind {
+	case oneroster.Number:
+		x, err1 := strconv.ParseFloat(a, 64)
+		y, err2 := strconv.ParseFloat(b, 64)
+		return err1 == nil && err2 == nil && x == y
+	case oneroster.Date, oneroster.Time:
+		x, _, err1 := oneroster.ParseInstant(a)
+		y, _, err2 := oneroster.ParseInstant(b)
+		return err1 == nil && err2 == nil && x.Equal(y)
+	}
+	return a == b
+}
+
+// inList wants the object in a list, or not.
+func (p *probe) inList(it written, path string, want bool) {
+	a := p.call(provider.Call{Path: path, Query: provider.Query("limit", "10000", "filter", "sourcedId="+provider.Quote(it.id))})
+	if a.Err != nil || a.Status != http.StatusOK {
+		p.fail(a, "answered %d", a.Status)
+		return
+	}
+	got, err := a.List(it.res.Plural)
+	if err != nil {
+		p.fail(a, "%v", err)
+		return
+	}
+	there := false
+	for _, o := range got.Objects {
+		there = there || o.ID() == it.id
+	}
+	if there != want {
+		p.fail(a, "%s %s is %s in %s", it.res.Name, it.id, map[bool]string{true: "still", false: "not"}[there], path)
+	}
+}
+
+// inDelta wants the object, with a status, among what changed after a time.
+func (p *probe) inDelta(it written, since, status string) {
+	a := p.call(provider.Call{Path: "/" + it.res.Plural, Query: provider.Query("limit", "10000", "filter", "dateLastModified>"+provider.Quote(since))})
+	got, err := a.List(it.res.Plural)
+	if a.Status != http.StatusOK || err != nil {
+		p.fail(a, "answered %d", a.Status)
+		return
+	}
+	for _, o := range got.Objects {
+		if o.ID() == it.id {
+			if o.Text("status") != status {
+				p.fail(a, "%s has status %s there; %s was expected", it.id, text(o["status"]), status)
+			}
+			return
+		}
+	}
+	p.fail(a, "%s %s is not among what changed after %s", it.res.Name, it.id, since)
+}
+
+func checkDelete(p *probe) {
+	it, _, ok := p.make()
+	if !ok {
+		return
+	}
+	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
+	if a.Err != nil || a.Status != http.StatusNoContent && a.Status != http.StatusOK {
+		p.fail(a, "answered %d; 204 was expected", a.Status)
+		return
+	}
+	if got := p.call(provider.Call{Path: it.path()}); got.Status != http.StatusNotFound {
+		p.fail(got, "reading what was deleted is answered %d; 404 was expected", got.Status)
+	}
+	for _, path := range it.lists() {
+		p.inList(it, path, false)
+	}
+}
+
+func checkWriteScope(p *probe) {
+	full := p.face.ScopePrefix + oneroster.GradebookRead
+	a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret, Scope: full})
+	g, err := provider.Granted(a)
+	if err != nil || g.Scope != "" && g.Scope != full {
+		p.lacks("no token of %s alone was granted", oneroster.GradebookRead)
+		return
+	}
+	it, _, ok := p.make()
+	if !ok {
+		return
+	}
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil), Who: provider.Who{Bearer: g.AccessToken}})
+		if a.Err != nil || a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
+			p.fail(a, "%s with a token of %s alone is answered %d; 403 was expected", method, oneroster.GradebookRead, a.Status)
+		}
+	}
+}
+
+// checkMinimal puts what Grade Sync puts, and wants a whole object back.
+func checkMinimal(p *probe) {
+	it, ok := p.draft()
+	if !ok {
+		return
+	}
+	p.written = append(p.written, it)
+	less := it
+	less.values = map[string]any{}
+	for k, v := range it.values {
+		if r, isRef := v.(map[string]string); isRef {
+			v = map[string]string{"sourcedId": r["sourcedId"]}
+		}
+		less.values[k] = v
+	}
+	a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: less.body([]string{"status", "category", "dueDate", "gradingPeriod", "comment", "description"}),
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
+	p.ok()
+	if a.Err != nil || a.Status >= 300 {
+		p.fail(a, "answered %d: %s", a.Status, a.Excerpt())
+		return
+	}
+	o := p.read(it)
+	for _, f := range it.res.Fields {
+		if o != nil && f.Required && o[f.Name] == nil {
+			p.fail(nil, "%s is missing in the stored object: %s", f.Name, brief(o.Canonical()))
+		}
+	}
+}
+
+func checkSameIDs(p *probe) {
+	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut, Path: "/results/{id}", Op: "putResult"}
+	result, ok := p.draft()
+	if !ok {
+		return
+	}
+	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class, values: p.lineItem(result.class, p.opt.Now.UTC())}
+	p.written = append(p.written, item, result)
+	for _, it := range []written{item, result} {
+		if a := p.put(it); a.Err != nil || a.Status >= 300 {
+			p.fail(a, "answered %d", a.Status)
+			return
+		}
+	}
+	p.ok()
+	p.same(item)
+	p.same(result)
+}
+
+func checkBurst(p *probe) {
+	it, ok := p.draft()
+	if !ok {
+		return
+	}
+	var many []written
+	for range 40 {
+		one := it
+		one.id = newID()
+		many = append(many, one)
+	}
+	p.written = append(p.written, many...)
+	answers := make([]*provider.Answer, len(many))
+	var wait sync.WaitGroup
+	for i := range many {
+		wait.Go(func() {
+			answers[i], _ = p.p.Do(p.ctx, provider.Call{Method: http.MethodPut, Path: many[i].path(), Body: many[i].body(nil)})
+		})
+	}
+	wait.Wait()
+	p.ok()
+	for _, a := range answers {
+		if a.Err != nil {
+			p.fail(a, "no answer: %v", a.Err)
+		} else if a.Status >= 300 {
+			p.fail(a, "answered %d", a.Status)
+		}
+	}
+	for _, one := range many {
+		if len(p.failures) == 0 && p.read(one) == nil {
+			return
+		}
+	}
+}
+
+// cleanUp removes what the checks wrote, results before line items.
+func (r *run) cleanUp() {
+
+	for i := len(r.written) - 1; i >= 0; i-- {
+		it := r.written[i]
+		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete, Path: it.path()})
+		if err != nil || a.Status >= 300 && a.Status != http.StatusNotFound {
+			r.note("%s %s could not be removed again (%d): remove it by hand", it.res.Name, it.id, a.Status)
+		}
+	}
+	r.written = nil
+}

@@ -1,0 +1,71 @@
+package verify_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/rest"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+	"rollbook/internal/verify"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+// A service is a correct provider, with a district that has been imported
+// twice, so that there are deleted rows and more than one dateLastModified.
+type service struct {
+	http.Handler
+	id, secret string
+}
+
+func correct(t testing.TB, dsn string) *service {
+	t.Helper()
+	ctx := context.Background()
+	s := storetest.Open(t, dsn, store.Options{})
+	for _, students := range []int{75, 60} {
+		if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}), store.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, kept := auth.NewSecret(time.Now(), key, true)
+	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: oneroster.Scopes(), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
+		t.Fatal(err)
+	}
+	gate, err := auth.New(ctx, s, key, auth.Options{Known: oneroster.Scopes(), Prefixes: []string{oneroster.V1p1.ScopePrefix}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	return &service{h, "verifier", secret}
+}
+
+// verified runs the verifier against a handler.
+func verified(t testing.TB, s *service, h http.Handler, opt verify.Options, change ...func(*provider.Config)) (*verify.Report, error) {
+	t.Helper()
+	server := httptest.NewServer(h)
+	defer server.Close()
+	c := provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret, Timeout: 20 * time.Second}
+	for _, do := range change {
+		do(&c)
+	}
+	p, err := provider.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verify.Run(context.Background(), p, opt)
+}

@@ -1,0 +1,198 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// A collection is what a walk through a list found.
+type collection struct {
+	route *oneroster.Route
+	first *provider.Answer // of the bare path
+	size  int              // limit of the walk
+	pages []page
+
+	objects []provider.Object
+	records []oneroster.Record // the same, read
+	at      map[string]int     // sourcedId to its place in objects
+	twice   []string           // ids that came again
+	rows    int                // that came, repeated ones too
+	whole   bool               // the walk reached the end
+	broken  *provider.Answer   // the answer that ended the walk early
+	why     string             // what was wrong with it
+	spare   bool               // the provider has no such path, and need not
+}
+
+// A page of a walk, without its body.
+type page struct {
+	answer *provider.Answer
+	offset int
+	ids    []string
+	total  int
+}
+
+// usable tells whether checks have something to work on.
+func (c *collection) usable() bool { return c != nil && c.broken == nil && len(c.objects) > 0 }
+
+// survey walks through every collection in scope, and those that the others
+// refer to.
+func (r *run) survey() {
+	needed := map[string]bool{}
+	for i := range r.face.Routes {
+		route := &r.face.Routes[i]
+		if !r.routes[route.Path] {
+			continue
+		}
+		needed["/"+route.Resource.Plural] = true
+		if Lists.covers(route) {
+			needed[route.Path] = true
+		}
+		for _, segment := range route.Segments[:1] { // the parents of nested lists
+			needed["/"+segment] = true
+		}
+		if route.Scope.Through != nil {
+			needed["/"+oneroster.ByName(route.Scope.Through.Resource).Plural] = true
+		}
+	}
+	for i := range r.face.Routes {
+		route := &r.face.Routes[i]
+		if Lists.covers(route) && needed[route.Path] && r.ctx.Err() == nil {
+			if r.opt.Progress != nil {
+				r.opt.Progress(0, 0, "reading "+route.Path)
+			}
+			p := &probe{run: r, route: route, check: &Check{}}
+			r.lists[route.Path] = p.walk()
+		}
+	}
+}
+
+// walk reads a collection page by page: in about four pages where it is small,
+// so that there are seams to look at, and 5,000 rows a page where it is not.
+func (p *probe) walk() *collection {
+	c := &collection{route: p.route, at: map[string]int{}}
+	c.first = p.get(p.route.Path)
+	if !c.look(c.first) {
+		c.spare = p.route.Resource.Extension && c.first.Status == http.StatusNotFound
+		return c
+	}
+	total := c.first.Total()
+	c.size = 100
+	if total >= 0 {
+		c.size = min(max(1, (total+3)/4), 5000)
+	}
+	for offset := 0; p.ctx.Err() == nil; offset += c.size {
+		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size, offset)})
+		if !c.look(a) {
+			return c
+		}
+		got, _ := a.List(wrappers(p.route.Resource)...)
+		fresh := c.take(a, offset, got)
+		if len(got.Objects) < c.size {
+			c.whole = true
+			return c
+		}
+		if fresh == 0 || len(c.objects) >= p.opt.MaxRows {
+			if fresh > 0 {
+				p.note("only the first %d rows of %s were read (--rows)", len(c.objects), p.route.Path)
+			}
+			return c
+		}
+	}
+	return c
+}
+
+// look tells whether an answer is a list, and remembers why not.
+func (c *collection) look(a *provider.Answer) bool {
+	switch {
+	case a.Err != nil:
+		c.why = a.Err.Error()
+	case a.Status != http.StatusOK:
+		c.why = fmt.Sprintf("answered %d", a.Status)
+	default:
+		if _, err := a.List(wrappers(c.route.Resource)...); err == nil {
+			return true
+		} else {
+			c.why = err.Error()
+		}
+	}
+	c.broken = a
+	return false
+}
+
+// take keeps a page and tells how many of its rows are new.
+func (c *collection) take(a *provider.Answer, offset int, got provider.Page) int {
+	kept := *a
+	kept.Body = kept.Body[:min(len(kept.Body), 2000)]
+	pg := page{answer: &kept, offset: offset, total: got.Total}
+	fresh := 0
+	for _, o := range got.Objects {
+		c.rows++
+		id := o.ID()
+		pg.ids = append(pg.ids, id)
+		if _, known := c.at[id]; known {
+			c.twice = append(c.twice, id)
+			continue
+		}
+		fresh++
+		c.at[id] = len(c.objects)
+		c.objects = append(c.objects, o)
+		c.records = append(c.records, o.Record(c.route.Resource))
+	}
+	c.pages = append(c.pages, pg)
+	return fresh
+}
+
+// collection is the walked list of the probe's route; false, and the check
+// cannot run, when there is none to work on.
+func (p *probe) collection() (*collection, bool) {
+	c := p.lists[p.route.Path]
+	switch {
+	case c == nil:
+		p.lacks("%s was not read", p.route.Path)
+	case c.spare:
+		p.lacks("there is no %s, which is optional", p.route.Path)
+	case c.broken != nil:
+		p.lacks("%s is no list to work on: %s", p.route.Path, c.why)
+	case len(c.objects) == 0:
+		p.lacks("%s has no rows", p.route.Path)
+	default:
+		return c, true
+	}
+	return nil, false
+}
+
+// all is the walked list of a resource's whole; nil when it was not read.
+func (r *run) all(resource string) *collection {
+	c := r.lists["/"+oneroster.ByName(resource).Plural]
+	if !c.usable() {
+		return nil
+	}
+	return c
+}
+
+// active lists the records of a resource that are not deleted.
+func (r *run) active(resource string) []oneroster.Record {
+	c := r.all(resource)
+	if c == nil {
+		return nil
+	}
+	var out []oneroster.Record
+	for _, rec := range c.records {
+		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// fill puts percent-encoded ids in the place of a path's variables.
+func fill(path string, vars map[string]string) string {
+	for name, id := range vars {
+		path = strings.ReplaceAll(path, "{"+name+"}", oneroster.EscapeID(id))
+	}
+	return path
+}

@@ -1,0 +1,282 @@
+// Package verify holds a OneRoster 1.1 provider, anybody's, to what its readers
+// need. The checks are data over the route table: each says what must hold,
+// whose rule it is and what to change, and runs on every route or resource that
+// it concerns. The package finds ids, terms and a teacher's e-mail by itself,
+// and tells what the data lacks where a check cannot run.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// Options of a run.
+type Options struct {
+	Profiles []string  // of Profiles; empty is core
+	Write    bool      // also PUT and DELETE, and clean up
+	Only     []string  // run these checks alone: their ids, or areas of ids (filter, page); empty is all
+	MaxRows  int       // of a collection that are read; 0 is 200,000
+	Now      time.Time // what today is; zero is the clock's
+	// Progress is told before each check how many are done, of how many.
+	Progress func(done, all int, area string)
+}
+
+// A Profile is a reader whose needs are checked: the routes that it calls, nil
+// being all.
+type Profile struct {
+	Name, About string
+	Routes      []string // paths
+}
+
+// Profiles, by name. all is every one of them.
+var Profiles = []Profile{
+	{"core", "OneRoster 1.1: every operation of tables 3.1a, 3.1b and 3.1c", nil},
+	{"sds", "Microsoft School Data Sync as it is: district collections of 5,000 rows", []string{
+		"/academicSessions", "/academicSessions/{id}", "/orgs", "/orgs/{id}", "/users", "/users/{id}", "/classes", "/classes/{id}", "/enrollments",
+		"/courses", "/demographics", "/schools", "/schools/{id}", "/students", "/teachers", "/terms", "/terms/{id}"}},
+	{"sds-classic", "Microsoft School Data Sync (Classic): school by school", []string{
+		"/schools", "/schools/{id}", "/academicSessions", "/academicSessions/{id}", "/terms", "/terms/{id}", "/classes", "/classes/{id}", "/students", "/students/{id}",
+		"/teachers", "/teachers/{id}", "/enrollments", "/courses", "/users", "/schools/{school_id}/terms", "/schools/{school_id}/classes", "/schools/{school_id}/enrollments",
+		"/schools/{school_id}/students", "/schools/{school_id}/teachers", "/schools/{id}/courses"}},
+	{"gradesync", "Microsoft Grade Sync: a teacher's classes, line items and results", []string{
+		"/academicSessions", "/gradingPeriods", "/categories", "/teachers", "/teachers/{id}", "/teachers/{teacher_id}/classes", "/classes", "/classes/{id}", "/classes/{class_id}/students",
+		"/enrollments", "/classGroups", "/classGroups/{id}", "/lineItems", "/lineItems/{id}", "/results", "/results/{id}", "/classes/{class_id}/lineItems", "/classes/{class_id}/results",
+		"/classes/{class_id}/lineItems/{li_id}/results", "/classes/{class_id}/students/{student_id}/results", "/classes/{class_id}/categories"}},
+}
+
+// KnownProfile tells whether the name is a profile's, or "all".
+func KnownProfile(name string) bool {
+	for _, p := range Profiles {
+		if p.Name == name {
+			return true
+		}
+	}
+	return name == "all"
+}
+
+// Run holds a provider to the checks of the profiles. An error means that
+// nothing could be checked: there is no way in, or the context ended.
+func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error) {
+	if opt.MaxRows == 0 {
+		opt.MaxRows = 200_000
+	}
+	if opt.Now.IsZero() {
+		opt.Now = time.Now()
+	}
+	if len(opt.Profiles) == 0 {
+		opt.Profiles = []string{"core"}
+	}
+	r := newRun(ctx, p, opt)
+	if err := r.enter(); err != nil {
+		return nil, err
+	}
+	r.survey()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	plan := r.plan()
+	for i, t := range plan {
+		if opt.Progress != nil {
+			opt.Progress(i, len(plan), t.check.Area)
+		}
+		r.run(t)
+		if err := ctx.Err(); err != nil {
+			r.cleanUp()
+			return nil, err
+		}
+	}
+	r.cleanUp()
+	if opt.Progress != nil {
+		opt.Progress(len(plan), len(plan), "")
+	}
+	return r.report(), nil
+}
+
+// run is the state of a verification.
+type run struct {
+	ctx  context.Context
+	p    *provider.Provider
+	opt  Options
+	face *oneroster.Face
+
+	profiles map[string]bool
+	routes   map[string]bool // paths in scope
+	began    time.Time
+	grant    *provider.Grant // nil with OAuth 1.0a
+
+	lists   map[string]*collection // by path, of collections without a parent
+	results []Result
+	calls   []Timing
+	seen    map[string]*provider.Answer // answers of GETs that the checks share, by query
+	written []written                   // objects to remove in the end
+	judged  map[string][]Failure        // what the data rules of School Data Sync found, by rule; nil until they ran
+	notes   []string
+}
+
+func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
+	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(), profiles: map[string]bool{}, routes: map[string]bool{},
+		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
+	for _, profile := range Profiles {
+		for _, name := range opt.Profiles {
+			if name != profile.Name && name != "all" {
+				continue
+			}
+			r.profiles[profile.Name] = true
+			for _, path := range profile.Routes {
+				r.routes[path] = true
+			}
+			for _, route := range r.face.Routes {
+				if profile.Routes == nil && route.Table != "" {
+					r.routes[route.Path] = true
+				}
+			}
+		}
+	}
+	return r
+}
+
+// enter finds out whether there is a way in at all.
+func (r *run) enter() error {
+	if r.p.OAuth1 {
+		return r.firstRead()
+	}
+	a, err := r.p.RequestToken(r.ctx, provider.TokenRequest{Client: r.p.Client, Secret: r.p.Secret, Scope: r.p.Scope})
+	if err != nil {
+		return fmt.Errorf("no token from %s: %w", r.p.TokenURL, err)
+	}
+	g, err := provider.Granted(a)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.p.TokenURL, err)
+	}
+	r.grant = &g
+	r.seen["token"] = a
+	return r.firstRead()
+}
+
+// firstRead tells a provider from a server of another kind before a thousand
+// checks do.
+func (r *run) firstRead() error {
+	a, err := r.p.Do(r.ctx, provider.Call{Path: "/orgs", Query: "limit=1"})
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	if a.Status >= 300 && a.Status < 400 {
+		return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
+	}
+	if _, err := a.Members(); err != nil {
+		return fmt.Errorf("%s: answered %d, and %w: is this the base URL of a OneRoster 1.1 service (…/ims/oneroster/v1p1)?", a.Line(), a.Status, err)
+	}
+	return nil
+}
+
+// A task is one check on one target.
+type task struct {
+	check *Check
+	route *oneroster.Route // nil: once
+}
+
+// plan lists what to run: the checks of the profiles on the routes in scope.
+func (r *run) plan() []task {
+	var out []task
+	for i := range Checks {
+		c := &Checks[i]
+		if !r.wants(c) {
+			continue
+		}
+		if c.On == Once {
+			out = append(out, task{c, nil})
+			continue
+		}
+		for n := range r.face.Routes {
+			route := &r.face.Routes[n]
+			if r.routes[route.Path] && c.On.covers(route) && (c.Where == nil || c.Where(route)) {
+				out = append(out, task{c, route})
+			}
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return areaOrder(out[i].check.Area) < areaOrder(out[j].check.Area) })
+	return out
+}
+
+func (r *run) wants(c *Check) bool {
+	if len(r.opt.Only) > 0 && !named(c, r.opt.Only) {
+		return false
+	}
+	if c.Area == areaWrite && !r.opt.Write || c.OAuth2 && r.p.OAuth1 || c.OAuth1 && !r.p.OAuth1 {
+		return false
+	}
+	if len(c.Profiles) == 0 {
+		return true
+	}
+	for _, name := range c.Profiles {
+		if r.profiles[name] {
+			return true
+		}
+	}
+	return false
+}
+
+// named tells whether a list of ids has the check's, or what is before its dot.
+func named(c *Check, list []string) bool {
+	kind, _, _ := strings.Cut(c.ID, ".")
+	return contains(list, c.ID) || contains(list, kind)
+}
+
+// KnownCheck tells whether a word of Options.Only names any check.
+func KnownCheck(word string) bool {
+	for i := range Checks {
+		if named(&Checks[i], []string{word}) {
+			return true
+		}
+	}
+	return false
+}
+
+// run runs one task and keeps its result. A mistake of ours in one check must
+// not take the others along: it is a result that says so.
+func (r *run) run(t task) {
+	p := &probe{run: r, check: t.check, route: t.route}
+	defer func() {
+		if broken := recover(); broken != nil {
+			p.lacks("this check broke (%v): a mistake of the verifier, please report it", broken)
+		}
+		r.results = append(r.results, p.result())
+	}()
+	t.check.Run(p)
+}
+
+func (r *run) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for _, n := range r.notes {
+		if n == text {
+			return
+		}
+	}
+	r.notes = append(r.notes, text)
+}
+
+func areaOrder(area string) int {
+	for i, a := range Areas {
+		if a == area {
+			return i
+		}
+	}
+	return len(Areas)
+}
+
+// plural writes a count with its noun.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	if strings.HasSuffix(noun, "y") {
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(noun, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
