@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"time"
 
@@ -20,7 +19,7 @@ type meter struct {
 	ended   chan struct{}
 }
 
-func newMeter(what string) *meter { return &meter{what: what, began: time.Now()} }
+func newMeter(what string) *meter { return &meter{what: what + " rows", began: time.Now()} }
 
 // rows is told how many rows are done.
 func (m *meter) rows(n int) {
@@ -33,12 +32,23 @@ func (m *meter) rows(n int) {
 	m.tracker.SetValue(int64(n))
 }
 
+// of is told how many steps are done, of how many, and what is at work.
+func (m *meter) of(done, all int, now string) {
+	m.total = all
+	m.what = now
+	m.rows(done)
+	if m.tracker != nil {
+		m.tracker.UpdateTotal(int64(all))
+		m.tracker.UpdateMessage(now)
+	}
+}
+
 func (m *meter) show() {
 	m.writer = progress.NewWriter()
 	m.writer.SetOutputWriter(os.Stderr)
 	m.writer.SetUpdateFrequency(200 * time.Millisecond)
 	m.writer.Style().Visibility.ETA = true
-	m.tracker = &progress.Tracker{Message: fmt.Sprintf("%s rows", m.what), Total: int64(m.total)}
+	m.tracker = &progress.Tracker{Message: m.what, Total: int64(m.total)}
 	m.writer.AppendTracker(m.tracker)
 	m.ended = make(chan struct{})
 	go func() {

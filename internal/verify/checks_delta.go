@@ -97,7 +97,7 @@ func checkDeleted(p *probe) {
 	}
 	if len(got.Objects) == 0 {
 		p.held = false
-		p.lacks("no row of %s is deleted: remove one in the source and run again", p.route.Path)
+		p.lacks("no row is deleted: remove one in the source and run again")
 		return
 	}
 	for i, o := range got.Objects {

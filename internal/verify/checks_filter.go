@@ -192,7 +192,7 @@ var filterChecks = []Check{
 					}
 				}
 			}
-			p.lacks("no row of %s has a list with a value", p.route.Path)
+			p.lacks("no row has a list with a value")
 		}},
 	{ID: "filter.encoding", Area: areaFilter, On: Lists, Title: "A filter means the same however it is encoded",
 		Rule: "consumers: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in Microsoft's pages", Fix: "Decode the query string once; take + as a space outside values; take typographic quotes as quotes.", Run: checkEncoding},
@@ -425,7 +425,7 @@ func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {
 	if f, v := textValue(c); f != nil {
 		do(c, f, v)
 	} else {
-		p.lacks("no row of %s has a plain text to filter by", p.route.Path)
+		p.lacks("no row has a plain text to filter by")
 	}
 }
 
@@ -449,7 +449,7 @@ func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
 		}
 	}
 	if !done {
-		p.lacks("no row of %s refers to anything", p.route.Path)
+		p.lacks("no row refers to anything")
 	}
 }
 
@@ -461,7 +461,7 @@ func (p *probe) stamps() (*collection, []string, bool) {
 	}
 	out := distinct(c, oneroster.Modified)
 	if len(out) == 0 {
-		p.lacks("no row of %s has a dateLastModified that can be read", p.route.Path)
+		p.lacks("no row has a dateLastModified that can be read")
 		return nil, nil, false
 	}
 	return c, out, true

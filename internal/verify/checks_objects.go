@@ -100,7 +100,7 @@ func (p *probe) single() (id, path string, ok bool) {
 	case c.spare:
 		p.lacks("there is no %s, which is optional", c.route.Path)
 	case !c.usable():
-		p.lacks("%s has no rows to take an id from", c.route.Path)
+		p.lacks("there are no rows to take an id from")
 	default:
 		id = c.objects[len(c.objects)/2].ID()
 		return id, fill(p.route.Path, map[string]string{"id": id}), true
@@ -260,7 +260,7 @@ func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok
 		}
 	}
 	if best < 0 {
-		p.lacks("the lists that %s hangs on were not read whole, or have no rows", p.route.Path)
+		p.lacks("the lists that this one hangs on were not read whole, or have no rows")
 		return nil, nil, nil, false
 	}
 	return vars, must, may, true
@@ -325,7 +325,7 @@ func checkNested(p *probe) {
 		return
 	}
 	if len(must) == 0 {
-		p.lacks("no parent was found that %s has rows for", p.route.Path)
+		p.lacks("no parent was found that has rows here")
 	}
 	a := p.get(fill(p.route.Path, vars), "limit", "10000")
 	got, ok := p.list(a, p.route.Resource)
@@ -367,7 +367,7 @@ func (p *probe) nestedRows(least int) (path string, rows []provider.Object, ok b
 	}
 	if len(must) < least || len(got.Objects) < least {
 		p.held = false
-		p.lacks("no parent was found that %s has %s for", p.route.Path, plural(least, "row"))
+		p.lacks("no parent was found that has rows here")
 		return "", nil, false
 	}
 	if got.Total != len(got.Objects) {

@@ -69,7 +69,7 @@ func (p *probe) sorted(way string) {
 		}
 	}
 	if !p.held {
-		p.lacks("no field of %s has two values to sort", p.route.Path)
+		p.lacks("no field has two values to sort")
 	}
 }
 
@@ -94,7 +94,7 @@ func checkTies(p *probe) {
 		return
 	}
 	if !c.whole || len(c.objects) < 4 {
-		p.lacks("four rows are needed in %s", p.route.Path)
+		p.lacks("four rows are needed")
 		return
 	}
 	seen := map[string]bool{}

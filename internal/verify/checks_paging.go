@@ -115,7 +115,7 @@ var pageChecks = []Check{
 				return
 			}
 			if len(c.objects) < 3 {
-				p.lacks("three rows are needed in %s", p.route.Path)
+				p.lacks("three rows are needed")
 				return
 			}
 			for _, at := range []int{0, 1, 2, len(c.objects) / 2, len(c.objects) - 1} {
@@ -298,7 +298,7 @@ func checkLinks(p *probe) {
 		return
 	}
 	if len(c.objects) < 3 {
-		p.lacks("three rows are needed in %s", p.route.Path)
+		p.lacks("three rows are needed")
 		return
 	}
 	a := p.get(p.route.Path, "limit", "1", "offset", "1")

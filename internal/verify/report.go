@@ -116,16 +116,12 @@ type Finding struct {
 // Targets names the paths, the first few of many.
 func (f Finding) Targets() string {
 	var out []string
-	for i, r := range f.Results {
-		if i == 6 {
-			out = append(out, fmt.Sprintf("and %d more", len(f.Results)-i))
-			break
-		}
+	for _, r := range f.Results {
 		if r.Target != "" {
 			out = append(out, r.Target)
 		}
 	}
-	return strings.Join(out, ", ")
+	return few(out)
 }
 
 // Findings groups the results in a state by check.

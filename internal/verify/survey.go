@@ -156,9 +156,9 @@ func (p *probe) collection() (*collection, bool) {
 	case c.spare:
 		p.lacks("there is no %s, which is optional", p.route.Path)
 	case c.broken != nil:
-		p.lacks("%s is no list to work on: %s", p.route.Path, c.why)
+		p.lacks("there is no list to work on: %s", c.why)
 	case len(c.objects) == 0:
-		p.lacks("%s has no rows", p.route.Path)
+		p.lacks("there are no rows")
 	default:
 		return c, true
 	}

@@ -7,7 +7,9 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"sort"
 	"strings"
 	"time"
@@ -25,6 +27,8 @@ type Options struct {
 	Now      time.Time // what today is; zero is the clock's
 	// Progress is told before each check how many are done, of how many.
 	Progress func(done, all int, area string)
+	// Area is told when the checks of an area are through.
+	Area func(AreaCount)
 }
 
 // A Profile is a reader whose needs are checked: the routes that it calls, nil
@@ -89,6 +93,9 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		if err := ctx.Err(); err != nil {
 			r.cleanUp()
 			return nil, err
+		}
+		if last := i+1 == len(plan) || plan[i+1].check.Area != t.check.Area; last && opt.Area != nil {
+			opt.Area(r.area(t.check.Area))
 		}
 	}
 	r.cleanUp()
@@ -160,19 +167,29 @@ func (r *run) enter() error {
 }
 
 // firstRead tells a provider from a server of another kind before a thousand
-// checks do.
+// checks do. A provider of one service alone (the gradebook, say) answers one
+// of the lists.
 func (r *run) firstRead() error {
-	a, err := r.p.Do(r.ctx, provider.Call{Path: "/orgs", Query: "limit=1"})
-	if err != nil {
-		return fmt.Errorf("%s: %w", a.Line(), err)
+	var first error
+	for _, path := range []string{"/orgs", "/users", "/classes", "/academicSessions", "/categories", "/lineItems", "/results"} {
+		a, err := r.p.Do(r.ctx, provider.Call{Path: path, Query: "limit=1"})
+		switch {
+		case err != nil:
+			return fmt.Errorf("%s: %w", a.Line(), err)
+		case a.Status >= 300 && a.Status < 400:
+			return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
+		}
+		if _, err = a.Members(); err == nil && a.Status == http.StatusOK {
+			return nil
+		}
+		if err == nil {
+			err = errors.New(a.Excerpt())
+		}
+		if first == nil {
+			first = fmt.Errorf("%s: answered %d, %w: is this the base URL of a OneRoster 1.1 service (…%s), and may this client read?", a.Line(), a.Status, err, r.face.Base)
+		}
 	}
-	if a.Status >= 300 && a.Status < 400 {
-		return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
-	}
-	if _, err := a.Members(); err != nil {
-		return fmt.Errorf("%s: answered %d, and %w: is this the base URL of a OneRoster 1.1 service (…/ims/oneroster/v1p1)?", a.Line(), a.Status, err)
-	}
-	return nil
+	return first
 }
 
 // A task is one check on one target.
@@ -249,6 +266,15 @@ func (r *run) run(t task) {
 		r.results = append(r.results, p.result())
 	}()
 	t.check.Run(p)
+}
+
+func (r *run) area(name string) AreaCount {
+	for _, a := range (&Report{Results: r.results}).Areas() {
+		if a.Area == name {
+			return a
+		}
+	}
+	return AreaCount{Area: name}
 }
 
 func (r *run) note(format string, args ...any) {

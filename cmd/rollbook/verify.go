@@ -1,0 +1,139 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/verify"
+)
+
+// A verification is one run of the verify verb.
+type verification struct {
+	connection
+	opt    verify.Options
+	report string // folder
+	asJSON bool
+}
+
+func verifyCommand() *cobra.Command {
+	v := &verification{}
+	cmd := &cobra.Command{
+		Use:   "verify URL",
+		Short: "Hold a OneRoster 1.1 provider, anybody's, to what its readers need",
+		Long: `Verify reads a provider as its readers do and tells every way in which it
+falls short: the request, what came back, whose rule that breaks, and what to
+change. It needs nothing but credentials. docs/checks.md lists the checks.
+
+  rollbook verify https://host/ims/oneroster/v1p1 --token-url https://host/token --client ID --profile sds
+
+Exit codes: 0 nothing required failed, 1 something did or nothing could be
+checked, 2 the command line was wrong.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := v.check(); err != nil {
+				return err
+			}
+			return v.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0])
+		},
+	}
+	v.flags(cmd)
+	var names []string
+	for _, p := range verify.Profiles {
+		names = append(names, p.Name)
+	}
+	f := cmd.Flags()
+	f.StringSliceVar(&v.opt.Profiles, "profile", []string{"core"}, "whose needs to check: "+strings.Join(names, ", ")+" or all; several with commas")
+	f.BoolVar(&v.opt.Write, "write", false, "also PUT, replace and DELETE gradebook objects, and clean up: not for a gradebook in use")
+	f.StringSliceVar(&v.opt.Only, "only", nil, "run these checks alone: ids of docs/checks.md, or their first words")
+	f.IntVar(&v.opt.MaxRows, "rows", 200_000, "how many rows of a collection are read at most")
+	f.StringVar(&v.report, "report", "", "folder to write report.html, junit.xml and report.json to")
+	f.BoolVar(&v.asJSON, "json", false, "print the report as JSON")
+	return cmd
+}
+
+func (v *verification) check() error {
+	for _, name := range v.opt.Profiles {
+		if !verify.KnownProfile(name) {
+			return usageError{fmt.Errorf("--profile: there is no profile %q; rollbook verify --help names them", name)}
+		}
+	}
+	for _, word := range v.opt.Only {
+		if !verify.KnownCheck(word) {
+			return usageError{fmt.Errorf("--only: there is no check %q; docs/checks.md lists them", word)}
+		}
+	}
+	return nil
+}
+
+func (v *verification) run(ctx context.Context, out, errs io.Writer, url string) error {
+	p, err := v.open(url)
+	if err != nil {
+		return err
+	}
+	// The table grows while the checks run; in the way of JSON it is left out.
+	table := out
+	if v.asJSON {
+		table = io.Discard
+	}
+	meter := newMeter("checks")
+	v.opt.Progress = func(done, all int, area string) { meter.of(done, all, area) }
+	header := false
+	v.opt.Area = func(a verify.AreaCount) {
+		if !header {
+			verify.WriteAreaHeader(table)
+			header = true
+		}
+		verify.WriteArea(table, a)
+	}
+	report, err := verify.Run(ctx, p, v.opt)
+	meter.done()
+	if err != nil {
+		return err
+	}
+	if v.asJSON {
+		err = json.NewEncoder(out).Encode(report.JSON())
+	} else {
+		fmt.Fprintln(out)
+		err = report.WriteText(out)
+	}
+	if v.report != "" {
+		err = errors.Join(err, writeReports(errs, report, v.report))
+	}
+	if failed := report.Counts().Failed; failed > 0 {
+		err = errors.Join(err, fmt.Errorf("%d required checks failed", failed))
+	}
+	return err
+}
+
+// writeReports writes the report in every form.
+func writeReports(errs io.Writer, report *verify.Report, folder string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	for _, file := range []struct {
+		name  string
+		write func(io.Writer) error
+	}{
+		{"report.html", report.WriteHTML},
+		{"junit.xml", report.WriteJUnit},
+		{"report.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(report.JSON()) }},
+	} {
+		f, err := os.Create(filepath.Join(folder, file.name))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(file.write(f), f.Close()); err != nil {
+			return fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		fmt.Fprintln(errs, "wrote", f.Name())
+	}
+	return nil
+}

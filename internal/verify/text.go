@@ -1,0 +1,143 @@
+package verify
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+)
+
+// WriteText writes the report for a terminal: every failure with what was
+// asked, what came, whose rule it breaks and what to change; then advice, then
+// what could not be checked, then the sum. The table by area is not part of it:
+// it is shown while the checks run.
+func (r *Report) WriteText(to io.Writer) error {
+	w := bufio.NewWriter(to)
+	for _, f := range r.Findings(Failed) {
+		writeFinding(w, "FAILED", f, len(f.Results))
+	}
+	for _, f := range r.Findings(Advised) {
+		writeFinding(w, "ADVICE", f, 1)
+	}
+	writeLacks(w, r.Of(Unchecked))
+	for _, note := range r.Notes {
+		fmt.Fprintf(w, "note: %s\n", note)
+	}
+	c := r.Counts()
+	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed, advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
+	if median, slowest := r.times(); len(r.Calls) > 0 {
+		fmt.Fprintf(w, ", half of them within %s, the slowest %s", round(median), round(slowest))
+	}
+	fmt.Fprintln(w)
+	return w.Flush()
+}
+
+func advice(n int) string { return plural(n, "piece") + " of advice" }
+
+func round(d time.Duration) time.Duration {
+	if d > time.Second {
+		return d.Round(10 * time.Millisecond)
+	}
+	return d.Round(100 * time.Microsecond)
+}
+
+// times are the median and the greatest time of a call.
+func (r *Report) times() (median, slowest time.Duration) {
+	var all []time.Duration
+	for _, t := range r.Calls {
+		all = append(all, t.Took)
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
+	if len(all) == 0 {
+		return 0, 0
+	}
+	return all[len(all)/2], all[len(all)-1]
+}
+
+// shown is how many paths of a failed check are shown with what came; of the
+// rest what was asked is enough.
+const shown = 3
+
+func writeFinding(w io.Writer, word string, f Finding, targets int) {
+	fmt.Fprintf(w, "%s  %s: %s\n", word, f.Check.ID, f.Check.Title)
+	for i, res := range f.Results {
+		if i == targets {
+			fmt.Fprintf(w, "        likewise on %s\n", Finding{f.Check, f.Results[i:]}.Targets())
+			break
+		}
+		failure := res.Failures[0]
+		at := ""
+		if res.Target != "" {
+			at = res.Target + ": "
+		}
+		fmt.Fprintf(w, "        %s%s\n", at, failure.Text)
+		if failure.Request != "" {
+			fmt.Fprintf(w, "          asked   %s\n", failure.Request)
+		}
+		if i >= shown {
+			continue
+		}
+		if failure.Status != 0 {
+			fmt.Fprintf(w, "          came    %d %s\n", failure.Status, failure.Body)
+		}
+		for _, h := range strings.Split(failure.Headers, "\n") {
+			if h != "" {
+				fmt.Fprintf(w, "                  %s\n", h)
+			}
+		}
+		if more := len(res.Failures) - 1 + res.More; more > 0 {
+			fmt.Fprintf(w, "          and %d more like it\n", more)
+		}
+	}
+	fmt.Fprintf(w, "        rule    %s\n        change  %s\n\n", f.Check.Rule, f.Check.Fix)
+}
+
+// writeLacks tells what the data lacks, each reason once with its checks and
+// paths.
+func writeLacks(w io.Writer, results []Result) {
+	if len(results) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "NOT CHECKED, for what the data lacks:")
+	var order []string
+	checks, targets := map[string][]string{}, map[string][]string{}
+	for _, res := range results {
+		if checks[res.Lacks] == nil {
+			order = append(order, res.Lacks)
+		}
+		if !contains(checks[res.Lacks], res.Check.ID) {
+			checks[res.Lacks] = append(checks[res.Lacks], res.Check.ID)
+		}
+		if res.Target != "" && !contains(targets[res.Lacks], res.Target) {
+			targets[res.Lacks] = append(targets[res.Lacks], res.Target)
+		}
+	}
+	for _, why := range order {
+		fmt.Fprintf(w, "        %s: %s", few(checks[why]), why)
+		if len(targets[why]) > 0 {
+			fmt.Fprintf(w, " (%s)", few(targets[why]))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintln(w)
+}
+
+// few lists the first of many.
+func few(items []string) string {
+	if len(items) > 6 {
+		return fmt.Sprintf("%s and %d more", strings.Join(items[:6], ", "), len(items)-6)
+	}
+	return strings.Join(items, ", ")
+}
+
+// WriteAreaHeader and WriteArea write the table by area, a line at a time.
+func WriteAreaHeader(w io.Writer) {
+	fmt.Fprintf(w, "%-18s %8s %8s %8s %12s\n", "", "passed", "failed", "advice", "not checked")
+}
+
+// WriteArea: see WriteAreaHeader.
+func WriteArea(w io.Writer, a AreaCount) {
+	fmt.Fprintf(w, "%-18s %8d %8d %8d %12d\n", a.Area, a.Passed, a.Failed, a.Advice, a.Unchecked)
+}
