@@ -31,6 +31,7 @@ check: test
 
 docs:
 	go test ./internal/rest -run 'TestDocs|TestEveryRoute' -update
+	go test ./internal/verify -run TestDocs -update
 
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"time"
 
@@ -44,6 +46,7 @@ func (c *connection) open(url string) (*provider.Provider, error) {
 			return nil, usageError{err}
 		}
 	}
+	log.SetOutput(io.Discard) // net/http tells there what a provider does wrong; it is told here as an answer
 	p, err := provider.New(c.Config)
 	if err != nil {
 		return nil, usageError{err}

@@ -20,7 +20,6 @@ import (
 func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error) (*Answer, error) {
 	wait, renewed := p.Wait, false
 	for try := 1; ; try++ {
-		token := p.current()
 		a, err := p.Do(ctx, c)
 		if err == nil {
 			err = judge(a)
@@ -33,9 +32,9 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 		}
 		pause := wait
 		switch {
-		case a.Status == http.StatusUnauthorized && token != "" && !renewed && a.Call.Who == (Who{}):
+		case a.Status == http.StatusUnauthorized && a.token != "" && !renewed:
 			renewed = true
-			p.forget(token)
+			p.forget(a.token)
 			p.note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
 			continue
 		case try >= p.Tries || !again(a, err):
@@ -69,12 +68,6 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Excerpt())})
 	}
 	return page, a, err
-}
-
-func (p *Provider) current() string {
-	p.lock.Lock()
-	defer p.lock.Unlock()
-	return p.token
 }
 
 func (p *Provider) note(text string) {

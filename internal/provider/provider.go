@@ -147,6 +147,8 @@ type Answer struct {
 	Body   []byte
 	Took   time.Duration // until the last byte
 	Err    error         // a *Trouble when there is no whole answer
+
+	token string // of the configured client, that the call was made with
 }
 
 // Line is the request as a person would write it.
@@ -201,7 +203,7 @@ func (p *Provider) do(ctx context.Context, a *Answer) error {
 	for k, v := range a.Call.Header {
 		r.Header[k] = v
 	}
-	if err := p.identify(ctx, r, a.Call.Who); err != nil {
+	if err := p.identify(ctx, r, a); err != nil {
 		return err
 	}
 	return p.send(ctx, r, a)
@@ -226,8 +228,8 @@ func (p *Provider) send(ctx context.Context, r *http.Request, a *Answer) error {
 	return nil
 }
 
-func (p *Provider) identify(ctx context.Context, r *http.Request, who Who) error {
-	switch {
+func (p *Provider) identify(ctx context.Context, r *http.Request, a *Answer) error {
+	switch who := a.Call.Who; {
 	case who.Nobody:
 	case who.Header != "":
 		r.Header.Set("Authorization", who.Header)
@@ -240,6 +242,7 @@ func (p *Provider) identify(ctx context.Context, r *http.Request, who Who) error
 		if err != nil {
 			return err
 		}
+		a.token = token
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	return nil

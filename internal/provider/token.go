@@ -51,6 +51,8 @@ func Granted(a *Answer) (Grant, error) {
 		return g, &Trouble{Kind: NotJSON, Text: "the token endpoint's answer is not a JSON object: " + a.Excerpt()}
 	case g.AccessToken == "":
 		return g, &Trouble{Kind: Refused, Text: "the token endpoint's answer has no access_token: " + strings.Join(keys(a.Body), ", ")}
+	case strings.ContainsFunc(g.AccessToken, func(c rune) bool { return c <= ' ' || c > '~' }):
+		return g, &Trouble{Kind: Misshapen, Text: "the access_token holds spaces, line breaks or letters beyond ASCII, which no header can carry (RFC 6750 §2.1)"}
 	}
 	return g, nil
 }

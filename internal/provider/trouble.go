@@ -71,17 +71,21 @@ func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duratio
 	case errors.As(err, &verify):
 		return say(Certificate, "the certificate of %s cannot be verified: %v", host, verify.Err)
 	case errors.As(err, &notTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return say(Certificate, "%s speaks plain HTTP where HTTPS was asked for: write http:// to test it, and put TLS in front before others read it", host)
+		return say(Certificate, "%s does not speak TLS at this port: if it is a service under test, write http://, and put TLS in front before others read it", host)
 	case errors.As(err, &noSuch):
 		return say(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(), noSuch.Err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		return say(TooSlow, "%s gave no answer within %v", host, timeout)
-	case strings.Contains(err.Error(), "malformed HTTP"):
-		return say(NotJSON, "%s does not speak HTTP at this port: %v", host, errors.Unwrap(err))
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "readLoopPeekFailLocked"):
+		return say(NotJSON, "%s does not speak HTTP at this port", host)
 	}
-	return say(Unreachable, "%s hung up without an answer: %v", host, errors.Unwrap(err))
+	var inner *url.Error
+	if errors.As(err, &inner) { // its text has the method and the URL, which the caller names too
+		err = inner.Err
+	}
+	return say(Unreachable, "%s hung up without an answer: %v", host, err)
 }
 
 // brokeOff makes a sentence of an answer that ended before its end.

@@ -126,7 +126,7 @@ var dataChecks = []Check{
 			})
 		}},
 	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true, Title: "Lists are there, also where they are empty",
-		Rule: "consumers: Moodle breaks on a user without agents", Fix: "Write [] for a list without values.", Run: func(p *probe) {
+		Rule: "in the field: Moodle breaks on a user without agents", Fix: "Write [] for a list without values.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if f.Kind == oneroster.Refs && !there {
 					return "is missing; an empty list was expected"

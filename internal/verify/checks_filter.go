@@ -109,7 +109,7 @@ var filterChecks = []Check{
 			})
 		}},
 	{ID: "filter.apostrophe", Area: areaFilter, On: Lists, Title: "An apostrophe in a value breaks nothing, and finds its rows",
-		Rule: "consumers: O'Brien is a name", Fix: "Pass values as parameters, and read a doubled quote, or one that no AND, OR or end follows, as part of the value.", Run: checkApostrophe},
+		Rule: "in the field: O'Brien is a name", Fix: "Pass values as parameters, and read a doubled quote, or one that no AND, OR or end follows, as part of the value.", Run: checkApostrophe},
 	{ID: "filter.comma", Area: areaFilter, On: Lists, Title: "A comma in a value is part of it",
 		Rule: ruleFilter, Fix: "Split at commas only for attributes that are lists.", Run: func(p *probe) { p.withIn(",", "No, Body") }},
 	{ID: "filter.percent", Area: areaFilter, On: Lists, Title: "A percent sign in a value is no wildcard",
@@ -135,7 +135,7 @@ var filterChecks = []Check{
 	{ID: "filter.equals-in-value", Area: areaFilter, On: Lists, Title: "Predicates inside a value are part of it",
 		Rule: ruleFilter, Fix: "Read the filter letter by letter; the first predicate ends the field's name.", Run: func(p *probe) { p.withIn("=", "a=b>c~d") }},
 	{ID: "filter.date-only", Area: areaFilter, On: Lists, Title: "A bare date is midnight UTC of that day",
-		Rule: "consumers: Moodle's delta is dateLastModified>'2026-09-01'", Fix: "Take YYYY-MM-DD where a dateTime is compared.", Run: func(p *probe) {
+		Rule: "in the field: Moodle's delta is dateLastModified>'2026-09-01'", Fix: "Take YYYY-MM-DD where a dateTime is compared.", Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
 			if !ok {
 				return
@@ -195,9 +195,9 @@ var filterChecks = []Check{
 			p.lacks("no row has a list with a value")
 		}},
 	{ID: "filter.encoding", Area: areaFilter, On: Lists, Title: "A filter means the same however it is encoded",
-		Rule: "consumers: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in Microsoft's pages", Fix: "Decode the query string once; take + as a space outside values; take typographic quotes as quotes.", Run: checkEncoding},
+		Rule: "in the field: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in Microsoft's pages", Fix: "Decode the query string once; take + as a space outside values; take typographic quotes as quotes.", Run: checkEncoding},
 	{ID: "filter.lower-case", Area: areaFilter, On: Wholes, Advice: true, Title: "and and or are operators in lower case too",
-		Rule: "consumers: clients write both", Fix: "Compare the operators without regard to case.", Run: func(p *probe) {
+		Rule: "in the field: clients write both", Fix: "Compare the operators without regard to case.", Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
 				id := c.objects[0].ID()
 				p.filtered(c, "sourcedId="+provider.Quote(id)+" and sourcedId="+provider.Quote(id), equal("sourcedId", id), equal("sourcedId", id), "sourcedId")

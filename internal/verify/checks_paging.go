@@ -133,7 +133,7 @@ var pageChecks = []Check{
 			}
 		}},
 	{ID: "page.past-end", Area: areaPage, On: Lists, Title: "Past the end is 200, an empty list, and the same total",
-		Rule: "consumers: Moodle asks one page past the end", Fix: "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
+		Rule: "in the field: Moodle asks one page past the end", Fix: "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok || !c.whole {
 				return
@@ -179,7 +179,7 @@ var pageChecks = []Check{
 	{ID: "link.others", Area: areaPage, On: Lists, Title: "first, prev and last lead where they say",
 		Rule: "RFC 8288", Fix: "Compute them from offset, limit and the total; last holds the last row and has no next.", Run: checkLinks},
 	{ID: "link.query", Area: areaPage, On: Lists, Title: "Links keep the filter, sort, fields and limit of the request",
-		Rule: "consumers: a next page without the filter brings rows that were not asked for", Fix: "Build links from the caller's own query string and replace limit and offset in it.", Run: checkLinkQuery},
+		Rule: "in the field: a next page without the filter brings rows that were not asked for", Fix: "Build links from the caller's own query string and replace limit and offset in it.", Run: checkLinkQuery},
 }
 
 // rowsOf wants an answer to hold exactly the walked rows from an offset on.

@@ -16,7 +16,7 @@ var routeChecks = []Check{
 			p.sameAs(strings.ToLower(p.route.Path), "the path in lower case")
 		}},
 	{ID: "route.slashes", Area: areaRoute, On: Lists, Title: "A doubled and a trailing slash are served in place",
-		Rule: "consumers: " + ruleSDS + " calls //classes/…, user-sync calls /courses/?limit=…", Fix: "Leave empty segments out before matching the path. Do not redirect.", Run: func(p *probe) {
+		Rule: "in the field: " + ruleSDS + " calls //classes/…, user-sync calls /courses/?limit=…", Fix: "Leave empty segments out before matching the path. Do not redirect.", Run: func(p *probe) {
 			p.sameAs("/"+p.route.Path, "the path with a doubled slash")
 			p.sameAs(p.route.Path+"/", "the path with a trailing slash")
 		}},
@@ -40,7 +40,7 @@ var routeChecks = []Check{
 			}
 		}},
 	{ID: "route.redirect", Area: areaRoute, On: Lists, Title: "Nothing is redirected",
-		Rule: "consumers: a redirect drops the Authorization header and breaks a signature", Fix: "Serve where you are asked.", Run: func(p *probe) {
+		Rule: "in the field: a redirect drops the Authorization header and breaks a signature", Fix: "Serve where you are asked.", Run: func(p *probe) {
 			for _, path := range []string{p.route.Path, p.route.Path + "/", "/" + p.route.Path, strings.ToLower(p.route.Path)} {
 				if a := p.get(path, "limit", "1"); a.Status >= 300 && a.Status < 400 {
 					p.fail(a, "redirected (%d) to %s", a.Status, a.Header.Get("Location"))
@@ -48,9 +48,9 @@ var routeChecks = []Check{
 			}
 		}},
 	{ID: "route.extra-parameters", Area: areaRoute, On: Lists, Title: "Unknown and oddly spelled parameters do no harm",
-		Rule: "consumers: ext_basic=True, an empty pair, limit%20=1 (" + ruleSDS + "'s published calls)", Fix: "Pass unknown parameters over; trim the names of those you know; read a number as its leading digits.", Run: checkParameters},
+		Rule: "in the field: ext_basic=True, an empty pair, limit%20=1 (" + ruleSDS + "'s published calls)", Fix: "Pass unknown parameters over; trim the names of those you know; read a number as its leading digits.", Run: checkParameters},
 	{ID: "route.body-on-get", Area: areaRoute, On: Wholes, Title: "A GET with a Content-Type and a body is a GET",
-		Rule: "consumers: Google's suite and several clients send one", Fix: "Do not look at the body or the Content-Type of a GET.", Run: func(p *probe) {
+		Rule: "in the field: Google's suite and several clients send one", Fix: "Do not look at the body or the Content-Type of a GET.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return

@@ -181,7 +181,7 @@ var writeChecks = []Check{
 			}
 		}},
 	{ID: "delete.again", Area: areaWrite, On: Puts, Title: "PUT to an id that was deleted creates it anew: 201",
-		Rule: "consumers: published suites use ids again", Fix: "Take the id back into use.", Run: func(p *probe) {
+		Rule: "in the field: published suites use ids again", Fix: "Take the id back into use.", Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -213,7 +213,7 @@ var writeChecks = []Check{
 			p.same(it)
 		}},
 	{ID: "put.same-ids", Area: areaWrite, On: Once, Profiles: []string{"gradesync"}, Title: "A line item and a result of the same id live side by side",
-		Rule: "consumers: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.", Run: checkSameIDs},
+		Rule: "in the field: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.", Run: checkSameIDs},
 	{ID: "put.burst", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Title: "Forty writes at once are all taken",
 		Rule: ruleGS + " sends every grade of a class at the same moment", Fix: "Queue writers inside the server; never answer that the database is locked.", Run: checkBurst},
 }

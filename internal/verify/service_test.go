@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"flag"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 	"rollbook/internal/verify"
 )
 
-func TestMain(m *testing.M) { storetest.Main(m) }
+func TestMain(m *testing.M) { flag.Parse(); storetest.Main(m) }
 
 // A service is a correct provider, with a district that has been imported
 // twice, so that there are deleted rows and more than one dateLastModified.

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"encoding/pem"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rollbook/internal/store/storetest"
+)
+
+// demonstration starts the demo and returns its greeting; it ends with the test.
+func demonstration(t *testing.T, dir, dsn string, args ...string) greeting {
+	t.Helper()
+	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0", "--db", dsn}, args...)...)
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { end(t, cmd) })
+	line, err := bufio.NewReader(pipe).ReadBytes('\n')
+	var g greeting
+	if err != nil || json.Unmarshal(line, &g) != nil {
+		t.Fatalf("%s %v", line, err)
+	}
+	return g
+}
+
+func end(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the demo ended with %v", err)
+	}
+}
+
+// The demo passes every check of every profile, and the report is written in
+// every form.
+func TestVerifyTheDemo(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		g := demonstration(t, dir, dsn)
+		args := []string{"verify", g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret", g.ClientSecret, "--report", "out"}
+		out, errs, code := rollbook(t, dir, append(args, "--profile", "all", "--write")...)
+		if code != 0 || !strings.Contains(out, " 0 failed") || !strings.Contains(out, "writing ") {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
+		}
+		if strings.Contains(out+errs, g.ClientSecret) {
+			t.Error("the secret is printed")
+		}
+		for _, name := range []string{"report.html", "junit.xml", "report.json"} {
+			text, err := os.ReadFile(filepath.Join(dir, "out", name))
+			if err != nil || strings.Contains(string(text), g.ClientSecret) {
+				t.Errorf("%s: %v, or it holds the secret", name, err)
+			}
+			var suites struct {
+				Suites []struct {
+					Tests    int `xml:"tests,attr"`
+					Failures int `xml:"failures,attr"`
+				} `xml:"testsuite"`
+			}
+			if name == "junit.xml" && (xml.Unmarshal(text, &suites) != nil || len(suites.Suites) < 10 || suites.Suites[0].Tests == 0) {
+				t.Errorf("%s is no JUnit report: %.200s", name, text)
+			}
+			if name == "report.json" && (!json.Valid(text) || !strings.Contains(string(text), `"ok":true`)) {
+				t.Errorf("%s: %.200s", name, text)
+			}
+		}
+		// What it wrote, it removed: no gradebook object of its is left in a plain list.
+		if out, _, _ := rollbook(t, dir, append(args, "--only", "list.answer", "--json")...); !strings.Contains(out, `"ok":true`) {
+			t.Errorf("%.300s", out)
+		}
+	})
+}
+
+// Servers of other shapes, which nobody here wrote to please a verifier: each
+// gets a sentence, never a stack trace.
+func TestVerifyOtherServers(t *testing.T) {
+	granting := func(data http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				_, _ = w.Write([]byte(`{"access_token":"opaque","token_type":"bearer","expires_in":3600}`))
+				return
+			}
+			data(w, r)
+		}
+	}
+	always := func(body string) http.HandlerFunc {
+		return granting(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(body)) })
+	}
+	endless := granting(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`{"orgs":[{"sourcedId":"1"}`))
+		for r.Context().Err() == nil {
+			if _, err := w.Write([]byte(strings.Repeat(`,{"sourcedId":"1"}`, 1000))); err != nil {
+				return
+			}
+		}
+	})
+	for _, c := range []struct {
+		name  string
+		serve http.Handler
+		want  string // in what is printed
+	}{
+		{"a folder of files", http.FileServer(http.Dir(folderOf(t, map[string]string{
+			"token":    `{"access_token":"x","token_type":"bearer","expires_in":3600}`,
+			"v1/orgs":  `{"orgs":[{"sourcedId":"1","name":"A","type":"school"},{"sourcedId":"2","name":"B","type":"district"}]}`,
+			"v1/users": `{"users":[{"sourcedId":7,"username":null}]}`,
+		}))), "FAILED  filter.no-match"},
+		{"a web site", granting(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>") }), "is this the base URL"},
+		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }), "token endpoint's answer is not a JSON object"},
+		{"one that never ends", endless, "goes on past"},
+		{"one that never answers", granting(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "gave no answer within"},
+		{"a login page", granting(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login?next=orgs", http.StatusFound) }), "redirected (302) to /login?next=orgs"},
+		{"one that hangs up", granting(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), "hung up without an answer"},
+		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`), "FAILED"},
+		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED"},
+		{"an empty object", always(`{}`), "FAILED"},
+		{"a list without a wrapper", always(`[]`), "is this the base URL"},
+		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL"},
+		{"errors in its own shape", granting(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); fmt.Fprint(w, "Whoops") }), "answered 500"},
+		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":{"a":1}}`) }), "not a JSON object"},
+		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`) }), "no header can carry"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(c.serve)
+			defer server.Close()
+			sentence(t, server.URL, c.want)
+		})
+	}
+	t.Run("a certificate of its own", func(t *testing.T) {
+		server := httptest.NewUnstartedServer(always(`{}`))
+		server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are meant to fail
+		server.StartTLS()
+		defer server.Close()
+		sentence(t, server.URL, "self-signed")
+		ca := filepath.Join(t.TempDir(), "ca.pem")
+		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		sentence(t, server.URL, "FAILED", "--ca", ca)
+		sentence(t, strings.Replace(server.URL, "https:", "http:", 1), "token endpoint answered 400")
+	})
+	t.Run("no HTTP at all", func(t *testing.T) {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		go func() {
+			for {
+				conn, err := l.Accept()
+				if err != nil {
+					return
+				}
+				fmt.Fprint(conn, "220 mail.example.org ESMTP\r\n")
+				_ = conn.Close()
+			}
+		}()
+		sentence(t, "http://"+l.Addr().String(), "does not speak HTTP")
+		sentence(t, "https://"+l.Addr().String(), "does not speak TLS")
+	})
+}
+
+func folderOf(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// sentence verifies a server and wants exit code 1 and a text in what is
+// printed, which is meant for people.
+func sentence(t *testing.T, server, want string, args ...string) {
+	t.Helper()
+	out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify", server + "/v1", "--token-url", server + "/token", "--client", "c", "--secret", "s",
+		"--profile", "all", "--write", "--timeout", "2s"}, args...)...)
+	if code != 1 || !strings.Contains(out+errs, want) {
+		t.Errorf("exit %d, %q is not in\n%.3000s%s", code, want, out, errs)
+	}
+	for _, trace := range []string{"goroutine", "panic", "runtime error", "this check broke"} {
+		if strings.Contains(out+errs, trace) {
+			t.Errorf("%q is in\n%.3000s%s", trace, out, errs)
+		}
+	}
+}
