@@ -99,6 +99,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		}
 	}
 	r.cleanUp()
+	r.moved()
 	if opt.Progress != nil {
 		opt.Progress(len(plan), len(plan), "")
 	}
@@ -266,6 +267,25 @@ func (r *run) run(t task) {
 		r.results = append(r.results, p.result())
 	}()
 	t.check.Run(p)
+}
+
+// moved tells when the rosters changed while the checks ran: then totals and
+// pages may differ for no fault of the provider's.
+func (r *run) moved() {
+	for _, path := range []string{"/orgs", "/academicSessions", "/classes", "/users", "/enrollments"} {
+		c := r.lists[path]
+		if !c.usable() {
+			continue
+		}
+		latest := distinct(c, oneroster.Modified)
+		if len(latest) == 0 || !c.whole {
+			continue
+		}
+		a, err := r.p.Do(r.ctx, provider.Call{Path: path, Query: provider.Query("limit", "1", "filter", "dateLastModified>"+provider.Quote(latest[len(latest)-1]))})
+		if err == nil && a.Status == http.StatusOK && a.Total() > 0 && a.Total() < len(c.objects) {
+			r.note("%s changed while it was checked: verify a provider that stands still, or run again", path)
+		}
+	}
 }
 
 func (r *run) area(name string) AreaCount {
