@@ -18,20 +18,26 @@ type connection struct {
 	caFile string
 }
 
-// flags adds what every verb that calls a provider needs. The secret is better
-// given by ROLLBOOK_SECRET: other users of a machine see its command lines.
+// flags adds what a verb that reads a provider with care needs.
 func (c *connection) flags(cmd *cobra.Command) {
+	c.identity(cmd)
+	f := cmd.Flags()
+	f.StringVar(&c.Scope, "scope", "", "scope to ask for; none by default, as Microsoft's clients do")
+	f.IntVar(&c.Tries, "tries", 5, "how often a call that fails in passing is made at most")
+	f.DurationVar(&c.Wait, "wait", time.Second, "before the second try; doubled for each further one")
+}
+
+// identity adds what every verb that calls a provider needs. The secret is better
+// given by ROLLBOOK_SECRET: other users of a machine see its command lines.
+func (c *connection) identity(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.TokenURL, "token-url", "", "OAuth 2.0 token endpoint")
 	f.StringVar(&c.Client, "client", "", "client id, or consumer key")
 	f.StringVar(&c.Secret, "secret", "", "client secret; the environment keeps it out of the list of processes")
-	f.StringVar(&c.Scope, "scope", "", "scope to ask for; none by default, as Microsoft's clients do")
 	f.BoolVar(&c.OAuth1, "oauth1", false, "sign with OAuth 1.0a instead of asking for a token")
 	f.StringVar(&c.Digest, "signature", "HMAC-SHA256", "how OAuth 1.0a signs: HMAC-SHA256 or HMAC-SHA1")
 	f.StringVar(&c.caFile, "ca", "", "PEM file of an authority to trust beside the system's")
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
-	f.IntVar(&c.Tries, "tries", 5, "how often a call that fails in passing is made at most")
-	f.DurationVar(&c.Wait, "wait", time.Second, "before the second try; doubled for each further one")
 }
 
 // open makes the provider at a base URL.

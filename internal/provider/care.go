@@ -22,7 +22,7 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 	for try := 1; ; try++ {
 		a, err := p.Do(ctx, c)
 		if err == nil {
-			err = judge(a)
+			err = Judge(a)
 		}
 		if err == nil && read != nil && (a.Status == http.StatusOK || a.Status == http.StatusCreated) {
 			err = read(a)
@@ -65,7 +65,7 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Excerpt())})
+		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())})
 	}
 	return page, a, err
 }
@@ -84,8 +84,9 @@ func kindOf(err error) Kind {
 	return Refused
 }
 
-// judge tells what is wrong with a whole answer.
-func judge(a *Answer) error {
+// Judge tells what is wrong with a whole answer, as a *Trouble; nil for JSON of
+// status 200 or 201, for 204 and for 404.
+func Judge(a *Answer) error {
 	switch a.Status {
 	case http.StatusOK, http.StatusCreated:
 		if !json200(a) {
@@ -98,7 +99,7 @@ func judge(a *Answer) error {
 	if a.Status >= 300 && a.Status < 400 {
 		return &Trouble{Kind: Redirected, Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer at this address", a.Status, a.Header.Get("Location"))}
 	}
-	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Excerpt())}
+	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
 }
 
 // json200 tells whether a body can be JSON: anything that begins like it. The

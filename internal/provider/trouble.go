@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -113,4 +114,25 @@ func (a *Answer) Excerpt() string {
 		return "(an empty body)"
 	}
 	return text
+}
+
+// Said is what the server itself says of a failure: the description of its
+// status information (OneRoster 1.1, and 1.2 at the root), else the beginning of
+// the body.
+func (a *Answer) Said() string {
+	type info struct {
+		Description string `json:"imsx_description"`
+	}
+	var body struct {
+		info
+		Set []info `json:"statusInfoSet"`
+	}
+	if json.Unmarshal(a.Body, &body) == nil {
+		for _, i := range append(body.Set, body.info) {
+			if i.Description != "" {
+				return strings.Join(strings.Fields(i.Description), " ")
+			}
+		}
+	}
+	return a.Excerpt()
 }
