@@ -20,7 +20,8 @@ var may = map[string]string{
 	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
 	"internal/provider":        "internal/oneroster internal/auth",
 	"internal/verify":          "internal/oneroster internal/auth internal/provider",
-	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider internal/verify",
+	"internal/gradesync":       "internal/oneroster internal/provider",
+	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider internal/verify internal/gradesync",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

@@ -1,0 +1,130 @@
+package gradesync
+
+import (
+	"context"
+	"net/http"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// Clean removes what Sync makes with the same options, results first, and looks
+// whether it is gone. Results of students who have left the class since are
+// found in the line item's list. A line item that holds somebody else's results
+// stays: most providers would delete them with it.
+func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
+	r, err := begin(ctx, p, opt)
+	if err != nil {
+		return nil, err
+	}
+	items := r.receipt.Items
+	each(len(items), gentle, func(i int) { r.gather(ctx, items[i]) })
+	grades := r.receipt.grades()
+	r.total = 2 * (len(items) + len(grades))
+	each(len(grades), gentle, func(i int) { r.remove(ctx, &grades[i].Entry); r.step() })
+	each(len(items), gentle, func(i int) {
+		if items[i].Status != Failed {
+			r.remove(ctx, &items[i].Entry)
+		}
+		r.step()
+	})
+	each(len(grades), gentle, func(i int) { r.absent(ctx, &grades[i].Entry); r.step() })
+	each(len(items), gentle, func(i int) { r.absent(ctx, &items[i].Entry); r.step() })
+	r.unlisted(ctx)
+	r.receipt.sum()
+	return r.receipt, ctx.Err()
+}
+
+// gather adds the results of students who have left, and keeps a line item that
+// holds results that were not made here.
+func (r *run) gather(ctx context.Context, it *Item) {
+	listed, err := r.whole(ctx, it.resultsPath(), "results")
+	if err != nil {
+		it.fail("%v", err)
+		return
+	}
+	known := map[string]bool{}
+	for _, g := range it.Grades {
+		known[g.ID] = true
+	}
+	foreign := 0
+	for id, o := range listed {
+		student := o.RefID("student")
+		switch {
+		case known[id], deleted(o), o.RefID("lineItem") != it.ID:
+		case id == r.resultID(it.Class, it.Assignment, student):
+			it.Grades = append(it.Grades, &Grade{Entry: Entry{ID: id, of: oneroster.ByName("result")}, Student: Person{ID: student}})
+		default:
+			foreign++
+		}
+	}
+	if foreign > 0 {
+		it.fail("not removed: it holds %d results that this did not make, and they would go with it", foreign)
+	}
+}
+
+func (it *Item) resultsPath() string {
+	return "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems/" + oneroster.EscapeID(it.ID) + "/results"
+}
+
+// remove deletes one object; one that is not there is as good.
+func (r *run) remove(ctx context.Context, e *Entry) {
+	a, err := r.call(ctx, provider.Call{Method: http.MethodDelete, Path: e.path()})
+	r.timed(a)
+	switch {
+	case err != nil:
+		e.fail("%v", err)
+	case a.Status == http.StatusNotFound:
+		e.Status = Gone
+	case a.Status == http.StatusOK, a.Status == http.StatusNoContent:
+		e.Status = Removed
+	case a.Status/100 == 2:
+		e.fail("%s: answered %d: a deletion is answered with 204", a.Line(), a.Status)
+	default:
+		e.fail("%v", refused(a))
+	}
+}
+
+// absent checks that an object cannot be read any more.
+func (r *run) absent(ctx context.Context, e *Entry) {
+	if e.Status == Failed {
+		return
+	}
+	a, err := r.call(ctx, provider.Call{Path: e.path()})
+	switch {
+	case err != nil:
+		e.fail("%v", err)
+	case a.Status != http.StatusNotFound:
+		e.fail("%s: answered %d after it was deleted, not 404", a.Line(), a.Status)
+	}
+}
+
+// unlisted checks that no list shows what was removed.
+func (r *run) unlisted(ctx context.Context) {
+	inClass := map[string]map[string]provider.Object{}
+	for _, it := range r.receipt.Items {
+		path := "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems"
+		listed, known := inClass[it.Class]
+		if !known {
+			var err error
+			if listed, err = r.whole(ctx, path, "lineItems"); err != nil {
+				it.fail("%v", err)
+			}
+			inClass[it.Class] = listed
+		}
+		it.notIn("GET "+path, listed)
+		results, err := r.whole(ctx, it.resultsPath(), "results")
+		if err != nil {
+			it.fail("%v", err)
+		}
+		for _, g := range it.Grades {
+			g.notIn("GET "+it.resultsPath(), results)
+		}
+	}
+}
+
+func (e *Entry) notIn(path string, list map[string]provider.Object) {
+	if _, there := list[e.ID]; there && e.Status != Failed {
+		e.fail("%s lists it after it was deleted", path)
+	}
+}

@@ -1,0 +1,137 @@
+// Package gradesync behaves towards a OneRoster 1.1 provider as Microsoft's
+// Grade Sync does when a teacher returns marked work: the token that it insists
+// on, the rosters that it reads, the line items and results that it writes all
+// at once. It then reads back what it wrote, and can take it away again. The
+// grades are made up and depend on the options only, so that a second run finds
+// its own work.
+package gradesync
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"rollbook/internal/provider"
+)
+
+// Options of a run. The same options make the same ids and scores.
+type Options struct {
+	Teacher     string // e-mail address or username
+	Class       string // sourcedId of one of her classes; "" is her first active one
+	Group       string // sourcedId of a class group, instead of a class
+	Assignments int
+	Seed        int64 // another seed, other ids and scores
+	Force       bool  // overwrite what is there
+
+	Today    string                // YYYY-MM-DD, decides the grading period
+	Progress func(done, total int) // told as objects are written and read; one call at a time
+}
+
+// gentle is how many calls of our own are under way at once. Those that stand
+// for the real client's have no bound, as its have none.
+const gentle = 8
+
+// A run is one sync under way.
+type run struct {
+	Options
+	p       *provider.Provider
+	receipt *Receipt
+
+	lock    sync.Mutex // guards the rest
+	token   string
+	renewAt time.Time
+	done    int
+	total   int
+}
+
+// Sync reads the rosters, writes what is not there yet and reads everything
+// back. err means that it ended before anything was written; what failed later
+// is in the receipt.
+func Sync(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
+	r, err := begin(ctx, p, opt)
+	if err != nil {
+		return nil, err
+	}
+	r.write(ctx)
+	r.readBack(ctx)
+	r.receipt.sum()
+	return r.receipt, ctx.Err()
+}
+
+// begin gets the token, reads the rosters and plans the grades.
+func begin(ctx context.Context, p *provider.Provider, opt Options) (*run, error) {
+	r := &run{Options: opt, p: p, receipt: &Receipt{}}
+	if err := r.connect(ctx); err != nil {
+		return nil, err
+	}
+	found, err := r.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.receipt.Items = r.plan(found)
+	return r, nil
+}
+
+// call makes one call, once: Grade Sync tries nothing again, a 401 included.
+func (r *run) call(ctx context.Context, c provider.Call) (*provider.Answer, error) {
+	if !r.p.OAuth1 {
+		token, err := r.bearer(ctx)
+		if err != nil {
+			return &provider.Answer{Call: c}, err
+		}
+		c.Who = provider.Who{Bearer: token}
+	}
+	a, err := r.p.Do(ctx, c)
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	return a, nil
+}
+
+// refused tells why an answer is no success, and nil for any 2xx but a web page.
+func refused(a *provider.Answer) error {
+	err := provider.Judge(a)
+	switch {
+	case err == nil && a.Status/100 != 2:
+		err = &provider.Trouble{Kind: provider.Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
+	case a.Status/100 == 2 && a.Status > 201:
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	return nil
+}
+
+// each does n things, width of them at a time; 0 is all at once. It returns when
+// all are done.
+func each(n, width int, do func(i int)) {
+	if width == 0 || width > n {
+		width = n
+	}
+	next := make(chan int)
+	var all sync.WaitGroup
+	for range width {
+		all.Go(func() {
+			for i := range next {
+				do(i)
+			}
+		})
+	}
+	for i := range n {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+}
+
+// step tells that one more object is done.
+func (r *run) step() {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.done++
+	if r.Progress != nil {
+		r.Progress(r.done, r.total)
+	}
+}

@@ -1,0 +1,125 @@
+package gradesync
+
+import (
+	"fmt"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// A Receipt is what came of a run.
+type Receipt struct {
+	Teacher       Person   `json:"teacher"`
+	Chosen        string   `json:"chosen,omitempty"` // which class was taken, where none was asked for
+	GradingPeriod string   `json:"gradingPeriod"`    // "": there is none
+	Items         []*Item  `json:"lineItems"`
+	Warnings      []string `json:"warnings"`
+	Totals        Totals   `json:"totals"`
+	Slowest       Slowest  `json:"slowest"` // PUT, or DELETE
+}
+
+// A Person of the rosters.
+type Person struct {
+	ID   string `json:"sourcedId"`
+	Name string `json:"name"`
+}
+
+// A Status is what became of one object.
+type Status string
+
+const (
+	Created     Status = "created"
+	Unchanged   Status = "unchanged"
+	Overwritten Status = "overwritten"
+	Failed      Status = "failed"
+	Removed     Status = "removed"
+	Gone        Status = "gone" // was not there to be removed
+)
+
+// An Entry is one object on its way.
+type Entry struct {
+	ID     string   `json:"sourcedId"`
+	Status Status   `json:"status"`
+	Notes  []string `json:"notes,omitempty"` // why it failed, or how what is there differs
+
+	of     *oneroster.Resource
+	wanted provider.Object // as it is sent
+	sent   bool
+}
+
+// An Item is a line item with its results.
+type Item struct {
+	Entry
+	Assignment int      `json:"assignment"`
+	Title      string   `json:"title"`
+	Class      string   `json:"class"`
+	ClassTitle string   `json:"classTitle,omitempty"`
+	Max        int      `json:"resultValueMax"`
+	Grades     []*Grade `json:"results"`
+}
+
+// A Grade is one student's result.
+type Grade struct {
+	Entry
+	Student Person  `json:"student"`
+	Score   float64 `json:"score"`
+}
+
+// Totals count line items and results by what became of them.
+type Totals struct {
+	Items   map[Status]int `json:"lineItems"`
+	Results map[Status]int `json:"results"`
+}
+
+// Slowest is the call that took longest.
+type Slowest struct {
+	Call         string  `json:"call"`
+	Milliseconds float64 `json:"milliseconds"`
+}
+
+// Failures counts the objects that failed.
+func (r *Receipt) Failures() int { return r.Totals.Items[Failed] + r.Totals.Results[Failed] }
+
+func (r *Receipt) sum() {
+	if r.Warnings == nil {
+		r.Warnings = []string{}
+	}
+	r.Totals = Totals{map[Status]int{}, map[Status]int{}}
+	for _, it := range r.Items {
+		r.Totals.Items[it.Status]++
+		for _, g := range it.Grades {
+			r.Totals.Results[g.Status]++
+		}
+	}
+}
+
+func (r *run) warn(format string, args ...any) {
+	r.receipt.Warnings = append(r.receipt.Warnings, fmt.Sprintf(format, args...))
+}
+
+// timed keeps the slowest call that changes something.
+func (r *run) timed(a *provider.Answer) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	if ms := float64(a.Took) / float64(time.Millisecond); ms > r.receipt.Slowest.Milliseconds {
+		r.receipt.Slowest = Slowest{a.Line(), ms}
+	}
+}
+
+func (e *Entry) path() string { return "/" + e.of.Plural + "/" + oneroster.EscapeID(e.ID) }
+
+// fail notes why an object is not as it should be.
+func (e *Entry) fail(format string, args ...any) {
+	e.Status = Failed
+	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
+}
+
+// grades are all results, in the order of the receipt.
+func (r *Receipt) grades() []*Grade {
+	var out []*Grade
+	for _, it := range r.Items {
+		out = append(out, it.Grades...)
+	}
+	return out
+}

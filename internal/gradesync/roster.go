@@ -1,0 +1,270 @@
+package gradesync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// found is what the rosters say.
+type found struct {
+	classes  []class
+	period   provider.Object   // nil: none
+	category []provider.Object // active ones
+}
+
+type class struct {
+	id, title string
+	students  []provider.Object
+}
+
+// read makes the calls that Grade Sync makes before it writes, in its order and
+// with its limits. It never asks for a second page.
+func (r *run) read(ctx context.Context) (found, error) {
+	var f found
+	teacher, err := r.teacher(ctx)
+	if err != nil {
+		return f, err
+	}
+	if f.classes, err = r.classes(ctx, teacher); err != nil {
+		return f, err
+	}
+	categories, err := r.list(ctx, "/categories", provider.Query("limit", "7000"), "categories")
+	if err != nil {
+		return f, err
+	}
+	for _, c := range categories {
+		if strings.EqualFold(c.Text("status"), oneroster.Active) {
+			f.category = append(f.category, c)
+		}
+	}
+	if f.period, err = r.gradingPeriod(ctx); err != nil {
+		return f, err
+	}
+	for i := range f.classes {
+		if err := r.students(ctx, &f.classes[i]); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+// list reads a collection as far as its first page goes, and warns of what the
+// server keeps back.
+func (r *run) list(ctx context.Context, path, query string, wrappers ...string) ([]provider.Object, error) {
+	a, err := r.call(ctx, provider.Call{Path: path, Query: query})
+	if err != nil {
+		return nil, err
+	}
+	if err := refused(a); err != nil {
+		return nil, err
+	}
+	page, err := a.List(wrappers...)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	if short := page.Total - len(page.Objects); short > 0 {
+		r.warn("%s: %d of %d came. Grade Sync never asks for a second page: %d are lost to it; let limit be 10,000", a.Line(), len(page.Objects), page.Total, short)
+	}
+	return page.Objects, nil
+}
+
+// teacher finds the one whose e-mail address or username is given.
+func (r *run) teacher(ctx context.Context) (provider.Object, error) {
+	all, err := r.list(ctx, "/teachers", provider.Query("limit", "7000"), "users", "teachers")
+	if err != nil {
+		return nil, err
+	}
+	var hits, gone []provider.Object
+	for _, t := range all {
+		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"), r.Teacher) {
+			continue
+		}
+		if deleted(t) {
+			gone = append(gone, t)
+		} else {
+			hits = append(hits, t)
+		}
+	}
+	switch {
+	case len(hits) == 1:
+		t := hits[0]
+		r.receipt.Teacher = Person{t.ID(), name(t)}
+		return t, nil
+	case len(hits) > 1:
+		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs exactly one", len(hits), r.Teacher, named(hits))
+	case len(gone) > 0:
+		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s", r.Teacher, named(gone))
+	}
+	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or username %q%s", len(all), r.Teacher, r.soFar())
+}
+
+// soFar repeats the warnings where they may be the reason.
+func (r *run) soFar() string {
+	if len(r.receipt.Warnings) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(r.receipt.Warnings, "; ") + ")"
+}
+
+// classes are those whose grades are written: one of hers, or those of a group.
+func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, error) {
+	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", provider.Query("limit", "7000"), "classes")
+	if err != nil {
+		return nil, err
+	}
+	if r.Group != "" {
+		return r.members(ctx, hers)
+	}
+	var ids []string
+	for _, c := range hers {
+		if !deleted(c) {
+			ids = append(ids, c.ID())
+		}
+		switch {
+		case r.Class == c.ID() && r.Class != "", r.Class == "" && !deleted(c):
+			if r.Class == "" && len(hers) > 1 {
+				r.receipt.Chosen = fmt.Sprintf("class %s (%s), the first of her %d; --class chooses another", c.ID(), c.Text("title"), len(hers))
+			}
+			return []class{{id: c.ID(), title: c.Text("title")}}, nil
+		}
+	}
+	if len(ids) == 0 {
+		return nil, fmt.Errorf("%s teaches no active class", named([]provider.Object{teacher}))
+	}
+	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]provider.Object{teacher}), r.Class, strings.Join(ids, ", "))
+}
+
+// members are the classes of the group, by title where they are hers.
+func (r *run) members(ctx context.Context, hers []provider.Object) ([]class, error) {
+	a, err := r.call(ctx, provider.Call{Path: "/classGroups/" + oneroster.EscapeID(r.Group), Query: provider.Query("limit", "7000")})
+	if err != nil {
+		return nil, err
+	}
+	if a.Status == http.StatusNotFound {
+		return nil, fmt.Errorf("%s: there is no class group %q, or the provider has none at all: they are no part of OneRoster 1.1", a.Line(), r.Group)
+	}
+	if err := refused(a); err != nil {
+		return nil, err
+	}
+	group, _, err := a.One("classGroup")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	titles := map[string]string{}
+	for _, c := range hers {
+		titles[c.ID()] = c.Text("title")
+	}
+	var out []class
+	for _, ref := range group.Refs("classes") {
+		if _, known := titles[ref.ID]; !known {
+			r.warn("class %s of the group is not one of %s's", ref.ID, r.receipt.Teacher.Name)
+		}
+		out = append(out, class{id: ref.ID, title: titles[ref.ID]})
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("class group %q has no classes", r.Group)
+	}
+	return out, nil
+}
+
+// students reads who is in a class, and whether the enrollments agree.
+func (r *run) students(ctx context.Context, c *class) error {
+	all, err := r.list(ctx, "/classes/"+oneroster.EscapeID(c.id)+"/students", provider.Query("limit", "7000"), "users", "students")
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if !deleted(s) {
+			c.students = append(c.students, s)
+		}
+	}
+	if len(c.students) == 0 {
+		r.warn("class %s has no students: no grades to write", c.id)
+	}
+	enrollments, err := r.list(ctx, "/enrollments", provider.Query("limit", "5000", "filter", "classSourcedId="+provider.Quote(c.id)), "enrollments")
+	if err != nil {
+		return err
+	}
+	enrolled := map[string]bool{}
+	for _, e := range enrollments {
+		if at := e.RefID("class"); at != c.id {
+			r.warn("the filter classSourcedId=%s is not obeyed: enrollment %s is in class %q", provider.Quote(c.id), e.ID(), at)
+			return nil
+		}
+		if strings.EqualFold(e.Text("role"), "student") && !deleted(e) {
+			enrolled[e.RefID("user")] = true
+		}
+	}
+	for _, s := range c.students {
+		if !enrolled[s.ID()] {
+			r.warn("%s is a student of class %s, but /enrollments has no such enrollment", named([]provider.Object{s}), c.id)
+		}
+	}
+	return nil
+}
+
+// gradingPeriod is the one that covers today, else the one that ends last.
+func (r *run) gradingPeriod(ctx context.Context) (provider.Object, error) {
+	all, err := r.list(ctx, "/academicSessions", provider.Query("limit", "5000", "filter", "type='gradingPeriod'"), "academicSessions")
+	if err != nil {
+		return nil, err
+	}
+	var latest provider.Object
+	end := ""
+	for _, s := range all {
+		if deleted(s) {
+			continue
+		}
+		if s.Text("type") != "gradingPeriod" {
+			return nil, fmt.Errorf("the filter type='gradingPeriod' is not obeyed: academicSession %s is a %s, and Grade Sync would take it for a grading period", s.ID(), s.Text("type"))
+		}
+		from, errFrom := day(s.Text("startDate"))
+		to, errTo := day(s.Text("endDate"))
+		if err := errors.Join(errFrom, errTo); err != nil {
+			return nil, fmt.Errorf("academicSession %s: %w: Grade Sync ends here", s.ID(), err)
+		}
+		if from <= r.Today && r.Today < to {
+			r.receipt.GradingPeriod = s.ID()
+			return s, nil
+		}
+		if to > end {
+			latest, end = s, to
+		}
+	}
+	if latest == nil {
+		r.warn("there is no grading period: line items are sent with an empty one")
+		return nil, nil
+	}
+	r.receipt.GradingPeriod = latest.ID()
+	r.warn("no grading period covers %s: the one that ends last is taken, %s (%s)", r.Today, latest.ID(), end)
+	return latest, nil
+}
+
+// day is the YYYY-MM-DD of a date or dateTime.
+func day(text string) (string, error) {
+	t, _, err := oneroster.ParseInstant(text)
+	return t.Format(oneroster.DateLayout), err
+}
+
+func deleted(o provider.Object) bool {
+	return strings.EqualFold(o.Text("status"), oneroster.ToBeDeleted)
+}
+
+func name(o provider.Object) string {
+	return strings.TrimSpace(o.Text("givenName") + " " + o.Text("familyName"))
+}
+
+// named lists people for a sentence.
+func named(people []provider.Object) string {
+	var out []string
+	for _, o := range people {
+		out = append(out, fmt.Sprintf("%s (%s)", name(o), o.ID()))
+	}
+	return strings.Join(out, ", ")
+}
