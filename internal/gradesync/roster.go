@@ -129,7 +129,7 @@ func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, er
 		switch {
 		case r.Class == c.ID() && r.Class != "", r.Class == "" && !deleted(c):
 			if r.Class == "" && len(hers) > 1 {
-				r.receipt.Chosen = fmt.Sprintf("class %s (%s), the first of her %d; --class chooses another", c.ID(), c.Text("title"), len(hers))
+				r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another", c.ID(), c.Text("title"), len(hers))
 			}
 			return []class{{id: c.ID(), title: c.Text("title")}}, nil
 		}
