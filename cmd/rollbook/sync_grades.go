@@ -36,6 +36,7 @@ of a provider, such as https://roster.example.org/ims/oneroster/v1p1.`,
 			if err := sound(opt, clean); err != nil {
 				return usageError{err}
 			}
+			at.HTTP1 = true // as .NET's client does unless it is told otherwise
 			p, err := at.open(args[0])
 			if err != nil {
 				return err

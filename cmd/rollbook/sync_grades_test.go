@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
@@ -685,14 +686,27 @@ func TestGradesThatFail(t *testing.T) {
 	if n := tries.Load(); n != 6*3 {
 		t.Errorf("three results were sent %d times in six runs: Grade Sync tries nothing again", n)
 	}
-	t.Run("a certificate of nobody", func(t *testing.T) {
-		server := httptest.NewUnstartedServer(h.behind(spoiler{}))
+	t.Run("a certificate of nobody, then a trusted one", func(t *testing.T) {
+		var newer atomic.Bool
+		server := httptest.NewUnstartedServer(h.behind(spoiler{ask: func(_ http.ResponseWriter, r *http.Request, _ []byte) bool {
+			newer.CompareAndSwap(false, r.ProtoMajor != 1)
+			return false
+		}}))
+		server.EnableHTTP2 = true
 		server.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of every client that hangs up
 		server.StartTLS()
 		defer server.Close()
 		_, errs, code := h.grades(server.URL)
 		if code != 1 || !strings.Contains(errs, "--ca FILE.pem") {
 			t.Errorf("exit %d %s", code, errs)
+		}
+		ca := filepath.Join(h.dir, "ca.pem")
+		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		h.receipt(server.URL, "map[created:3] map[created:75]", "--ca", ca, "--seed", "10")
+		if newer.Load() {
+			t.Error("HTTP/2 takes one connection for what the real client opens many for")
 		}
 	})
 	t.Run("a deletion that deletes nothing", func(t *testing.T) {

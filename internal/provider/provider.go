@@ -32,6 +32,7 @@ type Config struct {
 	OAuth1   bool   // sign with OAuth 1.0a instead
 	Digest   string // HMAC-SHA256 (the default) or HMAC-SHA1
 
+	HTTP1   bool          // speak HTTP/1.1 even where HTTP/2 is offered: many calls at once are then as many connections
 	CA      []byte        // PEM of authorities to trust beside the system's
 	Timeout time.Duration // for one call until its last byte; 0 is 100 s
 	MaxBody int64         // bytes of an answer; 0 is 256 MiB
@@ -92,6 +93,10 @@ func New(c Config) (*Provider, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	transport.ResponseHeaderTimeout = 0 // the call's own limit covers it
+	if c.HTTP1 {
+		transport.Protocols = new(http.Protocols)
+		transport.Protocols.SetHTTP1(true)
+	}
 	if c.CA != nil {
 		pool, err := x509.SystemCertPool()
 		if err != nil {
