@@ -262,6 +262,9 @@ func TestGradesThatFail(t *testing.T) {
 					t.Errorf("no %q", want)
 				}
 			}
+			if n := tries.Swap(0); n != 0 && n != 3 {
+				t.Errorf("one student's three results were sent %d times: Grade Sync tries nothing again", n)
+			}
 			if strings.Contains(out+errs, h.ClientSecret) || strings.Contains(out+errs, "s3cret-opaque") {
 				t.Error("a secret is told")
 			}
@@ -269,9 +272,6 @@ func TestGradesThatFail(t *testing.T) {
 				t.Logf("%s%s", out, errs)
 			}
 		})
-	}
-	if n := tries.Load(); n != 6*3 {
-		t.Errorf("three results were sent %d times in six runs: Grade Sync tries nothing again", n)
 	}
 	t.Run("a certificate of nobody, then a trusted one", func(t *testing.T) {
 		var newer atomic.Bool
