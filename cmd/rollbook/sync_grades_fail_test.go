@@ -241,6 +241,7 @@ func TestGradesThatFail(t *testing.T) {
 		{"a list lacks one", telling("/lineItems/.*/results$", "results", func(l []thing) []thing { return l[1:] }), "", 1, []string{"does not list it", "3 failed"}},
 		{"a list shows another score", telling("/lineItems/.*/results$", "results", func(l []thing) []thing { l[0]["score"] = 1000; return l }), "", 1, []string{"/results: score: sent ", "read 1000"}},
 		{"the class lists no line items", telling("/classes/[^/]*/lineItems$", "lineItems", func([]thing) []thing { return []thing{} }), "", 1, []string{"/lineItems does not list it", "3 failed"}},
+		{"the lists of results are paged", capped("/results", 10), "", 0, []string{"75 created"}},
 		{"nothing to clean", spoiler{}, "--clean", 0, []string{"3 gone", "75 gone"}},
 		{"nobody listens", spoiler{}, "--token-url http://127.0.0.1:1/token", 1, []string{"nobody listens at 127.0.0.1:1"}},
 		{"no teacher", spoiler{}, "--teacher=", 2, []string{"give --teacher"}},
@@ -251,6 +252,7 @@ func TestGradesThatFail(t *testing.T) {
 		{"no URL", spoiler{}, "--token-url token", 2, []string{"is not an absolute URL"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			h := h.in(t)
 			server := httptest.NewServer(h.behind(c.front))
 			defer server.Close()
 			out, errs, code := h.grades(server.URL, append([]string{"--seed", fmt.Sprint(1000 + n)}, strings.Fields(c.args)...)...)
@@ -274,6 +276,7 @@ func TestGradesThatFail(t *testing.T) {
 		})
 	}
 	t.Run("a certificate of nobody, then a trusted one", func(t *testing.T) {
+		h := h.in(t)
 		var newer atomic.Bool
 		server := httptest.NewUnstartedServer(h.behind(spoiler{ask: func(_ http.ResponseWriter, r *http.Request, _ []byte) bool {
 			newer.CompareAndSwap(false, r.ProtoMajor != 1)
@@ -296,15 +299,31 @@ func TestGradesThatFail(t *testing.T) {
 			t.Error("HTTP/2 takes one connection for what the real client opens many for")
 		}
 	})
-	t.Run("a deletion that deletes nothing", func(t *testing.T) {
-		server := httptest.NewServer(h.behind(answering("DELETE", "/results/", 204, "")))
-		defer server.Close()
-		h.receipt("", "map[created:1] map[created:25]", "--seed", "9", "--assignments", "1")
+	t.Run("a deletion that deletes nothing, and one that a list does not know of", func(t *testing.T) {
+		h := h.in(t)
+		args := []string{"--seed", "9", "--assignments", "1", "--clean"}
+		made := h.receipt("", "map[created:1] map[created:25]", args[:4]...)
 		lazy := httptest.NewServer(h.behind(answering("DELETE", "/", 204, "")))
 		defer lazy.Close()
-		out, errs, code := h.grades(lazy.URL, "--clean", "--seed", "9", "--assignments", "1")
+		out, errs, code := h.grades(lazy.URL, args...)
 		if code != 1 || !strings.Contains(out, "answered 200 after it was deleted, not 404") || !strings.Contains(out, "25 failed") {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
+		stale := httptest.NewServer(h.behind(telling("/classes/[^/]*/lineItems$", "lineItems", func(l []thing) []thing {
+			return append(l, thing{"sourcedId": made.LineItems[0].SourcedID})
+		})))
+		defer stale.Close()
+		out, errs, code = h.grades(stale.URL, args...)
+		if code != 1 || !strings.Contains(out, "/lineItems lists it after it was deleted") || !strings.Contains(out, "25 removed") {
+			t.Errorf("exit %d\n%s%s", code, out, errs)
+		}
+	})
+	t.Run("a student who has left is cleaned up too", func(t *testing.T) {
+		h := h.in(t)
+		args := []string{"--seed", "11", "--assignments", "1", "--clean"}
+		h.receipt("", "map[created:1] map[created:25]", args[:4]...)
+		server := httptest.NewServer(h.behind(telling("/students$", "users", func(l []thing) []thing { return l[1:] })))
+		defer server.Close()
+		h.receipt(server.URL, "map[removed:1] map[removed:25]", args...)
 	})
 }

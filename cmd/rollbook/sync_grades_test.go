@@ -54,6 +54,12 @@ func schoolhouseAt(t *testing.T, dsn string, students int) *schoolhouse {
 	return h
 }
 
+// in is the schoolhouse in a subtest.
+func (h schoolhouse) in(t *testing.T) *schoolhouse {
+	h.T = t
+	return &h
+}
+
 // grades runs the verb against the service itself, or against what stands in
 // front of it.
 func (h *schoolhouse) grades(front string, args ...string) (out, errs string, code int) {
@@ -90,7 +96,7 @@ type slipEntry struct {
 // and results.
 func (h *schoolhouse) receipt(front, totals string, args ...string) slip {
 	h.Helper()
-	out, errs, code := h.grades(front, append(args, "--json")...)
+	out, errs, code := h.grades(front, slices.Concat(args, []string{"--json"})...)
 	var s slip
 	if err := json.Unmarshal([]byte(out), &s); err != nil || code != 0 {
 		h.Fatalf("%v: exit %d, %v\n%s%s", args, code, err, out, errs)
