@@ -47,22 +47,32 @@ func (d *District) courses(give func(oneroster.Record) error) error {
 }
 
 func (d *District) classes(give func(oneroster.Record) error) error {
-	return d.eachClass(func(s, c, p int) error {
-		l, g := s%len(levels), d.grade(s, c)
-		sub := levels[l].subjects[p]
-		kind := "scheduled"
-		if l == 2 && p == 0 {
-			kind = "homeroom"
-		}
-		r := record("class", "sourcedId", classID(s, c, p), "title", fmt.Sprintf("%s, Grade %s, Section %d", sub.name, strings.TrimPrefix(levels[l].grades[g], "0"), c+1),
-			"classCode", fmt.Sprintf("%s%s-%d", strings.ToUpper(sub.name[:3]), levels[l].grades[g], c+1), "classType", kind, "location", fmt.Sprintf("Room %d", 100+c*periods+p),
-			"grades", levels[l].grades[g], "subjects", sub.name, "subjectCodes", sub.codes[g], "course", courseID(l, g, p), "school", schoolID(s),
-			"terms", d.term().id, "periods", fmt.Sprint(p+1))
-		if p%3 == 0 {
-			r.Set("resources", oneroster.Join(resourceID(c+p), resourceID(c+p+1)))
-		}
-		return give(r)
-	})
+	return d.eachClass(func(s, c, p int) error { return give(d.class(s, c, p)) })
+}
+
+func (d *District) class(s, c, p int) oneroster.Record {
+	g := d.grade(s, c)
+	r := d.lesson(classID(s, c, p), s, g, p, c+1)
+	r.Set("location", fmt.Sprintf("Room %d", 100+c*periods+p))
+	if p%3 == 0 {
+		r.Set("resources", oneroster.Join(resourceID(c+p), resourceID(c+p+1)))
+	}
+	return r
+}
+
+// lesson is a class in the subject of period p for grade g of a school, in the
+// current term.
+func (d *District) lesson(id string, s, g, p, section int) oneroster.Record {
+	l := s % len(levels)
+	grade, sub := levels[l].grades[g], levels[l].subjects[p]
+	kind := "scheduled"
+	if l == 2 && p == 0 {
+		kind = "homeroom"
+	}
+	return record("class", "sourcedId", id, "title", fmt.Sprintf("%s, Grade %s, Section %d", sub.name, strings.TrimPrefix(grade, "0"), section),
+		"classCode", fmt.Sprintf("%s%s-%d", strings.ToUpper(sub.name[:3]), grade, section), "classType", kind,
+		"grades", grade, "subjects", sub.name, "subjectCodes", sub.codes[g], "course", courseID(l, g, p), "school", schoolID(s),
+		"terms", d.term.id, "periods", fmt.Sprint(p+1))
 }
 
 // person makes a user. k tells people of a kind apart.
@@ -156,53 +166,73 @@ var races = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAme
 
 func (d *District) demographics(give func(oneroster.Record) error) error {
 	for k := range d.students {
-		n := d.dice("demographics", k)
 		s, j := k%d.schools, k/d.schools
-		age := 6 + int(d.level(s).grades[d.grade(s, j/cohortSize)][0]-'0')*10 + int(d.level(s).grades[d.grade(s, j/cohortSize)][1]-'0')
-		r := record("demographics", "sourcedId", studentID(k), "birthDate", d.today.AddDate(-age, 0, -int(n%300)).Format(oneroster.DateLayout), "sex", []string{"female", "male"}[n>>9%2],
-			"hispanicOrLatinoEthnicity", fmt.Sprint(n>>10%4 == 0), "demographicRaceTwoOrMoreRaces", "false", "countryOfBirthCode", "US", "stateOfBirthAbbreviation", "WA",
-			"cityOfBirth", "Exampleton", "publicSchoolResidenceStatus", "01652")
-		for i, race := range races {
-			r.Set(race, fmt.Sprint(uint64(i) == n>>12%uint64(len(races))))
-		}
-		if err := give(r); err != nil {
+		if err := give(d.demographic(studentID(k), k, d.level(s).grades[d.grade(s, j/cohortSize)])); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// demographic of the student k, who is as old as one in the grade is today.
+func (d *District) demographic(id string, k int, grade string) oneroster.Record {
+	n := d.dice("demographics", k)
+	age := 6 + int(grade[0]-'0')*10 + int(grade[1]-'0')
+	r := record("demographics", "sourcedId", id, "birthDate", d.today.AddDate(-age, 0, -int(n%300)).Format(oneroster.DateLayout), "sex", []string{"female", "male"}[n>>9%2],
+		"hispanicOrLatinoEthnicity", fmt.Sprint(n>>10%4 == 0), "demographicRaceTwoOrMoreRaces", "false", "countryOfBirthCode", "US", "stateOfBirthAbbreviation", "WA",
+		"cityOfBirth", "Exampleton", "publicSchoolResidenceStatus", "01652")
+	for i, race := range races {
+		r.Set(race, fmt.Sprint(uint64(i) == n>>12%uint64(len(races))))
+	}
+	return r
+}
+
 func (d *District) enrollments(give func(oneroster.Record) error) error {
-	begin, end := d.term().start.Format(oneroster.DateLayout), d.term().end.Format(oneroster.DateLayout)
 	return d.eachClass(func(s, c, p int) error {
-		class, n := classID(s, c, p), 0
-		enroll := func(user, role, primary string) error {
-			n++
-			return give(record("enrollment", "sourcedId", fmt.Sprintf("enr%s-%02d", class[3:], n), "user", user, "class", class, "school", schoolID(s),
-				"role", role, "primary", primary, "beginDate", begin, "endDate", end))
-		}
-		if err := enroll(teacherID(s, d.leads(s, c, p)), "teacher", "true"); err != nil {
-			return err
-		}
-		if d.helps(s, c, p) {
-			if err := enroll(teacherID(s, d.leads(s, c, p+1)), "teacher", "false"); err != nil {
+		for n := 0; ; n++ {
+			r, ok := d.enrollment(s, c, p, n)
+			if !ok {
+				return nil
+			}
+			if err := give(r); err != nil {
 				return err
 			}
 		}
-		for i := range d.cohort(s, c) {
-			if err := enroll(studentID(d.student(s, c*cohortSize+i)), "student", ""); err != nil {
-				return err
-			}
-		}
-		if c == 0 && p == 0 {
-			return enroll(fmt.Sprintf("adm-%03d", s+1), "administrator", "")
-		}
-		if s == 0 && c == 0 && p == 1 {
-			return enroll("pro-001", "proctor", "")
-		}
-		return nil
 	})
 }
+
+func enrollmentID(s, c, p, n int) string { return fmt.Sprintf("enr%s-%02d", classID(s, c, p)[3:], n+1) }
+
+// enrollment n of a class: its teachers, its students, who else is there.
+func (d *District) enrollment(s, c, p, n int) (oneroster.Record, bool) {
+	user, role, primary := "", "", ""
+	switch i := n - d.staffed(s, c, p); {
+	case n == 0:
+		user, role, primary = teacherID(s, d.leads(s, c, p)), "teacher", "true"
+	case i < 0:
+		user, role, primary = teacherID(s, d.leads(s, c, p+1)), "teacher", "false"
+	case i < d.cohort(s, c):
+		user, role = studentID(d.student(s, c*cohortSize+i)), "student"
+	case i == d.cohort(s, c) && c == 0 && p == 0:
+		user, role = administratorID(s), "administrator"
+	case i == d.cohort(s, c) && s == 0 && c == 0 && p == 1:
+		user, role = "pro-001", "proctor"
+	default:
+		return oneroster.Record{}, false
+	}
+	return record("enrollment", "sourcedId", enrollmentID(s, c, p, n), "user", user, "class", classID(s, c, p), "school", schoolID(s),
+		"role", role, "primary", primary, "beginDate", d.term.start.Format(oneroster.DateLayout), "endDate", d.term.end.Format(oneroster.DateLayout)), true
+}
+
+// staffed is how many teachers a class has.
+func (d *District) staffed(s, c, p int) int {
+	if d.helps(s, c, p) {
+		return 2
+	}
+	return 1
+}
+
+func administratorID(s int) string { return fmt.Sprintf("adm-%03d", s+1) }
 
 // classGroups: classes of one teacher that meet together.
 func (d *District) classGroups(give func(oneroster.Record) error) error {

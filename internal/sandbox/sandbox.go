@@ -32,6 +32,7 @@ type District struct {
 	schools  int
 	year     int // in which the current school year ends
 	today    time.Time
+	term     span // of the classes
 }
 
 // New makes a district.
@@ -49,6 +50,7 @@ func New(opt Options) *District {
 	if d.today.Month() >= time.August {
 		d.year++
 	}
+	d.term = current(terms(d.year), d.today)
 	return d
 }
 
@@ -233,31 +235,37 @@ func current(of []span, day time.Time) span {
 	return of[0]
 }
 
-func (d *District) term() span { return current(terms(d.year), d.today) }
-
 func (d *District) sessions(give func(oneroster.Record) error) error {
 	for _, y := range []int{d.year, d.year - 1} {
-		session := func(s span, typ, title, parent string) error {
-			return give(record("academicSession", "sourcedId", s.id, "title", title, "type", typ, "startDate", s.start.Format(oneroster.DateLayout),
-				"endDate", s.end.Format(oneroster.DateLayout), "parent", parent, "schoolYear", fmt.Sprint(y)))
-		}
-		year := span{fmt.Sprintf("yr-%d", y), day(y-1, time.August, 1), day(y, time.August, 1)}
-		if err := session(year, "schoolYear", fmt.Sprintf("School Year %d-%d", y-1, y), ""); err != nil {
+		if err := sessionsOf(y, give); err != nil {
 			return err
-		}
-		// Grading periods first: the third session is not the term of a class.
-		for i, t := range terms(y) {
-			for n, p := range gradingPeriods(t) {
-				if err := session(p, "gradingPeriod", fmt.Sprintf("Quarter %d, %d-%d", 2*i+n+1, y-1, y), t.id); err != nil {
-					return err
-				}
-			}
-		}
-		for i, t := range terms(y) {
-			if err := session(t, "term", fmt.Sprintf("Semester %d, %d-%d", i+1, y-1, y), year.id); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
+}
+
+// sessionsOf the school year that ends in y.
+func sessionsOf(y int, give func(oneroster.Record) error) error {
+	year := span{fmt.Sprintf("yr-%d", y), day(y-1, time.August, 1), day(y, time.August, 1)}
+	out := []oneroster.Record{session(year, "schoolYear", fmt.Sprintf("School Year %d-%d", y-1, y), "", y)}
+	// Grading periods first: the third session is not the term of a class.
+	for i, t := range terms(y) {
+		for n, p := range gradingPeriods(t) {
+			out = append(out, session(p, "gradingPeriod", fmt.Sprintf("Quarter %d, %d-%d", 2*i+n+1, y-1, y), t.id, y))
+		}
+	}
+	for i, t := range terms(y) {
+		out = append(out, session(t, "term", fmt.Sprintf("Semester %d, %d-%d", i+1, y-1, y), year.id, y))
+	}
+	for _, r := range out {
+		if err := give(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func session(s span, typ, title, parent string, y int) oneroster.Record {
+	return record("academicSession", "sourcedId", s.id, "title", title, "type", typ, "startDate", s.start.Format(oneroster.DateLayout),
+		"endDate", s.end.Format(oneroster.DateLayout), "parent", parent, "schoolYear", fmt.Sprint(y))
 }
