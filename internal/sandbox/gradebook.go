@@ -38,7 +38,7 @@ func (d *District) eachItem(do func(s, c, p, week int) error) error {
 		if !graded(c, p) {
 			return nil
 		}
-		for week := range 3 {
+		for week := range weeks {
 			if err := do(s, c, p, week); err != nil {
 				return err
 			}
@@ -46,6 +46,8 @@ func (d *District) eachItem(do func(s, c, p, week int) error) error {
 		return nil
 	})
 }
+
+const weeks = 3 // that have marks
 
 func itemID(s, c, p, week int) string { return fmt.Sprintf("itm%s-%d", classID(s, c, p)[3:], week+1) }
 

@@ -93,10 +93,6 @@ func (d *District) teacher(s, t int) oneroster.Record {
 
 // guardian g looks after students 2g and 2g+1, who share the family name.
 func (d *District) guardian(g int) oneroster.Record {
-	role := "parent"
-	if g%3 == 0 {
-		role = "guardian"
-	}
 	orgs := []string{schoolID(2 * g % d.schools)}
 	agents := []string{studentID(2 * g)}
 	if 2*g+1 < d.students {
@@ -104,6 +100,14 @@ func (d *District) guardian(g int) oneroster.Record {
 		if other := schoolID((2*g + 1) % d.schools); other != orgs[0] {
 			orgs = append(orgs, other)
 		}
+	}
+	return d.carer(g, orgs, agents...)
+}
+
+func (d *District) carer(g int, orgs []string, agents ...string) oneroster.Record {
+	role := "parent"
+	if g%3 == 0 {
+		role = "guardian"
 	}
 	r := d.person("guardian", g, guardianID(g), role, "family.example.net", d.dice("family", g), orgs...)
 	r.Set("agents", oneroster.Join(agents...))
@@ -117,9 +121,14 @@ var userFlags = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalen
 
 func (d *District) pupil(k int) oneroster.Record {
 	s, j := k%d.schools, k/d.schools
-	r := d.person("student", k, studentID(k), "student", "student.example.org", d.dice("family", k/2), schoolID(s))
-	r.Set("grades", d.level(s).grades[d.grade(s, j/cohortSize)])
-	r.Set("agents", guardianID(k/2))
+	return d.child(k, k/2, schoolID(s), d.level(s).grades[d.grade(s, j/cohortSize)])
+}
+
+// child is the student k, of guardian g's family.
+func (d *District) child(k, g int, school, grade string) oneroster.Record {
+	r := d.person("student", k, studentID(k), "student", "student.example.org", d.dice("family", g), school)
+	r.Set("grades", grade)
+	r.Set("agents", guardianID(g))
 	if d.dice("middle", k)%3 == 0 {
 		r.Set("middleName", pick(given, d.dice("middle name", k)).text)
 	}
@@ -133,6 +142,13 @@ func (d *District) pupil(k int) oneroster.Record {
 	return r
 }
 
+// staff is the one person of a role at a school who is not a teacher.
+func (d *District) staff(role string, s int) oneroster.Record {
+	return d.person(role, s, staffID(role, s), role, "staff.example.org", d.dice(role+" family", s), schoolID(s))
+}
+
+func staffID(role string, s int) string { return fmt.Sprintf("%s-%03d", role[:3], s+1) }
+
 func (d *District) users(give func(oneroster.Record) error) error {
 	for s := range d.schools {
 		for t := range d.teachers(s) {
@@ -141,12 +157,12 @@ func (d *District) users(give func(oneroster.Record) error) error {
 			}
 		}
 		for _, role := range []string{"administrator", "aide"} {
-			if err := give(d.person(role, s, fmt.Sprintf("%s-%03d", role[:3], s+1), role, "staff.example.org", d.dice(role+" family", s), schoolID(s))); err != nil {
+			if err := give(d.staff(role, s)); err != nil {
 				return err
 			}
 		}
 	}
-	if err := give(d.person("proctor", 0, "pro-001", "proctor", "staff.example.org", d.dice("proctor family", 0), schoolID(0))); err != nil {
+	if err := give(d.staff("proctor", 0)); err != nil {
 		return err
 	}
 	for k := range d.students {
@@ -177,7 +193,7 @@ func (d *District) demographics(give func(oneroster.Record) error) error {
 // demographic of the student k, who is as old as one in the grade is today.
 func (d *District) demographic(id string, k int, grade string) oneroster.Record {
 	n := d.dice("demographics", k)
-	age := 6 + int(grade[0]-'0')*10 + int(grade[1]-'0')
+	age := 6 + gradeNumber(grade)
 	r := record("demographics", "sourcedId", id, "birthDate", d.today.AddDate(-age, 0, -int(n%300)).Format(oneroster.DateLayout), "sex", []string{"female", "male"}[n>>9%2],
 		"hispanicOrLatinoEthnicity", fmt.Sprint(n>>10%4 == 0), "demographicRaceTwoOrMoreRaces", "false", "countryOfBirthCode", "US", "stateOfBirthAbbreviation", "WA",
 		"cityOfBirth", "Exampleton", "publicSchoolResidenceStatus", "01652")
@@ -216,7 +232,7 @@ func (d *District) enrollment(s, c, p, n int) (oneroster.Record, bool) {
 	case i == d.cohort(s, c) && c == 0 && p == 0:
 		user, role = administratorID(s), "administrator"
 	case i == d.cohort(s, c) && s == 0 && c == 0 && p == 1:
-		user, role = "pro-001", "proctor"
+		user, role = staffID("proctor", s), "proctor"
 	default:
 		return oneroster.Record{}, false
 	}
@@ -232,7 +248,7 @@ func (d *District) staffed(s, c, p int) int {
 	return 1
 }
 
-func administratorID(s int) string { return fmt.Sprintf("adm-%03d", s+1) }
+func administratorID(s int) string { return staffID("administrator", s) }
 
 // classGroups: classes of one teacher that meet together.
 func (d *District) classGroups(give func(oneroster.Record) error) error {

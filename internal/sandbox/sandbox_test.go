@@ -25,43 +25,47 @@ func TestDistrictIsSound(t *testing.T) {
 	for _, opt := range []sandbox.Options{
 		{Students: 1}, {Students: 300, Seed: 7}, {Students: 1700, Seed: 3, Today: time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC)},
 	} {
-		records := gather(t, opt)
-		ids := map[string]bool{}
-		unique := map[string]bool{}
-		count := map[*oneroster.Resource]int{}
-		for _, r := range records {
-			key := r.Resource.Name + "/" + r.ID()
-			if ids[key] {
-				t.Errorf("%s is there twice", key)
-			}
-			ids[key] = true
-			count[r.Resource]++
-			if r.Resource.Name == "user" {
-				for _, f := range []string{"username", "email", "identifier"} {
-					if v := f + "=" + r.Get(f); r.Get(f) == "" || unique[v] {
-						t.Errorf("%s: %s is missing or not unique", key, v)
-					} else {
-						unique[v] = true
-					}
+		soundDistrict(t, gather(t, opt))
+	}
+}
+
+func soundDistrict(t *testing.T, records []oneroster.Record) {
+	t.Helper()
+	ids := map[string]bool{}
+	unique := map[string]bool{}
+	count := map[*oneroster.Resource]int{}
+	for _, r := range records {
+		key := r.Resource.Name + "/" + r.ID()
+		if ids[key] {
+			t.Errorf("%s is there twice", key)
+		}
+		ids[key] = true
+		count[r.Resource]++
+		if r.Resource.Name == "user" {
+			for _, f := range []string{"username", "email", "identifier"} {
+				if v := f + "=" + r.Get(f); r.Get(f) == "" || unique[v] {
+					t.Errorf("%s: %s is missing or not unique", key, v)
+				} else {
+					unique[v] = true
 				}
 			}
 		}
-		for _, r := range oneroster.Resources() {
-			if count[r] < 3 {
-				t.Errorf("%d %s", count[r], r.Plural)
-			}
+	}
+	for _, r := range oneroster.Resources() {
+		if count[r] < 3 {
+			t.Errorf("%d %s", count[r], r.Plural)
 		}
-		for _, r := range records {
-			for _, p := range oneroster.Check(r) {
-				t.Errorf("%s %s: %s %s", r.Resource.Name, r.ID(), p.Field, p.Text)
-			}
-			for i := range r.Resource.Fields {
-				sound(t, ids, r, &r.Resource.Fields[i], r.Values[i])
-			}
+	}
+	for _, r := range records {
+		for _, p := range oneroster.Check(r) {
+			t.Errorf("%s %s: %s %s", r.Resource.Name, r.ID(), p.Field, p.Text)
 		}
-		if !ids["user/a1"] {
-			t.Error("there is no student a1")
+		for i := range r.Resource.Fields {
+			sound(t, ids, r, &r.Resource.Fields[i], r.Values[i])
 		}
+	}
+	if !ids["user/a1"] {
+		t.Error("there is no student a1")
 	}
 }
 
