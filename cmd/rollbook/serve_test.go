@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
 
@@ -230,6 +234,61 @@ func TestDeltaPackage(t *testing.T) {
 			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
 			if code != c.code || !strings.Contains(out, c.want) {
 				t.Errorf("%s: %d %s%s", c.args, code, out, errs)
+			}
+		}
+	})
+}
+
+// In a delta, classResources says what came and what went: the other resources
+// of a class stay, and so do those of a class of which it says nothing.
+func TestDeltaOfResources(t *testing.T) {
+	const classes = "sourcedId,status,dateLastModified,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\n"
+	const links = "sourcedId,status,dateLastModified,title,classSourcedId,resourceSourcedId\n"
+	row := func(id string) string { return id + ",active,2026-09-02T00:00:00Z,Class,k1,scheduled,o1,t1\n" }
+	full := map[string]string{
+		"orgs.csv": "sourcedId,name,type\no1,School,school\n", "resources.csv": "sourcedId,vendorResourceId\nr1,x\nr2,y\nr3,z\n",
+		"academicSessions.csv": "sourcedId,title,type,startDate,endDate,schoolYear\nt1,T,term,2026-08-01,2027-01-01,2027\n",
+		"courses.csv":          "sourcedId,title,orgSourcedId\nk1,K,o1\n", "classes.csv": classes + row("c1") + row("c2"),
+		"classResources.csv": links + "l1,,,,c1,r1\nl2,,,,c1,r2\nl3,,,,c2,r1\n",
+	}
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		for n, c := range []struct{ classes, links, want string }{
+			{"", "", "c1:r1,r2 c2:r1"},
+			{row("c1"), "l1,tobedeleted,x,,c1,r1\nl4,active,x,,c1,r3\n", "c1:r2,r3 c2:r1"},
+			{row("c1") + row("c2"), "", "c1:r2,r3 c2:r1"},
+			{row("c1") + row("c3"), "l2,active,x,,c1,r2\nl5,active,x,,c3,r3\nl6,active,x,,c3,r1\n", "c1:r3,r2 c2:r1 c3:r3,r1"},
+			{"c2,tobedeleted,2026-09-02T00:00:00Z,,,,,\n", "l3,tobedeleted,x,,c2,r1\n", "c1:r3,r2 c3:r3,r1"},
+		} {
+			files := full
+			if n > 0 {
+				files = map[string]string{"manifest.csv": "propertyName,value\nfile.classes,delta\nfile.classResources,delta\n", "classes.csv": classes + c.classes, "classResources.csv": links + c.links}
+			}
+			in := filepath.Join(dir, fmt.Sprint(n))
+			if err := os.Mkdir(in, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			for name, text := range files {
+				if err := os.WriteFile(filepath.Join(in, name), []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, errs, code := rollbook(t, dir, "import", in, "--db", dsn); code != 0 {
+				t.Fatalf("%d: %s", n, errs)
+			}
+			s := storetest.Open(t, dsn, store.Options{})
+			var got []string
+			err := s.Snapshot(context.Background(), func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
+				return each(oneroster.ByName("class"), func(rec oneroster.Record) error {
+					if rec.Get("status") == oneroster.Active {
+						got = append(got, rec.ID()+":"+strings.Join(oneroster.Items(rec.Get("resources")), ","))
+					}
+					return nil
+				})
+			})
+			_ = s.Close()
+			if err != nil || strings.Join(got, " ") != c.want {
+				t.Errorf("%d: %v, want %s (%v)", n, got, c.want, err)
 			}
 		}
 	})

@@ -37,8 +37,8 @@ type Package struct {
 	// Rows is how many rows there are, known once Check has run.
 	Rows int
 
-	resources map[*oneroster.Resource]map[string][]string // from the link files
-	bad       map[place]bool                              // rows with errors
+	resources map[*oneroster.Resource]map[string]*linked // from the link files, by owner
+	bad       map[place]bool                             // rows with errors
 	checked   bool
 	hollow    bool // a bulk file has no row
 	skipBad   bool
@@ -202,8 +202,8 @@ func (p *Package) assign(name string, found map[string]*file) error {
 		return fmt.Errorf("%s: no OneRoster 1.1 files (orgs.csv, users.csv, classes.csv, …) among %s", name, strings.Join(names, ", "))
 	}
 	for r, f := range p.links {
-		if owner := p.files[r]; owner == nil || owner.mode != oneroster.Bulk || f.mode != oneroster.Bulk {
-			return fmt.Errorf("%s: %s needs %s.csv beside it, both as bulk", name, f.name, r.Plural)
+		if owner := p.files[r]; owner == nil || owner.mode != f.mode {
+			return fmt.Errorf("%s: %s needs %s.csv beside it, both as bulk or both as delta", name, f.name, r.Plural)
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package bulk_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,16 @@ const (
 	users = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n"
 )
 
+// deltaLinks is a whole delta package with rows of classResources.
+func deltaLinks(rows string) []string {
+	return []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\nfile.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
+		"orgs.csv", "sourcedId,status,name,type\no1,active,School,school\n", "resources.csv", "sourcedId,status,vendorResourceId\nr1,active,x\n",
+		"academicSessions.csv", "sourcedId,status,title,type,startDate,endDate,schoolYear\nt1,active,T,term,2026-08-01,2027-01-01,2027\n",
+		"courses.csv", "sourcedId,status,title,orgSourcedId\nk1,active,K,o1\n",
+		"classes.csv", "sourcedId,status,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\nc1,active,C,k1,scheduled,o1,t1\n",
+		"classResources.csv", "classSourcedId,status,resourceSourcedId\n" + rows}
+}
+
 func TestProblemsSayWhere(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -78,6 +89,13 @@ func TestProblemsSayWhere(t *testing.T) {
 			[]string{`orgs.csv:1: there is not one row in this bulk file, which would retire all orgs: leave the file out, or export it again`}},
 		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs},
 			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
+		{"a delta's link without status", deltaLinks("c1,,r1\n"), []string{`classResources.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
+		{"a delta's link of a class that is not there", deltaLinks("c9,active,r1\n"),
+			[]string{`classResources.csv:2: classSourcedId: "c9" has no row in classes.csv that can be used: in a delta, add the row of each class whose resources change`}},
+		{"a delta's link to nothing", deltaLinks("c1,active,r9\n"), []string{`classes.csv:2: there is no resource with the sourcedId "r9": add it to resources.csv, or correct this id`,
+			`classResources.csv:2: classSourcedId: "c1" has no row in classes.csv that can be used: in a delta, add the row of each class whose resources change`}},
+		{"a delta's links without status", append(deltaLinks(""), "classResources.csv", "classSourcedId,resourceSourcedId\nc1,r1\n"),
+			[]string{`classResources.csv:1: the column status is required in a delta file`}},
 	} {
 		got, _, _ := read(t, folder(t, c.files...), false)
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
@@ -211,6 +229,13 @@ func TestWriteReadsBack(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatalf("%q", problems)
 	}
+	if out := differs(byResource, records); out != "" {
+		t.Error(out)
+	}
+}
+
+// differs tells the first record that did not come back as it was.
+func differs(byResource map[*oneroster.Resource][]oneroster.Record, records map[string]oneroster.Record) string {
 	for r, recs := range byResource {
 		for _, want := range recs {
 			got := records[r.Name+"/"+want.ID()]
@@ -220,9 +245,10 @@ func TestWriteReadsBack(t *testing.T) {
 					w = w[:10] + "T00:00:00.000Z"
 				}
 				if i > oneroster.Modified && (got.Resource == nil || got.Values[i] != w) {
-					t.Fatalf("%s %s: %s came back as %q, was %q", r.Name, want.ID(), r.Fields[i].Name, got.Values, w)
+					return fmt.Sprintf("%s %s: %s came back as %q, was %q", r.Name, want.ID(), r.Fields[i].Name, got.Values, w)
 				}
 			}
 		}
 	}
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"rollbook/internal/oneroster"
 )
@@ -60,6 +61,7 @@ func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, i
 			p.hollow = true
 		}
 	}
+	c.links()
 	p.checked = true
 	for _, n := range c.rows {
 		p.Rows += n
@@ -136,8 +138,37 @@ func (c *checker) alone(row oneroster.Row) {
 	}
 }
 
+// links looks for rows of a delta's link files that no class or course goes with:
+// they would be lost.
+func (c *checker) links() {
+	for _, r := range oneroster.Resources() {
+		f := c.p.links[r]
+		if f == nil || f.mode != oneroster.Delta {
+			continue
+		}
+		var lost []string
+		for id := range c.p.resources[r] {
+			if !c.ids[r][hashID(id)] {
+				lost = append(lost, id)
+			}
+		}
+		line := func(id string) int { return c.p.resources[r][id].line }
+		slices.SortFunc(lost, func(a, b string) int { return line(a) - line(b) })
+		for _, id := range lost {
+			c.tell(f.name, line(id), r.Name+"SourcedId", id, fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row of each %s whose resources change", id, r.Plural, r.Name))
+		}
+	}
+}
+
 func (c *checker) references(row oneroster.Row) error {
 	r := row.Resource
+	for _, e := range row.Edits {
+		for _, id := range e.Came {
+			if err := c.reference(row, &r.Fields[e.Field], id); err != nil {
+				return err
+			}
+		}
+	}
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if f.To == "" || f.Derived() || row.Values[i] == "" {

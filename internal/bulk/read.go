@@ -280,10 +280,8 @@ func (p *Package) each(ctx context.Context, wrong func(at place, column, value, 
 			from := f.place(line)
 			row := oneroster.Row{File: from.file, Line: from.line}
 			row.Record = l.record(cells, func(column, value, text string) { wrong(from, column, value, text) })
-			if at >= 0 && p.links[r] != nil {
-				row.Values[at] = oneroster.Join(p.resources[r][row.ID()]...)
-			} else if at >= 0 {
-				row.Keep = []int{at}
+			if at >= 0 {
+				p.link(&row, at, f.mode)
 			}
 			return yield(row)
 		})
@@ -294,15 +292,37 @@ func (p *Package) each(ctx context.Context, wrong func(at place, column, value, 
 	return nil
 }
 
+// linked is what a link file says of one class or course.
+type linked struct {
+	line       int // of its first row
+	came, gone []string
+}
+
+// link gives a class or course its resources. A bulk file has all of them; in a
+// delta each row of the link file is one that came or went.
+func (p *Package) link(row *oneroster.Row, at int, mode oneroster.Mode) {
+	links := p.resources[row.Resource][row.ID()]
+	if p.links[row.Resource] == nil || mode == oneroster.Delta {
+		row.Keep = []int{at}
+	}
+	switch {
+	case links == nil:
+	case mode == oneroster.Delta:
+		row.Edits = []oneroster.Edit{{Field: at, Gone: links.gone, Came: links.came}}
+	default:
+		row.Values[at] = oneroster.Join(links.came...)
+	}
+}
+
 // readLinks reads classResources and courseResources, once.
 func (p *Package) readLinks() error {
 	if p.resources != nil {
 		return nil
 	}
-	p.resources = map[*oneroster.Resource]map[string][]string{}
+	p.resources = map[*oneroster.Resource]map[string]*linked{}
 	for r, f := range p.links {
-		out := map[string][]string{}
-		owner, target := -1, -1
+		out := map[string]*linked{}
+		owner, target, status := -1, -1, -1
 		err := p.rows(f, func(header []string) error {
 			for i, col := range header {
 				switch strings.TrimSpace(col) {
@@ -310,17 +330,36 @@ func (p *Package) readLinks() error {
 					owner = i
 				case "resourceSourcedId":
 					target = i
+				case "status":
+					status = i
 				}
 			}
 			if owner < 0 || target < 0 {
 				return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required", f.name, r.Name)
 			}
+			if status < 0 && f.mode == oneroster.Delta {
+				return fmt.Errorf("%s:1: the column status is required in a delta file", f.name)
+			}
 			return nil
 		}, func(line int, cells []string) error {
-			if owner < len(cells) && target < len(cells) {
-				id := strings.TrimSpace(cells[owner])
-				out[id] = append(out[id], strings.TrimSpace(cells[target]))
+			if owner >= len(cells) || target >= len(cells) {
+				return nil
 			}
+			id, to := strings.TrimSpace(cells[owner]), strings.TrimSpace(cells[target])
+			if out[id] == nil {
+				out[id] = &linked{line: line}
+			}
+			if f.mode == oneroster.Delta {
+				gone, err := isGone(cells, status)
+				if err != nil {
+					return fmt.Errorf("%s:%d: status: %w", f.name, line, err)
+				}
+				if gone {
+					out[id].gone = append(out[id].gone, to)
+					return nil
+				}
+			}
+			out[id].came = append(out[id].came, to)
 			return nil
 		})
 		if err != nil {
@@ -329,4 +368,17 @@ func (p *Package) readLinks() error {
 		p.resources[r] = out
 	}
 	return nil
+}
+
+// isGone reads the status of a row of a delta's link file.
+func isGone(cells []string, status int) (bool, error) {
+	text := ""
+	if status < len(cells) {
+		text = strings.TrimSpace(cells[status])
+	}
+	if text == "" {
+		return false, errors.New("is empty in a delta file: write active or tobedeleted")
+	}
+	value, err := parseCell(&oneroster.Field{Name: "status", Kind: oneroster.Enum, Enum: []string{oneroster.Active, oneroster.ToBeDeleted}}, text)
+	return value == oneroster.ToBeDeleted, err
 }

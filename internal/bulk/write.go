@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"io"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -34,28 +35,106 @@ var headers = []struct{ resource, columns string }{
 // is asked.
 type Each func(r *oneroster.Resource, yield func(oneroster.Record) error) error
 
+// Changes yields what has changed of one resource, as often as it is asked: each
+// record as it was and as it is. The zero Record is one that is not there.
+type Changes func(r *oneroster.Resource, yield func(before, after oneroster.Record) error) error
+
 // Write writes the active records as a OneRoster 1.1 bulk package (zip) and
 // returns how many rows each file has. Class groups go into classGroups.csv, an
 // extension, where there are any. The same records make the same bytes.
 func Write(w io.Writer, each Each) (map[string]int, error) {
-	z := zip.NewWriter(w)
+	active := func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+		return each(r, func(rec oneroster.Record) error {
+			if rec.Values[oneroster.Status] != oneroster.Active {
+				return nil
+			}
+			return yield(rec)
+		})
+	}
+	p := &writer{z: zip.NewWriter(w), mode: oneroster.Bulk, each: active}
+	p.links = func(r *oneroster.Resource, yield func(link) error) error {
+		return active(r, func(rec oneroster.Record) error { return linksOf(rec, "", nil, yield) })
+	}
+	return p.write()
+}
+
+// WriteDelta writes what has changed as a OneRoster 1.1 delta package (zip), with
+// a file for each resource that has changes. Every row says whether its record is
+// active or tobedeleted, and that it was last modified at a time of TimeLayout.
+// Of a class or course that changed, classResources and courseResources have all
+// links, and as tobedeleted those that it had.
+func WriteDelta(w io.Writer, changes Changes, modified string) (map[string]int, error) {
+	p := &writer{z: zip.NewWriter(w), mode: oneroster.Delta, modified: modified}
+	p.each = func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+		return changes(r, func(before, after oneroster.Record) error {
+			if after.Values != nil {
+				return yield(after)
+			}
+			gone := oneroster.Record{Resource: r, Values: slices.Clone(before.Values)}
+			gone.Values[oneroster.Status] = oneroster.ToBeDeleted
+			return yield(gone)
+		})
+	}
+	p.links = func(r *oneroster.Resource, yield func(link) error) error {
+		return changes(r, func(before, after oneroster.Record) error {
+			var kept []string
+			if after.Values != nil {
+				kept = oneroster.Items(after.Get("resources"))
+			}
+			if before.Values != nil {
+				if err := linksOf(before, oneroster.ToBeDeleted, kept, yield); err != nil {
+					return err
+				}
+			}
+			if after.Values == nil {
+				return nil
+			}
+			return linksOf(after, oneroster.Active, nil, yield)
+		})
+	}
+	return p.write()
+}
+
+// A link is a row of classResources or courseResources.
+type link struct{ owner, target, status string }
+
+func linksOf(rec oneroster.Record, status string, but []string, yield func(link) error) error {
+	for _, id := range oneroster.Items(rec.Get("resources")) {
+		if slices.Contains(but, id) {
+			continue
+		}
+		if err := yield(link{rec.ID(), id, status}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A writer writes one package.
+type writer struct {
+	z        *zip.Writer
+	mode     oneroster.Mode
+	modified string // of the rows of a delta
+	each     Each   // the records that are written
+	links    func(r *oneroster.Resource, yield func(link) error) error
+}
+
+func (p *writer) write() (map[string]int, error) {
 	counts := map[string]int{}
 	keys := map[string][]string{}
 	for _, h := range headers {
 		r := oneroster.ByName(h.resource)
 		seen := map[string]bool{}
-		err := each(r, func(rec oneroster.Record) error {
-			if rec.Values[oneroster.Status] == oneroster.Active {
-				counts[r.Plural]++
-				for _, p := range oneroster.FlattenMetadata(rec.Values[r.MetadataIndex()]) {
-					seen[p.Key] = true
-				}
-				if i := r.Index("resources"); i >= 0 {
-					counts[r.Name+"Resources"] += len(oneroster.Items(rec.Values[i]))
-				}
+		err := p.each(r, func(rec oneroster.Record) error {
+			counts[r.Plural]++
+			for _, m := range oneroster.FlattenMetadata(rec.Values[r.MetadataIndex()]) {
+				seen[m.Key] = true
 			}
 			return nil
 		})
+		if err == nil && r.Index("resources") >= 0 {
+			err = p.links(r, func(link) error { counts[r.Name+"Resources"]++; return nil })
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -64,33 +143,38 @@ func Write(w io.Writer, each Each) (map[string]int, error) {
 		}
 		sort.Strings(keys[r.Plural])
 	}
-	if err := writeManifest(z, counts); err != nil {
+	if err := p.manifest(counts); err != nil {
 		return nil, err
 	}
 	for _, h := range headers {
 		r := oneroster.ByName(h.resource)
 		if counts[r.Plural] > 0 {
-			if err := writeFile(z, r, strings.Split(h.columns, ","), keys[r.Plural], each); err != nil {
+			if err := p.file(r, strings.Split(h.columns, ","), keys[r.Plural]); err != nil {
 				return nil, err
 			}
 		}
 		if counts[r.Name+"Resources"] > 0 {
-			if err := writeLinks(z, r, each); err != nil {
+			if err := p.linkFile(r); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return counts, z.Close()
+	return counts, p.z.Close()
 }
 
-func create(z *zip.Writer, name string) (*csv.Writer, error) {
-	w, err := z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate}) // no time: the same bytes
+func (p *writer) create(name string) (*csv.Writer, error) {
+	w, err := p.z.CreateHeader(&zip.FileHeader{Name: name, Method: zip.Deflate}) // no time: the same bytes
 	if err != nil {
 		return nil, err
 	}
+	return NewCSV(w), nil
+}
+
+// NewCSV writes CSV as RFC 4180 has it.
+func NewCSV(w io.Writer) *csv.Writer {
 	c := csv.NewWriter(w)
-	c.UseCRLF = true // RFC 4180
-	return c, nil
+	c.UseCRLF = true
+	return c
 }
 
 func flushed(c *csv.Writer, err error) error {
@@ -98,25 +182,29 @@ func flushed(c *csv.Writer, err error) error {
 	return errors.Join(err, c.Error())
 }
 
-func writeManifest(z *zip.Writer, counts map[string]int) error {
-	c, err := create(z, "manifest.csv")
+func (p *writer) manifest(counts map[string]int) error {
+	c, err := p.create("manifest.csv")
 	if err != nil {
 		return err
 	}
 	rows := [][]string{{"propertyName", "value"}, {"manifest.version", "1.0"}, {"oneroster.version", "1.1"}}
-	for _, stem := range []string{"academicSessions", "categories", "classes", "classResources", "courses", "courseResources", "demographics",
-		"enrollments", "lineItems", "orgs", "resources", "results", "users"} {
-		mode := "absent"
+	stems := []string{"academicSessions", "categories", "classes", "classResources", "courses", "courseResources", "demographics",
+		"enrollments", "lineItems", "orgs", "resources", "results", "users"}
+	if p.mode == oneroster.Delta && counts["classGroups"] > 0 {
+		stems = append(stems, "classGroups") // a file that the manifest leaves out is bulk
+	}
+	for _, stem := range stems {
+		mode := oneroster.Absent.String()
 		if counts[stem] > 0 {
-			mode = "bulk"
+			mode = p.mode.String()
 		}
 		rows = append(rows, []string{"file." + stem, mode})
 	}
 	return flushed(c, c.WriteAll(append(rows, []string{"source.systemName", "Rollbook"})))
 }
 
-func writeFile(z *zip.Writer, r *oneroster.Resource, columns, keys []string, each Each) error {
-	c, err := create(z, r.Plural+".csv")
+func (p *writer) file(r *oneroster.Resource, columns, keys []string) error {
+	c, err := p.create(r.Plural + ".csv")
 	if err != nil {
 		return err
 	}
@@ -136,11 +224,12 @@ func writeFile(z *zip.Writer, r *oneroster.Resource, columns, keys []string, eac
 	if err := c.Write(row); err != nil {
 		return err
 	}
-	return flushed(c, each(r, func(rec oneroster.Record) error {
-		if rec.Values[oneroster.Status] != oneroster.Active {
-			return nil
+	return flushed(c, p.each(r, func(rec oneroster.Record) error {
+		status := ""
+		if p.mode == oneroster.Delta {
+			status = rec.Values[oneroster.Status]
 		}
-		row = append(row[:0], rec.ID(), "", "") // blank in a bulk file
+		row = append(row[:0], rec.ID(), status, p.modified) // both blank in a bulk file
 		for _, n := range at {
 			if n < 0 {
 				row = append(row, "")
@@ -149,8 +238,8 @@ func writeFile(z *zip.Writer, r *oneroster.Resource, columns, keys []string, eac
 			row = append(row, cell(&r.Fields[n], rec.Values[n]))
 		}
 		pairs := map[string]string{}
-		for _, p := range oneroster.FlattenMetadata(rec.Values[r.MetadataIndex()]) {
-			pairs[p.Key] = p.Text
+		for _, m := range oneroster.FlattenMetadata(rec.Values[r.MetadataIndex()]) {
+			pairs[m.Key] = m.Text
 		}
 		for _, k := range keys {
 			row = append(row, pairs[k])
@@ -176,25 +265,16 @@ func cell(f *oneroster.Field, v string) string {
 	return v
 }
 
-func writeLinks(z *zip.Writer, r *oneroster.Resource, each Each) error {
-	c, err := create(z, r.Name+"Resources.csv")
+func (p *writer) linkFile(r *oneroster.Resource) error {
+	c, err := p.create(r.Name + "Resources.csv")
 	if err != nil {
 		return err
 	}
 	if err := c.Write([]string{"sourcedId", "status", "dateLastModified", "title", r.Name + "SourcedId", "resourceSourcedId"}); err != nil {
 		return err
 	}
-	at := r.Index("resources")
-	return flushed(c, each(r, func(rec oneroster.Record) error {
-		if rec.Values[oneroster.Status] != oneroster.Active {
-			return nil
-		}
-		for _, id := range oneroster.Items(rec.Values[at]) {
-			if err := c.Write([]string{rec.ID() + "_" + id, "", "", "", rec.ID(), id}); err != nil {
-				return err
-			}
-		}
-		return nil
+	return flushed(c, p.links(r, func(x link) error {
+		return c.Write([]string{x.owner + "_" + x.target, x.status, p.modified, "", x.owner, x.target})
 	}))
 }
 

@@ -1,6 +1,9 @@
 package oneroster
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Mode says how a package carries the records of a resource (CSV binding,
 // manifest): not at all, all of them, or those that changed.
@@ -22,9 +25,23 @@ type Row struct {
 	// Keep lists the positions of fields that the package says nothing of: what
 	// is stored stays. A stored record that does not exist keeps nothing.
 	Keep []int
+	// Edits change kept lists, where the package says what came and what went.
+	Edits []Edit
 	// Skip: the source has this record, and it cannot be used. Only the
 	// sourcedId counts; what is stored of it stays as it is, and is not retired.
 	Skip bool
+}
+
+// An Edit of a list: Gone and Came leave it, then Came follow at its end.
+type Edit struct {
+	Field      int // its position
+	Gone, Came []string
+}
+
+// Apply makes the edited list of the canonical text of a list.
+func (e Edit) Apply(list string) string {
+	kept := slices.DeleteFunc(Items(list), func(item string) bool { return slices.Contains(e.Gone, item) || slices.Contains(e.Came, item) })
+	return Join(append(kept, e.Came...)...)
 }
 
 // A Source is a stream of records: a CSV package, a made-up district, another

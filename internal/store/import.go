@@ -194,6 +194,9 @@ func (in *importer) take(r oneroster.Row) error {
 			return err
 		}
 	}
+	for _, e := range r.Edits {
+		values[e.Field] = e.Apply(values[e.Field])
+	}
 	next := row{values: values, imported: true, fresh: old == nil}
 	for _, i := range t.derived {
 		if t.Fields[i].Symmetric() {
