@@ -14,7 +14,6 @@ import (
 
 	"rollbook/internal/bulk"
 	"rollbook/internal/oneroster"
-	"rollbook/internal/sandbox"
 	"rollbook/internal/store"
 )
 
@@ -138,34 +137,22 @@ func exportCommand() *cobra.Command {
 	}
 }
 
-func sandboxCommand() *cobra.Command {
-	var opt sandbox.Options
-	cmd := &cobra.Command{
-		Use:   "sandbox FILE.zip",
-		Short: "Write a made-up district as a OneRoster 1.1 CSV package",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d := sandbox.New(opt)
-			return writePackage(args[0], func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
-				return d.Each(cmd.Context(), r, yield)
-			})
-		},
-	}
-	cmd.Flags().IntVar(&opt.Students, "students", 1000, "how many students to make up")
-	cmd.Flags().Int64Var(&opt.Seed, "seed", 1, "another seed, other people")
-	return cmd
+func writePackage(name string, each bulk.Each) error {
+	return writeWhole(name, func(w io.Writer) error {
+		_, err := bulk.Write(w, each)
+		return err
+	})
 }
 
-// writePackage writes a zip beside its final place and moves it there when it
-// is whole.
-func writePackage(name string, each bulk.Each) error {
+// writeWhole writes a file beside its final place and moves it there when it is
+// whole.
+func writeWhole(name string, write func(io.Writer) error) error {
 	tmp, err := os.CreateTemp(filepath.Dir(name), ".package-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(tmp.Name())
-	_, err = bulk.Write(tmp, each)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+	if err = errors.Join(write(tmp), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
 	return os.Rename(tmp.Name(), name)

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"archive/zip"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store/storetest"
+)
+
+// A reader pulls from a service.
+type reader struct{ base, token string }
+
+func newReader(t *testing.T, baseURL, tokenURL, id, secret string) reader {
+	t.Helper()
+	var answer struct {
+		Token string `json:"access_token"`
+	}
+	if err := json.Unmarshal([]byte(ask(t, "POST", tokenURL, "", id, secret)), &answer); err != nil {
+		t.Fatal(err)
+	}
+	return reader{baseURL, answer.Token}
+}
+
+// since pulls, page by page, what all collections changed after a time, each as
+// "status collection/sourcedId", sorted.
+func (r reader) since(t *testing.T, stamp string) []string {
+	t.Helper()
+	const limit = 300
+	out := []string{}
+	filter := url.QueryEscape("dateLastModified>'" + stamp + "'")
+	for _, resource := range oneroster.Resources() {
+		for offset := 0; ; offset += limit {
+			body := ask(t, "GET", fmt.Sprintf("%s/%s?filter=%s&limit=%d&offset=%d", r.base, resource.Plural, filter, limit, offset), r.token, "", "")
+			var page map[string][]struct{ SourcedID, Status string }
+			if err := json.Unmarshal([]byte(body), &page); err != nil {
+				t.Fatal(err)
+			}
+			for _, x := range page[resource.Plural] {
+				out = append(out, x.Status+" "+resource.Plural+"/"+x.SourcedID)
+			}
+			if len(page[resource.Plural]) < limit {
+				break
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// served is the status with which a reader gets what a log calls a change.
+func served(change string) string {
+	if change == "retired" {
+		return oneroster.ToBeDeleted
+	}
+	return oneroster.Active
+}
+
+// logged reads changes.csv as since has it, by day.
+func logged(t *testing.T, file string) map[string][]string {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil || strings.Join(rows[0], ",") != "day,date,change,resource,sourcedId,what" {
+		t.Fatal(err, rows)
+	}
+	out := map[string][]string{}
+	for _, row := range rows[1:] {
+		out[row[0]] = append(out[row[0]], served(row[2])+" "+row[3]+"/"+row[4])
+	}
+	for _, day := range out {
+		slices.Sort(day)
+	}
+	return out
+}
+
+func compare(t *testing.T, what string, got, want []string) {
+	t.Helper()
+	for _, x := range got {
+		if !slices.Contains(want, x) {
+			t.Errorf("%s: %s is served and not in the log", what, x)
+		}
+	}
+	for _, x := range want {
+		if !slices.Contains(got, x) {
+			t.Errorf("%s: %s is in the log and not served", what, x)
+		}
+	}
+	if len(got) != len(want) || len(want) == 0 {
+		t.Errorf("%s: %d are served, %d are in the log", what, len(got), len(want))
+	}
+}
+
+// Thirty days are imported in a row, as bulk packages and as deltas: what a
+// reader is served after each is what changes.csv says of it, and both ways lead
+// to the same district.
+func TestThirtyDays(t *testing.T) {
+	dir := t.TempDir()
+	const args = " --days 30 --delta --students 70 --seed 4 --start 2026-09-01"
+	for _, folder := range []string{"days", "again"} {
+		if out, errs, code := rollbook(t, dir, strings.Fields("sandbox "+folder+args)...); code != 0 || !strings.Contains(out, "| 2026-09-02 |") {
+			t.Fatal(out, errs)
+		}
+	}
+	sameFiles(t, filepath.Join(dir, "days"), filepath.Join(dir, "again"))
+	want := logged(t, filepath.Join(dir, "days", "changes.csv"))
+	for name, kind := range map[string]string{"bulk": "", "delta": "-delta"} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Engines(t, func(t *testing.T, dsn string) { importThirtyDays(t, dir, dsn, kind, want) })
+		})
+	}
+}
+
+func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]string) {
+	imports := func(day int, kind string) (stamp string) {
+		out, errs, code := rollbook(t, dir, "import", fmt.Sprintf("days/day-%02d%s.zip", day, kind), "--json", "--db", dsn)
+		var report struct{ DateLastModified string }
+		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
+			t.Fatal(err, out, errs)
+		}
+		return report.DateLastModified
+	}
+	stamp := imports(0, "")
+	out, _, _ := rollbook(t, dir, "client", "add", "reader", "--json", "--db", dsn)
+	var client struct{ ClientID, ClientSecret string }
+	if err := json.Unmarshal([]byte(out), &client); err != nil {
+		t.Fatal(err, out)
+	}
+	host := "http://" + serving(t, dir, dsn)
+	r := newReader(t, host+"/ims/oneroster/v1p1", host+"/token", client.ClientID, client.ClientSecret)
+	for day := 1; day <= 30; day++ {
+		next := imports(day, kind)
+		compare(t, fmt.Sprintf("day %d%s", day, kind), r.since(t, stamp), want[fmt.Sprint(day)])
+		if t.Failed() {
+			return
+		}
+		stamp = next
+	}
+	// The last day's package is the whole of it: taking it in again changes nothing.
+	if stamp := imports(30, ""); stamp != "" {
+		t.Errorf("day 30 changes something again, at %s", stamp)
+	}
+	name := strings.ReplaceAll(t.Name(), "/", "-") + ".zip"
+	if _, errs, code := rollbook(t, dir, "export", name, "--db", dsn); code != 0 {
+		t.Fatal(errs)
+	}
+	compare(t, "the export", entries(t, filepath.Join(dir, name)), entries(t, filepath.Join(dir, "days", "day-30.zip")))
+}
+
+func sameFiles(t *testing.T, one, two string) {
+	t.Helper()
+	names, err := os.ReadDir(one)
+	if err != nil || len(names) != 62 {
+		t.Fatalf("%d files, %v; want 31 packages, 30 deltas and changes.csv", len(names), err)
+	}
+	for _, n := range names {
+		a, err := os.ReadFile(filepath.Join(one, n.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(filepath.Join(two, n.Name())); err != nil || string(a) != string(b) {
+			t.Errorf("%s: the same seed and start made other bytes (%v)", n.Name(), err)
+		}
+	}
+}
+
+// entries are the rows of every file of a package.
+func entries(t *testing.T, name string) (out []string) {
+	t.Helper()
+	z, err := zip.OpenReader(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for _, f := range z.File {
+		r, err := f.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(strings.TrimSpace(string(text)), "\r\n") {
+			out = append(out, f.Name+" "+line)
+		}
+	}
+	return out
+}
+
+func TestSandboxUsage(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "mine.txt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		args string
+		code int
+		errs string
+	}{
+		{"sandbox d.zip --days 3", 2, "d.zip: --days writes many packages: name a folder"},
+		{"sandbox d --days 0", 2, "--days 0: give a number from 1 to 400"},
+		{"sandbox d --days 401", 2, "--days 401: give a number from 1 to 400"},
+		{"sandbox d.zip --delta", 2, "say how many with --days"},
+		{"sandbox d.zip --start 1.9.2026", 2, `--start "1.9.2026" is not a date: write it as 2026-09-01`},
+		{"sandbox . --days 3", 1, ". is not empty, it holds mine.txt: name a new folder"},
+	} {
+		if out, errs, code := rollbook(t, dir, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.errs) {
+			t.Errorf("rollbook %s: exit %d\n%s%s", c.args, code, out, errs)
+		}
+	}
+	found, err := os.ReadDir(dir)
+	if err != nil || len(found) != 1 {
+		t.Errorf("a refused command left %v, %v", found, err)
+	}
+}
