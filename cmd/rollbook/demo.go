@@ -8,16 +8,17 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/sandbox"
-	"rollbook/internal/store"
 )
 
 // A greeting is what a newcomer needs to try the demo.
@@ -30,17 +31,37 @@ type greeting struct {
 	SchoolYear   string `json:"schoolYear"`
 	School       string `json:"school"`
 	ClassGroup   string `json:"classGroup"`
+	DayURL       string `json:"dayUrl,omitempty"` // moves a living demo
+
+	every time.Duration
+}
+
+// A demonstration is one run of the demo verb.
+type demonstration struct {
+	addr   string
+	opt    sandbox.Options
+	start  string
+	asJSON bool
+	live   bool
+	every  time.Duration
 }
 
 func demoCommand() *cobra.Command {
-	var addr string
-	var opt sandbox.Options
-	var asJSON bool
+	var d demonstration
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Serve a made-up district, with nothing to set up",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("every") && !d.live {
+				return usageError{errors.New("--every tells how often a living demo moves: add --live")}
+			}
+			if err := startOn(d.start, &d.opt); err != nil {
+				return err
+			}
+			if d.every < 0 {
+				return usageError{fmt.Errorf("--every %s: give a time such as 5s, or 0 to move by POST only", d.every)}
+			}
 			dsn, _ := cmd.Flags().GetString("db")
 			if !cmd.Flags().Changed("db") {
 				dir, err := os.MkdirTemp("", "rollbook-demo-")
@@ -56,22 +77,31 @@ func demoCommand() *cobra.Command {
 				return err
 			}
 			defer o.Close()
-			return demo(cmd.Context(), cmd.OutOrStdout(), o, sandbox.New(opt), addr, asJSON)
+			return d.run(cmd.Context(), cmd.OutOrStdout(), o)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen on; the next free port when it is taken")
-	f.IntVar(&opt.Students, "students", 1000, "how many students to make up")
-	f.Int64Var(&opt.Seed, "seed", 1, "another seed, other people")
-	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
+	f.StringVar(&d.addr, "addr", "127.0.0.1:8080", "address to listen on; the next free port when it is taken")
+	f.IntVar(&d.opt.Students, "students", 1000, "how many students to make up")
+	f.Int64Var(&d.opt.Seed, "seed", 1, "another seed, other people")
+	f.StringVar(&d.start, "start", "", "the first day, such as 2026-09-01 (default: today)")
+	f.BoolVar(&d.asJSON, "json", false, "print one line of JSON")
+	f.BoolVar(&d.live, "live", false, "let the district live: a school day passes every few seconds")
+	f.DurationVar(&d.every, "every", 5*time.Second, "with --live: how long a school day takes; 0 moves by POST only")
 	return cmd
 }
 
-func demo(ctx context.Context, out io.Writer, o *opened, d *sandbox.District, addr string, asJSON bool) error {
+func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error {
 	if err := onlyMadeUp(ctx, o); err != nil {
 		return err
 	}
-	if _, err := o.Import(ctx, d, store.ImportOptions{}); err != nil {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	v := &living{o: o, life: sandbox.NewLife(d.opt), ctx: ctx, end: end}
+	if d.live && !d.asJSON {
+		v.tell = os.Stderr
+	}
+	if err := v.start(ctx); err != nil {
 		return err
 	}
 	id, secret, err := o.addClient(ctx, "demo", oneroster.Scopes(), true)
@@ -82,15 +112,19 @@ func demo(ctx context.Context, out io.Writer, o *opened, d *sandbox.District, ad
 	if err != nil {
 		return err
 	}
-	l, err := listenNear(addr)
+	l, err := listenNear(d.addr)
 	if err != nil {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	server := rest.NewServer(rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log}))
-	host, facts := "http://"+l.Addr().String(), d.Facts()
-	g := greeting{host + oneroster.V1p1.Base, host + "/token", id, secret, facts.TeacherEmail, facts.SchoolYear, facts.School, facts.ClassGroup}
-	if asJSON {
+	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log})
+	host, facts := "http://"+l.Addr().String(), v.life.Facts()
+	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id, ClientSecret: secret,
+		TeacherEmail: facts.TeacherEmail, SchoolYear: facts.SchoolYear, School: facts.School, ClassGroup: facts.ClassGroup, every: d.every}
+	if d.live {
+		g.DayURL, service = host+dayPath, v.handler(service)
+	}
+	if d.asJSON {
 		err = json.NewEncoder(out).Encode(g)
 	} else {
 		err = g.print(out)
@@ -98,7 +132,22 @@ func demo(ctx context.Context, out io.Writer, o *opened, d *sandbox.District, ad
 	if err != nil {
 		return err
 	}
-	return serveUntilDone(ctx, server, l)
+	return d.serve(ctx, v, rest.NewServer(service), l)
+}
+
+// serve serves until the demo ends, and moves a living one meanwhile.
+func (d *demonstration) serve(ctx context.Context, v *living, server *http.Server, l net.Listener) error {
+	still := make(chan struct{})
+	go func() {
+		defer close(still)
+		if d.live && d.every > 0 {
+			v.every(d.every)
+		}
+	}()
+	err := serveUntilDone(ctx, server, l)
+	v.end()
+	<-still
+	return errors.Join(v.failed, err)
 }
 
 // onlyMadeUp keeps the demo out of a real district, all of which its import
@@ -131,6 +180,13 @@ Paste this to get a token, and the first page:
   curl -s -H "Authorization: Bearer $TOKEN" '%s/users?limit=3'
 
 `, g.BaseURL, g.TokenURL, g.ClientID, g.ClientSecret, g.TeacherEmail, g.ClientID, g.ClientSecret, g.TokenURL, g.BaseURL)
+	if err != nil || g.DayURL == "" {
+		return err
+	}
+	if g.every > 0 {
+		_, err = fmt.Fprintf(w, "A school day passes every %s. ", g.every)
+	}
+	_, err = fmt.Fprintf(w, "This moves the district one day on (?days=30: thirty):\n\n  curl -s -X POST %s\n\n", g.DayURL)
 	return err
 }
 

@@ -31,11 +31,9 @@ func sandboxCommand() *cobra.Command {
 		Use:   "sandbox FILE.zip | DIR --days N",
 		Short: "Write a made-up district as a OneRoster 1.1 CSV package, or one package for each day of its life",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			if start != "" {
-				if opt.Today, err = time.Parse(oneroster.DateLayout, start); err != nil {
-					return usageError{fmt.Errorf("--start %q is not a date: write it as 2026-09-01", start)}
-				}
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := startOn(start, &opt); err != nil {
+				return err
 			}
 			if cmd.Flags().Changed("days") {
 				d.dir, d.life = args[0], sandbox.NewLife(opt)
@@ -58,6 +56,17 @@ func sandboxCommand() *cobra.Command {
 	f.BoolVar(&d.delta, "delta", false, "with --days: also a delta package for each day")
 	f.BoolVar(&d.asJSON, "json", false, "with --days: print JSON")
 	return cmd
+}
+
+// startOn sets the first day; without one it is today.
+func startOn(text string, opt *sandbox.Options) (err error) {
+	if text == "" {
+		return nil
+	}
+	if opt.Today, err = time.Parse(oneroster.DateLayout, text); err != nil {
+		return usageError{fmt.Errorf("--start %q is not a date: write it as 2026-09-01", text)}
+	}
+	return nil
 }
 
 // days is a life on its way into a folder.
