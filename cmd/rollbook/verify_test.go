@@ -20,8 +20,8 @@ import (
 	"rollbook/internal/store/storetest"
 )
 
-// demonstration starts the demo and returns its greeting; it ends with the test.
-func demonstration(t *testing.T, dir, dsn string, args ...string) greeting {
+// demoed starts the demo and returns its greeting; it ends with the test.
+func demoed(t *testing.T, dir, dsn string, args ...string) greeting {
 	t.Helper()
 	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0", "--db", dsn}, args...)...)
 	pipe, err := cmd.StdoutPipe()
@@ -55,7 +55,7 @@ func end(t *testing.T, cmd *exec.Cmd) {
 func TestVerifyTheDemo(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
-		g := demonstration(t, dir, dsn)
+		g := demoed(t, dir, dsn)
 		args := []string{"verify", g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret", g.ClientSecret, "--report", "out"}
 		out, errs, code := rollbook(t, dir, append(args, "--profile", "all", "--write")...)
 		if code != 0 || !strings.Contains(out, " 0 failed") || !strings.Contains(out, "writing ") {
