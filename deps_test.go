@@ -19,9 +19,12 @@ var may = map[string]string{
 	"internal/store/storetest": "internal/store database/sql",
 	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
 	"internal/provider":        "internal/oneroster internal/auth",
-	"internal/verify":          "internal/oneroster internal/auth internal/provider",
+	"internal/quality":         "internal/oneroster internal/provider",
+	"internal/mirror":          "internal/oneroster internal/provider database/sql modernc.org/sqlite",
+	"internal/sds":             "internal/oneroster internal/provider internal/quality internal/mirror encoding/csv",
+	"internal/verify":          "internal/oneroster internal/auth internal/provider internal/quality",
 	"internal/gradesync":       "internal/oneroster internal/provider",
-	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider internal/verify internal/gradesync",
+	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider internal/verify internal/gradesync internal/mirror internal/sds",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

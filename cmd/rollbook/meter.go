@@ -48,6 +48,7 @@ func (m *meter) show() {
 	m.writer.SetOutputWriter(os.Stderr)
 	m.writer.SetUpdateFrequency(200 * time.Millisecond)
 	m.writer.Style().Visibility.ETA = true
+	m.writer.Style().Visibility.Speed = true
 	m.tracker = &progress.Tracker{Message: m.what, Total: int64(m.total)}
 	m.writer.AppendTracker(m.tracker)
 	m.ended = make(chan struct{})

@@ -1,0 +1,180 @@
+// Package mirror is what a reader keeps of somebody's provider: one SQLite file
+// with every object as it was last served, where the next delta begins, and how
+// the runs went. A pull is gathered beside the objects, a page a transaction,
+// and becomes the mirror in one: a process that is killed loses a page at most,
+// its successor goes on where it was, and half a pull is never seen.
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "modernc.org/sqlite" // the driver
+
+	"rollbook/internal/oneroster"
+)
+
+// Stamp is how times are written: as OneRoster does.
+const Stamp = "2006-01-02T15:04:05.000Z"
+
+// collections are the resources that a mirror may hold: a table each.
+func collections() []*oneroster.Resource {
+	var out []*oneroster.Resource
+	for _, r := range oneroster.Resources() {
+		if !r.Gradebook && !r.Extension {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// A Mirror is one open file. It is for one goroutine.
+type Mirror struct{ db *sql.DB }
+
+// schema: rows of pull are being gathered while live names another pull, or
+// none. A cursor says where a collection of the pull under way stands.
+const schema = `
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS live (collection TEXT PRIMARY KEY, pull INTEGER NOT NULL, watermark TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursors (path TEXT PRIMARY KEY, collection TEXT NOT NULL, filter TEXT NOT NULL, offset INTEGER NOT NULL, walk INTEGER NOT NULL,
+  began TEXT NOT NULL, greatest TEXT NOT NULL, walkbegan TEXT NOT NULL, total INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began TEXT NOT NULL, ended TEXT NOT NULL, status TEXT NOT NULL, counts TEXT NOT NULL);
+`
+
+func table(r *oneroster.Resource) string { return `"` + r.Plural + `"` }
+
+// Open opens or makes the file for one provider, which is named by its base URL
+// and by the way it is read.
+func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
+	if strings.ContainsAny(path, "?#") {
+		return nil, fmt.Errorf("mirror %q: a ? or # cannot stand in the path of a SQLite file", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return nil, fmt.Errorf("mirror %q: the folder %q does not exist", path, filepath.Dir(path))
+	}
+	// A run owns the file: a second one is told so instead of waiting for hours.
+	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)&_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	m := &Mirror{db}
+	if err := m.prepare(ctx, strings.TrimRight(base, "/"), way); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("mirror %s: %w", path, err)
+	}
+	// The file holds names of children: nobody else on this machine reads it.
+	_ = os.Chmod(path, 0o600)
+	return m, nil
+}
+
+// Close closes the file.
+func (m *Mirror) Close() error { return m.db.Close() }
+
+func (m *Mirror) prepare(ctx context.Context, base, way string) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		text := schema
+		for _, r := range collections() {
+			text += "CREATE TABLE IF NOT EXISTS " + table(r) + " (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (pull, id));\n"
+		}
+		if _, err := tx.ExecContext(ctx, text); err != nil {
+			return err
+		}
+		for _, fact := range []struct{ name, mine, other string }{
+			{"base", base, "holds what %s served, not %s: give this provider a file of its own with --mirror"},
+			{"way", way, "was read in the %s way, not the %s one, and the two read different collections: give each a file of its own with --mirror"},
+		} {
+			was, err := fact1(ctx, tx, fact.name)
+			if err != nil {
+				return err
+			}
+			if was != "" && was != fact.mine {
+				return fmt.Errorf(fact.other, was, fact.mine)
+			}
+			if err := setFact(ctx, tx, fact.name, fact.mine); err != nil {
+				return err
+			}
+		}
+		// A run that was killed could not say so itself.
+		_, err := tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
+		return err
+	})
+}
+
+func fact1(ctx context.Context, tx *sql.Tx, name string) (string, error) {
+	var value string
+	err := tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return value, err
+}
+
+func setFact(ctx context.Context, tx *sql.Tx, name, value string) error {
+	_, err := tx.ExecContext(ctx, "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", name, value)
+	return err
+}
+
+// write runs do in one transaction.
+func (m *Mirror) write(ctx context.Context, do func(*sql.Tx) error) error {
+	tx, err := m.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := do(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
+}
+
+// A RunRecord is one run of the history.
+type RunRecord struct {
+	Kind   string `json:"kind"` // full, delta or prove
+	Began  string `json:"began"`
+	Ended  string `json:"ended"`
+	Status string `json:"status"`
+	Counts string `json:"-"` // JSON
+}
+
+// Begin notes that a run begins, and returns its number.
+func (m *Mirror) Begin(ctx context.Context, kind string) (int64, error) {
+	done, err := m.db.ExecContext(ctx, "INSERT INTO runs (kind, began, ended, status, counts) VALUES (?, ?, '', 'running', '{}')", kind, now())
+	if err != nil {
+		return 0, err
+	}
+	return done.LastInsertId()
+}
+
+// End notes how a run went.
+func (m *Mirror) End(ctx context.Context, run int64, kind, status, counts string) error {
+	_, err := m.db.ExecContext(ctx, "UPDATE runs SET kind = ?, ended = ?, status = ?, counts = ? WHERE id = ?", kind, now(), status, counts, run)
+	return err
+}
+
+// Runs are the last n runs, the latest first.
+func (m *Mirror) Runs(ctx context.Context, n int) ([]RunRecord, error) {
+	rows, err := m.db.QueryContext(ctx, "SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []RunRecord
+	for rows.Next() {
+		var r RunRecord
+		if err := rows.Scan(&r.Kind, &r.Began, &r.Ended, &r.Status, &r.Counts); err != nil {
+			return nil, err
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+func now() string { return time.Now().UTC().Format(Stamp) }

@@ -1,0 +1,250 @@
+package mirror
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// A Cursor is where one path of the pull under way stands.
+type Cursor struct {
+	Path      string // of the collection: /users, /schools/s1/users
+	Resource  *oneroster.Resource
+	Filter    string // that it is read with; "" begins a new one
+	Offset    int    // of the next page
+	Walk      int    // how often it was begun anew
+	Began     string // the provider's clock at the first answer of all walks; "" when it tells none
+	WalkBegan string // at the first answer of this walk
+	Greatest  string // greatest dateLastModified that came
+	Total     int    // X-Total-Count of the latest page; -1 when there was none
+	Done      bool
+}
+
+// Open pulls. A pull is known by its key (kind, page size): one with another key
+// cannot go on, and what it gathered is thrown away.
+
+// Resume makes the pull with this key the one under way. It returns true when it
+// goes on with what an earlier run gathered.
+func (m *Mirror) Resume(ctx context.Context, key string) (resumed bool, err error) {
+	err = m.write(ctx, func(tx *sql.Tx) error {
+		was, err := fact1(ctx, tx, "pull key")
+		if err != nil || was == key {
+			resumed = was == key
+			return err
+		}
+		if was != "" {
+			if err := m.discard(ctx, tx); err != nil {
+				return err
+			}
+		}
+		n, err := fact1(ctx, tx, "pull")
+		if err != nil {
+			return err
+		}
+		number, _ := strconv.Atoi(n) // "" begins at 0
+		if err := setFact(ctx, tx, "pull", strconv.Itoa(number+1)); err != nil {
+			return err
+		}
+		return setFact(ctx, tx, "pull key", key)
+	})
+	return resumed, err
+}
+
+// Pending is the key of a pull that an earlier run left unfinished, or "".
+func (m *Mirror) Pending(ctx context.Context) (key string, err error) {
+	err = m.write(ctx, func(tx *sql.Tx) error {
+		key, err = fact1(ctx, tx, "pull key")
+		return err
+	})
+	return key, err
+}
+
+// Discard throws away what the pull under way gathered.
+func (m *Mirror) Discard(ctx context.Context) error {
+	return m.write(ctx, func(tx *sql.Tx) error { return m.discard(ctx, tx) })
+}
+
+func (m *Mirror) discard(ctx context.Context, tx *sql.Tx) error {
+	for _, r := range collections() {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(r)+" WHERE pull = "+gathering+" AND pull NOT IN (SELECT pull FROM live)"); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM cursors"); err != nil {
+		return err
+	}
+	return setFact(ctx, tx, "pull key", "")
+}
+
+// gathering is the number of the pull under way.
+const gathering = "(SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'pull')"
+
+// liveOf is the number of the pull that the mirror shows of a collection.
+const liveOf = "(SELECT pull FROM live WHERE collection = ?)"
+
+// Cursor is where a path stands; one that was not begun has no filter.
+func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource) (Cursor, error) {
+	c := Cursor{Path: path, Resource: r, Total: -1}
+	err := m.db.QueryRowContext(ctx, "SELECT filter, offset, walk, began, greatest, walkbegan, total, done FROM cursors WHERE path = ?", path).
+		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Greatest, &c.WalkBegan, &c.Total, &c.Done)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return c, err
+}
+
+// Gather keeps a page of the pull under way, and where it goes on, in one
+// transaction. Objects without a sourcedId are kept under their place: a judge
+// wants to see them.
+func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []provider.Object) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		if len(objects) > 0 {
+			var pull int64
+			if err := tx.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
+				return err
+			}
+			insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table(c.Resource)+" (pull, id, status, modified, body) VALUES (?, ?, ?, ?, ?) "+
+				"ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body")
+			if err != nil {
+				return err
+			}
+			defer insert.Close()
+			for i, o := range objects {
+				id := o.ID()
+				if id == "" {
+					id = fmt.Sprintf("?%d", first+i)
+				}
+				if _, err := insert.ExecContext(ctx, pull, id, o.Text("status"), o.Text("dateLastModified"), o.Canonical()); err != nil {
+					return err
+				}
+			}
+		}
+		return setCursor(ctx, tx, c)
+	})
+}
+
+func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, walk, began, greatest, walkbegan, total, done) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Greatest, c.WalkBegan, c.Total, c.Done)
+	return err
+}
+
+// Again begins a walk anew; clean throws away what earlier walks gathered.
+func (m *Mirror) Again(ctx context.Context, c Cursor, clean bool) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		if clean {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering); err != nil {
+				return err
+			}
+		}
+		return setCursor(ctx, tx, c)
+	})
+}
+
+// Gathered counts the objects of the pull under way, and those of them that are
+// active.
+func (m *Mirror) Gathered(ctx context.Context, r *oneroster.Resource) (rows, active int, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(status <> 'tobedeleted'), 0) FROM "+table(r)+" WHERE pull = "+gathering).Scan(&rows, &active)
+	return rows, active, err
+}
+
+// Active counts the active objects that the mirror shows.
+func (m *Mirror) Active(ctx context.Context, r *oneroster.Resource) (n int, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+liveOf+" AND status <> 'tobedeleted'", r.Plural).Scan(&n)
+	return n, err
+}
+
+// Watermark is where the next delta of a collection begins; "" when it has never
+// been read whole, or the provider told no time.
+func (m *Mirror) Watermark(ctx context.Context, r *oneroster.Resource) (mark string, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT watermark FROM live WHERE collection = ?", r.Plural).Scan(&mark)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return mark, err
+}
+
+// A Gathering is one collection that is about to become the mirror.
+type Gathering struct {
+	Resource  *oneroster.Resource
+	Delta     bool   // what came is added to the mirror; else it replaces it
+	Watermark string // of the next delta
+}
+
+// Change counts what a pull did to a collection of the mirror.
+type Change struct {
+	Added   int `json:"added"`
+	Changed int `json:"changed"`
+	Same    int `json:"same"`
+	Retired int `json:"retired"`
+}
+
+// Publish makes the pull under way the mirror, all collections at once.
+func (m *Mirror) Publish(ctx context.Context, of []Gathering) (map[*oneroster.Resource]Change, error) {
+	out := map[*oneroster.Resource]Change{}
+	return out, m.write(ctx, func(tx *sql.Tx) error {
+		for _, g := range of {
+			change, err := compare(ctx, tx, g)
+			if err != nil {
+				return err
+			}
+			out[g.Resource] = change
+			if err := publish(ctx, tx, g); err != nil {
+				return err
+			}
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM cursors"); err != nil {
+			return err
+		}
+		return setFact(ctx, tx, "pull key", "")
+	})
+}
+
+// compare counts what publishing will do.
+func compare(ctx context.Context, tx *sql.Tx, g Gathering) (Change, error) {
+	var c Change
+	name := table(g.Resource)
+	err := tx.QueryRowContext(ctx, `SELECT
+		coalesce(sum(n.status <> 'tobedeleted' AND (o.id IS NULL OR o.status = 'tobedeleted')), 0),
+		coalesce(sum(n.status <> 'tobedeleted' AND o.status <> 'tobedeleted' AND n.body <> o.body), 0),
+		coalesce(sum(o.id IS NOT NULL AND n.body = o.body), 0),
+		coalesce(sum(n.status = 'tobedeleted' AND o.status <> 'tobedeleted'), 0)
+		FROM `+name+` n LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` WHERE n.pull = `+gathering, g.Resource.Plural).
+		Scan(&c.Added, &c.Changed, &c.Same, &c.Retired)
+	if err != nil || g.Delta {
+		return c, err
+	}
+	var gone int
+	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+`
+		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND n.id IS NULL`, g.Resource.Plural).Scan(&gone)
+	c.Retired += gone
+	return c, err
+}
+
+func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
+	name := table(g.Resource)
+	if g.Delta {
+		for _, text := range []string{
+			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf + `, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
+				` ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
+			`DELETE FROM ` + name + ` WHERE pull <> ` + liveOf,
+		} {
+			if _, err := tx.ExecContext(ctx, text, g.Resource.Plural); err != nil {
+				return err
+			}
+		}
+	} else if _, err := tx.ExecContext(ctx, "DELETE FROM "+name+" WHERE pull <> "+gathering); err != nil {
+		return err
+	}
+	live := gathering
+	if g.Delta {
+		live = "(SELECT pull FROM live WHERE collection = ?1)"
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO live VALUES (?1, "+live+", ?2) ON CONFLICT DO UPDATE SET pull = excluded.pull, watermark = excluded.watermark", g.Resource.Plural, g.Watermark)
+	return err
+}

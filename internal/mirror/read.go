@@ -1,0 +1,105 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// Each streams the active objects that the mirror shows, by their ids.
+func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(provider.Object) error) error {
+	rows, err := m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var body sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		o, err := object(body)
+		if err != nil {
+			return err
+		}
+		if err := yield(o); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+func object(body []byte) (provider.Object, error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.UseNumber()
+	var o provider.Object
+	return o, dec.Decode(&o)
+}
+
+// One is an object that the mirror shows, deleted or not; nil when there is none.
+func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (provider.Object, error) {
+	var body string
+	err := m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?", r.Plural, id).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return object([]byte(body))
+}
+
+// Differ lists up to most ids of active objects that the mirror shows otherwise
+// than the pull under way gathered them, or that only one of the two has; n is
+// how many there are.
+func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (ids []string, n int, err error) {
+	name := table(r)
+	rows, err := m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+` AND n.status <> 'tobedeleted'
+		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND (n.id IS NULL OR n.body <> o.body)
+		UNION ALL SELECT n.id FROM `+name+` n LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` AND o.status <> 'tobedeleted'
+		WHERE n.pull = `+gathering+` AND n.status <> 'tobedeleted' AND o.id IS NULL ORDER BY 1`, r.Plural, r.Plural)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, 0, err
+		}
+		if n++; n <= most {
+			ids = append(ids, id)
+		}
+	}
+	return ids, n, rows.Err()
+}
+
+// GatheredSince counts the objects of the pull under way whose dateLastModified
+// is later than a stamp.
+func (m *Mirror) GatheredSince(ctx context.Context, r *oneroster.Resource, stamp string) (n int, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+gathering+" AND modified > ?", stamp).Scan(&n)
+	return n, err
+}
+
+// GatheredIDs are the ids of the objects of the pull under way.
+func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]string, error) {
+	rows, err := m.db.QueryContext(ctx, "SELECT id FROM "+table(r)+" WHERE pull = "+gathering+" ORDER BY id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,157 @@
+package quality
+
+import (
+	"fmt"
+	"time"
+)
+
+// Organizations, sessions and courses.
+
+func lookAtOrg(j *judge, s *subject) {
+	o := &org{parent: s.RefID("parent"), school: equalFold(s.Text("type"), "school"), children: map[string]bool{}}
+	for _, c := range s.Refs("children") {
+		o.children[c.ID] = true
+	}
+	j.orgs[s.id] = o
+}
+
+// SDS-O01
+func orgMembers(j *judge, s *subject) {
+	j.missing(s, "SDS-O01", "name", "type", "identifier")
+	if t := s.Text("type"); t != "" && !in(orgTypes, t) {
+		j.find(s, "SDS-O01", "type", t, fmt.Sprintf("%q is no type of organization that School Data Sync knows", t))
+	}
+}
+
+// SDS-O02, and SDS-G06 for the optional references.
+func orgTree(j *judge, s *subject) {
+	there := func(id string) bool { return j.orgs[id] != nil }
+	j.optional(s, "parent", there)
+	j.optional(s, "children", there)
+	o := j.orgs[s.id]
+	if o.parent == "" && o.school {
+		j.find(s, "SDS-O02", "parent", "", "a school without parent stands beside the tree")
+	}
+	if p := j.orgs[o.parent]; p != nil && len(p.children) > 0 && !p.children[s.id] {
+		j.find(s, "SDS-O02", "parent", o.parent, "the parent does not name it among its children")
+	}
+	for id := range o.children {
+		if c := j.orgs[id]; c != nil && c.parent != s.id {
+			j.find(s, "SDS-O02", "children", id, fmt.Sprintf("the child %q has another parent", id))
+		}
+	}
+	for up, steps := o.parent, 0; j.orgs[up] != nil; up, steps = j.orgs[up].parent, steps+1 {
+		if up == s.id || steps > len(j.orgs) {
+			j.find(s, "SDS-O02", "parent", o.parent, "the parents go in a circle")
+			break
+		}
+	}
+}
+
+// SDS-O02: schools without parent have a finding of their own.
+func orgRoots(j *judge) {
+	roots := 0
+	for _, o := range j.orgs {
+		if o.parent == "" && !o.school {
+			roots++
+		}
+	}
+	if roots > 1 {
+		j.whole("org", "SDS-O02", "parent", fmt.Sprint(roots), fmt.Sprintf("%d organizations that are no schools have no parent: one root is wanted", roots))
+	}
+}
+
+func lookAtSession(j *judge, s *subject) {
+	j.sessions[s.id] = &session{kind: s.Text("type"), parent: s.RefID("parent"), start: day(s.Text("startDate")), end: day(s.Text("endDate"))}
+}
+
+// SDS-S01
+func sessionMembers(j *judge, s *subject) {
+	j.missing(s, "SDS-S01", "title", "type", "schoolYear", "startDate", "endDate")
+	if t := s.Text("type"); t != "" && !in(sessions, t) {
+		j.find(s, "SDS-S01", "type", t, fmt.Sprintf("%q is no type of session", t))
+	}
+	if y := s.Text("schoolYear"); y != "" && !fourDigit.MatchString(y) {
+		j.find(s, "SDS-S01", "schoolYear", y, "schoolYear is not four digits")
+	}
+	for _, name := range []string{"startDate", "endDate"} {
+		if text := s.Text(name); text != "" && day(text).IsZero() {
+			j.find(s, "SDS-S01", name, text, name+" is no date such as 2026-08-01")
+		}
+	}
+}
+
+// SDS-S02, and SDS-G06 for the optional references.
+func sessionTree(j *judge, s *subject) {
+	there := func(id string) bool { return j.sessions[id] != nil }
+	j.optional(s, "parent", there)
+	j.optional(s, "children", there)
+	x := j.sessions[s.id]
+	if x.start.IsZero() || x.end.IsZero() {
+		return // SDS-S01
+	}
+	if !x.start.Before(x.end) {
+		j.find(s, "SDS-S02", "endDate", s.Text("endDate"), "the session does not start before it ends")
+	}
+	if p := j.sessions[x.parent]; p != nil && !p.start.IsZero() && !p.end.IsZero() && (x.start.Before(p.start) || x.end.After(p.end)) {
+		j.find(s, "SDS-S02", "parent", x.parent, fmt.Sprintf("the session does not lie within its parent, %s to %s", p.start.Format(time.DateOnly), p.end.Format(time.DateOnly)))
+	}
+	years, at := 0, x
+	for steps := 0; at != nil; steps++ {
+		if equalFold(at.kind, "schoolYear") {
+			years++
+		}
+		if steps > len(j.sessions) {
+			j.find(s, "SDS-S02", "parent", x.parent, "the parents go in a circle")
+			return
+		}
+		if at.parent != "" && j.sessions[at.parent] == nil {
+			return // SDS-G06
+		}
+		at = j.sessions[at.parent]
+	}
+	switch {
+	case years > 1:
+		j.find(s, "SDS-S02", "parent", x.parent, "the session belongs to more than one school year")
+	case years == 0:
+		j.milder(s, "SDS-S02", Warning, "parent", x.parent, "no school year stands above the session")
+	}
+}
+
+// SDS-S03. The end is the first day after: a year that ends with a calendar year
+// ends in it.
+func sessionYear(j *judge, s *subject) {
+	x, text := j.sessions[s.id], s.Text("schoolYear")
+	if x.start.IsZero() || x.end.IsZero() || !fourDigit.MatchString(text) || !x.start.Before(x.end) {
+		return
+	}
+	year := 0
+	_, _ = fmt.Sscan(text, &year) // four digits
+	last := x.end.AddDate(0, 0, -1).Year()
+	switch {
+	case x.start.Year() < year-1:
+		j.find(s, "SDS-S03", "startDate", s.Text("startDate"), fmt.Sprintf("the school year %d cannot start before %d", year, year-1))
+	case last > year:
+		j.find(s, "SDS-S03", "endDate", s.Text("endDate"), fmt.Sprintf("the school year %d ends in %d at the latest", year, year))
+	case equalFold(x.kind, "schoolYear") && last != year:
+		j.find(s, "SDS-S03", "schoolYear", text, fmt.Sprintf("a school year is named for the year in which it ends, %d", last))
+	}
+}
+
+// SDS-S04
+func sessionToday(j *judge) {
+	today := time.Date(j.Today.Year(), j.Today.Month(), j.Today.Day(), 0, 0, 0, 0, time.UTC)
+	for _, x := range j.sessions {
+		if x.kept && !today.Before(x.start) && !today.After(x.end) {
+			return
+		}
+	}
+	j.whole("academicSession", "SDS-S04", "", today.Format(time.DateOnly), "no session covers today")
+}
+
+// SDS-K01
+func courseMembers(j *judge, s *subject) {
+	j.missing(s, "SDS-K01", "title")
+	j.follow(s, j.required(s, "SDS-K01", "org", orgRefs), j.hasOrg)
+	j.optional(s, "schoolYear", j.hasSession)
+}

@@ -1,0 +1,191 @@
+// Package quality is what School Data Sync demands of rosters, as data: one
+// rule a row, why it is one, and how to fulfil it; and a judge that reads
+// objects as they were served and finds what breaks a rule. It calls nobody and
+// stores nothing: who judges brings the objects.
+package quality
+
+import (
+	"context"
+	"time"
+
+	"rollbook/internal/provider"
+)
+
+// Severity says what School Data Sync does about a broken rule.
+type Severity uint8
+
+const (
+	Catastrophic Severity = iota // the run stops
+	Error                        // the record is dropped, and with it what refers to it
+	Warning                      // the value is dropped, the record stays
+	Advice                       // nothing; somebody should look all the same
+)
+
+var severities = [...]string{"catastrophic", "error", "warning", "advice"}
+
+func (s Severity) String() string { return severities[s] }
+
+// A Rule is one demand.
+type Rule struct {
+	ID        string
+	Severity  Severity
+	Resources []string // singular names
+	Title     string   // what must hold
+	Why       string   // whose rule it is, and what School Data Sync does
+	Fix       string   // what to change
+}
+
+// A Finding is a rule that is broken at one place. Its Rule may be a milder
+// copy of the table's: a reference that is required drops the record, one that
+// is not drops the value. SourcedID is empty where a whole collection is meant.
+type Finding struct {
+	Rule                              *Rule
+	Resource, SourcedID, Field, Value string
+	Text                              string // a sentence: what is wrong here
+}
+
+// Options of a judgement.
+type Options struct {
+	Today                     time.Time // zero is now
+	MatchStaff, MatchStudents string    // "email" or "username"; "" is email
+	CreateUsers               bool      // School Data Sync shall make accounts, not only find them
+	Contacts, Demographics    bool      // are switched on
+}
+
+// Each streams the objects of one resource, named in the singular. Objects that
+// are not active may be among them; a judge may ask for a resource twice.
+type Each func(resource string, yield func(provider.Object) error) error
+
+// An Outcome is what a judge leaves behind.
+type Outcome struct {
+	Read, Kept map[string]int // active objects by resource: that came, that were not dropped
+	Found      [4]int         // findings by Severity
+	Stopped    bool           // something was catastrophic: what came after was not looked at
+}
+
+// order is parents first: a dropped record drops what refers to it.
+var order = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
+
+// mustHave are the collections that School Data Sync cannot do without.
+var mustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true, "enrollment": true}
+
+// Judge reads every resource and reports what it finds, parents first. What it
+// returns as an error is each's, or the context's.
+func Judge(ctx context.Context, opt Options, each Each, report func(Finding)) (Outcome, error) {
+	if opt.Today.IsZero() {
+		opt.Today = time.Now()
+	}
+	j := &judge{Options: opt, report: report, known: newKnown(), out: Outcome{Read: map[string]int{}, Kept: map[string]int{}}}
+	for _, resource := range order {
+		if resource == "demographics" && !opt.Demographics {
+			continue
+		}
+		if err := j.collection(ctx, resource, each); err != nil {
+			return j.out, err
+		}
+		if j.out.Found[Catastrophic] > 0 {
+			j.out.Stopped = true
+			return j.out, nil
+		}
+	}
+	j.zeros()
+	return j.out, nil
+}
+
+// A judge is one judgement under way.
+type judge struct {
+	Options
+	*known
+	report func(Finding)
+	out    Outcome
+}
+
+// A subject is the object that is being judged.
+type subject struct {
+	provider.Object
+	resource string
+	id       string
+	dropped  bool
+}
+
+// collection judges one resource: a first look where objects lean on others of
+// their own kind, then object by object, then the whole.
+func (j *judge) collection(ctx context.Context, resource string, each Each) error {
+	read := func(do func(*subject)) error {
+		n := 0
+		return each(resource, func(o provider.Object) error {
+			if n++; n%1000 == 0 && ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if isActive(o) {
+				do(&subject{Object: o, resource: resource, id: o.ID()})
+			}
+			return nil
+		})
+	}
+	if look := looks[resource]; look != nil {
+		err := read(func(s *subject) {
+			if s.id != "" {
+				look(j, s)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	j.begin(resource)
+	err := read(func(s *subject) {
+		j.out.Read[resource]++
+		for i := range checks {
+			if checks[i].of == "" || checks[i].of == resource && s.id != "" {
+				checks[i].do(j, s)
+			}
+		}
+		if !s.dropped {
+			j.out.Kept[resource]++
+			keep[resource](j, s)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if j.out.Read[resource] == 0 && mustHave[resource] {
+		j.whole(resource, "SDS-X01", "", "0", "there is no active "+resource+" at all")
+		return nil
+	}
+	j.stamps.tell(j, resource)
+	if after := wholes[resource]; after != nil {
+		after(j)
+	}
+	return nil
+}
+
+// isActive tells what School Data Sync looks at: anything that is not told to
+// be deleted. A status that is neither is a finding of its own.
+func isActive(o provider.Object) bool { return !equalFold(o.Text("status"), "tobedeleted") }
+
+// find reports a rule that s breaks.
+func (j *judge) find(s *subject, rule, field, value, text string) {
+	j.say(s, ByID(rule), field, value, text)
+}
+
+// milder reports a rule that s breaks in a way that costs less than the rule
+// does elsewhere.
+func (j *judge) milder(s *subject, rule string, severity Severity, field, value, text string) {
+	r := *ByID(rule)
+	r.Severity = severity
+	j.say(s, &r, field, value, text)
+}
+
+func (j *judge) say(s *subject, r *Rule, field, value, text string) {
+	if r.Severity <= Error {
+		s.dropped = true
+	}
+	j.out.Found[r.Severity]++
+	j.report(Finding{Rule: r, Resource: s.resource, SourcedID: s.id, Field: field, Value: shortened(value), Text: text})
+}
+
+// whole reports a rule that a collection breaks.
+func (j *judge) whole(resource, rule, field, value, text string) {
+	j.find(&subject{resource: resource}, rule, field, value, text)
+}

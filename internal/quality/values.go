@@ -1,0 +1,148 @@
+package quality
+
+import (
+	"fmt"
+	"net/mail"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// What School Data Sync takes: wider than OneRoster where Microsoft's default
+// lists of values are. Enumerations are compared without case.
+var (
+	orgTypes = set("school department district local state national departmentOfEducation ministryOfEducation localAuthority academicTrust municipality region province division program university college campus adultEducation researchCenter")
+	// aide is OneRoster's; Microsoft's published list lacks it.
+	staffRoles = set("principal chair professor researcher adjunct affiliate occupationalTherapist physicalTherapist speechTherapist visionTherapist paraprofessional specialServices advisor proctor nurse officeStaff lecturer itAdmin administrator teacher faculty staff teacherAssistant assistant instructor substitute coach alumni aide")
+	contacts   = set("parent guardian relative")
+	sessions   = set("gradingPeriod semester schoolYear term")
+	enrolled   = set("administrator aide guardian parent proctor relative student teacher")
+	userFlags  = set("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
+	// CEDS entry grade levels, and the two that Microsoft's sample files show.
+	gradeLevels = set("IT PR PK TK KG 01 02 03 04 05 06 07 08 09 10 11 12 13 PS PS1 PS2 PS3 PS4 UG Other")
+
+	// Types of references, as the tests that Microsoft publishes take them.
+	orgRefs     = union(orgTypes, set("org"))
+	sessionRefs = union(sessions, set("academicSession"))
+)
+
+func set(words string) map[string]bool {
+	out := map[string]bool{}
+	for _, w := range strings.Fields(words) {
+		out[strings.ToLower(w)] = true
+	}
+	return out
+}
+
+func union(a, b map[string]bool) map[string]bool {
+	out := map[string]bool{}
+	for k := range a {
+		out[k] = true
+	}
+	for k := range b {
+		out[k] = true
+	}
+	return out
+}
+
+func in(list map[string]bool, word string) bool { return list[strings.ToLower(word)] }
+
+func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
+
+// A Group is how School Data Sync sorts people.
+type Group uint8
+
+const (
+	Other Group = iota
+	Staff
+	Student
+	Contact
+)
+
+// GroupOf sorts a role.
+func GroupOf(role string) Group {
+	switch {
+	case equalFold(role, "student"):
+		return Student
+	case in(staffRoles, role):
+		return Staff
+	case in(contacts, role):
+		return Contact
+	}
+	return Other
+}
+
+// isGrade takes '9' for '09', as School Data Sync does.
+func isGrade(g string) bool {
+	if len(g) == 1 && g[0] >= '1' && g[0] <= '9' {
+		g = "0" + g
+	}
+	return in(gradeLevels, g)
+}
+
+var (
+	stampForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$`)
+	phoneForm = regexp.MustCompile(`^\+[1-9]\d{1,14}$`) // E.164
+	mailName  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+	fourDigit = regexp.MustCompile(`^\d{4}$`)
+)
+
+const stampLayout = "2006-01-02T15:04:05.000Z"
+
+// instant reads a dateLastModified, strictly.
+func instant(text string) (time.Time, bool) {
+	if !stampForm.MatchString(text) {
+		return time.Time{}, false
+	}
+	t, err := time.Parse(stampLayout, text)
+	return t, err == nil
+}
+
+// day reads a date, strictly; the zero time when it is none.
+func day(text string) time.Time {
+	t, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+// isAddress takes addr-spec of RFC 5322 §3.4.1, and a domain with a dot.
+func isAddress(text string) bool {
+	a, err := mail.ParseAddress(text)
+	if err != nil || a.Address != text || a.Name != "" {
+		return false
+	}
+	_, domain, _ := strings.Cut(text, "@")
+	return strings.Contains(strings.Trim(domain, "."), ".")
+}
+
+// unshowable is the first character that a display name cannot have.
+func unshowable(name string) (rune, bool) {
+	for _, c := range name {
+		if unicode.IsControl(c) || c == unicode.ReplacementChar || c == '<' || c == '>' {
+			return c, true
+		}
+	}
+	return 0, false
+}
+
+// written is a JSON value as a person would write it.
+func written(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case string:
+		return v
+	}
+	return fmt.Sprint(v)
+}
+
+// shortened bounds what a finding quotes.
+func shortened(text string) string {
+	if len(text) <= 120 {
+		return text
+	}
+	return strings.ToValidUTF8(text[:120], "") + "…"
+}

@@ -1,0 +1,65 @@
+package sds
+
+import (
+	"context"
+	"net/url"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+// nested are the lists that Classic reads of each school.
+var nested = []struct{ segment, resource string }{
+	{"terms", "academicSession"}, {"courses", "course"}, {"classes", "class"}, {"students", "user"}, {"teachers", "user"}, {"enrollments", "enrollment"},
+}
+
+// bySchool reads as School Data Sync (Classic) does: the schools, then each
+// school's lists. It always reads everything, since what has left a school is
+// not in a list of that school.
+func (r *run) bySchool(ctx context.Context) error {
+	orgs := oneroster.ByName("org")
+	if err := r.read(ctx, source{"/schools", "/schools", orgs, isActive, []string{"schools", "orgs"}, false}); err != nil {
+		return err
+	}
+	ids, err := r.Mirror.GatheredIDs(ctx, orgs)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		for _, n := range nested {
+			if n.resource == "course" && !r.Courses {
+				continue
+			}
+			res := oneroster.ByName(n.resource)
+			path := "/schools/" + url.PathEscape(id) + "/" + n.segment
+			if err := r.read(ctx, source{path, path, res, isActive, []string{n.segment, res.Plural}, false}); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Contacts {
+		for _, role := range []string{"parent", "guardian", "relative"} {
+			filter := "role=" + provider.Quote(role) + " AND " + isActive
+			if err := r.read(ctx, source{"/users", "/users of role " + role, oneroster.ByName("user"), filter, []string{"users"}, false}); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Demographics {
+		res := oneroster.ByName("demographics")
+		return r.read(ctx, source{"/demographics", "/demographics", res, isActive, []string{res.Plural}, true})
+	}
+	return nil
+}
+
+// classicReads tells whether the classic way has use for an object: the
+// enrollments of other roles than student and teacher name people who are in no
+// list of a school.
+func classicReads(resource string, o provider.Object) bool {
+	role := o.Text("role")
+	return resource != "enrollment" || role == "student" || role == "teacher"
+}
+
+// outOfSight are the rules that the classic way cannot judge, since it reads
+// neither districts nor school years: the field, or "" for the whole rule.
+var outOfSight = map[string][]string{"SDS-O02": {""}, "SDS-S02": {"parent"}, "SDS-G06": {"parent", "children", "agents", "orgs", "schoolYear"}, "SDS-C04": {"course"}}

@@ -1,0 +1,267 @@
+// Package sds behaves towards a OneRoster provider as Microsoft's School Data
+// Sync does: it pulls the collections page by page, the next time only what has
+// changed, keeps them in a mirror, judges them by the rules of package quality,
+// finds the people in a directory, and tells how the run went. What the rules
+// are, and how a mirror keeps its promises, it leaves to those packages.
+package sds
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"rollbook/internal/mirror"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/quality"
+)
+
+// Options of a run.
+type Options struct {
+	Provider *provider.Provider
+	Mirror   *mirror.Mirror
+
+	Limit                           int  // rows of a page; 0 is 5,000
+	Full                            bool // read everything, though a delta would do
+	Classic                         bool // read school by school
+	Courses, Demographics, Contacts bool
+	Prove                           bool // show that mirror and delta equal another full pull
+	Shrink                          int  // a collection may be so many percent smaller than before
+
+	Directory                 *Directory // nil: nobody is matched
+	MatchStaff, MatchStudents string     // "email" or "username"
+	CreateUsers               bool
+
+	Found    func(quality.Finding) error // told of every finding
+	Note     func(string)                // told what a person should know, a sentence each
+	Progress func(done, total int)       // rows; total grows as collections are begun
+}
+
+// Pages of School Data Sync.
+const standardLimit = 5000
+
+// Statuses of a run, as Microsoft names them.
+const (
+	Completed             = "completed"
+	CompletedWithWarnings = "completedWithWarnings"
+	CompletedWithErrors   = "completedWithErrors"
+	Failed                = "failed"
+)
+
+// Kinds of a run.
+const (
+	fullKind  = "full"
+	deltaKind = "delta"
+)
+
+// Counts of a run: what School Data Sync would hold afterwards.
+type Counts struct {
+	Organizations int `json:"organizations"`
+	People        int `json:"people"`
+	Staff         int `json:"staff"`
+	Students      int `json:"students"`
+	Contacts      int `json:"contacts"`
+	Classes       int `json:"classes"`
+	Memberships   int `json:"memberships"`
+	Matched       int `json:"matched"`
+	Unmatched     int `json:"unmatched"`
+	Errors        int `json:"errors"`
+	Warnings      int `json:"warnings"`
+}
+
+// A Collection is what a run did to one of them.
+type Collection struct {
+	Rows int  `json:"rows"` // that came
+	Full bool `json:"full"`
+	mirror.Change
+}
+
+// A Report is how a run went.
+type Report struct {
+	Status      string                `json:"status"`
+	Kind        string                `json:"kind"`
+	Resumed     bool                  `json:"resumed"` // went on where an earlier run had been stopped
+	Matching    string                `json:"matching"`
+	Seconds     float64               `json:"seconds"`
+	Counts      Counts                `json:"counts"`
+	Collections map[string]Collection `json:"collections"`
+	Proof       *Proof                `json:"proof,omitempty"`
+	Notes       []string              `json:"notes"`
+	Stopped     string                `json:"stopped,omitempty"` // what was catastrophic
+}
+
+// catastrophe is a finding that stops a run before the mirror is touched.
+type catastrophe struct{ quality.Finding }
+
+func (c catastrophe) Error() string { return c.Rule.ID + ": " + c.Text }
+
+// Run makes one run. The report is worth reading whatever the error says; an
+// error is a run that failed, and the mirror shows what it showed before.
+func Run(ctx context.Context, opt Options) (Report, error) {
+	if opt.Limit == 0 {
+		opt.Limit = standardLimit
+	}
+	r := &run{Options: opt, total: map[string]int{}, report: Report{Kind: fullKind, Matching: "not done", Collections: map[string]Collection{}, Notes: []string{}}}
+	began := time.Now()
+	number, err := opt.Mirror.Begin(ctx, fullKind)
+	if err != nil {
+		return r.report, err
+	}
+	err = r.all(ctx)
+	r.report.Seconds = time.Since(began).Seconds()
+	var c catastrophe
+	if errors.As(err, &c) {
+		r.report.Stopped = c.Error()
+		err = errors.Join(err, opt.Found(c.Finding))
+	}
+	r.report.Status = r.status(err)
+	counts, _ := json.Marshal(r.report.Counts) // numbers only
+	// The history is written though the run was interrupted.
+	return r.report, errors.Join(err, opt.Mirror.End(context.WithoutCancel(ctx), number, r.report.Kind, r.report.Status, string(counts)))
+}
+
+// A run under way.
+type run struct {
+	Options
+	report Report
+	rows   int
+	total  map[string]int // X-Total-Count by path
+}
+
+func (r *run) all(ctx context.Context) error {
+	if !r.Provider.OAuth1 {
+		if _, err := r.Provider.Token(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.update(ctx, r.Full || r.Classic, &r.report.Kind); err != nil {
+		return err
+	}
+	if r.Prove {
+		proof, err := r.prove(ctx)
+		if err != nil {
+			return err
+		}
+		r.report.Proof = proof
+	}
+	return r.judge(ctx)
+}
+
+// update brings the mirror up to date: by a full pull where full says so or a
+// collection was never read, by a delta otherwise, or by going on with what an
+// earlier run left.
+func (r *run) update(ctx context.Context, full bool, kind *string) error {
+	*kind = deltaKind
+	modes := map[*oneroster.Resource]bool{} // true: read whole
+	all := true
+	for _, res := range r.resources() {
+		mark, err := r.Mirror.Watermark(ctx, res)
+		if err != nil {
+			return err
+		}
+		modes[res] = full || mark == ""
+		all = all && modes[res]
+	}
+	pending, err := r.Mirror.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	if all || pending == r.pullKey(fullKind) {
+		*kind = fullKind
+		for res := range modes {
+			modes[res] = true
+		}
+	}
+	resumed, err := r.Mirror.Resume(ctx, r.pullKey(*kind))
+	if err != nil {
+		return err
+	}
+	if resumed {
+		r.report.Resumed = true
+		r.note("going on where the last run was stopped")
+	}
+	if err := r.gather(ctx, modes); err != nil {
+		return err
+	}
+	return r.publish(ctx, modes)
+}
+
+// pullKey names a pull: only one of the same kind and pages can go on with it.
+func (r *run) pullKey(kind string) string {
+	return fmt.Sprintf("%s by %d, contacts %v", kind, r.Limit, r.Contacts && r.Classic)
+}
+
+// publish makes what was gathered the mirror, unless that would be a disaster.
+func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) error {
+	var of []mirror.Gathering
+	for _, res := range r.resources() {
+		if modes[res] {
+			if err := r.plausible(ctx, res); err != nil {
+				return errors.Join(err, r.Mirror.Discard(ctx))
+			}
+		}
+		mark, err := r.watermark(ctx, res)
+		if err != nil {
+			return err
+		}
+		of = append(of, mirror.Gathering{Resource: res, Delta: !modes[res], Watermark: mark})
+	}
+	changes, err := r.Mirror.Publish(ctx, of)
+	if err != nil {
+		return err
+	}
+	for res, c := range changes {
+		was := r.report.Collections[res.Plural]
+		was.Full = was.Full || modes[res]
+		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed, was.Same+c.Same, was.Retired+c.Retired
+		r.report.Collections[res.Plural] = was
+	}
+	return nil
+}
+
+// cannotBeEmpty are the collections without which there is no district.
+var cannotBeEmpty = map[string]bool{"org": true, "academicSession": true, "user": true, "class": true, "enrollment": true}
+
+// plausible holds a collection that was read whole against the mirror (X01).
+func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
+	_, now, err := r.Mirror.Gathered(ctx, res)
+	if err != nil {
+		return err
+	}
+	before, err := r.Mirror.Active(ctx, res)
+	if err != nil {
+		return err
+	}
+	text := ""
+	switch {
+	case now == 0 && before > 0:
+		text = fmt.Sprintf("%s came empty, and the mirror has %d: nothing was changed", res.Plural, before)
+	case now == 0 && cannotBeEmpty[res.Name]:
+		text = fmt.Sprintf("%s came empty: nothing was changed", res.Plural)
+	case (before-now)*100 > before*r.Shrink:
+		text = fmt.Sprintf("%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was changed; if it is meant, allow it with --shrink", res.Plural, now, before, r.Shrink)
+	default:
+		return nil
+	}
+	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: res.Name, Value: fmt.Sprint(now), Text: text}}
+}
+
+func (r *run) status(err error) string {
+	switch {
+	case err != nil || r.report.Stopped != "":
+		return Failed
+	case r.report.Counts.Errors > 0:
+		return CompletedWithErrors
+	case r.report.Counts.Warnings > 0:
+		return CompletedWithWarnings
+	}
+	return Completed
+}
+
+func (r *run) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.report.Notes = append(r.report.Notes, text)
+	r.Note(text)
+}
