@@ -128,6 +128,9 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	report, err := sds.Run(ctx, s.Options)
 	meter.done()
 	if err = errors.Join(err, results.Close()); err != nil && report.Stopped == "" {
+		if s.asJSON {
+			err = errors.Join(err, s.tell(report))
+		}
 		return fmt.Errorf("the run failed: %w; the mirror shows what it showed before, and the next run goes on from here", err)
 	}
 	return errors.Join(s.tell(report), verdict(report))

@@ -45,6 +45,8 @@ func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, e
 func Granted(a *Answer) (Grant, error) {
 	var g Grant
 	switch {
+	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError:
+		return g, &Trouble{Kind: Busy, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Excerpt())}
 	case a.Status != http.StatusOK:
 		return g, &Trouble{Kind: Refused, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Excerpt())}
 	case json.Unmarshal(a.Body, &g) != nil:

@@ -24,6 +24,7 @@ const (
 	TooSlow                 // the time of a call ran out
 	BrokenOff               // the connection ended inside an answer
 	Endless                 // more than MaxBody bytes
+	Busy                    // the token endpoint cannot just now (429, 5xx)
 	Refused                 // a status that is no success
 	Redirected              // 3xx
 	NotJSON                 // an answer of another kind
@@ -41,7 +42,7 @@ func (t *Trouble) Error() string { return t.Text }
 
 // passing tells troubles that may be over soon.
 func (t *Trouble) passing() bool {
-	return t.Kind == Unreachable || t.Kind == TooSlow || t.Kind == BrokenOff
+	return t.Kind == Unreachable || t.Kind == TooSlow || t.Kind == BrokenOff || t.Kind == Busy
 }
 
 // troubleOf makes a sentence of an exchange that brought no answer.

@@ -131,11 +131,6 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	if !r.Provider.OAuth1 {
-		if _, err := r.Provider.Token(ctx); err != nil {
-			return err
-		}
-	}
 	if err := r.update(ctx, r.Full || r.Classic, &r.report.Kind); err != nil {
 		return err
 	}
