@@ -50,6 +50,8 @@ type Options struct {
 	MatchStaff, MatchStudents string    // "email" or "username"; "" is email
 	CreateUsers               bool      // School Data Sync shall make accounts, not only find them
 	Contacts, Demographics    bool      // are switched on
+
+	Kept func(resource string, o provider.Object) // told of every record that is not dropped; may be nil
 }
 
 // Each streams the objects of one resource, named in the singular. Objects that
@@ -144,6 +146,9 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 		if !s.dropped {
 			j.out.Kept[resource]++
 			keep[resource](j, s)
+			if j.Options.Kept != nil {
+				j.Options.Kept(resource, s.Object)
+			}
 		}
 	})
 	if err != nil {

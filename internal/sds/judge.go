@@ -13,7 +13,7 @@ import (
 // and counts what School Data Sync would hold.
 func (r *run) judge(ctx context.Context) error {
 	c := &census{run: r, matched: map[string]bool{}}
-	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents, CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics}
+	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents, CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics, Kept: c.kept}
 	_, err := quality.Judge(ctx, opt, func(resource string, yield func(provider.Object) error) error {
 		return c.each(ctx, resource, yield)
 	}, c.found)
@@ -27,10 +27,9 @@ func firstOf(a, b error) error {
 	return b
 }
 
-// A census counts the records that a judge lets pass, while it reads them.
+// A census counts the records that a judge lets pass.
 type census struct {
 	*run
-	dropped bool            // the object that is being judged
 	matched map[string]bool // sourcedIds of people who were found
 	err     error
 }
@@ -39,7 +38,6 @@ func (c *census) found(f quality.Finding) {
 	if c.Classic && (slices.Contains(outOfSight[f.Rule.ID], f.Field) || slices.Contains(outOfSight[f.Rule.ID], "")) && f.Rule.Severity > quality.Error {
 		return
 	}
-	c.dropped = c.dropped || f.Rule.Severity <= quality.Error
 	switch f.Rule.Severity {
 	case quality.Catastrophic:
 		c.report.Stopped = f.Rule.ID + ": " + f.Text
@@ -51,43 +49,20 @@ func (c *census) found(f quality.Finding) {
 	c.err = firstOf(c.err, c.Found(f))
 }
 
-// each streams one resource of the mirror to the judge. The judge may read a
-// resource twice: what counts is the last time.
+// each streams one resource of the mirror to the judge.
 func (c *census) each(ctx context.Context, resource string, yield func(provider.Object) error) error {
 	if resource == "course" && !c.Courses {
 		return nil
 	}
-	c.forget(resource)
 	return c.Mirror.Each(ctx, oneroster.ByName(resource), func(o provider.Object) error {
 		if c.Classic && !classicReads(resource, o) {
 			return nil
 		}
-		c.dropped = false
-		if err := yield(o); err != nil {
-			return err
-		}
-		if !c.dropped {
-			c.count(resource, o)
-		}
-		return c.err
+		return firstOf(yield(o), c.err)
 	})
 }
 
-func (c *census) forget(resource string) {
-	n := &c.report.Counts
-	switch resource {
-	case "org":
-		n.Organizations = 0
-	case "class":
-		n.Classes = 0
-	case "user":
-		n.People, n.Staff, n.Students, n.Contacts, n.Matched, n.Unmatched = 0, 0, 0, 0, 0, 0
-	case "enrollment":
-		n.Memberships = 0
-	}
-}
-
-func (c *census) count(resource string, o provider.Object) {
+func (c *census) kept(resource string, o provider.Object) {
 	n := &c.report.Counts
 	switch resource {
 	case "org":
