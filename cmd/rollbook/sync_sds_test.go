@@ -138,6 +138,7 @@ type told struct {
 	Collections  map[string]struct{ Rows, Added, Changed, Same, Retired int }
 	Proof        *struct {
 		Compared    int
+		Settled     int
 		Differences []struct{ Resource, SourcedID, Field, Mirror, Provider string }
 	}
 }

@@ -223,6 +223,31 @@ func TestKilledSync(t *testing.T) {
 	}
 }
 
+// Two runs cannot share a mirror.
+func TestTwoSyncs(t *testing.T) {
+	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 60 --seed 1")
+	second := ""
+	f.set(func(n int, _ http.ResponseWriter, _ *http.Request) bool {
+		if n == 3 {
+			_, second, _ = f.sync(t)
+		}
+		return false
+	}, nil)
+	if r, errs, code := f.sync(t); code != 0 || r.Status != "completed" || !strings.Contains(second, "another run is using it") {
+		t.Errorf("%d %s; the second: %s", code, errs, second)
+	}
+	// A provider that lacks what is optional.
+	f.set(func(n int, w http.ResponseWriter, r *http.Request) bool {
+		return strings.HasSuffix(r.URL.Path, "/courses") && answer(nth(n), 404, "", "{}")(n, w, r)
+	}, nil)
+	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs, "--courses=false") {
+		t.Errorf("%d %s", code, errs)
+	}
+	if r, errs, code := f.sync(t, "--mirror", "new.db", "--courses=false"); code != 0 || r.Status != "completed" {
+		t.Errorf("%d %+v %s", code, r, errs)
+	}
+}
+
 // Rows that are retired while a collection is read move the others up: the
 // collection is read again, and nobody slips through.
 func TestProviderMovesMeanwhile(t *testing.T) {
@@ -248,6 +273,18 @@ func TestProviderMovesMeanwhile(t *testing.T) {
 	r, errs, code := f.sync(t, "--prove")
 	if code != 0 || r.Kind != "delta" || len(r.Proof.Differences) > 0 {
 		t.Errorf("%d %+v %s", code, r, errs)
+	}
+	// It moves between the delta and the full pull that is held against it.
+	moved = false
+	f.set(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		if !moved && strings.HasSuffix(r.URL.Path, "/users") && strings.Contains(r.URL.RawQuery, "status") {
+			moved = true
+			f.take(t, dsn, 0)
+		}
+		return false
+	}, nil)
+	if r, errs, code = f.sync(t, "--prove"); code != 0 || len(r.Proof.Differences) > 0 || r.Proof.Settled == 0 {
+		t.Errorf("%d %+v %s", code, r.Proof, errs)
 	}
 	same(t, "after it moved", f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled[:6]...))
 }

@@ -16,7 +16,8 @@ import (
 	"strings"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"rollbook/internal/oneroster"
 )
@@ -59,9 +60,10 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("mirror %q: the folder %q does not exist", path, filepath.Dir(path))
 	}
-	// A run owns the file: a second one is told so instead of waiting for hours.
+	// A run owns the file until it closes it or dies: a second one beside it would
+	// gather into the same pull.
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
-	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(2000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)&_txlock=immediate")
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(2000)&_pragma=locking_mode(EXCLUSIVE)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +71,10 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 	m := &Mirror{db}
 	if err := m.prepare(ctx, strings.TrimRight(base, "/"), way); err != nil {
 		_ = db.Close()
+		var refused *sqlite.Error
+		if errors.As(err, &refused) && refused.Code()&0xff == sqlite3.SQLITE_BUSY {
+			err = errors.New("another run is using it: wait for its end, or give this one a file of its own with --mirror")
+		}
 		return nil, fmt.Errorf("mirror %s: %w", path, err)
 	}
 	// The file holds names of children: nobody else on this machine reads it.

@@ -98,6 +98,9 @@ func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource)
 	return c, err
 }
 
+// Nameless begins the key of an object without a sourcedId.
+const Nameless = "\x01"
+
 // Gather keeps a page of the pull under way, and where it goes on, in one
 // transaction. Objects without a sourcedId are kept under their place: a judge
 // wants to see them.
@@ -117,7 +120,7 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []prov
 			for i, o := range objects {
 				id := o.ID()
 				if id == "" {
-					id = fmt.Sprintf("?%d", first+i)
+					id = fmt.Sprint(Nameless, first+i)
 				}
 				if _, err := insert.ExecContext(ctx, pull, id, o.Text("status"), o.Text("dateLastModified"), o.Canonical()); err != nil {
 					return err

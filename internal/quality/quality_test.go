@@ -110,6 +110,8 @@ func TestRules(t *testing.T) {
 		{"academicSession x1", `+{"parent":{"sourcedId":"x1","type":"academicSession"}}`, "SDS-S02 error academicSession x1"},
 		{"academicSession x1", `+{"parent":{}}`, "SDS-G06 warning academicSession x1, SDS-S02 warning academicSession x1"},
 		{"academicSession x1", `+{"schoolYear":"2026"}`, "SDS-S03 error academicSession x1"},
+		{"academicSession y1 startDate", `"2025-08-01"`, "SDS-S03 error academicSession y1"},
+		{"academicSession y1 endDate", `"2028-07-31"`, "SDS-S03 error academicSession y1"},
 		{"academicSession y1 schoolYear", `"2028"`, "SDS-S03 error academicSession y1"},
 		{"org x1", `+{"type":"Ministry of Magic"}`, "SDS-O01 error org x1"},
 		{"org x1", `+{"type":"localauthority"}`, ""},

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"sort"
+	"strings"
 
+	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 )
@@ -116,6 +118,9 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 		}
 		p.Unsettled += all - len(ids)
 		for _, id := range ids {
+			if strings.HasPrefix(id, mirror.Nameless) {
+				continue // SDS-G01, and nothing to ask for
+			}
 			out = append(out, candidate{res, id})
 		}
 	}

@@ -40,6 +40,9 @@ func (r *run) resources() []*oneroster.Resource {
 
 const isActive = "status='active'"
 
+// optional names what to leave out where a provider lacks a collection.
+var optional = map[string]string{"course": "--courses=false", "demographics": "--demographics=false"}
+
 // gather reads every collection into the pull under way; modes says which are
 // read whole.
 func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
@@ -127,6 +130,9 @@ func (w *walk) pages(ctx context.Context) error {
 	for {
 		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
 		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
+		if err != nil && optional[w.resource.Name] != "" && (a.Status == http.StatusNotFound || a.Status == http.StatusForbidden) {
+			return fmt.Errorf("%w; a provider without them is read with %s", err, optional[w.resource.Name])
+		}
 		if err != nil {
 			return err
 		}
