@@ -32,6 +32,7 @@ check: test
 docs:
 	go test ./internal/rest -run 'TestDocs|TestEveryRoute' -update
 	go test ./internal/verify -run TestDocs -update
+	go test ./internal/sds -run TestDocs -update
 
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
