@@ -311,7 +311,7 @@ func TestProve(t *testing.T) {
 			}
 			f.take(t, dsn, c.after)
 			f.set(c.trouble, c.change)
-			r, errs, code := f.sync(t, "--prove")
+			r, errs, code := f.sync(t, "--prove", "--limit", "5000")
 			if code != 1 || !strings.Contains(errs, "do not equal a full pull") || r.Proof == nil {
 				t.Fatalf("exit %d %s", code, errs)
 			}

@@ -118,6 +118,7 @@ func TestTroubledProviders(t *testing.T) {
 			}
 			return 0
 		}), "an id is given twice"},
+		{"counts too many", nil, ofUsers(func(*[]map[string]any) int { return -1 }), "or the count is not of all rows"},
 		{"no heed to offset", instead("offset=", "offset=0"), nil, "pays no heed to offset"},
 		{"smaller pages than asked for", instead("limit=", "limit=20"), nil, ""},
 	} {

@@ -102,7 +102,10 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 	for _, res := range r.resources() {
 		modes[res] = true
 	}
-	if err := r.gather(ctx, modes); err != nil {
+	r.proving = true
+	err := r.gather(ctx, modes)
+	r.proving = false
+	if err != nil {
 		return nil, err
 	}
 	var out []candidate

@@ -87,7 +87,7 @@ func (r *run) read(ctx context.Context, s source) error {
 		if err := w.pages(ctx); err != nil {
 			return err
 		}
-		verdict, err := w.settle(ctx)
+		verdict, have, err := w.settle(ctx)
 		if err != nil {
 			return err
 		}
@@ -95,16 +95,15 @@ func (r *run) read(ctx context.Context, s source) error {
 		case verdict == still:
 			return w.finish(ctx)
 		case w.c.Walk+1 < walks:
-		case verdict == moved:
+		case verdict == moved && have >= w.c.Total:
 			r.note("%s changed each of the %d times that it was read; what slipped through comes with a run of --full", s.path, walks)
 			return w.finish(ctx)
 		default:
-			have, _ := w.distinct(ctx)
 			fresh := mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
 			if err := r.Mirror.Again(ctx, fresh, s.whole); err != nil {
 				return err
 			}
-			return fmt.Errorf("%s says by X-Total-Count that it has %d rows, and gave %d different ones: rows are left out, or an id is given twice; nothing was changed", s.path, w.c.Total, have)
+			return fmt.Errorf("%s says by X-Total-Count that it has %d rows, and gave %d with %d different ids: rows are left out, an id is given twice, or the count is not of all rows; nothing was changed", s.path, w.c.Total, w.c.Offset, have)
 		}
 		w.c.Walk, w.c.Offset, w.c.WalkBegan = w.c.Walk+1, 0, ""
 		// What moved is gathered over the earlier walks, so that a row which slipped
@@ -143,6 +142,9 @@ func (w *walk) pages(ctx context.Context) error {
 			}
 		}
 		first := w.c.Offset
+		if page.Total >= 0 && first > 2*(page.Total+w.Limit) {
+			return fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(), page.Total)
+		}
 		if len(page.Objects) > 0 {
 			top := page.Objects[0].ID()
 			if first > 0 && top == w.top && top != "" {
@@ -177,9 +179,11 @@ func (w *walk) pages(ctx context.Context) error {
 // came counts rows, for the report and for who waits.
 func (w *walk) came(n, total int) {
 	w.rows += n
-	c := w.report.Collections[w.resource.Plural]
-	c.Rows += n
-	w.report.Collections[w.resource.Plural] = c
+	if !w.proving {
+		c := w.report.Collections[w.resource.Plural]
+		c.Rows += n
+		w.report.Collections[w.resource.Plural] = c
+	}
 	w.total[w.key] = max(total, w.c.Offset)
 	sum := 0
 	for _, t := range w.total {
@@ -200,10 +204,9 @@ const (
 // settle compares what came with what the provider says it has, and asks
 // whether rows changed while several pages were read: a row that is retired then
 // moves all later ones up by one, and one of them slips between two pages.
-func (w *walk) settle(ctx context.Context) (verdict, error) {
-	have, err := w.distinct(ctx)
-	if err != nil {
-		return still, err
+func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
+	if have, err = w.distinct(ctx); err != nil {
+		return still, have, err
 	}
 	counted := w.c.Total >= 0
 	if !counted {
@@ -211,20 +214,21 @@ func (w *walk) settle(ctx context.Context) (verdict, error) {
 	}
 	if !strings.Contains(w.filter, isActive) { // a delta only grows
 		if counted && have < w.c.Total {
-			return wrong, nil
+			return wrong, have, nil
 		}
-		return still, nil
+		return still, have, nil
 	}
 	if w.c.Offset > w.Limit && w.c.WalkBegan != "" {
 		changed, err := w.changed(ctx)
 		if err != nil || changed {
-			return moved, err
+			return moved, have, err
 		}
 	}
-	if counted && have != w.c.Total && (w.c.Walk == 0 || have < w.c.Total) {
-		return wrong, nil
+	// Over earlier walks more may have been gathered; this one brought what it says.
+	if counted && (have < w.c.Total || w.c.Offset != w.c.Total) {
+		return wrong, have, nil
 	}
-	return still, nil
+	return still, have, nil
 }
 
 // changed tells whether more rows are newer than the walk than it brought. The
