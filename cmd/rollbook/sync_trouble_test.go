@@ -224,6 +224,51 @@ func TestKilledSync(t *testing.T) {
 	}
 }
 
+// A provider that tells no time, or no counts, is read all the same.
+func TestSilentProviders(t *testing.T) {
+	for without, note := range map[string]string{"Date": "", "X-Total-Count": "cannot be told"} {
+		t.Run(without, func(t *testing.T) {
+			dsn := filepath.Join(t.TempDir(), "district.db")
+			f := fronted(t, dsn, "--students 60 --seed 1", "--students 50 --seed 2")
+			f.without = without
+			for i, kind := range []string{"full", "delta"} {
+				if i > 0 {
+					f.take(t, dsn, i)
+				}
+				r, errs, code := f.sync(t)
+				if code != 0 || r.Kind != kind || !strings.Contains(errs, note) {
+					t.Errorf("%d %+v %s", code, r, errs)
+				}
+				f.without = ""
+				same(t, kind, f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled[:6]...))
+				f.without = without
+			}
+		})
+	}
+}
+
+// A provider that never holds still is read three times, and said to be so.
+func TestRestlessProvider(t *testing.T) {
+	dsn := filepath.Join(t.TempDir(), "district.db")
+	f := fronted(t, dsn, "--students 60 --seed 1", "--students 60 --seed 2")
+	turn := 0
+	f.set(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasSuffix(r.URL.Path, "/users") && strings.Contains(r.URL.RawQuery, "offset=50") {
+			turn++
+			f.take(t, dsn, turn%2)
+		}
+		return false
+	}, nil)
+	r, errs, code := f.sync(t)
+	if code != 0 || r.Kind != "full" || !strings.Contains(errs, "changed each of the 3 times") || turn != 3 {
+		t.Errorf("%d %+v after %d: %s", code, r, turn, errs)
+	}
+	f.set(nil, nil)
+	if r, errs, code := f.sync(t, "--prove"); code != 0 || len(r.Proof.Differences) > 0 {
+		t.Errorf("%d %+v %s", code, r, errs)
+	}
+}
+
 // Two runs cannot share a mirror.
 func TestTwoSyncs(t *testing.T) {
 	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 60 --seed 1")
@@ -315,6 +360,10 @@ func TestClassic(t *testing.T) {
 		}
 	}
 	same(t, "classic", classic, current)
+	r, errs, code := f.sync(t, "--mirror", "contacts.db", "--classic", "--contacts", "--demographics")
+	if code != 0 || r.Status != "completed" || r.Counts["contacts"] != 30 || r.Collections["demographics"].Rows != 60 {
+		t.Errorf("contacts: %d %+v %s", code, r, errs)
+	}
 	if _, errs, code := f.sync(t, "--mirror", "current.db", "--classic"); code != 1 || !strings.Contains(errs, "a file of its own") {
 		t.Errorf("the mirror of another way: %d %s", code, errs)
 	}

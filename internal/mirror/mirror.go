@@ -143,16 +143,16 @@ func (m *Mirror) write(ctx context.Context, do func(*sql.Tx) error) error {
 
 // A RunRecord is one run of the history.
 type RunRecord struct {
-	Kind   string `json:"kind"` // full, delta or prove
+	Kind   string `json:"kind"` // full or delta; "" for a run that was killed
 	Began  string `json:"began"`
 	Ended  string `json:"ended"`
 	Status string `json:"status"`
 	Counts string `json:"-"` // JSON
 }
 
-// Begin notes that a run begins, and returns its number.
-func (m *Mirror) Begin(ctx context.Context, kind string) (int64, error) {
-	done, err := m.db.ExecContext(ctx, "INSERT INTO runs (kind, began, ended, status, counts) VALUES (?, ?, '', 'running', '{}')", kind, now())
+// Begin notes that a run begins, and returns its number. Its kind is known later.
+func (m *Mirror) Begin(ctx context.Context) (int64, error) {
+	done, err := m.db.ExecContext(ctx, "INSERT INTO runs (kind, began, ended, status, counts) VALUES ('', ?, '', 'running', '{}')", now())
 	if err != nil {
 		return 0, err
 	}

@@ -34,6 +34,7 @@ type Options struct {
 	MatchStaff, MatchStudents string     // "email" or "username"
 	CreateUsers               bool
 
+	// Each may be nil.
 	Found    func(quality.Finding) error // told of every finding
 	Note     func(string)                // told what a person should know, a sentence each
 	Progress func(done, total int)       // rows; total grows as collections are begun
@@ -103,9 +104,18 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	if opt.Limit == 0 {
 		opt.Limit = standardLimit
 	}
+	if opt.Note == nil {
+		opt.Note = func(string) {}
+	}
+	if opt.Progress == nil {
+		opt.Progress = func(int, int) {}
+	}
+	if opt.Found == nil {
+		opt.Found = func(quality.Finding) error { return nil }
+	}
 	r := &run{Options: opt, total: map[string]int{}, report: Report{Kind: fullKind, Matching: "not done", Collections: map[string]Collection{}, Notes: []string{}}}
 	began := time.Now()
-	number, err := opt.Mirror.Begin(ctx, fullKind)
+	number, err := opt.Mirror.Begin(ctx)
 	if err != nil {
 		return r.report, err
 	}
