@@ -103,3 +103,13 @@ func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]stri
 	}
 	return out, rows.Err()
 }
+
+// GatheredStamp is the dateLastModified that an object of the pull under way
+// has; "" when it was not gathered.
+func (m *Mirror) GatheredStamp(ctx context.Context, r *oneroster.Resource, id string) (stamp string, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT modified FROM "+table(r)+" WHERE pull = "+gathering+" AND id = ?", id).Scan(&stamp)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return stamp, err
+}

@@ -119,13 +119,13 @@ type walk struct {
 	*run
 	source
 	c     mirror.Cursor
-	seen  map[string]bool // ids of a nested list
-	fresh int             // rows of a nested list that are newer than the walk
-	top   string          // id of the first row of the page before
+	seen  map[string]string // dateLastModified by id, of a nested list
+	fresh int               // rows of a nested list that are newer than the walk
+	top   string            // id of the first row of the page before
 }
 
 func (w *walk) pages(ctx context.Context) error {
-	w.seen, w.fresh, w.top = map[string]bool{}, 0, ""
+	w.seen, w.fresh, w.top = map[string]string{}, 0, ""
 	for {
 		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
 		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
@@ -156,7 +156,7 @@ func (w *walk) pages(ctx context.Context) error {
 			stamp := stampOf(o)
 			w.c.Greatest = max(w.c.Greatest, stamp)
 			if !w.whole {
-				w.seen[o.ID()] = true
+				w.seen[o.ID()] = o.Text("dateLastModified")
 				if w.c.WalkBegan != "" && stamp > w.c.WalkBegan {
 					w.fresh++
 				}
@@ -231,22 +231,47 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 	return still, have, nil
 }
 
-// changed tells whether more rows are newer than the walk than it brought. The
-// clock is the provider's own, in whole seconds: rows of the same second that
-// were there before are among those it brought.
+// changed tells whether rows are newer than the walk that it did not bring as
+// they are. The clock is the provider's own, in whole seconds: rows of the same
+// second that were there before are among those that the walk brought.
 func (w *walk) changed(ctx context.Context) (bool, error) {
-	query := "limit=1&filter=" + encode("dateLastModified>"+provider.Quote(w.c.WalkBegan))
-	page, _, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
+	filter := encode("dateLastModified>" + provider.Quote(w.c.WalkBegan))
+	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+filter, w.wrappers...)
 	if err != nil {
 		return false, err
 	}
-	fresh := w.fresh
+	newer, fresh := max(page.Total, len(page.Objects)), w.fresh
+	if newer == 0 {
+		return false, nil
+	}
 	if w.whole {
 		if fresh, err = w.Mirror.GatheredSince(ctx, w.resource, w.c.WalkBegan); err != nil {
 			return false, err
 		}
 	}
-	return max(page.Total, len(page.Objects)) > fresh, nil
+	if newer != fresh {
+		return true, nil
+	}
+	// As many as it brought; but one that is as new may have changed once more.
+	for offset := 0; offset < newer; {
+		page, _, err := w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, filter), w.wrappers...)
+		if err != nil || len(page.Objects) == 0 {
+			return true, err
+		}
+		for _, o := range page.Objects {
+			stamp := w.seen[o.ID()]
+			if w.whole {
+				if stamp, err = w.Mirror.GatheredStamp(ctx, w.resource, o.ID()); err != nil {
+					return false, err
+				}
+			}
+			if stamp != o.Text("dateLastModified") {
+				return true, nil
+			}
+		}
+		offset += len(page.Objects)
+	}
+	return false, nil
 }
 
 // distinct counts the different ids that came.
