@@ -99,7 +99,8 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	}
 	meter := newMeter("reading")
 	s.Options.Note = func(text string) { fmt.Fprintln(s.ErrOrStderr(), "note:", text) }
-	s.connection.Note, s.Options.Progress = s.Options.Note, meter.grows
+	s.connection.Note = s.Options.Note
+	s.Options.Progress = func(done, total int) { meter.of(done, total, "reading rows") }
 	if s.history && s.Client == "" { // nobody is called
 		s.Client, s.Secret, s.OAuth1 = "nobody", "nothing", true
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // answer is a trouble that answers the requests that when picks.
-func answer(when func(n int) bool, status int, header, body string) func(int, http.ResponseWriter, *http.Request) bool {
+func replying(when func(n int) bool, status int, header, body string) func(int, http.ResponseWriter, *http.Request) bool {
 	return func(n int, w http.ResponseWriter, r *http.Request) bool {
 		if !when(n) {
 			return false
@@ -92,18 +92,18 @@ func TestTroubledProviders(t *testing.T) {
 		errs    string // "" ends as if nothing had been
 	}{
 		{"nothing", nil, nil, ""},
-		{"busy", answer(nth(2), 429, "Retry-After: 0", "slow down"), nil, ""},
-		{"down for a moment", answer(nth(2, 3), 503, "", "down"), nil, ""},
-		{"down", answer(from(4), 503, "", "down"), nil, "answered 503: down (tried 5 times)"},
+		{"busy", replying(nth(2), 429, "Retry-After: 0", "slow down"), nil, ""},
+		{"down for a moment", replying(nth(2, 3), 503, "", "down"), nil, ""},
+		{"down", replying(from(4), 503, "", "down"), nil, "answered 503: down (tried 5 times)"},
 		{"hangs up within an answer", breakOff(nth(3, 4)), nil, ""},
 		{"always hangs up", breakOff(from(3)), nil, "broke off"},
-		{"half of an answer, looking whole", answer(nth(3), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"users":[{"sourcedId":`), nil, ""},
-		{"the token has ended", answer(nth(5), 401, `WWW-Authenticate: Bearer error="invalid_token"`, "{}"), nil, ""},
-		{"the token is never taken", answer(from(5), 401, "", "no"), nil, "answered 401"},
+		{"half of an answer, looking whole", replying(nth(3), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"users":[{"sourcedId":`), nil, ""},
+		{"the token has ended", replying(nth(5), 401, `WWW-Authenticate: Bearer error="invalid_token"`, "{}"), nil, ""},
+		{"the token is never taken", replying(from(5), 401, "", "no"), nil, "answered 401"},
 		{"no token for a moment", twiceForTokens(), nil, ""},
-		{"a login page", answer(nth(3), 200, "Content-Type: text/html", "<!DOCTYPE html><p>Log in"), nil, "a web page"},
-		{"a redirect", answer(nth(3), 302, "Location: https://login.example.org/", ""), nil, "redirected (302) to https://login.example.org/"},
-		{"another kind of list", answer(nth(3), 200, "X-Total-Count: 0", `{"people":[]}`), nil, `the list is not under "users"`},
+		{"a login page", replying(nth(3), 200, "Content-Type: text/html", "<!DOCTYPE html><p>Log in"), nil, "a web page"},
+		{"a redirect", replying(nth(3), 302, "Location: https://login.example.org/", ""), nil, "redirected (302) to https://login.example.org/"},
+		{"another kind of list", replying(nth(3), 200, "X-Total-Count: 0", `{"people":[]}`), nil, `the list is not under "users"`},
 		{"empty at once", emptied("/users"), nil, "SDS-X01: users came empty, and the mirror has"},
 		{"far fewer", instead("filter=", "filter=role='student'"), nil, "more than 10 % fewer"},
 		{"fewer than it says", nil, ofUsers(func(list *[]map[string]any) int {
@@ -160,7 +160,7 @@ func twiceForTokens() func(int, http.ResponseWriter, *http.Request) bool {
 		if n == 0 {
 			asked++
 		}
-		return n == 0 && asked < 3 && answer(nth(0), 503, "", "no tokens now")(n, w, r)
+		return n == 0 && asked < 3 && replying(nth(0), 503, "", "no tokens now")(n, w, r)
 	}
 }
 
@@ -169,7 +169,7 @@ func emptied(path string) func(int, http.ResponseWriter, *http.Request) bool {
 		if r.URL.Path != base+path {
 			return false
 		}
-		return answer(nth(n), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"`+path[1:]+`":[]}`)(n, w, r)
+		return replying(nth(n), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"`+path[1:]+`":[]}`)(n, w, r)
 	}
 }
 
@@ -284,7 +284,7 @@ func TestTwoSyncs(t *testing.T) {
 	}
 	// A provider that lacks what is optional.
 	f.set(func(n int, w http.ResponseWriter, r *http.Request) bool {
-		return strings.HasSuffix(r.URL.Path, "/courses") && answer(nth(n), 404, "", "{}")(n, w, r)
+		return strings.HasSuffix(r.URL.Path, "/courses") && replying(nth(n), 404, "", "{}")(n, w, r)
 	}, nil)
 	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs, "--courses=false") {
 		t.Errorf("%d %s", code, errs)
