@@ -21,6 +21,14 @@ type meter struct {
 
 func newMeter(what string) *meter { return &meter{what: what + " rows", began: time.Now()} }
 
+// expect says how many rows there will be, once that is known.
+func (m *meter) expect(total int) {
+	m.total = total
+	if m.writer != nil {
+		m.tracker.UpdateTotal(int64(total))
+	}
+}
+
 // rows is told how many rows are done.
 func (m *meter) rows(n int) {
 	if m.writer == nil {

@@ -142,7 +142,7 @@ func (d *days) write(ctx context.Context, w io.Writer) ([]dayCount, error) {
 	if err := writePackage(d.name(""), d.each(ctx)); err != nil {
 		return nil, err
 	}
-	d.meter.total = d.rows * (d.n + 1) // about: the district hardly grows
+	d.meter.expect(d.rows * (d.n + 1)) // about: the district hardly grows
 	var counts []dayCount
 	for range d.n {
 		changes := d.life.Step()

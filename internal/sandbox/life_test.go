@@ -88,6 +88,32 @@ func TestEveryDayIsSoundAndItsLogTrue(t *testing.T) {
 	}
 }
 
+// A life of 400 days, three rollovers long, stays sound, and its schools stay open.
+func TestLongLife(t *testing.T) {
+	for _, students := range []int{12, 90} {
+		l := sandbox.NewLife(sandbox.Options{Students: students, Seed: 9, Today: date(2026, 9, 1)})
+		for range 400 {
+			l.Step()
+			if d := l.Day() % 180; d != 20 && d != 21 && d != 100 {
+				continue
+			}
+			records := state(t, l)
+			soundDistrict(t, records)
+			soundClasses(t, records)
+			soundFacts(t, l, records)
+			if n := l.Facts().Students; n < students/2 || n > 4*students+80 {
+				t.Errorf("%d students, day %d: %d are left", students, l.Day(), n)
+			}
+			if t.Failed() {
+				t.Fatalf("%d students, day %d, %s", students, l.Day(), l.Date())
+			}
+		}
+		if year := l.Facts().SchoolYear; year != "2030" {
+			t.Errorf("after 400 days the school year is %s", year)
+		}
+	}
+}
+
 func without(list, other []string) (out []string) {
 	for _, x := range list {
 		if !slices.Contains(other, x) {
