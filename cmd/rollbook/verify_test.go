@@ -126,7 +126,9 @@ func TestVerifyOtherServers(t *testing.T) {
 		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }), "token endpoint's answer is not a JSON object"},
 		{"one that never ends", endless, "goes on past"},
 		{"one that never answers", granting(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "gave no answer within"},
-		{"a login page", granting(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login?next=orgs", http.StatusFound) }), "redirected (302) to /login?next=orgs"},
+		{"a login page", granting(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/login?next=orgs", http.StatusFound)
+		}), "redirected (302) to /login?next=orgs"},
 		{"one that hangs up", granting(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), "hung up without an answer"},
 		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`), "FAILED"},
 		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED"},
@@ -135,7 +137,9 @@ func TestVerifyOtherServers(t *testing.T) {
 		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL"},
 		{"errors in its own shape", granting(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); fmt.Fprint(w, "Whoops") }), "answered 500"},
 		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":{"a":1}}`) }), "not a JSON object"},
-		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`) }), "no header can carry"},
+		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`)
+		}), "no header can carry"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(c.serve)

@@ -24,13 +24,14 @@ const (
 	areaDelta   = "delta"
 	areaError   = "errors"
 	areaSDS     = "School Data Sync"
+	areaRules   = "rules of SDS"
 	areaGrade   = "Grade Sync"
 	areaWrite   = "writing"
 	moreMaximum = 5 // failures of one check on one target that are kept whole
 )
 
 // Areas in the order of a report.
-var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne, areaNested, areaData, areaDelta, areaError, areaSDS, areaGrade, areaWrite}
+var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne, areaNested, areaData, areaDelta, areaError, areaSDS, areaRules, areaGrade, areaWrite}
 
 // On says what a check runs on.
 type On uint8
@@ -79,7 +80,7 @@ type Check struct {
 
 // Checks is the catalogue.
 var Checks = join(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks, fieldsChecks, singleChecks, nestedChecks,
-	dataChecks, deltaChecks, errorChecks, sdsChecks(), gradeChecks, writeChecks)
+	dataChecks, deltaChecks, errorChecks, sdsChecks(), ruleChecks(), gradeChecks, writeChecks)
 
 func join(lists ...[]Check) []Check {
 	var out []Check
@@ -129,12 +130,19 @@ type probe struct {
 	route    *oneroster.Route
 	failures []Failure
 	more     int
+	grave    bool // one of the failures is more than advice
 	missing  string
 	held     bool // something was looked at
 }
 
 // fail tells of an answer that is not as it must be; a may be nil.
 func (p *probe) fail(a *provider.Answer, format string, args ...any) {
+	p.grave = true
+	p.advise(a, format, args...)
+}
+
+// advise tells of an answer that could be better.
+func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 	if len(p.failures) == moreMaximum {
 		p.more++
 		return
@@ -174,7 +182,7 @@ func (p *probe) result() Result {
 		}
 	}
 	switch {
-	case len(p.failures) > 0 && p.check.Advice:
+	case len(p.failures) > 0 && (p.check.Advice || !p.grave):
 		out.State = Advised
 	case len(p.failures) > 0:
 		out.State = Failed

@@ -172,9 +172,14 @@ func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) stri
 func (p *probe) rowFailure(c *collection, o provider.Object, wrong string) {
 	var a *provider.Answer
 	if len(p.failures) < moreMaximum {
-		a = &provider.Answer{Call: provider.Call{}, URL: p.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
+		a = p.row(c, o)
 	}
 	p.fail(a, "%s: %s", o.ID(), wrong)
+}
+
+// row is a walked object as an answer: the request that shows it alone.
+func (r *run) row(c *collection, o provider.Object) *provider.Answer {
+	return &provider.Answer{URL: r.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
 }
 
 func text(v any) string {
@@ -283,7 +288,9 @@ func checkReferences(p *probe) {
 }
 
 // checkResolve looks references up in the walked lists; where a list was not
-// read whole, a few are read one by one.
+// read whole, a few are read one by one. What was graded in a class that has
+// ended, or for a pupil who has left, is history: for the gradebook a reference
+// to a deleted object is advice.
 func checkResolve(p *probe) {
 	asked := 0
 	known := map[string]string{} // of lists that were not read whole: collection/id to what is wrong
@@ -304,7 +311,10 @@ func checkResolve(p *probe) {
 						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, ref.ID, to.Plural)
 					}
 					if c.objects[at].Text("status") == oneroster.ToBeDeleted {
-						return fmt.Sprintf("%s leads to %s %q, which is deleted", f.Name, f.To, ref.ID)
+						if !p.route.Resource.Gradebook {
+							return fmt.Sprintf("%s leads to %s %q, which is deleted", f.Name, f.To, ref.ID)
+						}
+						p.advise(nil, "%s: %s leads to %s %q, which is deleted", o.ID(), f.Name, f.To, ref.ID)
 					}
 					continue
 				}

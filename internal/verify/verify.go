@@ -16,6 +16,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/quality"
 )
 
 // Options of a run.
@@ -121,9 +122,9 @@ type run struct {
 	lists   map[string]*collection // by path, of collections without a parent
 	results []Result
 	calls   []Timing
-	seen    map[string]*provider.Answer // answers of GETs that the checks share, by query
-	written []written                   // objects to remove in the end
-	judged  map[string][]Failure        // what the data rules of School Data Sync found, by rule; nil until they ran
+	seen    map[string]*provider.Answer  // answers of GETs that the checks share, by query
+	written []written                    // objects to remove in the end
+	judged  map[string][]quality.Finding // what School Data Sync's rules found, by rule; nil until they ran
 	notes   []string
 }
 

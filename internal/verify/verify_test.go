@@ -1,6 +1,8 @@
 package verify_test
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"rollbook/internal/provider"
@@ -18,20 +20,23 @@ func TestCorrectProvider(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, state := range []verify.State{verify.Failed, verify.Advised, verify.Unchecked} {
+			for _, r := range report.Of(verify.Failed) {
+				t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
+			}
+			for state, known := range map[verify.State]string{
+				// The district was imported a moment ago, in two steps; it has aides, and courses that no class is of.
+				verify.Advised: "delta.constant SDS-G04 SDS-U07 Q-08",
+				// Teachers have no grades, there are three schools and three class groups, and the second import retired pupils only.
+				verify.Unchecked: "filter.list sort.ties delta.deleted",
+			} {
 				for _, r := range report.Of(state) {
-					text := r.Lacks
-					if len(r.Failures) > 0 {
-						f := r.Failures[0]
-						text = f.Text + "\n  " + f.Request + "\n  " + f.Body
+					if !slices.Contains(strings.Fields(known), r.Check.ID) {
+						t.Errorf("%s: %s %s: %s %v", state, r.Check.ID, r.Target, r.Lacks, r.Failures)
 					}
-					t.Logf("%s: %s %s: %s", state, r.Check.ID, r.Target, text)
 				}
 			}
-			c := report.Counts()
-			t.Logf("%+v in %v, %d calls", c, report.Took, len(report.Calls))
-			if c.Failed > 0 {
-				t.Errorf("%d failures", c.Failed)
+			if c := report.Counts(); c.Passed < 1500 || c.Unchecked > 12 {
+				t.Errorf("%+v", c)
 			}
 		}
 	})

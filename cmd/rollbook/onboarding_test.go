@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"rollbook/internal/store/storetest"
+)
+
+// What a provider goes through before it is let in, in one go: the checks of
+// every profile with writes, a full sync, grades, and then thirty school days,
+// after each of which School Data Sync's mirror and its delta equal another full
+// pull.
+func TestOnboarding(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := t.TempDir()
+		g := demoed(t, dir, dsn, "--live", "--every", "0")
+		at := []string{g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret", g.ClientSecret}
+		run := func(want string, verb string, more ...string) {
+			t.Helper()
+			args := append(append(strings.Fields(verb), at...), more...)
+			out, errs, code := rollbook(t, dir, args...)
+			if code != 0 || !strings.Contains(out, want) {
+				t.Fatalf("%s %v: exit %d, no %q in\n%.4000s%s", verb, more, code, want, out, errs)
+			}
+		}
+		run(" 0 failed", "verify", "--profile", "all", "--write")
+		run("completed", "sync sds", "--demographics", "--contacts")
+		run("60 created", "sync grades", "--teacher", g.TeacherEmail)
+		run("60 unchanged", "sync grades", "--teacher", g.TeacherEmail)
+		run("60 removed", "sync grades", "--teacher", g.TeacherEmail, "--clean")
+		for day := 1; day <= 30; day++ {
+			answer, err := http.Post(g.DayURL, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var m struct{ Day, Added, Changed, Retired int }
+			if err := json.NewDecoder(answer.Body).Decode(&m); err != nil || m.Day != day || m.Added+m.Changed+m.Retired == 0 {
+				t.Fatalf("%v %+v", err, m)
+			}
+			_ = answer.Body.Close()
+			// The year rolls over within these days: most enrollments end at once.
+			run(`"differences":[]`, "sync sds", "--demographics", "--contacts", "--prove", "--json", "--shrink", "100")
+		}
+		run(" 0 failed", "verify", "--profile", "all", "--write") // a district that has lived, with deleted rows of every kind
+		if out, _, code := rollbook(t, dir, "sync", "sds", "--history", g.BaseURL); code != 0 || strings.Count(out, "delta") < 10 {
+			t.Errorf("exit %d\n%s", code, out)
+		}
+	})
+}

@@ -1,0 +1,81 @@
+package verify
+
+import (
+	"strings"
+
+	"rollbook/internal/provider"
+	"rollbook/internal/quality"
+)
+
+// ruleChecks are the rules by which School Data Sync judges what it has read.
+// A rule that costs a record is required, one that costs a value, or nothing, is
+// advice.
+func ruleChecks() []Check {
+	var out []Check
+	for _, rule := range quality.Rules() {
+		out = append(out, Check{ID: rule.ID, Area: areaRules, On: Once, Profiles: sdsProfiles, Advice: rule.Severity > quality.Error,
+			Title: strings.ToUpper(rule.Title[:1]) + rule.Title[1:], Rule: ruleSDS + ": " + rule.Why, Fix: strings.ToUpper(rule.Fix[:1]) + rule.Fix[1:] + ".",
+			Run: func(p *probe) { p.broken(rule) }})
+	}
+	return out
+}
+
+// broken tells where the walked rows break a rule.
+func (p *probe) broken(rule quality.Rule) {
+	if p.judged == nil {
+		p.judge()
+	}
+	for _, resource := range rule.Resources {
+		if c := p.all(resource); c != nil {
+			p.ok()
+			if !c.whole {
+				p.held = false
+				p.lacks("%s were not read whole: what refers to them cannot be judged", c.route.Path)
+				return
+			}
+		}
+	}
+	if !p.held && rule.ID != "SDS-X01" {
+		p.lacks("there are no rows that the rule is about")
+	}
+	for _, f := range p.judged[rule.ID] {
+		var a *provider.Answer
+		if c := p.all(f.Resource); c != nil && f.SourcedID != "" && len(p.failures) < moreMaximum {
+			if at, there := c.at[f.SourcedID]; there {
+				a = p.row(c, c.objects[at])
+			}
+		}
+		text := strings.TrimSpace(f.Resource + " " + f.SourcedID)
+		if f.Field != "" {
+			text += ", " + f.Field
+		}
+		text += ": " + f.Text
+		if f.Rule.Severity > quality.Error {
+			p.advise(a, "%s", text)
+		} else {
+			p.fail(a, "%s", text)
+		}
+	}
+}
+
+// judge runs the rules once over the walked rows and keeps what they find.
+func (r *run) judge() {
+	r.judged = map[string][]quality.Finding{}
+	opt := quality.Options{Today: r.opt.Now, Demographics: r.all("demographics") != nil, Contacts: true}
+	each := func(resource string, yield func(provider.Object) error) error {
+		c := r.all(resource)
+		if c == nil {
+			return nil
+		}
+		for _, o := range c.objects {
+			if err := yield(o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	_, err := quality.Judge(r.ctx, opt, each, func(f quality.Finding) { r.judged[f.Rule.ID] = append(r.judged[f.Rule.ID], f) })
+	if err != nil {
+		r.note("the rules of School Data Sync were not judged to the end: %v", err)
+	}
+}
