@@ -2,6 +2,7 @@ package verify
 
 import (
 	"strings"
+	"unicode"
 
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
@@ -14,10 +15,19 @@ func ruleChecks() []Check {
 	var out []Check
 	for _, rule := range quality.Rules() {
 		out = append(out, Check{ID: rule.ID, Area: areaRules, On: Once, Profiles: sdsProfiles, Advice: rule.Severity > quality.Error,
-			Title: strings.ToUpper(rule.Title[:1]) + rule.Title[1:], Rule: ruleSDS + ": " + rule.Why, Fix: strings.ToUpper(rule.Fix[:1]) + rule.Fix[1:] + ".",
+			Title: sentenced(rule.Title), Rule: ruleSDS + ": " + rule.Why, Fix: sentenced(rule.Fix) + ".",
 			Run: func(p *probe) { p.broken(rule) }})
 	}
 	return out
+}
+
+// sentenced begins a sentence with a capital, but for the name of an attribute.
+func sentenced(text string) string {
+	first, _, _ := strings.Cut(text, " ")
+	if strings.ContainsFunc(first, unicode.IsUpper) {
+		return text
+	}
+	return strings.ToUpper(text[:1]) + text[1:]
 }
 
 // broken tells where the walked rows break a rule.
