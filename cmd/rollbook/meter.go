@@ -8,30 +8,33 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-// A meter shows how far long work has come, on a terminal only, and only once
-// it has taken two seconds.
+// A meter shows how far long work has come, how fast it goes and what is left,
+// on a terminal only, and only once it has taken two seconds.
 type meter struct {
 	what    string
-	total   int // rows; 0 is unknown
 	began   time.Time
 	writer  progress.Writer
 	tracker *progress.Tracker
-	ended   chan struct{}
+	ended   chan struct{} // nil as long as nothing is shown
 }
 
-func newMeter(what string) *meter { return &meter{what: what + " rows", began: time.Now()} }
+// newMeter begins to measure work on rows: reading, checking, ….
+func newMeter(what string) *meter {
+	m := &meter{what: what, began: time.Now(), writer: progress.NewWriter(), tracker: &progress.Tracker{Message: what + " rows"}}
+	m.writer.SetOutputWriter(os.Stderr)
+	m.writer.SetUpdateFrequency(200 * time.Millisecond)
+	m.writer.Style().Visibility.ETA = true
+	m.writer.Style().Visibility.Speed = true
+	m.writer.AppendTracker(m.tracker) // its clock starts
+	return m
+}
 
 // expect says how many rows there will be, once that is known.
-func (m *meter) expect(total int) {
-	m.total = total
-	if m.writer != nil {
-		m.tracker.UpdateTotal(int64(total))
-	}
-}
+func (m *meter) expect(total int) { m.tracker.UpdateTotal(int64(total)) }
 
 // rows is told how many rows are done.
 func (m *meter) rows(n int) {
-	if m.writer == nil {
+	if m.ended == nil {
 		if time.Since(m.began) < 2*time.Second || !isatty.IsTerminal(os.Stderr.Fd()) {
 			return
 		}
@@ -40,25 +43,26 @@ func (m *meter) rows(n int) {
 	m.tracker.SetValue(int64(n))
 }
 
-// of is told how many steps are done, of how many, and what is at work.
-func (m *meter) of(done, all int, now string) {
-	m.total = all
-	m.what = now
-	m.rows(done)
-	if m.tracker != nil {
-		m.tracker.UpdateTotal(int64(all))
-		m.tracker.UpdateMessage(now)
+// phase is told of work in several parts: which it is at, and how many rows of
+// how many that are known of by now are done.
+func (m *meter) phase(what string, n, total int) {
+	if what != m.what {
+		m.done()
+		*m = *newMeter(what)
 	}
+	m.expect(total)
+	m.rows(n)
+}
+
+// step is told of work in steps that are no rows: how many of how many are done,
+// and what is at work.
+func (m *meter) step(done, all int, now string) {
+	m.tracker.UpdateMessage(now)
+	m.expect(all)
+	m.rows(done)
 }
 
 func (m *meter) show() {
-	m.writer = progress.NewWriter()
-	m.writer.SetOutputWriter(os.Stderr)
-	m.writer.SetUpdateFrequency(200 * time.Millisecond)
-	m.writer.Style().Visibility.ETA = true
-	m.writer.Style().Visibility.Speed = true
-	m.tracker = &progress.Tracker{Message: m.what, Total: int64(m.total)}
-	m.writer.AppendTracker(m.tracker)
 	m.ended = make(chan struct{})
 	go func() {
 		m.writer.Render()
@@ -68,10 +72,11 @@ func (m *meter) show() {
 
 // done takes the bar away and waits until it is gone.
 func (m *meter) done() {
-	if m.writer == nil {
+	if m.ended == nil {
 		return
 	}
 	m.tracker.MarkAsDone()
 	m.writer.Stop()
 	<-m.ended
+	m.ended = nil
 }

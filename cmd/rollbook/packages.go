@@ -79,7 +79,7 @@ func (in *importing) run(ctx context.Context) error {
 		fmt.Fprintf(in.ErrOrStderr(), "%d problems: their rows are left out, and what is stored of them stays\n", problems.Total)
 	}
 	meter = newMeter("importing")
-	meter.total = in.p.Rows
+	meter.expect(in.p.Rows)
 	report, err := in.o.Import(ctx, in.p, store.ImportOptions{Progress: meter.rows})
 	meter.done()
 	if err != nil {

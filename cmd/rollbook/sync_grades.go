@@ -76,8 +76,7 @@ func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt grad
 	opt.Today = time.Now().Format(oneroster.DateLayout)
 	meter := newMeter("gradebook")
 	opt.Progress = func(done, total int) {
-		meter.total = total
-		meter.rows(done)
+		meter.phase("gradebook", done, total)
 	}
 	do := gradesync.Sync
 	if clean {

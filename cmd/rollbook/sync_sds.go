@@ -93,31 +93,18 @@ func (s *sdsSync) check() error {
 
 func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	if s.history {
-		if _, err := os.Stat(s.mirrorFile); err != nil {
-			return fmt.Errorf("there is no mirror yet: %w", err)
-		}
+		return s.tellHistory(ctx, url)
 	}
 	meter := newMeter("reading")
 	s.Options.Note = func(text string) { fmt.Fprintln(s.ErrOrStderr(), "note:", text) }
-	s.connection.Note = s.Options.Note
-	s.Options.Progress = func(done, total int) { meter.of(done, total, "reading rows") }
-	if s.history && s.Client == "" { // nobody is called
-		s.Client, s.Secret, s.OAuth1 = "nobody", "nothing", true
-	}
+	s.connection.Note, s.Options.Progress = s.Options.Note, meter.phase
 	if s.Provider, err = s.open(url); err != nil {
 		return err
 	}
-	way := "current"
-	if s.Classic {
-		way = "classic"
-	}
-	if s.Mirror, err = mirror.Open(ctx, s.mirrorFile, s.Provider.URL, way); err != nil {
+	if s.Mirror, err = mirror.Open(ctx, s.mirrorFile, url, s.way()); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Mirror.Close()) }()
-	if s.history {
-		return s.tellHistory(ctx)
-	}
 	if s.results == "" {
 		s.results = filepath.Join(filepath.Dir(s.mirrorFile), "sds-results.csv")
 	}
@@ -129,12 +116,23 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	report, err := sds.Run(ctx, s.Options)
 	meter.done()
 	if err = errors.Join(err, results.Close()); err != nil && report.Stopped == "" {
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
 		if s.asJSON {
 			err = errors.Join(err, s.tell(report))
 		}
-		return fmt.Errorf("the run failed: %w; the mirror shows what it showed before, and the next run goes on from here", err)
+		return fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and the next run goes on from here", err)
 	}
 	return errors.Join(s.tell(report), verdict(report))
+}
+
+// way is how the mirror is read.
+func (s *sdsSync) way() string {
+	if s.Classic {
+		return "classic"
+	}
+	return "current"
 }
 
 // verdict is the error that a report deserves.
@@ -169,17 +167,9 @@ func (s *sdsSync) tell(r sds.Report) error {
 		}
 	}
 	out.Render()
-	c := r.Counts
-	out = table.NewWriter()
-	out.SetOutputMirror(w)
-	out.AppendHeader(table.Row{"School Data Sync would hold", ""})
-	matched, unmatched := any(c.Matched), any(c.Unmatched)
-	if s.Directory == nil {
-		matched, unmatched = "not done", "not done"
+	if r.Stopped == "" {
+		s.tellCounts(r.Counts)
 	}
-	out.AppendRows([]table.Row{{"organizations", c.Organizations}, {"people", c.People}, {"staff", c.Staff}, {"students", c.Students}, {"contacts", c.Contacts},
-		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched}, {"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)", c.Warnings}})
-	out.Render()
 	if p := r.Proof; p != nil {
 		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared, p.Settled, len(p.Differences)+p.Unsettled)
 		for _, d := range p.Differences {
@@ -193,11 +183,32 @@ func (s *sdsSync) tell(r sds.Report) error {
 	return err
 }
 
+func (s *sdsSync) tellCounts(c sds.Counts) {
+	out := table.NewWriter()
+	out.SetOutputMirror(s.OutOrStdout())
+	out.AppendHeader(table.Row{"School Data Sync would hold", ""})
+	matched, unmatched := any(c.Matched), any(c.Unmatched)
+	if s.Directory == nil {
+		matched, unmatched = "not done", "not done"
+	}
+	out.AppendRows([]table.Row{{"organizations", c.Organizations}, {"people", c.People}, {"staff", c.Staff}, {"students", c.Students}, {"contacts", c.Contacts},
+		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched}, {"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)", c.Warnings}})
+	out.Render()
+}
+
 // shown is how many runs School Data Sync shows.
 const shown = 14
 
-func (s *sdsSync) tellHistory(ctx context.Context) error {
-	runs, err := s.Mirror.Runs(ctx, shown)
+func (s *sdsSync) tellHistory(ctx context.Context, url string) error {
+	if _, err := os.Stat(s.mirrorFile); err != nil {
+		return fmt.Errorf("there is no mirror yet: %w", err)
+	}
+	m, err := mirror.Open(ctx, s.mirrorFile, url, s.way())
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	runs, err := m.Runs(ctx, shown)
 	if err != nil {
 		return err
 	}

@@ -84,7 +84,7 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 		table = io.Discard
 	}
 	meter := newMeter("checks")
-	v.opt.Progress = func(done, all int, area string) { meter.of(done, all, area) }
+	v.opt.Progress = func(done, all int, area string) { meter.step(done, all, area) }
 	header := false
 	v.opt.Area = func(a verify.AreaCount) {
 		if !header {

@@ -94,18 +94,18 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err
 		}
-		for _, fact := range []struct{ name, mine, other string }{
+		for _, f := range []struct{ name, mine, other string }{
 			{"base", base, "holds what %s served, not %s: give this provider a file of its own with --mirror"},
 			{"way", way, "was read in the %s way, not the %s one, and the two read different collections: give each a file of its own with --mirror"},
 		} {
-			was, err := fact1(ctx, tx, fact.name)
+			was, err := fact(ctx, tx, f.name)
 			if err != nil {
 				return err
 			}
-			if was != "" && was != fact.mine {
-				return fmt.Errorf(fact.other, was, fact.mine)
+			if was != "" && was != f.mine {
+				return fmt.Errorf(f.other, was, f.mine)
 			}
-			if err := setFact(ctx, tx, fact.name, fact.mine); err != nil {
+			if err := setFact(ctx, tx, f.name, f.mine); err != nil {
 				return err
 			}
 		}
@@ -115,7 +115,7 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 	})
 }
 
-func fact1(ctx context.Context, tx *sql.Tx, name string) (string, error) {
+func fact(ctx context.Context, tx *sql.Tx, name string) (string, error) {
 	var value string
 	err := tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {

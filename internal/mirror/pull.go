@@ -25,14 +25,12 @@ type Cursor struct {
 	Done      bool
 }
 
-// Open pulls. A pull is known by its key (kind, page size): one with another key
-// cannot go on, and what it gathered is thrown away.
-
-// Resume makes the pull with this key the one under way. It returns true when it
-// goes on with what an earlier run gathered.
+// Resume makes the pull with this key (kind, page size) the one under way. It
+// returns true when it goes on with what an earlier run gathered; what was
+// gathered under another key is thrown away.
 func (m *Mirror) Resume(ctx context.Context, key string) (resumed bool, err error) {
 	err = m.write(ctx, func(tx *sql.Tx) error {
-		was, err := fact1(ctx, tx, "pull key")
+		was, err := fact(ctx, tx, "pull key")
 		if err != nil || was == key {
 			resumed = was == key
 			return err
@@ -42,7 +40,7 @@ func (m *Mirror) Resume(ctx context.Context, key string) (resumed bool, err erro
 				return err
 			}
 		}
-		n, err := fact1(ctx, tx, "pull")
+		n, err := fact(ctx, tx, "pull")
 		if err != nil {
 			return err
 		}
@@ -58,7 +56,7 @@ func (m *Mirror) Resume(ctx context.Context, key string) (resumed bool, err erro
 // Pending is the key of a pull that an earlier run left unfinished, or "".
 func (m *Mirror) Pending(ctx context.Context) (key string, err error) {
 	err = m.write(ctx, func(tx *sql.Tx) error {
-		key, err = fact1(ctx, tx, "pull key")
+		key, err = fact(ctx, tx, "pull key")
 		return err
 	})
 	return key, err

@@ -2,6 +2,8 @@ package quality
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -80,13 +82,14 @@ func stamp(j *judge, s *subject) {
 
 // SDS-G05
 func nulls(j *judge, s *subject) {
-	for name, v := range s.Object {
+	for _, name := range slices.Sorted(maps.Keys(s.Object)) {
+		v := s.Object[name]
 		if v == nil && name != "sourcedId" && name != "status" && name != "dateLastModified" {
 			j.find(s, "SDS-G05", name, "null", name+" is null: leave it out")
 		}
 		if m, ok := v.(map[string]any); ok {
-			for inner, v := range m {
-				if v == nil {
+			for _, inner := range slices.Sorted(maps.Keys(m)) {
+				if m[inner] == nil {
 					j.find(s, "SDS-G05", name+"."+inner, "null", inner+" of "+name+" is null: leave it out")
 				}
 			}

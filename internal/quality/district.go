@@ -35,9 +35,9 @@ func orgTree(j *judge, s *subject) {
 	if p := j.orgs[o.parent]; p != nil && len(p.children) > 0 && !p.children[s.id] {
 		j.find(s, "SDS-O02", "parent", o.parent, "the parent does not name it among its children")
 	}
-	for id := range o.children {
-		if c := j.orgs[id]; c != nil && c.parent != s.id {
-			j.find(s, "SDS-O02", "children", id, fmt.Sprintf("the child %q has another parent", id))
+	for _, r := range s.Refs("children") {
+		if c := j.orgs[r.ID]; c != nil && c.parent != s.id {
+			j.find(s, "SDS-O02", "children", r.ID, fmt.Sprintf("the child %q has another parent", r.ID))
 		}
 	}
 	for up, steps := o.parent, 0; j.orgs[up] != nil; up, steps = j.orgs[up].parent, steps+1 {

@@ -13,6 +13,16 @@ import (
 // and counts what School Data Sync would hold.
 func (r *run) judge(ctx context.Context) error {
 	c := &census{run: r, matched: map[string]bool{}}
+	for _, res := range r.resources() {
+		n, err := r.Mirror.Active(ctx, res)
+		if err != nil {
+			return err
+		}
+		c.left += n
+		if res.Name == "user" { // read twice
+			c.left += n
+		}
+	}
 	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents, CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics, Kept: c.kept}
 	_, err := quality.Judge(ctx, opt, func(resource string, yield func(provider.Object) error) error {
 		return c.each(ctx, resource, yield)
@@ -32,6 +42,8 @@ type census struct {
 	*run
 	matched map[string]bool // sourcedIds of people who were found
 	err     error
+
+	read, left int // rows
 }
 
 func (c *census) found(f quality.Finding) {
@@ -57,6 +69,9 @@ func (c *census) each(ctx context.Context, resource string, yield func(provider.
 	return c.Mirror.Each(ctx, oneroster.ByName(resource), func(o provider.Object) error {
 		if c.Classic && !classicReads(resource, o) {
 			return nil
+		}
+		if c.read++; c.read%1000 == 0 {
+			c.Progress("judging", c.read, max(c.left, c.read))
 		}
 		return firstOf(yield(o), c.err)
 	})

@@ -46,8 +46,18 @@ var optional = map[string]string{"course": "--courses=false", "demographics": "-
 // gather reads every collection into the pull under way; modes says which are
 // read whole.
 func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
+	r.rows, r.total = 0, map[string]int{}
 	if r.Classic {
 		return r.bySchool(ctx)
+	}
+	for _, res := range r.resources() {
+		if modes[res] { // as many as before, as long as the provider has not said
+			n, err := r.Mirror.Active(ctx, res)
+			if err != nil {
+				return err
+			}
+			r.total["/"+res.Plural] = n
+		}
 	}
 	for _, res := range r.resources() {
 		filter := isActive
@@ -189,7 +199,7 @@ func (w *walk) came(n, total int) {
 	for _, t := range w.total {
 		sum += t
 	}
-	w.Progress(w.rows, max(sum, w.rows))
+	w.Progress("reading", w.rows, max(sum, w.rows))
 }
 
 // How a list held still while it was read.

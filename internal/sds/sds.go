@@ -35,9 +35,9 @@ type Options struct {
 	CreateUsers               bool
 
 	// Each may be nil.
-	Found    func(quality.Finding) error // told of every finding
-	Note     func(string)                // told what a person should know, a sentence each
-	Progress func(done, total int)       // rows; total grows as collections are begun
+	Found    func(quality.Finding) error        // told of every finding
+	Note     func(string)                       // told what a person should know, a sentence each
+	Progress func(what string, done, total int) // rows; total grows as collections are begun
 }
 
 // Pages of School Data Sync.
@@ -108,12 +108,12 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 		opt.Note = func(string) {}
 	}
 	if opt.Progress == nil {
-		opt.Progress = func(int, int) {}
+		opt.Progress = func(string, int, int) {}
 	}
 	if opt.Found == nil {
 		opt.Found = func(quality.Finding) error { return nil }
 	}
-	r := &run{Options: opt, total: map[string]int{}, report: Report{Kind: fullKind, Matching: "not done", Collections: map[string]Collection{}, Notes: []string{}}}
+	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done", Collections: map[string]Collection{}, Notes: []string{}}}
 	began := time.Now()
 	number, err := opt.Mirror.Begin(ctx)
 	if err != nil {
@@ -125,6 +125,9 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	if errors.As(err, &c) {
 		r.report.Stopped = c.Error()
 		err = errors.Join(err, opt.Found(c.Finding))
+	}
+	if opt.Directory != nil {
+		r.report.Matching = fmt.Sprintf("with %d accounts", opt.Directory.Accounts)
 	}
 	r.report.Status = r.status(err)
 	counts, _ := json.Marshal(r.report.Counts) // numbers only
@@ -202,7 +205,12 @@ func (r *run) pullKey(kind string) string {
 // publish makes what was gathered the mirror, unless that would be a disaster.
 func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) error {
 	var of []mirror.Gathering
+	before := map[*oneroster.Resource]int{}
 	for _, res := range r.resources() {
+		var err error
+		if before[res], err = r.Mirror.Active(ctx, res); err != nil {
+			return err
+		}
 		if modes[res] {
 			if err := r.plausible(ctx, res); err != nil {
 				return errors.Join(err, r.Mirror.Discard(ctx))
@@ -223,6 +231,9 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		was.Full = was.Full || modes[res]
 		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed, was.Same+c.Same, was.Retired+c.Retired
 		r.report.Collections[res.Plural] = was
+		if !modes[res] && c.Retired*100 > before[res]*r.Shrink { // said outright, row by row: believed, but not in silence
+			r.note("the delta retires %d of the %d %s", c.Retired, before[res], res.Plural)
+		}
 	}
 	return nil
 }
