@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -60,6 +62,16 @@ func (m *meter) step(done, all int, now string) {
 	m.tracker.UpdateMessage(now)
 	m.expect(all)
 	m.rows(done)
+}
+
+// line writes a line for people to w. Where the bar is on the same terminal it
+// goes above it, else the next look of the bar would wipe it away.
+func (m *meter) line(w io.Writer, text string) {
+	if f, ok := w.(*os.File); m.ended != nil && ok && isatty.IsTerminal(f.Fd()) {
+		m.writer.Log("%s", text)
+		return
+	}
+	fmt.Fprintln(w, text)
 }
 
 func (m *meter) show() {

@@ -96,7 +96,7 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		return s.tellHistory(ctx, url)
 	}
 	meter := newMeter("reading")
-	s.Options.Note = func(text string) { fmt.Fprintln(s.ErrOrStderr(), "note:", text) }
+	s.Options.Note = func(text string) { meter.line(s.ErrOrStderr(), "note: "+text) }
 	s.connection.Note, s.Options.Progress = s.Options.Note, meter.phase
 	if s.Provider, err = s.open(url); err != nil {
 		return err

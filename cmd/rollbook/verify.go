@@ -78,20 +78,17 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	if err != nil {
 		return err
 	}
-	// The table grows while the checks run; in the way of JSON it is left out.
-	table := out
-	if v.asJSON {
-		table = io.Discard
-	}
 	meter := newMeter("checks")
 	v.opt.Progress = func(done, all int, area string) { meter.step(done, all, area) }
-	header := false
-	v.opt.Area = func(a verify.AreaCount) {
-		if !header {
-			verify.WriteAreaHeader(table)
-			header = true
+	if !v.asJSON { // the table grows while the checks run
+		header := verify.AreaHeader
+		v.opt.Area = func(a verify.AreaCount) {
+			if header != "" {
+				meter.line(out, header)
+				header = ""
+			}
+			meter.line(out, a.String())
 		}
-		verify.WriteArea(table, a)
 	}
 	report, err := verify.Run(ctx, p, v.opt)
 	meter.done()

@@ -132,12 +132,9 @@ func few(items []string) string {
 	return strings.Join(items, ", ")
 }
 
-// WriteAreaHeader and WriteArea write the table by area, a line at a time.
-func WriteAreaHeader(w io.Writer) {
-	fmt.Fprintf(w, "%-18s %8s %8s %8s %12s\n", "", "passed", "failed", "advice", "not checked")
-}
+// AreaHeader is the head of the table by area, whose rows are AreaCount.String.
+var AreaHeader = fmt.Sprintf("%-18s %8s %8s %8s %12s", "", "passed", "failed", "advice", "not checked")
 
-// WriteArea: see WriteAreaHeader.
-func WriteArea(w io.Writer, a AreaCount) {
-	fmt.Fprintf(w, "%-18s %8d %8d %8d %12d\n", a.Area, a.Passed, a.Failed, a.Advice, a.Unchecked)
+func (a AreaCount) String() string {
+	return fmt.Sprintf("%-18s %8d %8d %8d %12d", a.Area, a.Passed, a.Failed, a.Advice, a.Unchecked)
 }
