@@ -88,6 +88,7 @@ func demoCommand() *cobra.Command {
 	f.BoolVar(&d.asJSON, "json", false, "print one line of JSON")
 	f.BoolVar(&d.live, "live", false, "let the district live: a school day passes every few seconds")
 	f.DurationVar(&d.every, "every", 5*time.Second, "with --live: how long a school day takes; 0 moves by POST only")
+	cmd.AddCommand(dayCommand())
 	return cmd
 }
 

@@ -90,6 +90,32 @@ func (d *demonstrated) move(t *testing.T, method, query string, header ...string
 	return answer.StatusCode, m, string(body)
 }
 
+// The command moves a day as POST does, and refuses with a sentence.
+func TestDayCommand(t *testing.T) {
+	dir := t.TempDir()
+	d := startDemo(t, dir, "--live --every 0 --json")
+	defer d.stop(t)
+	for _, c := range []struct {
+		args, out, errs string
+		code            int
+	}{
+		{"demo day " + d.DayURL, "day 1, 2026-09-02: ", "", 0},
+		{"demo day --days 2 --json " + d.DayURL, `{"day":3,"date":"2026-09-04"`, "", 0},
+		{"demo day --days 0 " + d.DayURL, "", "give a number from 1", 1},
+		{"demo day " + d.BaseURL, "", "answered", 1},
+		{"demo day http://127.0.0.1:1/demo/day", "", "is a demo --live running", 1},
+		{"demo day --dyas 2", "", "did you mean --days?", 2},
+	} {
+		out, errs, code := rollbook(t, dir, strings.Fields(c.args)...)
+		if code != c.code || !strings.Contains(out, c.out) || !strings.Contains(errs, c.errs) {
+			t.Errorf("rollbook %s: exit %d\n%.300s%s", c.args, code, out, errs)
+		}
+	}
+	if _, m, _ := d.move(t, "POST", ""); m.Day != 4 {
+		t.Errorf("after three days it is day %d", m.Day)
+	}
+}
+
 // What a day's answer lists is what a reader is served after it, the rollover
 // included.
 func TestLiveDemo(t *testing.T) {
