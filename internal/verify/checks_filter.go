@@ -381,13 +381,25 @@ func textField(c *collection) *oneroster.Field {
 }
 
 // textValue picks a field and a value of it, such that some rows have it and
-// some do not, where the data allows.
-func textValue(c *collection) (best *oneroster.Field, value string) {
+// some do not, where the data allows. It is looked for once.
+func textValue(c *collection) (*oneroster.Field, string) {
+	if !c.picked {
+		c.picked = true
+		c.textField, c.textValue = pickText(c)
+	}
+	return c.textField, c.textValue
+}
+
+func pickText(c *collection) (best *oneroster.Field, value string) {
 	for _, kind := range []oneroster.Kind{oneroster.String, oneroster.Enum, oneroster.Bool} {
 		for i := oneroster.Modified + 1; i < len(c.route.Resource.Fields); i++ {
 			f := &c.route.Resource.Fields[i]
 			if f.Kind != kind || f.Name == c.route.View.Field {
 				continue
+			}
+			rows := map[string]int{} // by value, letter case aside
+			for _, rec := range c.records {
+				rows[strings.ToLower(rec.Values[i])]++
 			}
 			for n := range c.records {
 				v := c.records[(n+len(c.records)/2)%len(c.records)].Values[i]
@@ -397,24 +409,14 @@ func textValue(c *collection) (best *oneroster.Field, value string) {
 				if best == nil {
 					best, value = f, v
 				}
-				if parts(c, i, v) {
+				if rows[strings.ToLower(v)] < len(c.records) {
 					return f, v
 				}
+				break // every row has it
 			}
 		}
 	}
 	return best, value
-}
-
-// parts tells whether the value divides the rows.
-func parts(c *collection, field int, v string) bool {
-	n := 0
-	for _, rec := range c.records {
-		if strings.EqualFold(rec.Values[field], v) {
-			n++
-		}
-	}
-	return n > 0 && n < len(c.records)
 }
 
 func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {

@@ -25,6 +25,10 @@ type collection struct {
 	broken  *provider.Answer   // the answer that ended the walk early
 	why     string             // what was wrong with it
 	spare   bool               // the provider has no such path, and need not
+
+	picked    bool // the field and value that filters are tried with were looked for
+	textField *oneroster.Field
+	textValue string
 }
 
 // A page of a walk, without its body.
