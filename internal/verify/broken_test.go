@@ -1,0 +1,392 @@
+package verify_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/verify"
+)
+
+// A spoiler makes a broken provider of a correct one: one thing is wrong.
+type spoiler func(s *service) http.Handler
+
+// broken is a provider that does one thing wrong, and the check that is there
+// to tell. The name is what its engineer would say.
+type broken struct {
+	name, check string
+	spoil       spoiler
+	oauth1      bool
+	config      func(*provider.Config)
+}
+
+// Every broken provider is caught by the check that is meant for it, on a
+// target where the correct provider passes; and every check catches one.
+func TestBrokenProviders(t *testing.T) {
+	var rows []broken
+	for _, list := range [][]broken{brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenWrites} {
+		rows = append(rows, list...)
+	}
+	if len(rows) < 60 {
+		t.Errorf("there are %d broken providers; 60 are wanted", len(rows))
+	}
+	caught := map[string]bool{}
+	names := map[string]bool{}
+	for _, b := range rows {
+		if names[b.name] {
+			t.Errorf("two broken providers are named %q", b.name)
+		}
+		names[b.name], caught[b.check] = true, true
+	}
+	for _, c := range verify.Checks {
+		if !caught[c.ID] && !strings.HasPrefix(c.ID, "SDS-") { // those have a table of their own
+			t.Errorf("no broken provider shows that %s can fail", c.ID)
+		}
+	}
+
+	read, written := correct(t, t.TempDir()+"/read.db"), correct(t, t.TempDir()+"/written.db")
+	quick := *read
+	quick.Handler = remembered(read)
+	passed := map[string]bool{} // check and target
+	for _, oauth1 := range []bool{false, true} {
+		opt := verify.Options{Profiles: []string{"all"}, Write: true}
+		if oauth1 {
+			opt.Only = []string{"access"}
+		}
+		report, err := verified(t, written, written, opt, func(c *provider.Config) { c.OAuth1 = oauth1 })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range report.Of(verify.Passed) {
+			passed[r.Check.ID+" "+r.Target], passed[r.Check.ID] = true, true
+		}
+	}
+	stages := make(chan *stage, runtime.GOMAXPROCS(0))
+	for range cap(stages) {
+		st := newStage()
+		t.Cleanup(st.server.Close)
+		stages <- st
+	}
+	for _, b := range rows {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			st := <-stages
+			defer func() { stages <- st }()
+			s := &quick
+			switch kind, _, _ := strings.Cut(b.check, "."); kind {
+			case "access", "gradesync":
+				s = read
+			case "put", "delete":
+				s = written
+			}
+			if !passed[b.check] {
+				t.Errorf("the correct provider does not pass %s anywhere", b.check)
+			}
+			report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"all"}, Write: s == written, Only: []string{b.check}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range append(report.Of(verify.Failed), report.Of(verify.Advised)...) {
+				if passed[r.Check.ID+" "+r.Target] {
+					return
+				}
+			}
+			for _, r := range report.Of(verify.Unchecked) {
+				t.Logf("not checked: %s: %s", r.Target, r.Lacks)
+			}
+			t.Errorf("%s does not tell: %+v", b.check, report.Counts())
+		})
+	}
+}
+
+// A stage is one address at which broken providers are played one after the
+// other, so that the answers behind them, which name the address, can be
+// remembered.
+type stage struct {
+	server *httptest.Server
+	played atomic.Pointer[http.Handler]
+}
+
+func newStage() *stage {
+	st := &stage{}
+	st.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*st.played.Load()).ServeHTTP(w, r) }))
+	return st
+}
+
+func (st *stage) verified(t testing.TB, s *service, b broken, opt verify.Options) (*verify.Report, error) {
+	h := http.Handler(s)
+	if b.spoil != nil {
+		h = b.spoil(s)
+	}
+	st.played.Store(&h)
+	c := provider.Config{URL: st.server.URL + oneroster.V1p1.Base, TokenURL: st.server.URL + "/token", Client: s.id, Secret: s.secret, OAuth1: b.oauth1, Timeout: 20 * time.Second}
+	if b.config != nil {
+		b.config(&c)
+	}
+	p, err := provider.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return verify.Run(t.Context(), p, opt)
+}
+
+// remembered keeps the answers of a provider that nobody writes to.
+func remembered(next http.Handler) http.Handler {
+	var lock sync.Mutex
+	answers := map[string]*answer{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := r.URL.Path == "/token"
+		if r.Method != http.MethodGet && !token {
+			next.ServeHTTP(w, r)
+			return
+		}
+		var body bytes.Buffer
+		if r.Body != nil {
+			_, _ = body.ReadFrom(r.Body) // what broke off is a key of its own
+			r.Body = http.NoBody
+		}
+		if token {
+			r = r.Clone(r.Context())
+			r.Body = io.NopCloser(bytes.NewReader(body.Bytes()))
+		}
+		key := strings.Join([]string{r.Host, r.URL.String(), r.Header.Get("Authorization"), body.String()}, "\n")
+		lock.Lock()
+		a := answers[key]
+		lock.Unlock()
+		if a == nil {
+			a = ask(next, r)
+			lock.Lock()
+			answers[key] = a
+			lock.Unlock()
+		}
+		a.write(w)
+	})
+}
+
+// An answer of a provider, whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// ask lets a provider answer a request, uncompressed.
+func ask(next http.Handler, r *http.Request) *answer {
+	r = r.Clone(r.Context())
+	r.Header.Del("Accept-Encoding")
+	w := httptest.NewRecorder()
+	next.ServeHTTP(w, r)
+	return &answer{w.Code, w.Header().Clone(), w.Body.Bytes()}
+}
+
+// other is the request with another path below the base, or another query.
+func other(r *http.Request, path string, q url.Values) *http.Request {
+	r = r.Clone(r.Context())
+	r.URL.Path, r.URL.RawPath, r.URL.RawQuery = oneroster.V1p1.Base+path, "", q.Encode()
+	return r
+}
+
+func (a *answer) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.header)
+	w.Header().Del("Content-Length")
+	w.WriteHeader(a.status)
+	_, _ = w.Write(a.body)
+}
+
+func (a *answer) total() int {
+	n, err := strconv.Atoi(a.header.Get("X-Total-Count"))
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func (a *answer) setTotal(n int) { a.header.Set("X-Total-Count", strconv.Itoa(n)) }
+
+// say makes it another answer, of a status and a type.
+func (a *answer) say(status int, kind, body string) {
+	a.status, a.header, a.body = status, http.Header{"Content-Type": {kind}}, []byte(body)
+}
+
+// refuse makes it a well-formed error.
+func (a *answer) refuse(status int) {
+	a.say(status, "application/json", `{"statusInfoSet":[{"imsx_codeMajor":"failure","imsx_severity":"error","imsx_codeMinor":"invalid_data","imsx_description":"no"}]}`)
+}
+
+// below is the path of a request below the base; "" outside it.
+func below(r *http.Request) string {
+	path, ok := strings.CutPrefix(r.URL.Path, oneroster.V1p1.Base)
+	if !ok {
+		return ""
+	}
+	return path
+}
+
+// routeOf finds the row of the route table; nil when there is none.
+func routeOf(r *http.Request) *oneroster.Route {
+	segments := strings.FieldsFunc(below(r), func(c rune) bool { return c == '/' })
+next:
+	for i := range oneroster.V1p1.Routes {
+		route := &oneroster.V1p1.Routes[i]
+		if len(route.Segments) != len(segments) || route.Method != r.Method {
+			continue
+		}
+		for n, s := range route.Segments {
+			if !strings.HasPrefix(s, "{") && !strings.EqualFold(s, segments[n]) {
+				continue next
+			}
+		}
+		return route
+	}
+	return nil
+}
+
+func isList(r *http.Request) bool   { v := routeOf(r); return v != nil && !v.One }
+func isSingle(r *http.Request) bool { v := routeOf(r); return v != nil && v.One }
+func isNested(r *http.Request) bool { v := routeOf(r); return v != nil && !v.One && len(v.Segments) > 1 }
+
+// asks changes the query of a read before it is answered.
+func asks(edit func(r *http.Request, q url.Values)) spoiler {
+	return func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if q := r.URL.Query(); r.Method == http.MethodGet && below(r) != "" {
+				was := q.Encode()
+				if edit(r, q); q.Encode() != was {
+					r = r.Clone(r.Context())
+					r.URL.RawQuery = q.Encode()
+				}
+			}
+			s.ServeHTTP(w, r)
+		})
+	}
+}
+
+// answers changes the answer to a request below the base.
+func answers(edit func(next http.Handler, r *http.Request, a *answer)) spoiler {
+	return func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if below(r) == "" {
+				s.ServeHTTP(w, r)
+				return
+			}
+			a := ask(s, r)
+			edit(s, r, a)
+			a.write(w)
+		})
+	}
+}
+
+// where answers those requests otherwise.
+func where(is func(r *http.Request) bool, edit func(a *answer)) spoiler {
+	return answers(func(_ http.Handler, r *http.Request, a *answer) {
+		if is(r) {
+			edit(a)
+		}
+	})
+}
+
+// rows changes the rows of a list that was answered 200.
+func rows(edit func(next http.Handler, r *http.Request, a *answer, rows []any) []any) spoiler {
+	return answers(func(next http.Handler, r *http.Request, a *answer) {
+		members := a.members()
+		if !isList(r) || members == nil {
+			return
+		}
+		for key, v := range members {
+			if list, ok := v.([]any); ok && key != "statusInfoSet" {
+				if members[key] = edit(next, r, a, list); a.status != http.StatusOK {
+					return
+				}
+			}
+		}
+		a.setMembers(members)
+	})
+}
+
+// objects changes every object that is answered, of the named resources or all.
+func objects(edit func(o map[string]any), resources ...string) spoiler {
+	return answers(func(_ http.Handler, r *http.Request, a *answer) {
+		route, members := routeOf(r), a.members()
+		if route == nil || members == nil || len(resources) > 0 && !slices.Contains(resources, route.Resource.Name) {
+			return
+		}
+		for _, v := range members {
+			switch v := v.(type) {
+			case map[string]any:
+				edit(v)
+			case []any:
+				for _, o := range v {
+					edit(o.(map[string]any))
+				}
+			}
+		}
+		a.setMembers(members)
+	})
+}
+
+// members are those of a good answer's object; nil when it is none.
+func (a *answer) members() map[string]any {
+	if a.status != http.StatusOK && a.status != http.StatusCreated {
+		return nil
+	}
+	var out map[string]any
+	dec := json.NewDecoder(bytes.NewReader(a.body))
+	dec.UseNumber()
+	if dec.Decode(&out) != nil {
+		return nil
+	}
+	return out
+}
+
+func (a *answer) setMembers(members map[string]any) {
+	text, err := json.Marshal(members)
+	if err != nil {
+		panic(err) // it was JSON a moment ago
+	}
+	a.body = text
+}
+
+// fetch reads another list of the same provider.
+func fetch(next http.Handler, r *http.Request, path string, q url.Values) (*answer, []any) {
+	a := ask(next, other(r, path, q))
+	for key, v := range a.members() {
+		if list, ok := v.([]any); ok && key != "statusInfoSet" {
+			return a, list
+		}
+	}
+	return a, nil
+}
+
+func without(q url.Values, names ...string) url.Values {
+	out := maps.Clone(q)
+	for _, n := range names {
+		delete(out, n)
+	}
+	return out
+}
+
+func number(q url.Values, name string, standard int) int {
+	if n, err := strconv.Atoi(q.Get(name)); err == nil {
+		return n
+	}
+	return standard
+}
+
+func text(o any, name string) string {
+	s, _ := o.(map[string]any)[name].(string)
+	return s
+}

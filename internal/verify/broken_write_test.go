@@ -1,0 +1,369 @@
+package verify_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"html"
+	"io"
+	"maps"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+var brokenWrites = []broken{
+	{name: "PUT needs no token", check: "put.no-token", spoil: lets(func(r *http.Request) bool { return r.Method == "PUT" && r.Header.Get("Authorization") == "" })},
+	{name: "DELETE needs no token", check: "put.no-token", spoil: lets(func(r *http.Request) bool { return r.Method == "DELETE" && r.Header.Get("Authorization") == "" })},
+	{name: "a body is read before the token", check: "put.no-token", spoil: where(func(r *http.Request) bool { return r.Method == "PUT" && r.Header.Get("Authorization") == "" }, func(a *answer) { a.refuse(400) })},
+	{name: "who may read may write", check: "put.scope", spoil: lets(func(r *http.Request) bool { return r.Method == "PUT" }, 403)},
+	{name: "who may read may delete", check: "put.scope", spoil: lets(func(r *http.Request) bool { return r.Method == "DELETE" }, 403)},
+	{name: "a creation is 200", check: "put.create", spoil: where(is("PUT"), func(a *answer) {
+		if a.status == 201 {
+			a.status = 200
+		}
+	})},
+	{name: "a creation has no body", check: "put.create", spoil: where(is("PUT"), func(a *answer) { a.body = nil })},
+	{name: "a creation is bare", check: "put.create", spoil: where(is("PUT"), func(a *answer) {
+		for _, v := range a.members() {
+			a.setMembers(v.(map[string]any))
+		}
+	})},
+	{name: "a creation gives another id", check: "put.create", spoil: where(is("PUT"), func(a *answer) {
+		m := a.members()
+		for _, v := range m {
+			v.(map[string]any)["sourcedId"] = "1"
+		}
+		a.setMembers(m)
+	})},
+	{name: "a creation is refused", check: "put.create", spoil: where(is("PUT"), func(a *answer) { a.refuse(405) })},
+	{name: "a write is taken and lost", check: "put.read-back", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			route := routeOf(r)
+			if r.Method != "PUT" || route == nil || route.Resource.Name == "lineItem" {
+				s.ServeHTTP(w, r)
+				return
+			}
+			body, _ := io.ReadAll(r.Body) // what broke off is lost too
+			a := &answer{}
+			a.say(201, "application/json", string(body))
+			a.write(w)
+		})
+	}},
+	{name: "scores are whole numbers", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+		if n, ok := o["score"].(json.Number); ok {
+			f, _ := n.Float64() // our own number
+			o["score"] = int(f)
+		}
+	})},
+	{name: "comments are escaped", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+		if s, ok := o["comment"].(string); ok {
+			o["comment"] = html.EscapeString(s)
+		}
+	})},
+	{name: "a due date loses its time", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+		if s, ok := o["dueDate"].(string); ok {
+			o["dueDate"] = s[:10] + "T00:00:00.000Z"
+		}
+	})},
+	{name: "descriptions are not kept", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) { delete(o, "description") })},
+	{name: "PUT merges", check: "put.replace", spoil: bodies(func(next http.Handler, r *http.Request, o map[string]any) {
+		for _, v := range ask(next, get(r)).members() {
+			for k, old := range v.(map[string]any) {
+				fillUp(o, k, old)
+			}
+		}
+	})},
+	{name: "a second PUT is 409", check: "put.replace", spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
+		if r.Method == "PUT" && a.status == 200 {
+			a.refuse(409)
+		}
+	})},
+	{name: "a second PUT is passed over", check: "put.replace", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				if a := ask(s, get(r)); a.status == 200 {
+					a.write(w)
+					return
+				}
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "a class's line items lack what was written", check: "put.listed", spoil: where(func(r *http.Request) bool {
+		return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/lineItems")
+	}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
+	{name: "a class's results lack what was written", check: "put.listed", spoil: where(func(r *http.Request) bool {
+		return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/results")
+	}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
+	{name: "lists are from before the write", check: "put.listed", spoil: swaps("^sourcedId=.*", nothing)},
+	{name: "dateLastModified stands still", check: "put.delta", spoil: func(s *service) http.Handler {
+		var first sync.Map
+		return objects(func(o map[string]any) {
+			at, _ := first.LoadOrStore(o["sourcedId"], o["dateLastModified"])
+			o["dateLastModified"] = at
+		})(s)
+	}},
+	{name: "a write is not in the delta", check: "put.delta", spoil: swaps("^dateLastModified>.*", nothing)},
+	{name: "the body's id wins", check: "put.path-id", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				body, _ := io.ReadAll(r.Body) // what broke off is no JSON
+				var m map[string]provider.Object
+				_ = json.Unmarshal(body, &m)
+				for _, o := range m {
+					r = r.Clone(r.Context())
+					r.URL.Path = oneroster.V1p1.Base + "/" + routeOf(r).Resource.Plural + "/" + o.ID()
+				}
+				r.Body = io.NopCloser(bytes.NewReader(body))
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "another id in the body breaks", check: "put.path-id", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				body, _ := io.ReadAll(r.Body) // what broke off is no JSON
+				r.Body = io.NopCloser(bytes.NewReader(body))
+				if !bytes.Contains(body, []byte(below(r)[strings.LastIndex(below(r), "/")+1:])) {
+					w.WriteHeader(500)
+					return
+				}
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "what is no JSON is taken", check: "put.malformed", spoil: where(is("PUT"), func(a *answer) {
+		if a.status == 400 || a.status == 422 {
+			a.say(200, "application/json", "{}")
+		}
+	})},
+	{name: "what is no JSON breaks", check: "put.malformed", spoil: where(is("PUT"), func(a *answer) {
+		if a.status == 400 || a.status == 422 {
+			a.refuse(500)
+		}
+	})},
+	{name: "an unknown reference is taken", check: "put.unknown-reference", spoil: where(is("PUT"), func(a *answer) {
+		if a.status == 422 {
+			a.say(201, "application/json", "{}")
+		}
+	})},
+	{name: "an unknown reference breaks", check: "put.unknown-reference", spoil: where(is("PUT"), func(a *answer) {
+		if a.status == 422 {
+			a.refuse(500)
+		}
+	})},
+	{name: "DELETE keeps", check: "delete.gone", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "DELETE" {
+				w.WriteHeader(204)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "DELETE is not allowed", check: "delete.gone", spoil: where(is("DELETE"), func(a *answer) { a.refuse(405) })},
+	{name: "what is deleted is still read", check: "delete.gone", spoil: keepsDeleted(func(r *http.Request) bool { return isSingle(r) })},
+	{name: "what is deleted is still listed", check: "delete.gone", spoil: keepsDeleted(func(r *http.Request) bool { return isList(r) && !isNested(r) })},
+	{name: "what is deleted is still in its class", check: "delete.gone", spoil: keepsDeleted(isNested)},
+	{name: "DELETE leaves no trace", check: "delete.delta", spoil: swaps("^(dateLastModified>.*)$", "$1 AND status='active'")},
+	{name: "what is deleted is active in the delta", check: "delete.delta", spoil: replaces("status", "tobedeleted", "active")},
+	{name: "DELETE of nothing is 204", check: "delete.unknown", spoil: where(is("DELETE"), func(a *answer) { a.say(204, "", "") })},
+	{name: "DELETE of nothing breaks", check: "delete.unknown", spoil: where(is("DELETE"), func(a *answer) {
+		if a.status == 404 {
+			a.refuse(500)
+		}
+	})},
+	{name: "PUT after DELETE is 409", check: "delete.again", spoil: func(s *service) http.Handler {
+		var gone sync.Map
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := ask(s, r)
+			if _, deleted := gone.Load(below(r)); r.Method == "PUT" && deleted {
+				a.refuse(409)
+			} else if r.Method == "DELETE" {
+				gone.Store(below(r), true)
+			}
+			a.write(w)
+		})
+	}},
+	{name: "PUT after DELETE stays deleted", check: "delete.again", spoil: func(s *service) http.Handler {
+		var gone sync.Map
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := ask(s, r)
+			if _, deleted := gone.Load(below(r)); r.Method == "GET" && deleted {
+				a.refuse(404)
+			} else if r.Method == "DELETE" {
+				gone.Store(below(r), true)
+			}
+			a.write(w)
+		})
+	}},
+	{name: "status must be sent", check: "put.minimal", spoil: needs("status")},
+	{name: "a category must be sent", check: "put.minimal", spoil: needs("category")},
+	{name: "the type of a reference must be sent", check: "put.minimal", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" && !isTyped(r) {
+				a := &answer{}
+				a.refuse(422)
+				a.write(w)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "what was left out stays out", check: "put.minimal", spoil: drops("dueDate")},
+	{name: "extra credit is refused", check: "put.extra-credit", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o["score"] == json.Number("300") {
+				a := &answer{}
+				a.refuse(422)
+				a.write(w)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "extra credit is cut off", check: "put.extra-credit", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+		if o["score"] == json.Number("300") {
+			o["score"] = 100
+		}
+	})},
+	{name: "line items and results share their ids", check: "put.same-ids", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if id, ok := strings.CutPrefix(below(r), "/results/"); ok && r.Method == "PUT" && ask(s, other(get(r), "/lineItems/"+id, nil)).status == 200 {
+				a := &answer{}
+				a.refuse(409)
+				a.write(w)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "two writes at once lock each other out", check: "put.burst", spoil: func(s *service) http.Handler {
+		var busy atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" {
+				defer busy.Add(-1)
+				if busy.Add(1) > 2 {
+					w.WriteHeader(500)
+					return
+				}
+				time.Sleep(2 * time.Millisecond) // so that others come meanwhile
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "many writes are 429", check: "put.burst", spoil: func(s *service) http.Handler {
+		var writes atomic.Int64
+		return where(func(r *http.Request) bool { return r.Method == "PUT" && writes.Add(1) > 20 }, func(a *answer) { a.refuse(429) })(s)
+	}},
+	{name: "a burst is taken and lost", check: "put.burst", spoil: func(s *service) http.Handler {
+		var writes atomic.Int64
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" && writes.Add(1)%5 == 0 {
+				w.WriteHeader(201)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+}
+
+func is(method string) func(*http.Request) bool {
+	return func(r *http.Request) bool { return r.Method == method }
+}
+
+// get is the request that reads what another writes.
+func get(r *http.Request) *http.Request {
+	r = r.Clone(r.Context())
+	r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
+	return r
+}
+
+// sent reads the object that a PUT brings, and leaves it to be read again.
+func sent(r *http.Request) map[string]any {
+	if r.Method != http.MethodPut {
+		return nil
+	}
+	body, _ := io.ReadAll(r.Body) // what broke off is no JSON
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	a := &answer{status: 200, body: body}
+	for _, v := range a.members() {
+		o, _ := v.(map[string]any)
+		return o
+	}
+	return nil
+}
+
+// bodies changes the objects that are written.
+func bodies(edit func(next http.Handler, r *http.Request, o map[string]any)) spoiler {
+	return func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o != nil {
+				edit(s, r, o)
+				a := &answer{}
+				a.setMembers(map[string]any{routeOf(r).Resource.Wrapper(): o})
+				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(a.body)), int64(len(a.body))
+			}
+			s.ServeHTTP(w, r)
+		})
+	}
+}
+
+// needs refuses objects that lack a member which their resource has.
+func needs(field string) spoiler {
+	return func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o != nil && routeOf(r).Resource.Field(field) != nil && o[field] == nil {
+				a := &answer{}
+				a.refuse(422)
+				a.write(w)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}
+}
+
+func isTyped(r *http.Request) bool {
+	for _, v := range sent(r) {
+		if ref, ok := v.(map[string]any); ok && ref["type"] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// keepsDeleted goes on to show what was deleted in some reads.
+func keepsDeleted(in func(r *http.Request) bool) spoiler {
+	return func(s *service) http.Handler {
+		var kept sync.Map // id to the answer that read it
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id := below(r)[strings.LastIndex(below(r), "/")+1:]
+			if r.Method == http.MethodDelete {
+				kept.Store(id, ask(s, get(r)))
+			}
+			a := ask(s, r)
+			if r.Method == http.MethodGet && in(r) {
+				if v, ok := kept.Load(id); ok && isSingle(r) {
+					a = v.(*answer)
+				}
+				if m := equal.FindStringSubmatch(r.URL.Query().Get("filter")); m != nil && isList(r) {
+					if v, ok := kept.Load(m[2]); ok {
+						whole := v.(*answer).members()
+						for o := range maps.Values(whole) {
+							a.setMembers(map[string]any{routeOf(r).Resource.Plural: []any{o}})
+							a.header.Set("X-Total-Count", strconv.Itoa(1))
+						}
+					}
+				}
+			}
+			a.write(w)
+		})
+	}
+}
