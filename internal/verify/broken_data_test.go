@@ -63,7 +63,9 @@ var brokenData = []broken{
 	{name: "hrefs lead nowhere", check: "data.href", spoil: references(func(r map[string]any) { r["href"] = r["href"].(string) + "-nowhere" })},
 	{name: "hrefs are of the collection", check: "data.href", spoil: references(func(r map[string]any) { r["href"] = r["href"].(string)[:strings.LastIndex(r["href"].(string), "/")] })},
 	{name: "a reference dangles", check: "data.resolve", spoil: objects(func(o map[string]any) { o["course"].(map[string]any)["sourcedId"] = "gone" }, "class")},
-	{name: "a reference leads to another kind", check: "data.resolve", spoil: objects(func(o map[string]any) { o["user"].(map[string]any)["sourcedId"] = o["class"].(map[string]any)["sourcedId"] }, "enrollment")},
+	{name: "a reference leads to another kind", check: "data.resolve", spoil: objects(func(o map[string]any) {
+		o["user"].(map[string]any)["sourcedId"] = o["class"].(map[string]any)["sourcedId"]
+	}, "enrollment")},
 	{name: "a reference leads to what is deleted", check: "data.resolve", spoil: objects(func(o map[string]any) { o["status"] = "tobedeleted" }, "course")},
 	{name: "children are missing", check: "data.children", spoil: objects(func(o map[string]any) { o["children"] = []any{} }, "org")},
 	{name: "a session is its own child", check: "data.children", spoil: objects(func(o map[string]any) {
@@ -176,10 +178,12 @@ var brokenReaders = []broken{
 	{name: "a pull has no total", check: "sds.pull", spoil: where(func(r *http.Request) bool { return r.URL.Query().Get("limit") == "5000" }, func(a *answer) { a.header.Del("X-Total-Count") })},
 	{name: "a pull is cut to 10 rows", check: "sds.pull", spoil: limits(func(n int) int { return min(n, 10) })},
 	{name: "a pull is refused", check: "sds.pull", spoil: refuses(func(r *http.Request) bool { return number(r.URL.Query(), "limit", 0) >= 5000 })},
-	{name: "there are two orgs", check: "sds.paging", spoil: asks(func(r *http.Request, q url.Values) {
+	{name: "there are two orgs", check: "sds.paging", spoil: rows(func(_ http.Handler, r *http.Request, a *answer, list []any) []any {
 		if below(r) == "/orgs" {
-			q.Set("limit", strconv.Itoa(max(0, 2-number(q, "offset", 0))))
+			a.setTotal(2)
+			return list[:min(len(list), max(0, 2-number(r.URL.Query(), "offset", 0)))]
 		}
+		return list
 	})},
 	{name: "the school year is not filtered by", check: "sds.school-year", spoil: refusesFilter("schoolYear")},
 	{name: "the school year selects nothing", check: "sds.school-year", spoil: swaps("^schoolYear.*", nothing)},

@@ -261,7 +261,9 @@ var brokenOrders = []broken{
 	})},
 	{name: "numbers are sorted letter by letter", check: "sort.ascending", spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, list []any) []any {
 		if r.URL.Query().Get("sort") == "score" {
-			sortBy(list, func(o any) string { return string(provider.Object(o.(map[string]any)).Record(oneroster.ByName("result")).Get("score")) })
+			sortBy(list, func(o any) string {
+				return provider.Object(o.(map[string]any)).Record(oneroster.ByName("result")).Get("score")
+			})
 		}
 		return list
 	})},
@@ -332,7 +334,10 @@ var brokenOrders = []broken{
 }
 
 var brokenObjects = []broken{
-	{name: "a single object is under the plural", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) { m[r.Resource.Plural] = m[r.Resource.Wrapper()]; delete(m, r.Resource.Wrapper()) })},
+	{name: "a single object is under the plural", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) {
+		m[r.Resource.Plural] = m[r.Resource.Wrapper()]
+		delete(m, r.Resource.Wrapper())
+	})},
 	{name: "a school is under school", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) {
 		if r.Path == "/schools/{id}" {
 			m["school"] = m["org"]
@@ -349,11 +354,17 @@ var brokenObjects = []broken{
 	})},
 	{name: "a second key is beside the object", check: "one.answer", spoil: single(func(_ *oneroster.Route, m map[string]any) { m["ok"] = true })},
 	{name: "a single object is null", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) { m[r.Resource.Wrapper()] = nil })},
-	{name: "another object comes", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) { m[r.Resource.Wrapper()].(map[string]any)["sourcedId"] = "x" })},
+	{name: "another object comes", check: "one.answer", spoil: single(func(r *oneroster.Route, m map[string]any) {
+		m[r.Resource.Wrapper()].(map[string]any)["sourcedId"] = "x"
+	})},
 	{name: "a single object is text/html", check: "one.answer", spoil: where(isSingle, func(a *answer) { a.header.Set("Content-Type", "text/html") })},
 	{name: "single users are not served", check: "one.answer", spoil: where(func(r *http.Request) bool { return strings.HasPrefix(below(r), "/users/") }, func(a *answer) { a.refuse(404) })},
-	{name: "a single object lacks an attribute", check: "one.same", spoil: single(func(r *oneroster.Route, m map[string]any) { delete(m[r.Resource.Wrapper()].(map[string]any), "dateLastModified") })},
-	{name: "a single object was modified at another time", check: "one.same", spoil: single(func(r *oneroster.Route, m map[string]any) { m[r.Resource.Wrapper()].(map[string]any)["dateLastModified"] = "2020-01-01T00:00:00.000Z" })},
+	{name: "a single object lacks an attribute", check: "one.same", spoil: single(func(r *oneroster.Route, m map[string]any) {
+		delete(m[r.Resource.Wrapper()].(map[string]any), "dateLastModified")
+	})},
+	{name: "a single object was modified at another time", check: "one.same", spoil: single(func(r *oneroster.Route, m map[string]any) {
+		m[r.Resource.Wrapper()].(map[string]any)["dateLastModified"] = "2020-01-01T00:00:00.000Z"
+	})},
 	{name: "a single user has no agents", check: "one.same", spoil: single(func(r *oneroster.Route, m map[string]any) { delete(m[r.Resource.Wrapper()].(map[string]any), "agents") })},
 	{name: "a single object has no total", check: "one.total", spoil: where(isSingle, func(a *answer) { a.header.Del("X-Total-Count") })},
 	{name: "the total of a single object is zero", check: "one.total", spoil: where(isSingle, func(a *answer) { a.setTotal(0) })},

@@ -127,7 +127,9 @@ var brokenPages = []broken{
 	{name: "links name an inner host", check: "link.next", spoil: linksAt(func(u *url.URL) { u.Host = "app-7.internal:8080" })},
 	{name: "links are of another scheme", check: "link.next", spoil: linksAt(func(u *url.URL) { u.Scheme = "https" })},
 	{name: "links lack the base", check: "link.next", spoil: linksAt(func(u *url.URL) { u.Path = strings.TrimPrefix(u.Path, oneroster.V1p1.Base) })},
-	{name: "last is beyond the end", check: "link.others", spoil: links(func(_ *http.Request, a *answer, urls map[string]string) { urls["last"] = moved(urls["last"], a.total()) })},
+	{name: "last is beyond the end", check: "link.others", spoil: links(func(_ *http.Request, a *answer, urls map[string]string) {
+		urls["last"] = moved(urls["last"], a.total())
+	})},
 	{name: "first is the second page", check: "link.others", spoil: links(func(r *http.Request, _ *answer, urls map[string]string) {
 		urls["first"] = moved(urls["first"], number(r.URL.Query(), "limit", 100))
 	})},

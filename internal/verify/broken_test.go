@@ -257,7 +257,10 @@ next:
 
 func isList(r *http.Request) bool   { v := routeOf(r); return v != nil && !v.One }
 func isSingle(r *http.Request) bool { v := routeOf(r); return v != nil && v.One }
-func isNested(r *http.Request) bool { v := routeOf(r); return v != nil && !v.One && len(v.Segments) > 1 }
+func isNested(r *http.Request) bool {
+	v := routeOf(r)
+	return v != nil && !v.One && len(v.Segments) > 1
+}
 
 // asks changes the query of a read before it is answered.
 func asks(edit func(r *http.Request, q url.Values)) spoiler {

@@ -94,7 +94,9 @@ func checkToken(p *probe) {
 	if !strings.EqualFold(p.grant.TokenType, "bearer") {
 		p.fail(nil, "token_type is %q, not bearer", p.grant.TokenType)
 	}
-	if n, err := p.grant.ExpiresIn.Float64(); err != nil || n <= 0 {
+	if members, err := a.Members(); err == nil && strings.HasPrefix(string(members["expires_in"]), `"`) {
+		p.fail(nil, "expires_in is the text %s, not a number", members["expires_in"])
+	} else if n, err := p.grant.ExpiresIn.Float64(); err != nil || n <= 0 {
 		p.fail(nil, "expires_in is %q, not a number of seconds: Moodle takes no such answer", p.grant.ExpiresIn)
 	} else if n < 600 {
 		p.fail(nil, "the token ends after %v s: Grade Sync renews five minutes before, and long pulls break; give at least 600, better 3600", n)

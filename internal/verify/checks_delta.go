@@ -46,7 +46,11 @@ var deltaChecks = []Check{
 	{ID: "delta.constant", Area: areaDelta, On: Wholes, Advice: true, Title: "dateLastModified tells rows apart",
 		Rule: ruleSDS + " (SDS-G04): one time on most rows is the time of an export, and every delta is a full pull", Fix: "Stamp a row when its content changes. Fine after a first import; look again after the next.", Run: func(p *probe) {
 			c, ok := p.collection()
-			if !ok || len(c.records) < 10 {
+			if !ok {
+				return
+			}
+			if len(c.records) < 10 {
+				p.lacks("ten rows are needed in %s", p.route.Path)
 				return
 			}
 			count := map[string]int{}

@@ -111,7 +111,7 @@ var filterChecks = []Check{
 	{ID: "filter.apostrophe", Area: areaFilter, On: Lists, Title: "An apostrophe in a value breaks nothing, and finds its rows",
 		Rule: "in the field: O'Brien is a name", Fix: "Pass values as parameters, and read a doubled quote, or one that no AND, OR or end follows, as part of the value.", Run: checkApostrophe},
 	{ID: "filter.comma", Area: areaFilter, On: Lists, Title: "A comma in a value is part of it",
-		Rule: ruleFilter, Fix: "Split at commas only for attributes that are lists.", Run: func(p *probe) { p.withIn(",", "No, Body") }},
+		Rule: ruleFilter, Fix: "Split at commas only for attributes that are lists.", Run: func(p *probe) { p.withIn(", ") }},
 	{ID: "filter.percent", Area: areaFilter, On: Lists, Title: "A percent sign in a value is no wildcard",
 		Rule: ruleFilter + "; the SQL behind it shows through", Fix: "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
@@ -129,11 +129,15 @@ var filterChecks = []Check{
 		}},
 	{ID: "filter.and-in-value", Area: areaFilter, On: Lists, Title: "The words AND and OR inside a value are part of it",
 		Rule: ruleFilter, Fix: "Read the filter letter by letter; do not split it at AND.", Run: func(p *probe) {
-			p.withIn(" AND ", "Salt AND Pepper")
-			p.withIn(" OR ", "Now OR Never")
+			p.withIn(" AND ")
+			p.withIn(" OR ")
 		}},
 	{ID: "filter.equals-in-value", Area: areaFilter, On: Lists, Title: "Predicates inside a value are part of it",
-		Rule: ruleFilter, Fix: "Read the filter letter by letter; the first predicate ends the field's name.", Run: func(p *probe) { p.withIn("=", "a=b>c~d") }},
+		Rule: ruleFilter, Fix: "Read the filter letter by letter; the first predicate ends the field's name.", Run: func(p *probe) {
+			p.withIn("=")
+			p.withIn(">")
+			p.withIn("~")
+		}},
 	{ID: "filter.date-only", Area: areaFilter, On: Lists, Title: "A bare date is midnight UTC of that day",
 		Rule: "in the field: Moodle's delta is dateLastModified>'2026-09-01'", Fix: "Take YYYY-MM-DD where a dateTime is compared.", Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
@@ -338,6 +342,9 @@ func (p *probe) empty(c *collection, filter string) {
 	if got.Key != c.route.Resource.Plural {
 		p.fail(a, "the empty list is under %q", got.Key)
 	}
+	if got.Objects == nil {
+		p.fail(a, "the empty list is null, not []")
+	}
 }
 
 // refuses wants filters to be answered with 400.
@@ -525,18 +532,20 @@ func checkNumbers(p *probe) {
 	}
 }
 
-// withIn filters by a value of the data that has mark in it, else by an
-// invented one, which must bring nothing and break nothing.
-func (p *probe) withIn(mark, invented string) {
+// withIn filters by a value of the data that has mark in it, else by one that
+// goes on after mark: it must bring nothing, not the rows that have what is
+// before mark, and break nothing.
+func (p *probe) withIn(mark string) {
 	c, ok := p.collection()
 	if !ok {
 		return
 	}
 	f, v := find(c, mark)
 	if f == nil {
-		if f, v = p.route.Resource.Field("sourcedId"), invented; textField(c) != nil {
-			f = textField(c)
+		if f, v = textValue(c); f == nil {
+			f, v = p.route.Resource.Field("sourcedId"), c.records[0].ID()
 		}
+		v += mark + "Nobody"
 	}
 	p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
 }

@@ -335,6 +335,9 @@ func checkNested(p *probe) {
 	if len(must) == 0 && len(got.Objects) == 0 {
 		p.held = false
 	}
+	if got.Key != p.route.Resource.Plural {
+		p.fail(a, "the list is under %q, not %q", got.Key, p.route.Resource.Plural)
+	}
 	came := map[string]bool{}
 	for _, o := range got.Objects {
 		if came[o.ID()] {

@@ -67,9 +67,27 @@ func (p *probe) sorted(way string) {
 			}
 			before = v
 		}
+		p.sortedPage(query[2:], f, got.Objects)
 	}
 	if !p.held {
 		p.lacks("no field has two values to sort")
+	}
+}
+
+// sortedPage wants a page from the middle to be that of the sorted list: a page
+// that is sorted after it was cut looks sorted too. Ties may stand in any order.
+func (p *probe) sortedPage(order []string, f *oneroster.Field, whole []provider.Object) {
+	middle := len(whole) / 2
+	a := p.get(p.route.Path, append([]string{"limit", "1", "offset", strconv.Itoa(middle)}, order...)...)
+	got, ok := p.list(a, p.route.Resource)
+	if !ok || middle >= len(whole) {
+		return
+	}
+	want := text(whole[middle][f.Name])
+	if len(got.Objects) != 1 {
+		p.fail(a, "%s came where limit is 1", plural(len(got.Objects), "row"))
+	} else if v := text(got.Objects[0][f.Name]); v != want {
+		p.fail(a, "sorted by %s, the row at offset %d has %s; in the whole sorted list it is %s: was the page cut before it was sorted?", f.Name, middle, v, want)
 	}
 }
 

@@ -181,19 +181,22 @@ var gradeChecks = []Check{
 				p.lacks("no teacher has a class")
 				return
 			}
-			classes, ok := p.list(p.get("/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", "limit", "7000"), oneroster.ByName("class"))
+			a := p.get("/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", "limit", "7000")
+			classes, ok := p.list(a, oneroster.ByName("class"))
 			if !ok {
 				return
 			}
+			p.uncut(a, classes)
 			if len(classes.Objects) == 0 {
 				p.fail(nil, "the teacher %s, who has enrollments, has no classes", teacher.ID())
 				return
 			}
-			a := p.get("/classes/"+oneroster.EscapeID(classes.Objects[0].ID())+"/students", "limit", "7000")
+			a = p.get("/classes/"+oneroster.EscapeID(classes.Objects[0].ID())+"/students", "limit", "7000")
 			students, ok := p.list(a, oneroster.ByName("user"))
 			if !ok {
 				return
 			}
+			p.uncut(a, students)
 			for _, s := range students.Objects {
 				if s.Text("email") == "" && s.Text("username") == "" {
 					p.fail(a, "the student %s has neither e-mail nor username to be matched by", s.ID())
@@ -268,6 +271,13 @@ var gradeChecks = []Check{
 				p.fail(a, "next is not the first link")
 			}
 		}},
+}
+
+// uncut wants as many rows as are counted, up to the 7,000 that were asked for.
+func (p *probe) uncut(a *provider.Answer, got provider.Page) {
+	if len(got.Objects) < min(7000, got.Total) {
+		p.fail(a, "%s came of %d with limit=7000: Grade Sync does not read on", plural(len(got.Objects), "row"), got.Total)
+	}
 }
 
 // teacher is an active teacher with a class and an e-mail address; the zero

@@ -23,8 +23,9 @@ import (
 
 func TestMain(m *testing.M) { flag.Parse(); storetest.Main(m) }
 
-// A service is a correct provider, with a district that has been imported
-// twice, so that there are deleted rows and more than one dateLastModified.
+// A service is a correct provider, with a district that has been imported three
+// times and shrank, so that there are deleted rows, and no dateLastModified that
+// most rows share.
 type service struct {
 	http.Handler
 	id, secret string
@@ -34,7 +35,7 @@ func correct(t testing.TB, dsn string) *service {
 	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{})
-	for _, students := range []int{75, 60} {
+	for _, students := range []int{60, 45, 30} {
 		if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}), store.ImportOptions{}); err != nil {
 			t.Fatal(err)
 		}

@@ -79,7 +79,7 @@ func (r *run) survey() {
 func (p *probe) walk() *collection {
 	c := &collection{route: p.route, at: map[string]int{}}
 	c.first = p.get(p.route.Path)
-	if !c.look(c.first) {
+	if _, ok := c.look(c.first); !ok {
 		c.spare = p.route.Resource.Extension && c.first.Status == http.StatusNotFound
 		return c
 	}
@@ -90,10 +90,10 @@ func (p *probe) walk() *collection {
 	}
 	for offset := 0; p.ctx.Err() == nil; offset += c.size {
 		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size, offset)})
-		if !c.look(a) {
+		got, ok := c.look(a)
+		if !ok {
 			return c
 		}
-		got, _ := a.List(wrappers(p.route.Resource)...)
 		fresh := c.take(a, offset, got)
 		if len(got.Objects) < c.size {
 			c.whole = true
@@ -109,22 +109,22 @@ func (p *probe) walk() *collection {
 	return c
 }
 
-// look tells whether an answer is a list, and remembers why not.
-func (c *collection) look(a *provider.Answer) bool {
+// look reads an answer as a list, and remembers why it is none.
+func (c *collection) look(a *provider.Answer) (got provider.Page, ok bool) {
 	switch {
 	case a.Err != nil:
 		c.why = a.Err.Error()
 	case a.Status != http.StatusOK:
 		c.why = fmt.Sprintf("answered %d", a.Status)
 	default:
-		if _, err := a.List(wrappers(c.route.Resource)...); err == nil {
-			return true
-		} else {
-			c.why = err.Error()
+		var err error
+		if got, err = a.List(wrappers(c.route.Resource)...); err == nil {
+			return got, true
 		}
+		c.why = err.Error()
 	}
 	c.broken = a
-	return false
+	return got, false
 }
 
 // take keeps a page and tells how many of its rows are new.
