@@ -155,7 +155,7 @@ func (a *Answer) List(wrappers ...string) (Page, error) {
 		}
 		return page, nil
 	}
-	return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the list is not under %q; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
+	return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the list is not under \"%s\"; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
 }
 
 // One reads an answer of status 200 as a single object under one of the keys.
@@ -173,7 +173,7 @@ func (a *Answer) One(wrappers ...string) (Object, string, error) {
 			return o, key, nil
 		}
 	}
-	return nil, "", &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the object is not under %q; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
+	return nil, "", &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the object is not under \"%s\"; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
 }
 
 // Members are the top-level members of an answer.
