@@ -139,9 +139,11 @@ func (p *probe) refused(who provider.Who, what string) {
 		}
 	}
 	a := p.call(provider.Call{Path: path, Query: query, Who: who})
-	switch {
+	switch c := p.lists[path]; {
 	case a.Err != nil:
 		p.fail(a, "%s: no answer: %v", what, a.Err)
+	case c != nil && c.broken != nil && a.Status == http.StatusNotFound && c.broken.Status == a.Status:
+		p.lacks("there is no %s (list.answer)", path)
 	case a.Status == http.StatusOK:
 		p.fail(a, "%s, and the answer is data", what)
 	case a.Status != http.StatusUnauthorized && !(a.Status == http.StatusBadRequest && who.Header != ""):

@@ -95,6 +95,10 @@ func checkDeleted(p *probe) {
 		return
 	}
 	a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", "status='tobedeleted'")
+	if a.Status == http.StatusNotFound {
+		p.lacks("status='tobedeleted' is answered 404 (filter.no-match)")
+		return
+	}
 	got, ok := p.list(a, p.route.Resource)
 	if !ok {
 		return

@@ -181,22 +181,15 @@ var filterChecks = []Check{
 			if !ok {
 				return
 			}
-			for _, f := range p.route.Resource.Fields {
-				if f.Kind != oneroster.Strings {
-					continue
-				}
-				for _, rec := range c.records {
-					if items := oneroster.Items(rec.Get(f.Name)); len(items) > 0 && plain(items[0]) {
-						v := items[0]
-						has := func(r oneroster.Record) bool { return contains(oneroster.Items(r.Get(f.Name)), v) }
-						p.filtered(c, f.Name+"="+provider.Quote(v), has, func(r oneroster.Record) bool {
-							return contains(fold(oneroster.Items(r.Get(f.Name))), strings.ToLower(v))
-						}, f.Name)
-						return
-					}
-				}
+			f, v := listValue(c)
+			if f == nil {
+				p.lacks("no row has a list with a value")
+				return
 			}
-			p.lacks("no row has a list with a value")
+			has := func(r oneroster.Record) bool { return contains(oneroster.Items(r.Get(f.Name)), v) }
+			p.filtered(c, f.Name+"="+provider.Quote(v), has, func(r oneroster.Record) bool {
+				return contains(fold(oneroster.Items(r.Get(f.Name))), strings.ToLower(v))
+			}, f.Name)
 		}},
 	{ID: "filter.encoding", Area: areaFilter, On: Lists, Title: "A filter means the same however it is encoded",
 		Rule: "in the field: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in Microsoft's pages", Fix: "Decode the query string once; take + as a space outside values; take typographic quotes as quotes.", Run: checkEncoding},
@@ -211,9 +204,13 @@ var filterChecks = []Check{
 		Rule: ruleREST + ", paging: the total after filtering", Fix: "Count with the filter, before limit and offset.", Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
 				for _, filter := range []string{f.Name + "=" + provider.Quote(v), "sourcedId='norecords'"} {
-					all := p.get(p.route.Path, "limit", "1000", "filter", filter)
-					got, ok := p.list(all, p.route.Resource)
-					if !ok || len(got.Objects) == 1000 {
+					all := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter)
+					if c.first.Total() < 0 || all.Status == http.StatusNotFound {
+						p.lacks("there is no X-Total-Count (list.total-header), or no list (filter.no-match)")
+						continue
+					}
+					got, ok := p.whole(all, pageful)
+					if !ok || len(got.Objects) >= pageful {
 						continue
 					}
 					for _, a := range []*provider.Answer{all, p.get(p.route.Path, "limit", "1", "filter", filter)} {
@@ -294,7 +291,11 @@ func (p *probe) filtered(c *collection, filter string, must, may func(oneroster.
 }
 
 func (p *probe) selected(c *collection, a *provider.Answer, must, may func(oneroster.Record) bool, fields ...string) {
-	got, ok := p.list(a, p.route.Resource)
+	if a.Status == http.StatusNotFound && !some(c, must) {
+		p.lacks("a filter that selects nothing is answered 404 (filter.no-match)")
+		return
+	}
+	got, ok := p.whole(a, pageful)
 	if !ok {
 		return
 	}
@@ -304,6 +305,8 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 		rec := o.Record(p.route.Resource)
 		if i, known := c.at[o.ID()]; known && len(o) < len(c.objects[i]) { // a selection of fields
 			rec = c.records[i]
+		} else if !known && len(o) == 1 {
+			continue // a selection of fields of a row that the walk did not meet
 		}
 		if !may(rec) {
 			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), values(rec, fields))
@@ -319,6 +322,37 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 			return
 		}
 	}
+}
+
+func some(c *collection, must func(oneroster.Record) bool) bool {
+	for _, rec := range c.records {
+		if must(rec) {
+			return true
+		}
+	}
+	return false
+}
+
+// whole is list with the rest of a list that was cut below the limit which was
+// asked for: page.size tells of that, and here it is no matter.
+func (p *probe) whole(a *provider.Answer, limit int) (provider.Page, bool) {
+	got, ok := p.list(a, p.route.Resource)
+	for ok && len(got.Objects) < min(limit, got.Total) {
+		next := p.raw(a.Call.Path, a.Call.Query+"&offset="+strconv.Itoa(len(got.Objects)))
+		more, err := next.List(wrappers(p.route.Resource)...)
+		if next.Status != http.StatusOK || err != nil || len(more.Objects) == 0 {
+			break // the total is wrong, and others tell
+		}
+		known := map[string]bool{}
+		for _, o := range got.Objects {
+			known[o.ID()] = true
+		}
+		if known[more.Objects[0].ID()] {
+			break // offset is not read
+		}
+		got.Objects = append(got.Objects, more.Objects...)
+	}
+	return got, ok
 }
 
 func values(rec oneroster.Record, fields []string) string {
@@ -420,6 +454,29 @@ func pickText(c *collection) (best *oneroster.Field, value string) {
 					return f, v
 				}
 				break // every row has it
+			}
+		}
+	}
+	return best, value
+}
+
+// listValue picks a value of a list, one of several where the data has such.
+func listValue(c *collection) (best *oneroster.Field, value string) {
+	for i := range c.route.Resource.Fields {
+		f := &c.route.Resource.Fields[i]
+		if f.Kind != oneroster.Strings {
+			continue
+		}
+		for _, rec := range c.records {
+			items := oneroster.Items(rec.Values[i])
+			if len(items) == 0 || !plain(items[len(items)-1]) {
+				continue
+			}
+			if len(items) > 1 {
+				return f, items[len(items)-1]
+			}
+			if best == nil {
+				best, value = f, items[0]
 			}
 		}
 	}
@@ -600,7 +657,7 @@ func checkApostrophe(p *probe) {
 		}
 	}
 	p.ok()
-	if !found && len(p.failures) == 0 {
+	if !found && len(p.failures) == 0 && some(c, equal(f.Name, v)) {
 		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %s", f.Name, v)
 	}
 }
@@ -630,13 +687,13 @@ func checkZone(p *probe) {
 
 func checkEncoding(p *probe) {
 	p.onText(func(c *collection, f *oneroster.Field, v string) {
+		other := c.records[len(c.records)-1].ID()
 		condition := func(quote, unquote, equals, space string) string {
-			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote + strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space + "status" + equals + quote + "active" + unquote
+			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote + strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +
+				"sourcedId!" + equals + quote + provider.Escape(other) + unquote
 		}
 		has := func(same func(a, b string) bool) func(oneroster.Record) bool {
-			return func(r oneroster.Record) bool {
-				return same(r.Get(f.Name), v) && r.Values[oneroster.Status] == oneroster.Active
-			}
+			return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
 		}
 		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"), condition("%27", "%27", "=", "%20")} {
 			p.selected(c, p.raw(p.route.Path, q), has(exactly), has(strings.EqualFold), f.Name)

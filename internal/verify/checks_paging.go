@@ -21,13 +21,13 @@ var listChecks = []Check{
 		}},
 	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json",
 		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.", Run: func(p *probe) {
-			if c, ok := p.collection(); ok && !strings.Contains(c.first.Header.Get("Content-Type"), "application/json") {
+			if c, ok := p.walked(); ok && !strings.Contains(c.first.Header.Get("Content-Type"), "application/json") {
 				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
 			}
 		}},
 	{ID: "list.wrapper", Area: areaList, On: Lists, Title: "A list stands under the standard's key, which is the only one",
 		Rule: ruleREST + ", data model; published suites count the keys", Fix: "Answer {\"users\": […]} and nothing beside: orgs for schools, users for students and teachers, academicSessions for terms.", Run: func(p *probe) {
-			c, ok := p.collection()
+			c, ok := p.walked()
 			if !ok {
 				return
 			}
@@ -35,12 +35,12 @@ var listChecks = []Check{
 			if _, there := members[p.route.Resource.Plural]; err != nil || !there {
 				p.fail(c.first, "the list is not under %q", p.route.Resource.Plural)
 			} else if len(members) != 1 {
-				p.fail(c.first, "there are %d keys beside %q", len(members)-1, p.route.Resource.Plural)
+				p.fail(c.first, "%s beside %q", plural(len(members)-1, "key"), p.route.Resource.Plural)
 			}
 		}},
 	{ID: "list.total-header", Area: areaList, On: Lists, Title: "X-Total-Count is there, in digits, on every list, also an empty one",
 		Rule: ruleREST + ", paging; " + ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count with every list: the rows that the filter selects, before paging.", Run: func(p *probe) {
-			c, ok := p.collection()
+			c, ok := p.walked()
 			if !ok {
 				return
 			}
@@ -81,6 +81,10 @@ var pageChecks = []Check{
 		Rule: ruleREST + ", paging", Fix: "Count what the filter selects, in the same state of the data that the page is read from.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
+				return
+			}
+			if c.first.Total() < 0 {
+				p.lacks("there is no X-Total-Count (list.total-header)")
 				return
 			}
 			for _, pg := range c.pages {
@@ -143,8 +147,8 @@ var pageChecks = []Check{
 			if ok && len(got.Objects) > 0 {
 				p.fail(a, "%s came from beyond the last row", plural(len(got.Objects), "row"))
 			}
-			if ok && got.Total != len(c.objects) {
-				p.fail(a, "X-Total-Count is %d there; it was %d", got.Total, len(c.objects))
+			if was := c.first.Total(); ok && got.Total != was {
+				p.fail(a, "X-Total-Count is %d there; it was %d", got.Total, was)
 			}
 		}},
 	{ID: "page.nonsense", Area: areaPage, On: Lists, Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
@@ -210,9 +214,13 @@ func checkPageSize(p *probe) {
 	if !ok {
 		return
 	}
+	all := c.first.Total()
+	if c.whole {
+		all = c.rows
+	}
 	for _, pg := range c.pages {
-		if left := c.first.Total() - pg.offset; len(pg.ids) < min(c.size, left) {
-			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left by X-Total-Count", plural(len(pg.ids), "row"), pg.offset, c.size, left)
+		if left := all - pg.offset; len(pg.ids) < min(c.size, left) {
+			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left", plural(len(pg.ids), "row"), pg.offset, c.size, left)
 			return
 		} else if len(pg.ids) > c.size {
 			p.fail(pg.answer, "%s came; limit was %d", plural(len(pg.ids), "row"), c.size)

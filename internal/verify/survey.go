@@ -20,6 +20,7 @@ type collection struct {
 	records []oneroster.Record // the same, read
 	at      map[string]int     // sourcedId to its place in objects
 	twice   []string           // ids that came again
+	unnamed int                // rows without a sourcedId that is a text
 	rows    int                // that came, repeated ones too
 	whole   bool               // the walk reached the end
 	broken  *provider.Answer   // the answer that ended the walk early
@@ -40,7 +41,9 @@ type page struct {
 }
 
 // usable tells whether checks have something to work on.
-func (c *collection) usable() bool { return c != nil && c.broken == nil && len(c.objects) > 0 }
+func (c *collection) usable() bool {
+	return c != nil && c.broken == nil && len(c.objects) > 0 && c.unnamed == 0
+}
 
 // survey walks through every collection in scope, and those that the others
 // refer to.
@@ -88,14 +91,19 @@ func (p *probe) walk() *collection {
 	if total >= 0 {
 		c.size = min(max(1, (total+3)/4), 5000)
 	}
-	for offset := 0; p.ctx.Err() == nil; offset += c.size {
+	for offset := 0; p.ctx.Err() == nil; {
 		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size, offset)})
 		got, ok := c.look(a)
 		if !ok {
+			if total >= 0 && offset >= total && a.Err == nil { // past the end: page.past-end tells
+				c.broken, c.whole = nil, true
+			}
 			return c
 		}
 		fresh := c.take(a, offset, got)
-		if len(got.Objects) < c.size {
+		offset += min(len(got.Objects), c.size)
+		// A short page is the last, unless the provider cuts pages (page.size tells).
+		if len(got.Objects) == 0 || len(got.Objects) < c.size && offset >= total {
 			c.whole = true
 			return c
 		}
@@ -137,12 +145,15 @@ func (c *collection) take(a *provider.Answer, offset int, got provider.Page) int
 		c.rows++
 		id := o.ID()
 		pg.ids = append(pg.ids, id)
-		if _, known := c.at[id]; known {
+		if id == "" {
+			c.unnamed++
+		} else if _, known := c.at[id]; known {
 			c.twice = append(c.twice, id)
 			continue
+		} else {
+			c.at[id] = len(c.objects)
 		}
 		fresh++
-		c.at[id] = len(c.objects)
 		c.objects = append(c.objects, o)
 		c.records = append(c.records, o.Record(c.route.Resource))
 	}
@@ -153,6 +164,16 @@ func (c *collection) take(a *provider.Answer, offset int, got provider.Page) int
 // collection is the walked list of the probe's route; false, and the check
 // cannot run, when there is none to work on.
 func (p *probe) collection() (*collection, bool) {
+	c, ok := p.walked()
+	if ok && c.unnamed > 0 {
+		p.lacks("rows of %s have no sourcedId to know them by (data.id)", p.route.Path)
+		return nil, false
+	}
+	return c, ok
+}
+
+// walked is collection for checks that need not tell one row from another.
+func (p *probe) walked() (*collection, bool) {
 	c := p.lists[p.route.Path]
 	switch {
 	case c == nil:
