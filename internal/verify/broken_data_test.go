@@ -13,7 +13,7 @@ import (
 
 var brokenData = []broken{
 	{name: "ids are numbers", check: "data.id", spoil: objects(func(o map[string]any) { o["sourcedId"] = 17 }, "course")},
-	{name: "ids are long", check: "data.id", spoil: objects(func(o map[string]any) { o["sourcedId"] = o["sourcedId"].(string) + strings.Repeat("x", 300) }, "course")},
+	{name: "ids are long", check: "data.id", spoil: objects(func(o map[string]any) { o["sourcedId"] = text(o, "sourcedId") + strings.Repeat("x", 300) }, "course")},
 	{name: "ids are empty", check: "data.id", spoil: objects(func(o map[string]any) { o["sourcedId"] = "" }, "course")},
 	{name: "status is inactive", check: "data.status", spoil: replaces("status", "tobedeleted", "inactive")},
 	{name: "status is missing", check: "data.status", spoil: drops("status")},
@@ -32,12 +32,12 @@ var brokenData = []broken{
 	{name: "attributes without a value are null", check: "data.empty", spoil: objects(func(o map[string]any) { fillUp(o, "middleName", nil) }, "user")},
 	{name: "attributes without a value are empty", check: "data.empty", spoil: objects(func(o map[string]any) { fillUp(o, "middleName", "") }, "user")},
 	{name: "a missing reference is null", check: "data.empty", spoil: objects(func(o map[string]any) { fillUp(o, "parent", nil) }, "org")},
-	{name: "booleans are booleans", check: "data.types", spoil: objects(func(o map[string]any) { o["enabledUser"] = o["enabledUser"] == "true" }, "user")},
+	{name: "booleans are booleans", check: "data.types", spoil: replaces("enabledUser", "true", true, "false", false)},
 	{name: "a school year is a number", check: "data.types", spoil: objects(func(o map[string]any) { o["schoolYear"] = json.Number(text(o, "schoolYear")) }, "academicSession")},
 	{name: "grades are a text", check: "data.types", spoil: sets("grades", "09,10")},
 	{name: "a score is a text", check: "data.types", spoil: sets("score", "87.5")},
 	{name: "a reference is a bare id", check: "data.types", spoil: objects(func(o map[string]any) { o["school"] = o["school"].(map[string]any)["sourcedId"] }, "class")},
-	{name: "orgs are bare ids", check: "data.types", spoil: objects(func(o map[string]any) { o["orgs"] = []any{"a", "b"} }, "user")},
+	{name: "orgs are bare ids", check: "data.types", spoil: sets("orgs", []any{"a", "b"})},
 	{name: "one org is no list", check: "data.types", spoil: objects(func(o map[string]any) { o["orgs"] = o["orgs"].([]any)[0] }, "user")},
 	{name: "metadata is a text", check: "data.types", spoil: sets("metadata", "{}")},
 	{name: "roles are capitalised", check: "data.values", spoil: replaces("role", "student", "Student")},
@@ -62,7 +62,11 @@ var brokenData = []broken{
 	{name: "hrefs are relative", check: "data.href", spoil: references(func(r map[string]any) { r["href"] = "/orgs/" + r["sourcedId"].(string) })},
 	{name: "hrefs lead nowhere", check: "data.href", spoil: references(func(r map[string]any) { r["href"] = r["href"].(string) + "-nowhere" })},
 	{name: "hrefs are of the collection", check: "data.href", spoil: references(func(r map[string]any) { r["href"] = r["href"].(string)[:strings.LastIndex(r["href"].(string), "/")] })},
-	{name: "a reference dangles", check: "data.resolve", spoil: objects(func(o map[string]any) { o["course"].(map[string]any)["sourcedId"] = "gone" }, "class")},
+	{name: "a reference dangles", check: "data.resolve", spoil: references(func(r map[string]any) {
+		if r["type"] == "course" {
+			r["sourcedId"] = "gone"
+		}
+	})},
 	{name: "a reference leads to another kind", check: "data.resolve", spoil: objects(func(o map[string]any) {
 		o["user"].(map[string]any)["sourcedId"] = o["class"].(map[string]any)["sourcedId"]
 	}, "enrollment")},
@@ -119,7 +123,7 @@ func fillUp(o map[string]any, field string, v any) {
 }
 
 // replaces swaps values of a member: from, to, from, to, …
-func replaces(field string, pairs ...string) spoiler {
+func replaces(field string, pairs ...any) spoiler {
 	return objects(func(o map[string]any) {
 		for i := 0; i < len(pairs); i += 2 {
 			if o[field] == pairs[i] {
