@@ -30,6 +30,10 @@ type broken struct {
 	config      func(*provider.Config)
 }
 
+// neverPassed are the rules that the made-up district breaks a little, as advice:
+// it was imported in one go, has aides, and courses that no class is of.
+var neverPassed = []string{"SDS-G04", "SDS-U07", "Q-08"}
+
 // Every broken provider is caught by the check that is meant for it, on a
 // target where the correct provider passes; and every check catches one.
 func TestBrokenProviders(t *testing.T) {
@@ -43,7 +47,7 @@ func TestBrokenProviders(t *testing.T) {
 		names[b.name], caught[b.check] = true, true
 	}
 	for _, c := range verify.Checks {
-		if !caught[c.ID] && !strings.HasPrefix(c.ID, "SDS-") { // those have a table of their own
+		if !caught[c.ID] && !slices.Contains(neverPassed, c.ID) {
 			t.Errorf("no broken provider shows that %s can fail", c.ID)
 		}
 	}
@@ -70,7 +74,9 @@ func TestBrokenProviders(t *testing.T) {
 		t.Cleanup(st.server.Close)
 		stages <- st
 	}
-	t.Logf("%d broken providers", len(rows))
+	if len(rows) < 400 {
+		t.Errorf("%d broken providers; there were 440", len(rows))
+	}
 	for _, b := range rows {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +148,7 @@ func TestOneMistakeIsToldOnce(t *testing.T) {
 }
 
 func brokenProviders() []broken {
-	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenWrites)
+	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenWrites)
 }
 
 // A stage is one address at which broken providers are played one after the

@@ -50,7 +50,7 @@ var deltaChecks = []Check{
 				return
 			}
 			if len(c.records) < 10 {
-				p.lacks("ten rows are needed in %s", p.route.Path)
+				p.lacks("ten rows are needed")
 				return
 			}
 			count := map[string]int{}
