@@ -14,7 +14,20 @@ postgres:
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
 	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y postgresql; }
 
-test: postgres
+# The tests of the HTML report look at it in a browser, and read its PDF.
+chromium:
+	@for need in chromium:chromium pdftotext:poppler-utils; do command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
+	  test -z "$$missing" || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; }
+
+# The rules of accessibility that the report is held to: a tool of the tests, not
+# of the program.
+axe: .cache/node_modules/axe-core/axe.min.js
+
+.cache/node_modules/axe-core/axe.min.js:
+	@command -v npm >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm; }
+	npm install --prefix .cache --no-save --no-audit --no-fund --ignore-scripts axe-core@4.14.1
+
+test: postgres chromium axe
 	go vet ./...
 	go test ./...
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
@@ -37,4 +50,4 @@ docs:
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
-.PHONY: build postgres test fuzz check docs bench
+.PHONY: build postgres chromium axe test fuzz check docs bench
