@@ -97,6 +97,26 @@ type Failure struct {
 	Status  int
 	Headers string // those that matter
 	Body    string // an excerpt
+	As      Identity
+}
+
+// Identity says who asked.
+type Identity uint8
+
+const (
+	AsClient  Identity = iota
+	AsNobody           // without an Authorization header
+	AsAnother          // with another token or signature than the client's
+)
+
+func identity(w provider.Who) Identity {
+	switch {
+	case w.Nobody:
+		return AsNobody
+	case w.Bearer != "" || w.Header != "":
+		return AsAnother
+	}
+	return AsClient
 }
 
 // State of a result.
@@ -149,7 +169,7 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 	}
 	f := Failure{Text: fmt.Sprintf(format, args...)}
 	if a != nil {
-		f.Request, f.Status, f.Body = a.Line(), a.Status, a.Excerpt()
+		f.Request, f.Status, f.Body, f.As = a.Line(), a.Status, a.Excerpt(), identity(a.Call.Who)
 		if a.Call.Body != nil {
 			f.Request += " with " + brief(string(a.Call.Body))
 		}

@@ -1,5 +1,385 @@
 package verify
 
-import "io"
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
 
-func (r *Report) WriteHTML(w io.Writer) error { return nil }
+	"rollbook/internal/oneroster"
+)
+
+//go:embed report.html
+var reportHTML string
+
+var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands, "plural": countOf, "span": span}).Parse(reportHTML))
+
+// WriteHTML writes the report as one page that needs nothing else: no script, no
+// font, no network. It reads on a telephone, with a keyboard, aloud, and on
+// paper. Tokens and secrets are left out of what it quotes.
+func (r *Report) WriteHTML(w io.Writer) error {
+	return reportPage.Execute(w, r.sheet())
+}
+
+// sheet is the report as the template reads it.
+type sheet struct {
+	URL       string
+	Profiles  []Profile
+	Write     bool
+	OAuth1    bool
+	Began     time.Time
+	Took      time.Duration
+	Ready     bool
+	Verdict   string
+	Counts    Counts
+	Areas     []areaRow
+	Tables    []tableMap
+	Speed     *speed // nil: no call was answered
+	Failed    []findingView
+	Advice    []findingView
+	Unchecked []gap
+	Passed    []passedArea
+	Rows      []rowCount
+	Notes     []string
+}
+
+func (r *Report) sheet() sheet {
+	p := sheet{URL: sealed(r.URL), Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took, Verdict: r.Verdict(), Counts: r.Counts(),
+		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised), Unchecked: r.gaps(), Passed: r.passed()}
+	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed > 0
+	for _, profile := range Profiles {
+		if contains(r.Profiles, profile.Name) {
+			p.Profiles = append(p.Profiles, profile)
+		}
+	}
+	links := firstLinks(p.Failed, p.Advice)
+	p.Areas, p.Tables = r.areaRows(p.Failed, p.Advice), r.tableMaps(links)
+	for path, n := range r.Rows {
+		p.Rows = append(p.Rows, rowCount{path, n})
+	}
+	sort.Slice(p.Rows, func(i, j int) bool { return p.Rows[i].Path < p.Rows[j].Path })
+	for _, n := range r.Notes {
+		p.Notes = append(p.Notes, sealed(n))
+	}
+	return p
+}
+
+type rowCount struct {
+	Path string
+	N    int
+}
+
+// Verdict is what the run came to, in one sentence. It counts checks, and the
+// paths on which they fail.
+func (r *Report) Verdict() string {
+	failed, advice, counts := r.Findings(Failed), r.Findings(Advised), r.Counts()
+	paths := map[string]bool{}
+	for _, res := range r.Of(Failed) {
+		if res.Target != "" {
+			paths[res.Target] = true
+		}
+	}
+	switch n := len(failed); {
+	case n > 0:
+		text := fmt.Sprintf("Not ready: %d required checks fail", n)
+		if n == 1 {
+			text = "Not ready: 1 required check fails"
+		}
+		if len(paths) > 0 {
+			text += " on " + plural(len(paths), "path")
+		}
+		return text + "."
+	case counts.Passed == 0:
+		return "Nothing could be checked."
+	case len(advice) == 1:
+		return "Every required check holds; 1 piece of advice " + onPaths(advice[0].Results) + "."
+	case len(advice) > 1:
+		return fmt.Sprintf("Every required check holds; %d pieces of advice.", len(advice))
+	}
+	return "Every required check holds."
+}
+
+// An areaRow is a row of the summary: counts, a bar of 100 units, and where the
+// findings of the area begin.
+type areaRow struct {
+	AreaCount
+	Bars []bar
+	Link string
+}
+
+func (a areaRow) All() int { return a.Passed + a.Failed + a.Advice + a.Unchecked }
+
+// A bar is a piece of a stacked bar, in hundredths of its width.
+type bar struct {
+	State     string
+	At, Width float64
+}
+
+func (r *Report) areaRows(findings ...[]findingView) []areaRow {
+	var out []areaRow
+	for _, a := range r.Areas() {
+		row := areaRow{AreaCount: a}
+		at, all := 0.0, float64(row.All())
+		for _, part := range []struct {
+			state State
+			n     int
+		}{{Failed, a.Failed}, {Advised, a.Advice}, {Unchecked, a.Unchecked}, {Passed, a.Passed}} {
+			if part.n > 0 {
+				width := 100 * float64(part.n) / all
+				row.Bars = append(row.Bars, bar{mark(part.state), at, width})
+				at += width
+			}
+		}
+		for _, list := range findings {
+			for _, f := range list {
+				if f.Check.Area == a.Area && row.Link == "" {
+					row.Link = f.ID
+				}
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// mark names a state in the page's classes and symbols.
+func mark(s State) string { return [...]string{"passed", "failed", "advice", "unchecked"}[s] }
+
+// A tableMap is one table of the standard as a map of its routes.
+type tableMap struct {
+	Name, About string
+	Tiles       []tile
+}
+
+// A tile is a route with the worst that was found on it.
+type tile struct {
+	RouteRow
+	Mark string // as mark; "outside" for a route that no check was run on
+	Link string // to the first finding; "" for none
+}
+
+// Steps are the path between its slashes: a line may break before each.
+func (t tile) Steps() []string { return strings.Split(t.Path[1:], "/") }
+
+// Says is the tile in words.
+func (t tile) Says() string {
+	var out []string
+	for _, part := range []struct {
+		n    int
+		noun string
+	}{{t.Failed, "failed"}, {t.Advice, "advice"}, {t.Passed, "passed"}, {t.Unchecked, "not checked"}} {
+		if part.n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", part.n, part.noun))
+		}
+	}
+	if len(out) == 0 {
+		return "no check"
+	}
+	return strings.Join(out, ", ")
+}
+
+func (r *Report) tableMaps(links map[string]string) []tableMap {
+	found := map[string]RouteRow{}
+	for _, row := range r.Routes() {
+		found[row.Method+" "+row.Path] = row
+	}
+	out := []tableMap{{Name: "3.1a", About: "rostering"}, {Name: "3.1b", About: "resources"}, {Name: "3.1c", About: "gradebook"}, {About: "beyond the tables"}}
+	for _, route := range oneroster.V1p1.Routes {
+		t := tile{RouteRow: found[route.Method+" "+route.Path], Mark: "outside"}
+		t.Method, t.Path, t.Op, t.Table = route.Method, route.Path, route.Op, route.Table
+		switch {
+		case t.Failed > 0:
+			t.Mark = mark(Failed)
+		case t.Advice > 0:
+			t.Mark = mark(Advised)
+		case t.Passed > 0:
+			t.Mark = mark(Passed)
+		case t.Unchecked > 0:
+			t.Mark = mark(Unchecked)
+		}
+		t.Link = links[target(&route)]
+		for i := range out {
+			if out[i].Name == route.Table {
+				out[i].Tiles = append(out[i].Tiles, t)
+			}
+		}
+	}
+	return out
+}
+
+// target is how results name a route.
+func target(route *oneroster.Route) string {
+	if route.Method == "GET" {
+		return route.Path
+	}
+	return route.Method + " " + route.Path
+}
+
+// A findingView is a finding with its evidence.
+type findingView struct {
+	ID       string // of the element
+	State    string // as mark
+	Check    *Check
+	On       string // on how many paths
+	Evidence []evidence
+}
+
+// An evidence is what was found on one target.
+type evidence struct {
+	ID       string
+	Target   string
+	Teaser   string // its first failure
+	Open     bool
+	Failures []exchange
+	More     int
+}
+
+func (r *Report) findingViews(s State) []findingView {
+	var out []findingView
+	for _, f := range r.Findings(s) {
+		view := findingView{ID: "check-" + strings.ReplaceAll(f.Check.ID, ".", "-"), State: mark(s), Check: f.Check, On: onPaths(f.Results)}
+		for i, res := range f.Results {
+			e := evidence{ID: fmt.Sprintf("%s-%d", view.ID, i+1), Target: res.Target, More: res.More, Open: s == Failed && i == 0}
+			for _, failure := range res.Failures {
+				e.Failures = append(e.Failures, r.exchange(failure))
+			}
+			if len(e.Failures) > 0 {
+				e.Teaser = e.Failures[0].Text
+			}
+			view.Evidence = append(view.Evidence, e)
+		}
+		out = append(out, view)
+	}
+	return out
+}
+
+func onPaths(results []Result) string {
+	if len(results) == 1 && results[0].Target == "" {
+		return "on the service"
+	}
+	return "on " + plural(len(results), "path")
+}
+
+// firstLinks tells for each target the first finding on it, the worst lists
+// first.
+func firstLinks(lists ...[]findingView) map[string]string {
+	out := map[string]string{}
+	for _, list := range lists {
+		for _, f := range list {
+			for _, e := range f.Evidence {
+				if out[e.Target] == "" {
+					out[e.Target] = e.ID
+				}
+			}
+		}
+	}
+	return out
+}
+
+// A gap is a check that could not run, and why: each reason with its targets.
+type gap struct {
+	Check   *Check
+	Reasons []reason
+}
+
+type reason struct {
+	Text    string
+	Targets []string
+}
+
+func (r *Report) gaps() []gap {
+	var out []gap
+	for _, f := range r.Findings(Unchecked) {
+		g := gap{Check: f.Check}
+		at := map[string]int{}
+		for _, res := range f.Results {
+			i, known := at[res.Lacks]
+			if !known {
+				i = len(g.Reasons)
+				at[res.Lacks] = i
+				g.Reasons = append(g.Reasons, reason{Text: sealed(res.Lacks)})
+			}
+			if res.Target != "" {
+				g.Reasons[i].Targets = append(g.Reasons[i].Targets, res.Target)
+			}
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// A passedArea lists the checks of an area that hold somewhere.
+type passedArea struct {
+	Area   string
+	Checks []passedCheck
+}
+
+type passedCheck struct {
+	Check *Check
+	N     int // targets on which it holds
+	Of    int // targets on which it ran
+}
+
+func (r *Report) passed() []passedArea {
+	all := map[*Check]int{}
+	for _, res := range r.Results {
+		all[res.Check]++
+	}
+	var out []passedArea
+	for _, area := range Areas {
+		a := passedArea{Area: area}
+		for _, f := range r.Findings(Passed) {
+			if f.Check.Area == area {
+				a.Checks = append(a.Checks, passedCheck{f.Check, len(f.Results), all[f.Check]})
+			}
+		}
+		if len(a.Checks) > 0 {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// On says on how many of its targets a check holds.
+func (c passedCheck) On() string {
+	switch {
+	case c.N < c.Of:
+		return fmt.Sprintf("%d of %d paths", c.N, c.Of)
+	case c.Check.On == Once:
+		return ""
+	}
+	return plural(c.N, "path")
+}
+
+// thousands writes a number with commas.
+func thousands(n int) string {
+	text := strconv.Itoa(n)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+// countOf is plural with commas.
+func countOf(n int, noun string) string {
+	return thousands(n) + strings.TrimPrefix(plural(n, noun), strconv.Itoa(n))
+}
+
+// span writes a duration with the digits that matter.
+func span(d time.Duration) string {
+	switch ms := float64(d.Microseconds()) / 1000; {
+	case ms < 1:
+		return strconv.FormatFloat(ms, 'g', 2, 64) + " ms"
+	case ms < 10:
+		return strconv.FormatFloat(ms, 'f', 1, 64) + " ms"
+	case ms < 1000:
+		return strconv.FormatFloat(ms, 'f', 0, 64) + " ms"
+	case d < time.Minute:
+		return strconv.FormatFloat(ms/1000, 'f', 1, 64) + " s"
+	}
+	return d.Round(time.Second).String()
+}

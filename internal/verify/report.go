@@ -24,6 +24,7 @@ type Report struct {
 	URL      string
 	Profiles []string
 	Write    bool
+	OAuth1   bool // requests were signed, not opened by a token
 	Began    time.Time
 	Took     time.Duration
 	Results  []Result
@@ -33,7 +34,7 @@ type Report struct {
 }
 
 func (r *run) report() *Report {
-	out := &Report{URL: r.p.URL, Write: r.opt.Write, Began: r.began.UTC(), Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
+	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Began: r.began.UTC(), Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
 	for _, p := range Profiles {
 		if r.profiles[p.Name] {
 			out.Profiles = append(out.Profiles, p.Name)

@@ -1,0 +1,104 @@
+package verify
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// An exchange is a failure with what was asked and what came.
+type exchange struct {
+	Text, Request, Curl string
+	Plain               string // the request's path and query without percent signs, where it has any
+	Status              int
+	Headers             []string
+	Body                string
+	As                  string
+}
+
+func (r *Report) exchange(f Failure) exchange {
+	x := exchange{Text: sealed(f.Text), Request: sealed(f.Request), Plain: spelled(sealed(f.Request), sealed(r.URL)), Status: f.Status, Body: sealed(f.Body)}
+	for _, h := range strings.Split(f.Headers, "\n") {
+		if h != "" {
+			x.Headers = append(x.Headers, sealed(h))
+		}
+	}
+	switch f.As {
+	case AsNobody:
+		x.As = "Asked without credentials."
+	case AsAnother:
+		x.As = "Asked with another token or signature than the client's own."
+	}
+	if f.As == AsNobody || !r.OAuth1 { // curl does not sign
+		x.Curl = curl(x.Request, f.As)
+	}
+	return x
+}
+
+// StatusText names the status.
+func (x exchange) StatusText() string { return http.StatusText(x.Status) }
+
+// spelled is a request as its author thought of it: below the base, and without
+// percent signs. It is empty where the request has none.
+func spelled(request, base string) string {
+	method, at, _ := strings.Cut(request, " ")
+	at, _, _ = strings.Cut(at, " with ")
+	text, err := url.QueryUnescape(at)
+	if err != nil || text == at {
+		return ""
+	}
+	return method + " " + strings.TrimPrefix(text, base)
+}
+
+// curl writes a request as a command line, with a variable for the token.
+func curl(request string, as Identity) string {
+	method, rest, ok := strings.Cut(request, " ")
+	if !ok {
+		return ""
+	}
+	at, body, has := strings.Cut(rest, " with ")
+	line := "curl -i"
+	if strings.ContainsAny(at, "[]{}") {
+		line += " -g"
+	}
+	if method != "GET" {
+		line += " -X " + method
+	}
+	switch as {
+	case AsClient:
+		line += ` -H "Authorization: Bearer $TOKEN"`
+	case AsAnother:
+		line += ` -H "Authorization: Bearer $OTHER_TOKEN"`
+	}
+	if has && strings.HasSuffix(body, "…") {
+		line += " -H 'Content-Type: application/json' --data @body.json"
+	} else if has {
+		line += " -H 'Content-Type: application/json' --data " + quoted(body)
+	}
+	return line + " " + quoted(at)
+}
+
+// quoted is a word for a POSIX shell.
+func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
+
+// secrets are what a provider may send back of what it was given: tokens,
+// credentials, signatures.
+var secrets = []*regexp.Regexp{
+	regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{20,}`),
+	regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
+	regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
+	regexp.MustCompile(`(://)[^/@\s"']+@`),
+}
+
+// sealed leaves out what must not be passed on with a report.
+func sealed(text string) string {
+	for i, s := range secrets {
+		with := "${1}(left out)"
+		if i == len(secrets)-1 {
+			with = "${1}"
+		}
+		text = s.ReplaceAllString(text, with)
+	}
+	return text
+}

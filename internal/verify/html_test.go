@@ -1,0 +1,474 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/verify"
+)
+
+// spoiled is a provider with three mistakes: it counts one row too many, it
+// ignores filters, and an object that is not there is a page of markup.
+func spoiled(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if q := r.URL.Query(); q.Has("filter") {
+			q.Del("filter")
+			r.URL.RawQuery = q.Encode()
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, r)
+		for k, v := range answer.Header() {
+			w.Header()[k] = v
+		}
+		if n, err := strconv.Atoi(answer.Header().Get("X-Total-Count")); err == nil {
+			w.Header().Set("X-Total-Count", strconv.Itoa(n+1))
+		}
+		if answer.Code == http.StatusNotFound {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprint(w, hostile)
+			return
+		}
+		w.WriteHeader(answer.Code)
+		_, _ = w.Write(answer.Body.Bytes()) // the verifier has gone
+	})
+}
+
+const hostile = `<script>window.hacked=1</script><img src="/stolen" onerror="window.hacked=2">"access_token":"abc.def.ghi" Authorization: Bearer 0123456789012345678901234567890123456789`
+
+// pages are the reports of a correct and of a spoiled provider, made once.
+var pages struct {
+	sync.Once
+	reports map[string]*verify.Report
+	html    map[string]string
+	secret  string
+	err     error
+}
+
+func report(t *testing.T, name string) (*verify.Report, string) {
+	t.Helper()
+	pages.Do(func() {
+		pages.reports, pages.html = map[string]*verify.Report{}, map[string]string{}
+		s := correct(t, filepath.Join(t.TempDir(), "district.db"))
+		pages.secret = s.secret
+		// Every check of a provider that is wrong everywhere makes a page of
+		// megabytes, on which axe-core takes a minute.
+		few := []string{"access", "route", "list", "page.total", "page.size", "filter.equal", "filter.status", "one", "nested", "error", "delta", "put", "delete", "gradesync"}
+		for name, h := range map[string]http.Handler{"correct": s, "spoiled": spoiled(s)} {
+			opt := verify.Options{Profiles: []string{"all"}, Write: true}
+			if name == "spoiled" {
+				opt.Only = few
+			}
+			r, err := verified(t, s, h, opt)
+			if err != nil {
+				pages.err = err
+				return
+			}
+			var b bytes.Buffer
+			if err := r.WriteHTML(&b); err != nil {
+				pages.err = err
+				return
+			}
+			pages.reports[name], pages.html[name] = r, b.String()
+			if dir := os.Getenv("REPORT_DIR"); dir != "" { // to look at it
+				if err := os.WriteFile(filepath.Join(dir, name+".html"), b.Bytes(), 0o644); err != nil {
+					pages.err = err
+				}
+			}
+		}
+	})
+	if pages.err != nil {
+		t.Fatal(pages.err)
+	}
+	if pages.html[name] == "" {
+		t.Fatal("no report was made")
+	}
+	return pages.reports[name], pages.html[name]
+}
+
+// A viewer is a tab of a browser with a page in it, and what the page asked for
+// and complained of.
+type viewer struct {
+	ctx  context.Context
+	lock sync.Mutex
+	seen []string // requests, exceptions and console messages
+}
+
+// open shows a page in a new browser, as a reader has it before he does
+// anything.
+func open(t *testing.T, text string) *viewer {
+	t.Helper()
+	if _, err := exec.LookPath("chromium"); err != nil {
+		t.Fatalf("the report is looked at in chromium, which is not installed: run make chromium (%v)", err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, text)
+	}))
+	t.Cleanup(server.Close)
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, _ = chromedp.NewContext(ctx)
+	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // waits for the browser's end
+	v := &viewer{}
+	if err := chromedp.Do(ctx); err != nil { // starts the browser, whose life must have no limit of time
+		t.Fatalf("chromium does not start: %v", err)
+	}
+	within, cancel := context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(cancel)
+	v.ctx = within
+	if _, err := chromedp.Call(within, network.Enable, network.EnableParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Listen(within, v.hear); err != nil {
+		t.Fatal(err)
+	}
+	v.do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/"))
+	return v
+}
+
+func (v *viewer) hear(event any) {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	switch e := event.(type) {
+	case *network.EventRequestWillBeSent:
+		if !strings.HasPrefix(e.Request.URL, "data:") {
+			v.seen = append(v.seen, "asked for "+e.Request.URL)
+		}
+	case *runtime.EventExceptionThrown:
+		v.seen = append(v.seen, "exception "+e.ExceptionDetails.Text)
+	case *runtime.EventConsoleAPICalled:
+		v.seen = append(v.seen, "console "+string(e.Type))
+	case *cdplog.EventEntryAdded:
+		v.seen = append(v.seen, "log "+e.Entry.Text)
+	}
+}
+
+func (v *viewer) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
+	t.Helper()
+	if err := chromedp.Do(v.ctx, steps...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ask evaluates an expression in the page.
+func ask[T any](t *testing.T, v *viewer, expression string) T {
+	t.Helper()
+	out, err := chromedp.Run(v.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		t.Fatalf("%.80s: %v", expression, err)
+	}
+	return out
+}
+
+// media makes the page believe in a medium and a colour scheme.
+func (v *viewer) media(t *testing.T, medium, scheme string) {
+	t.Helper()
+	if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium,
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)) {
+	t.Helper()
+	for _, name := range []string{"correct", "spoiled"} {
+		t.Run(name, func(t *testing.T) {
+			r, text := report(t, name)
+			do(t, r, open(t, text))
+		})
+	}
+}
+
+// The page is itself and nothing else: it asks for nothing, complains of
+// nothing, and runs nothing of what a provider sent.
+func TestReportStandsAlone(t *testing.T) {
+	eachReport(t, func(t *testing.T, r *verify.Report, v *viewer) {
+		ran := ask[string](t, v, `typeof window.hacked + " " + document.scripts.length + " scripts " + document.images.length + " images"`)
+		if ran != "undefined 0 scripts 0 images" {
+			t.Errorf("in the page: %s", ran)
+		}
+		v.lock.Lock()
+		defer v.lock.Unlock()
+		if len(v.seen) != 1 {
+			t.Errorf("more than the page itself: %q", v.seen)
+		}
+	})
+	if _, text := report(t, "spoiled"); !strings.Contains(text, "&lt;script&gt;window.hacked=1") {
+		t.Error("the markup that the provider sent is not quoted: this test shows nothing")
+	}
+}
+
+// No token, no secret, and no header with one, from either side.
+func TestReportHoldsNoSecret(t *testing.T) {
+	_, text := report(t, "spoiled")
+	for _, secret := range []string{pages.secret, "abc.def.ghi", "0123456789012345678901234567890123456789", "Authorization: Basic"} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the page holds %q", secret)
+		}
+	}
+	if n, all := strings.Count(text, "Authorization: Bearer $"), strings.Count(text, "Authorization: Bearer"); all-n != strings.Count(text, "Authorization: Bearer (left out)") || n == 0 {
+		t.Errorf("%d Authorization headers, %d with a variable", all, n)
+	}
+}
+
+// The numbers on the page are the report's, and its first sentence too.
+func TestReportCounts(t *testing.T) {
+	eachReport(t, func(t *testing.T, r *verify.Report, v *viewer) {
+		c := r.Counts()
+		var areas []string
+		for _, a := range r.Areas() {
+			areas = append(areas, fmt.Sprintf("%s %d %d %d %d", a.Area, a.Failed, a.Advice, a.Unchecked, a.Passed))
+		}
+		for _, want := range []struct {
+			what, expression, text string
+		}{
+			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", c.Failed, c.Advice, c.Passed, c.Unchecked)},
+			{"verdict", `document.querySelector(".verdict").textContent`, r.Verdict()},
+			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
+			{"failures", `String(document.querySelectorAll("#failures article").length)`, fmt.Sprint(len(r.Findings(verify.Failed)))},
+			{"advice", `String(document.querySelectorAll("#advice article").length)`, fmt.Sprint(len(r.Findings(verify.Advised)))},
+			{"failed targets", `String(document.querySelectorAll("#failures article details").length)`, fmt.Sprint(len(r.Of(verify.Failed)))},
+			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`, fmt.Sprint(len(r.Findings(verify.Unchecked)))},
+			{"passed checks", `String(document.querySelectorAll(".holds li").length)`, fmt.Sprint(len(r.Findings(verify.Passed)))},
+			{"routes", `String(document.querySelectorAll(".tile").length)`, fmt.Sprint(len(oneroster.V1p1.Routes))},
+			{"failed routes", `String(document.querySelectorAll(".tile.failed").length)`, fmt.Sprint(failedRoutes(r))},
+			{"calls", `String([...document.querySelectorAll("#speed .data tbody td:last-child")].reduce((n, e) => n + Number(e.textContent.replace(",", "")), 0))`, fmt.Sprint(len(r.Calls))},
+			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || !document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
+			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i).join()`, ""},
+		} {
+			if got := ask[string](t, v, want.expression); got != want.text {
+				t.Errorf("%s on the page are %q, of the report %q", want.what, got, want.text)
+			}
+		}
+	})
+}
+
+func failedRoutes(r *verify.Report) int {
+	n := 0
+	for _, row := range r.Routes() {
+		if row.Failed > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// axe-core finds nothing, in either colour scheme, on a telephone and on a desk;
+// nothing is cut off at the side.
+func TestReportForEverybody(t *testing.T) {
+	axe, err := os.ReadFile("../../.cache/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core, which holds the report to the rules of accessibility, is not here: run make axe (%v)", err)
+	}
+	eachReport(t, func(t *testing.T, _ *verify.Report, v *viewer) {
+		v.do(t, chromedp.Evaluate[chromedp.Void](string(axe)))
+		for _, width := range []int64{360, 1280} {
+			v.do(t, chromedp.EmulateViewport(width, 900))
+			for _, scheme := range []string{"light", "dark"} {
+				v.media(t, "", scheme)
+				found := ask[string](t, v, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.length + " such as " + v.nodes[0].html.slice(0, 200) + " " + v.nodes[0].failureSummary).join("\n"))`)
+				if found != "" {
+					t.Errorf("%d px, %s: %s", width, scheme, found)
+				}
+			}
+			if over := ask[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("at %d px the page is %d px too wide: %s", width, over, ask[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
+			}
+			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
+			if over := ask[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("at %d px the page with everything open is %d px too wide", width, over)
+			}
+			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("#failures details:not(:first-child), #advice details").forEach(d => d.open = false)`))
+		}
+	})
+}
+
+// With the keyboard alone: first past the contents, then to every finding, and
+// Enter opens it.
+func TestReportByKeyboard(t *testing.T) {
+	_, text := report(t, "spoiled")
+	v := open(t, text)
+	const here = `(e => e.tagName === "SUMMARY" ? e.parentElement.id || "table" : e.tagName === "A" ? e.getAttribute("href") : e.tagName)(document.activeElement)`
+	v.do(t, chromedp.KeyEvent(kb.Tab))
+	if at := ask[string](t, v, here); at != "#main" {
+		t.Fatalf("the first Tab leads to %s, not to the link past the contents", at)
+	}
+	if box := ask[[]float64](t, v, `(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 || box[1] < 0 {
+		t.Errorf("the link past the contents has the focus and is out of sight: %v", box)
+	}
+	v.do(t, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
+	if !ask[bool](t, v, `document.querySelector("main").contains(document.activeElement)`) {
+		t.Errorf("after it, Tab leads to %s, outside of main", ask[string](t, v, here))
+	}
+	want := ask[[]string](t, v, `[...document.querySelectorAll("article details")].map(d => d.id)`)
+	reached := map[string]bool{}
+	const most = 2000
+	for i := 0; i < most; i++ {
+		at := ask[string](t, v, here)
+		if at == "BODY" || at == "HTML" { // the end of the page
+			break
+		}
+		if strings.HasPrefix(at, "check-") && !reached[at] {
+			reached[at] = true
+			if len(reached)%25 == 2 { // each is made by the same lines
+				before := ask[bool](t, v, `document.activeElement.parentElement.open`)
+				v.do(t, chromedp.KeyEvent(kb.Enter))
+				if ask[bool](t, v, `document.activeElement.parentElement.open`) == before {
+					t.Errorf("Enter does not open %s", at)
+				}
+				if !before && !ask[bool](t, v, `document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
+					t.Errorf("%s is open and its failure is not to be seen", at)
+				}
+			}
+		}
+		v.do(t, chromedp.KeyEvent(kb.Tab))
+	}
+	if len(want) < 10 {
+		t.Fatalf("%d findings: this test shows nothing", len(want))
+	}
+	for _, id := range want {
+		if !reached[id] {
+			t.Errorf("%s is not reached by Tab", id)
+		}
+	}
+}
+
+// On paper everything is there: what a click would open is open.
+func TestReportOnPaper(t *testing.T) {
+	if _, err := exec.LookPath("pdftotext"); err != nil {
+		t.Fatalf("the PDF is read with pdftotext, which is not installed: run make chromium (%v)", err)
+	}
+	r, page := report(t, "spoiled")
+	v := open(t, page)
+	v.media(t, "", "dark") // of the screen: not of the paper
+	pdf, err := chromedp.Run(v.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "report.pdf")
+	if dir := os.Getenv("REPORT_DIR"); dir != "" {
+		file = filepath.Join(dir, "report.pdf")
+	}
+	if err := os.WriteFile(file, pdf, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := exec.Command("pdftotext", "-raw", file, "-").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sheets := strings.Split(strings.TrimSuffix(string(text), "\f"), "\f")
+	for i, sheet := range sheets {
+		for _, want := range []string{r.URL, r.Began.Format("2 January 2006"), fmt.Sprintf("%d / %d", i+1, len(sheets))} {
+			if !strings.Contains(letters(sheet), letters(want)) {
+				t.Fatalf("page %d of %d has no %q", i+1, len(sheets), want)
+			}
+		}
+	}
+	for _, s := range []string{r.URL, r.Began.Format("2 January 2006, 15:04 UTC"), "OneRoster 1.1 report · "} { // a failure may run over the end of a page
+		text = []byte(strings.ReplaceAll(string(text), s, ""))
+	}
+	printed := letters(string(text))
+	missing := 0
+	for _, res := range append(r.Of(verify.Failed), r.Of(verify.Advised)...) {
+		for _, f := range res.Failures {
+			if want := letters(f.Text); !strings.Contains(printed, want) && missing < 5 {
+				missing++
+				t.Errorf("%s %s: on paper there is no %q", res.Check.ID, res.Target, f.Text)
+			}
+		}
+	}
+	v.media(t, "print", "dark")
+	if hidden := ask[int](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).length`); hidden > 0 {
+		t.Errorf("%d parts of the evidence are hidden on paper", hidden)
+	}
+	if ground := ask[string](t, v, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
+		t.Errorf("the paper is %s", ground)
+	}
+	if over := ask[int](t, v, `(document.body.style.width = "178mm", [...document.querySelectorAll("main *")].filter(e => !e.closest(".hidden, svg") && e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length)`); over > 0 {
+		t.Errorf("%d parts are cut off at the right of an A4 page", over)
+	}
+	t.Logf("%d pages, %d kB", len(sheets), len(pdf)/1000)
+}
+
+// letters is a text without what a PDF changes: spaces, line ends, ligatures.
+func letters(text string) string {
+	return strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ", "ffl").Replace(strings.Join(strings.Fields(text), ""))
+}
+
+// Reports that no real provider makes on demand, and what their pages say.
+func TestReportSays(t *testing.T) {
+	must, should := &verify.Check{ID: "a.must", Area: "lists", Title: "It must", Rule: "R", Fix: "F"}, &verify.Check{ID: "a.should", Area: "lists", Title: "It should", Rule: "R", Fix: "F", Advice: true}
+	failed := func(f verify.Failure) verify.Report {
+		return verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs", State: verify.Failed, Failures: []verify.Failure{f}, More: 2}}}
+	}
+	signed := failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"})
+	signed.OAuth1 = true
+	var calls []verify.Timing
+	for i := range 100 {
+		calls = append(calls, verify.Timing{Op: "getAllOrgs", Took: time.Duration(i+1) * time.Millisecond, Status: 200})
+	}
+	for _, c := range []struct {
+		name         string
+		report       verify.Report
+		wants, never string
+	}{
+		{"nothing", verify.Report{}, "Nothing could be checked.", "id=\"speed\""},
+		{"all holds", verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs"}}}, "Every required check holds.", "Not ready"},
+		{"advice", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs", State: verify.Advised}}}, "Every required check holds; 1 piece of advice on 1 path.", ""},
+		{"one fails once", verify.Report{Results: []verify.Result{{Check: must, State: verify.Failed}}}, "Not ready: 1 required check fails.", ""},
+		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 required check fails on 1 path.", "Try it"},
+		{"more", failed(verify.Failure{Text: "no"}), "And 2 more failures like it on this path.", ""},
+		{"asked by the client", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `curl -i -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs?filter=name%3D%27a%27'`, ""},
+		{"asked in plain letters", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `GET https://r.example/orgs?filter=name='a'`, ""},
+		{"asked by nobody", failed(verify.Failure{Request: "GET https://r.example/orgs", As: verify.AsNobody}), `curl -i 'https://r.example/orgs'`, "Bearer $"},
+		{"asked by another", failed(verify.Failure{Request: "GET https://r.example/orgs", As: verify.AsAnother}), `Bearer $OTHER_TOKEN`, "$TOKEN\""},
+		{"asked with a quote and braces", failed(verify.Failure{Request: "GET https://r.example/orgs/it's{1}"}), `curl -i -g -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs/it'\''s{1}'`, ""},
+		{"asked with a body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score":1}`}), `-X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' --data '{"score":1}' 'https://r.example/results/1'`, ""},
+		{"asked with a long body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score…`}), `--data @body.json`, ""},
+		{"signed", signed, "GET https://r.example/orgs", "curl"},
+		{"no answer", failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"}), "no answer", ""},
+		{"credentials in the URL", verify.Report{URL: "https://me:hush@r.example/v1p1"}, "https://r.example/v1p1", "hush"},
+		{"markup in the URL", verify.Report{URL: `https://r.example/"}</style><script>hush()</script>`}, "", "<script>"},
+		{"times", verify.Report{Calls: calls}, "100 calls between 1.0 ms and 100 ms: half of them within 50 ms, 95 of 100 within 95 ms, 99 of 100 within 99 ms.", ""},
+		{"one call", verify.Report{Calls: calls[:1]}, "1 call between 1.0 ms and 1.0 ms", "NaN"},
+		{"no time at all", verify.Report{Calls: []verify.Timing{{Status: 200}}}, "1 call between", "Inf"},
+		{"hours", verify.Report{Calls: []verify.Timing{{Took: 3 * time.Hour, Status: 200}}}, "3h0m0s", "NaN"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var b strings.Builder
+			if err := c.report.WriteHTML(&b); err != nil {
+				t.Fatal(err)
+			}
+			page := html.UnescapeString(b.String())
+			if !strings.Contains(page, c.wants) {
+				t.Errorf("the page does not say %q", c.wants)
+			}
+			if c.never != "" && strings.Contains(b.String(), c.never) {
+				t.Errorf("the page says %q", c.never)
+			}
+		})
+	}
+}
