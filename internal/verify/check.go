@@ -106,7 +106,7 @@ type Identity uint8
 const (
 	AsClient  Identity = iota
 	AsNobody           // without an Authorization header
-	AsAnother          // with another token or signature than the client's
+	AsAnother          // with an Authorization header made for the check
 )
 
 func identity(w provider.Who) Identity {

@@ -28,7 +28,7 @@ func (r *Report) exchange(f Failure) exchange {
 	case AsNobody:
 		x.As = "Asked without credentials."
 	case AsAnother:
-		x.As = "Asked with another token or signature than the client's own."
+		x.As = "Asked with an Authorization header made for this check."
 	}
 	if f.As == AsNobody || !r.OAuth1 { // curl does not sign
 		x.Curl = curl(x.Request, f.As)

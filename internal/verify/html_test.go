@@ -136,7 +136,7 @@ func open(t *testing.T, text string) *viewer {
 	if err := chromedp.Do(ctx); err != nil { // starts the browser, whose life must have no limit of time
 		t.Fatalf("chromium does not start: %v", err)
 	}
-	within, cancel := context.WithTimeout(ctx, 90*time.Second)
+	within, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	t.Cleanup(cancel)
 	v.ctx = within
 	if _, err := chromedp.Call(within, network.Enable, network.EnableParams{}); err != nil {
@@ -190,6 +190,8 @@ func (v *viewer) media(t *testing.T, medium, scheme string) {
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
 		t.Fatal(err)
 	}
+	// What the medium shows and hides is laid out with the next frame.
+	ask[bool](t, v, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 }
 
 func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)) {
@@ -401,8 +403,8 @@ func TestReportOnPaper(t *testing.T) {
 		}
 	}
 	v.media(t, "print", "dark")
-	if hidden := ask[int](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).length`); hidden > 0 {
-		t.Errorf("%d parts of the evidence are hidden on paper", hidden)
+	if hidden := ask[[]string](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
+		t.Errorf("%d parts of the evidence are hidden on paper, such as %s", len(hidden), hidden[0])
 	}
 	if ground := ask[string](t, v, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
 		t.Errorf("the paper is %s", ground)
