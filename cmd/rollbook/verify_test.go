@@ -113,38 +113,39 @@ func TestVerifyOtherServers(t *testing.T) {
 		}
 	})
 	for _, c := range []struct {
-		name  string
-		serve http.Handler
-		want  string // in what is printed
+		name   string
+		serve  http.Handler
+		want   string // in what is printed
+		within string // a call
 	}{
 		{"a folder of files", http.FileServer(http.Dir(folderOf(t, map[string]string{
 			"token":    `{"access_token":"x","token_type":"bearer","expires_in":3600}`,
 			"v1/orgs":  `{"orgs":[{"sourcedId":"1","name":"A","type":"school"},{"sourcedId":"2","name":"B","type":"district"}]}`,
 			"v1/users": `{"users":[{"sourcedId":7,"username":null}]}`,
-		}))), "FAILED  filter.no-match"},
-		{"a web site", granting(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>") }), "is this the base URL"},
-		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }), "token endpoint's answer is not a JSON object"},
-		{"one that never ends", endless, "goes on past"},
-		{"one that never answers", granting(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "gave no answer within"},
+		}))), "FAILED  filter.no-match", "60s"},
+		{"a web site", granting(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>") }), "is this the base URL", "60s"},
+		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }), "token endpoint's answer is not a JSON object", "60s"},
+		{"one that never ends", endless, "goes on past", "60s"},
+		{"one that never answers", granting(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "gave no answer within", "2s"},
 		{"a login page", granting(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login?next=orgs", http.StatusFound)
-		}), "redirected (302) to /login?next=orgs"},
-		{"one that hangs up", granting(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), "hung up without an answer"},
-		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`), "FAILED"},
-		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED"},
-		{"an empty object", always(`{}`), "FAILED"},
-		{"a list without a wrapper", always(`[]`), "is this the base URL"},
-		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL"},
-		{"errors in its own shape", granting(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); fmt.Fprint(w, "Whoops") }), "answered 500"},
-		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":{"a":1}}`) }), "not a JSON object"},
+		}), "redirected (302) to /login?next=orgs", "60s"},
+		{"one that hangs up", granting(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), "hung up without an answer", "60s"},
+		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`), "FAILED", "60s"},
+		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED", "60s"},
+		{"an empty object", always(`{}`), "FAILED", "60s"},
+		{"a list without a wrapper", always(`[]`), "is this the base URL", "60s"},
+		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL", "60s"},
+		{"errors in its own shape", granting(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); fmt.Fprint(w, "Whoops") }), "answered 500", "60s"},
+		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":{"a":1}}`) }), "not a JSON object", "60s"},
 		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`)
-		}), "no header can carry"},
+		}), "no header can carry", "60s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(c.serve)
 			defer server.Close()
-			sentence(t, server.URL, c.want)
+			sentence(t, server.URL, c.want, "--timeout", c.within)
 		})
 	}
 	t.Run("a certificate of its own", func(t *testing.T) {
@@ -181,6 +182,27 @@ func TestVerifyOtherServers(t *testing.T) {
 	})
 }
 
+// A command line that cannot be right is told so before anybody is called.
+func TestVerifyUsage(t *testing.T) {
+	for args, want := range map[string]string{
+		"http://127.0.0.1:1/v1 --client c --secret s":                                                   "give --token-url",
+		"http://127.0.0.1:1/v1 --token-url http://127.0.0.1:1/token":                                    "give --client and --secret",
+		"roster.example.org --token-url http://127.0.0.1:1/token --client c --secret s":                 "is not an absolute URL",
+		"http://me:hush@127.0.0.1:1/v1 --token-url http://127.0.0.1:1/token --client c --secret s":      "holds a name or a password",
+		"http://127.0.0.1:1/v1 --oauth1 --signature MD5 --client c --secret s":                          "neither HMAC-SHA256 nor HMAC-SHA1",
+		"http://127.0.0.1:1/v1 --profile sds,nope --token-url http://127.0.0.1:1/t --client c --secret": "flag needs an argument",
+		"http://127.0.0.1:1/v1 --profile sds,nope --oauth1 --client c --secret s":                       `no profile "nope"`,
+		"http://127.0.0.1:1/v1 --only page.totals --oauth1 --client c --secret s":                       `no check "page.totals"`,
+		"http://127.0.0.1:1/v1 --ca no-such-file --oauth1 --client c --secret s":                        "no-such-file",
+		"": "accepts 1 arg",
+	} {
+		out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify"}, strings.Fields(args)...)...)
+		if code != 2 || !strings.Contains(errs, want) || strings.Contains(out+errs, "hush") {
+			t.Errorf("%s: exit %d\n%s%s", args, code, out, errs)
+		}
+	}
+}
+
 func folderOf(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -200,7 +222,7 @@ func folderOf(t *testing.T, files map[string]string) string {
 func sentence(t *testing.T, server, want string, args ...string) {
 	t.Helper()
 	out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify", server + "/v1", "--token-url", server + "/token", "--client", "c", "--secret", "s",
-		"--profile", "all", "--write", "--timeout", "2s"}, args...)...)
+		"--profile", "all", "--write"}, args...)...)
 	if code != 1 || !strings.Contains(out+errs, want) {
 		t.Errorf("exit %d, %q is not in\n%.3000s%s", code, want, out, errs)
 	}

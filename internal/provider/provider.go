@@ -35,7 +35,7 @@ type Config struct {
 	HTTP1   bool          // speak HTTP/1.1 even where HTTP/2 is offered: many calls at once are then as many connections
 	CA      []byte        // PEM of authorities to trust beside the system's
 	Timeout time.Duration // for one call until its last byte; 0 is 100 s
-	MaxBody int64         // bytes of an answer; 0 is 256 MiB
+	MaxBody int64         // bytes of an answer; 0 is 64 MiB
 
 	Tries int           // of a careful call; 0 is 5
 	Wait  time.Duration // before the second try, doubled for each further one; 0 is 1 s
@@ -82,7 +82,7 @@ func New(c Config) (*Provider, error) {
 		}
 	}
 	if c.MaxBody == 0 {
-		c.MaxBody = 256 << 20
+		c.MaxBody = 64 << 20
 	}
 	if c.Tries == 0 {
 		c.Tries = 5
@@ -115,6 +115,9 @@ func absolute(what, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("%s %q is not an absolute URL such as https://roster.example.org/ims/oneroster/v1p1", what, text)
+	}
+	if u.User != nil {
+		return nil, fmt.Errorf("%s holds a name or a password, which would be shown wherever it is: give --client and --secret", what)
 	}
 	return u, nil
 }

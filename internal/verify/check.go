@@ -167,16 +167,16 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 		p.more++
 		return
 	}
-	f := Failure{Text: fmt.Sprintf(format, args...)}
+	f := Failure{Text: sealed(fmt.Sprintf(format, args...))}
 	if a != nil {
-		f.Request, f.Status, f.Body, f.As = a.Line(), a.Status, a.Excerpt(), identity(a.Call.Who)
+		f.Request, f.Status, f.Body, f.As = sealed(a.Line()), a.Status, sealed(a.Excerpt()), identity(a.Call.Who)
 		if a.Call.Body != nil {
-			f.Request += " with " + brief(string(a.Call.Body))
+			f.Request += " with " + sealed(brief(string(a.Call.Body)))
 		}
 		var headers []string
 		for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location", "Www-Authenticate"} {
 			if v := a.Header.Get(name); v != "" {
-				headers = append(headers, name+": "+v)
+				headers = append(headers, sealed(name+": "+v))
 			}
 		}
 		f.Headers = strings.Join(headers, "\n")
@@ -188,7 +188,7 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 // before.
 func (p *probe) lacks(format string, args ...any) {
 	if p.missing == "" {
-		p.missing = fmt.Sprintf(format, args...)
+		p.missing = sealed(fmt.Sprintf(format, args...))
 	}
 }
 

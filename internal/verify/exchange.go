@@ -18,10 +18,10 @@ type exchange struct {
 }
 
 func (r *Report) exchange(f Failure) exchange {
-	x := exchange{Text: sealed(f.Text), Request: sealed(f.Request), Plain: spelled(sealed(f.Request), sealed(r.URL)), Status: f.Status, Body: sealed(f.Body)}
+	x := exchange{Text: f.Text, Request: f.Request, Plain: spelled(f.Request, r.URL), Status: f.Status, Body: f.Body}
 	for _, h := range strings.Split(f.Headers, "\n") {
 		if h != "" {
-			x.Headers = append(x.Headers, sealed(h))
+			x.Headers = append(x.Headers, h)
 		}
 	}
 	switch f.As {

@@ -48,7 +48,7 @@ type sheet struct {
 }
 
 func (r *Report) sheet() sheet {
-	p := sheet{URL: sealed(r.URL), Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took, Verdict: r.Verdict(), Counts: r.Counts(),
+	p := sheet{URL: r.URL, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took, Verdict: r.Verdict(), Counts: r.Counts(),
 		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised), Unchecked: r.gaps(), Passed: r.passed()}
 	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed > 0
 	for _, profile := range Profiles {
@@ -63,7 +63,7 @@ func (r *Report) sheet() sheet {
 	}
 	sort.Slice(p.Rows, func(i, j int) bool { return p.Rows[i].Path < p.Rows[j].Path })
 	for _, n := range r.Notes {
-		p.Notes = append(p.Notes, sealed(n))
+		p.Notes = append(p.Notes, n)
 	}
 	return p
 }
@@ -301,7 +301,7 @@ func (r *Report) gaps() []gap {
 			if !known {
 				i = len(g.Reasons)
 				at[res.Lacks] = i
-				g.Reasons = append(g.Reasons, reason{Text: sealed(res.Lacks)})
+				g.Reasons = append(g.Reasons, reason{Text: res.Lacks})
 			}
 			if res.Target != "" {
 				g.Reasons[i].Targets = append(g.Reasons[i].Targets, res.Target)

