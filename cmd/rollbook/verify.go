@@ -78,6 +78,9 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	if err != nil {
 		return err
 	}
+	if err := verify.Refuse(p, v.opt); err != nil {
+		return usageError{fmt.Errorf("--only: %w", err)}
+	}
 	meter := newMeter("checks")
 	v.opt.Progress = func(done, all int, area string) { meter.step(done, all, area) }
 	if !v.asJSON { // the table grows while the checks run

@@ -56,6 +56,34 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 	}
 }
 
+// Busy tells an answer of a server that asks to come again later.
+func (a *Answer) Busy() bool {
+	return a.Status == http.StatusTooManyRequests || a.Status == http.StatusServiceUnavailable
+}
+
+// Patient makes a call as Do does, and again, within Tries, where the server is
+// busy.
+func (p *Provider) Patient(ctx context.Context, c Call) (*Answer, error) {
+	wait := p.Wait
+	for try := 1; ; try++ {
+		a, err := p.Do(ctx, c)
+		if err != nil || !a.Busy() || try >= p.Tries {
+			return a, err
+		}
+		pause := wait
+		if asked, ok := retryAfter(a); ok {
+			pause = min(asked, longestWait)
+		}
+		p.note(fmt.Sprintf("%s: busy (%d); trying again in %v (%d of %d)", a.Line(), a.Status, pause, try+1, p.Tries))
+		select {
+		case <-ctx.Done():
+			return a, ctx.Err()
+		case <-time.After(pause):
+		}
+		wait *= 2
+	}
+}
+
 // List reads one page of a collection with care. wrappers are the keys that the
 // list may come under.
 func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (Page, *Answer, error) {

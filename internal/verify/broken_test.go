@@ -148,7 +148,7 @@ func TestOneMistakeIsToldOnce(t *testing.T) {
 }
 
 func brokenProviders() []broken {
-	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenWrites)
+	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenField, brokenWrites)
 }
 
 // A stage is one address at which broken providers are played one after the

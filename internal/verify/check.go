@@ -216,9 +216,13 @@ func (p *probe) result() Result {
 // lacked does not make the whole unchecked.
 func (p *probe) ok() { p.held = true }
 
-// call makes a call for this check and keeps its time.
+// call makes a call for this check and keeps its time. A provider that is busy
+// (429, 503) is given the time that it asks for: it has not answered yet.
 func (p *probe) call(c provider.Call) *provider.Answer {
-	a, _ := p.p.Do(p.ctx, c) // a.Err says the same
+	a, _ := p.p.Patient(p.ctx, c) // a.Err says the same
+	if a.Busy() {
+		p.note("%s was still busy (%d) when it had been asked %d times", a.Line(), a.Status, p.p.Tries)
+	}
 	op := "other"
 	if p.route != nil {
 		op = p.route.Op

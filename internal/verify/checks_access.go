@@ -45,7 +45,7 @@ var authChecks = []Check{
 		Rule: "RFC 6750 §3.1: invalid_token; RFC 7519 §4.1.4", Fix: "Verify the signature over the claims before reading exp, and compare exp with the clock.", Run: checkExpired},
 	{ID: "access.scheme", Area: areaAuth, On: Once, OAuth2: true, Title: "The Bearer scheme is taken in any letter case",
 		Rule: "RFC 9110 §11.1; PowerShell clients send bearer", Fix: "Compare the scheme of the Authorization header without regard to case.", Run: func(p *probe) {
-			a := p.call(provider.Call{Path: "/orgs", Query: "limit=1", Who: provider.Who{Header: "bearer " + p.grant.AccessToken}})
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Header: "bearer " + p.grant.AccessToken}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d to a token under the scheme bearer in lower case", a.Status)
 			}
@@ -56,7 +56,7 @@ var authChecks = []Check{
 				p.lacks("no second token was given")
 				return
 			}
-			a := p.call(provider.Call{Path: "/orgs", Query: "limit=1", Who: provider.Who{Bearer: p.grant.AccessToken}})
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Bearer: p.grant.AccessToken}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d to the first token after a second was issued", a.Status)
 			}
@@ -124,7 +124,7 @@ func checkBadSecret(p *probe) {
 
 // refused wants 401 for a read with an identity that is none.
 func (p *probe) refused(who provider.Who, what string) {
-	path, query := "/orgs", "limit=1"
+	path, query := p.door, "limit=1"
 	if p.route != nil {
 		path = p.route.Path
 		if c := p.lists["/"+p.route.Segments[0]]; p.route.One {
@@ -229,12 +229,12 @@ func checkScope(p *probe) {
 
 // signed calls /orgs with a signature made for another moment, secret or query.
 func (p *probe) signed(secret, nonce string, at time.Time, signedQuery string) *provider.Answer {
-	r, err := http.NewRequest(http.MethodGet, p.p.URL+"/orgs?"+signedQuery, nil)
+	r, err := http.NewRequest(http.MethodGet, p.p.URL+p.door+"?"+signedQuery, nil)
 	if err != nil {
 		panic(err) // the base URL was parsed before
 	}
 	auth.Sign(r, p.p.Client, secret, p.p.Digest, nonce, at)
-	return p.call(provider.Call{Path: "/orgs", Query: "limit=1", Who: provider.Who{Header: r.Header.Get("Authorization")}})
+	return p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Header: r.Header.Get("Authorization")}})
 }
 
 func (p *probe) unsigned(a *provider.Answer, what string) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -128,6 +129,15 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
+	{ID: "data.entities", Area: areaData, On: Wholes, Advice: true, Title: "Texts are plain: no character entities of HTML in names",
+		Rule: ruleData + "; readers show O&#39;Brien as it stands", Fix: "Undo the escaping of the screens that the data was typed into.", Run: func(p *probe) {
+			p.eachField(func(f *oneroster.Field, v any, there bool) string {
+				if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" && f.Name != "comment" && entity.MatchString(s) {
+					return fmt.Sprintf("is %q", s)
+				}
+				return ""
+			})
+		}},
 	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true, Title: "Lists are there, also where they are empty",
 		Rule: "in the field: Moodle breaks on a user without agents", Fix: "Write [] for a list without values.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
@@ -138,6 +148,9 @@ var dataChecks = []Check{
 			})
 		}},
 }
+
+// entity is a character entity of HTML.
+var entity = regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
 
 var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"}
 

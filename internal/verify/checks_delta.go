@@ -21,6 +21,15 @@ var deltaChecks = []Check{
 				p.filtered(c, "dateLastModified>"+provider.Quote(at), later, later, "dateLastModified")
 			}
 		}},
+	{ID: "delta.pages", Area: areaDelta, On: Wholes, Title: "A delta in pages brings every changed row once",
+		Rule: ruleSDS + ": a delta is paged like any pull", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
+			c, stamps, ok := p.stamps()
+			if !ok {
+				return
+			}
+			at := before(stamps[0])
+			p.pulls(c, provider.Escape("dateLastModified>"+provider.Quote(at)), (len(c.objects)+3)/4, modified(func(v string) bool { return v > at }))
+		}},
 	{ID: "delta.nothing", Area: areaDelta, On: Wholes, Title: "After the latest change there is nothing",
 		Rule: ruleSDS + " (SDS-A07)", Fix: "Let nothing be modified after its own dateLastModified.", Run: func(p *probe) {
 			c, ok := p.collection()

@@ -61,6 +61,25 @@ var singleChecks = []Check{
 				}
 			}
 		}},
+	{ID: "one.letter-case", Area: areaOne, On: Singles, Advice: true, Title: "An id in another letter case is another id",
+		Rule: ruleSDS + ": ids are compared letter by letter", Fix: "Compare sourcedIds as bytes; a database's collation may fold them.", Run: func(p *probe) {
+			id, _, ok := p.single()
+			if !ok {
+				return
+			}
+			other := strings.ToUpper(id)
+			if other == id {
+				other = strings.ToLower(id)
+			}
+			if _, there := p.listOf().at[other]; there || other == id {
+				p.lacks("ids here have no letters to write otherwise")
+				return
+			}
+			if a := p.get(fill(p.route.Path, map[string]string{"id": other})); a.Status != http.StatusNotFound {
+				p.fail(a, "answered %d for %s, of which there is only %s", a.Status, other, id)
+			}
+			p.ok()
+		}},
 	{ID: "one.view", Area: areaOne, On: Singles, Where: func(r *oneroster.Route) bool { return r.View.Field != "" }, Title: "An object of another kind is unknown here",
 		Rule: ruleREST + ", table 3.1a: /schools/{id} of a district is 404", Fix: "Look the id up among the objects of the kind that the path names.", Run: func(p *probe) {
 			c := p.all(p.route.Resource.Name)
@@ -128,6 +147,12 @@ var nestedChecks = []Check{
 		Rule: ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, offset, a stable order.", Run: checkNestedPages},
 	{ID: "nested.filter", Area: areaNested, On: Nesteds, Title: "A nested list is filtered within its parent",
 		Rule: ruleREST + ", filtering", Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must not lead out.", Run: checkNestedFilter},
+	{ID: "nested.both-parents", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool { return strings.Count(r.Path, "{") == 2 }, Title: "A list under two parents looks at both: a class of another school is empty",
+		Rule: ruleREST + ", tables 3.1a to 3.1c: the class in the school", Fix: "Select by every id of the path.", Run: checkBothParents},
+	{ID: "nested.deleted-links", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool {
+		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
+	}, Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
+		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
 	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds, Title: "A list under an unknown parent is empty, or unknown, and never the whole",
 		Rule: ruleREST + "; " + ruleSDS + " wants 200 and an empty list", Fix: "Answer 200 with an empty list.", Run: func(p *probe) {
 			a := p.get(fill(p.route.Path, p.unknownParents()))
@@ -175,6 +200,11 @@ func (p *probe) unknownParents() map[string]string {
 // and which may: deleted links connect nothing for some providers, and the
 // standard is silent.
 func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool) {
+	return p.hangs(vars, false)
+}
+
+// hangs is hang; strictly, only active links count for may too.
+func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[string]bool, ok bool) {
 	own := p.all(p.route.Resource.Name)
 	if own == nil || !own.whole {
 		return nil, nil, false
@@ -192,7 +222,7 @@ func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool
 				continue
 			}
 			for _, link := range oneroster.Items(rec.Get(t.Link)) {
-				loosely[link] = true
+				loosely[link] = loosely[link] || !strictly || rec.Values[oneroster.Status] != oneroster.ToBeDeleted
 				if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
 					through[link] = true
 				}
@@ -215,9 +245,16 @@ func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool
 			must[rec.ID()] = true
 		}
 	}
-	if p.route.Op == "getTermsForSchool" { // no link in the model: a school may have all terms
+	switch p.route.Op {
+	case "getTermsForSchool": // no link in the model: a school may have all terms
 		for _, rec := range own.records {
 			may[rec.ID()] = true
+		}
+	case "getCoursesForSchool": // or those that are taught there
+		for _, class := range p.active("class") {
+			if class.Get("school") == vars["id"] {
+				may[class.Get("course")] = true
+			}
 		}
 	}
 	return must, may, true
@@ -353,6 +390,90 @@ func checkNested(p *probe) {
 			p.fail(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
 			return
 		}
+	}
+}
+
+// checkBothParents puts the other parent of another row into a path of two.
+func checkBothParents(p *probe) {
+	names := p.variables()
+	list := p.candidates()
+	for _, vars := range list {
+		for _, foreign := range list {
+			if foreign[names[0]] == vars[names[0]] {
+				continue
+			}
+			mixed := map[string]string{names[0]: foreign[names[0]], names[1]: vars[names[1]]}
+			if _, own, known := p.hang(vars); !known || len(own) == 0 {
+				break
+			}
+			_, may, _ := p.hang(mixed)
+			a := p.get(fill(p.route.Path, mixed))
+			p.ok()
+			if a.Status == http.StatusNotFound {
+				return
+			}
+			got, ok := p.list(a, p.route.Resource)
+			for _, o := range got.Objects {
+				if ok && !may[o.ID()] {
+					p.fail(a, "%s came, which hangs on the second parent and not on the first", o.ID())
+					return
+				}
+			}
+			return
+		}
+	}
+	p.lacks("there are no two parents to exchange")
+}
+
+// checkDeletedLinks looks for people whose only enrollment in a class is
+// deleted.
+func checkDeletedLinks(p *probe) {
+	t := p.route.Scope.Through
+	c := p.all("enrollment")
+	if c == nil {
+		p.lacks("there are no enrollments")
+		return
+	}
+	looked := 0
+	for _, rec := range c.records {
+		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted || looked == 5 {
+			continue
+		}
+		vars := map[string]string{}
+		for _, m := range append(append([]oneroster.Match(nil), t.Match...), p.route.Scope.By...) {
+			if m.Var != "" {
+				vars[m.Var] = rec.Get(m.Field)
+			}
+		}
+		if !matches(rec, t.Match, vars) {
+			continue
+		}
+		_, active, ok := p.hangs(vars, true)
+		id := rec.Get(t.Link)
+		if !ok || active[id] {
+			continue // another enrollment connects them
+		}
+		a := p.get(fill(p.route.Path, vars), "limit", "10000")
+		looked++
+		p.ok()
+		got, err := a.List(wrappers(p.route.Resource)...)
+		if a.Status != http.StatusOK || err != nil {
+			continue // others tell
+		}
+		tell := p.advise
+		if p.profiles["sds-classic"] || p.profiles["gradesync"] {
+			tell = p.fail
+		}
+		for _, o := range got.Objects {
+			if o.ID() == id {
+				tell(a, "%s came, whose enrollment %s is deleted", id, rec.ID())
+				return
+			}
+		}
+	}
+	if looked == 0 {
+		p.held = false
+		p.lacks("no enrollment is deleted whose class can be read: end one in the source and run again")
 	}
 }
 

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ func sdsChecks() []Check {
 			}},
 		{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, within 30 seconds",
 			Rule: ruleSDS + " (SDS-A03, A04, A08)", Fix: "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
-				if _, ok := p.collection(); !ok {
+				c, ok := p.collection()
+				if !ok {
 					return
 				}
 				a := p.raw(p.route.Path, "offset=0&limit=5000&filter=status=%27active%27")
@@ -40,6 +42,13 @@ func sdsChecks() []Check {
 				}
 				if a.Took > 30*time.Second {
 					p.fail(a, "took %.1f s", a.Took.Seconds())
+				}
+				p.pulls(c, "status=%27active%27", 5000, equal("status", oneroster.Active))
+			}},
+		{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull in pages brings every active row once",
+			Rule: ruleSDS + ", paging of a filtered list", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
+				if c, ok := p.collection(); ok {
+					p.pulls(c, "status=%27active%27", (len(c.objects)+3)/4, equal("status", oneroster.Active))
 				}
 			}},
 		{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled, Title: "offset=2&limit=1 brings another row than the first: there are three",
@@ -129,6 +138,40 @@ func sdsChecks() []Check {
 				}
 				p.lacks("there are no users")
 			}},
+	}
+}
+
+// pulls walks a filtered list as a reader does, page after page, and wants every
+// walked row that the filter selects, each once.
+func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroster.Record) bool) {
+	if !c.whole {
+		p.lacks("%s was not read whole", p.route.Path)
+		return
+	}
+	seen := map[string]bool{}
+	var a *provider.Answer
+	for offset := 0; offset <= 2*(len(c.objects)+pageful); { // deleted rows that plain lists hide may come too
+		a = p.raw(p.route.Path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, limit, filter))
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			return
+		}
+		for _, o := range got.Objects {
+			if seen[o.ID()] {
+				p.fail(a, "row %s came a second time, at offset %d", o.ID(), offset)
+				return
+			}
+			seen[o.ID()] = true
+		}
+		if offset += len(got.Objects); len(got.Objects) == 0 || offset >= got.Total && got.Total >= 0 {
+			break
+		}
+	}
+	for _, rec := range c.records {
+		if has(rec) && !seen[rec.ID()] {
+			p.fail(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit, len(seen))
+			return
+		}
 	}
 }
 
@@ -247,9 +290,19 @@ var gradeChecks = []Check{
 		}},
 	{ID: "gradesync.vendor-header", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "The header x-vendor-authorization does no harm",
 		Rule: ruleGS + " may send it with everything", Fix: "Pass unknown headers over.", Run: func(p *probe) {
-			a := p.call(provider.Call{Path: "/orgs", Query: "limit=1", Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d", a.Status)
+			}
+		}},
+	{ID: "gradesync.two-questions", Area: areaGrade, On: Lists, Profiles: gradeProfiles, Advice: true, Title: "A number with more behind it is read as its leading digits: offset=0?limit=7000",
+		Rule: ruleGS + ": a build of August 2023 asks so", Fix: "Read limit and offset up to the first character that is no digit.", Run: func(p *probe) {
+			if _, ok := p.collection(); !ok {
+				return
+			}
+			a := p.raw(p.route.Path, "limit=1&offset=0?limit=7000")
+			if got, err := a.List(wrappers(p.route.Resource)...); a.Status != http.StatusOK || err != nil || len(got.Objects) != 1 {
+				p.fail(a, "answered %d with %s where limit is 1", a.Status, plural(len(got.Objects), "row"))
 			}
 		}},
 	{ID: "gradesync.links", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true, Title: "The Link header is one line, next first, without a bare comma inside a URL",

@@ -90,8 +90,10 @@ var writeChecks = []Check{
 				return
 			}
 			first := p.read(it)
+			p.tick(first)
 			it.change()
-			if a := p.put(it); a.Err != nil || a.Status >= 300 {
+			a := p.put(it)
+			if a.Err != nil || a.Status >= 300 {
 				p.fail(a, "answered %d", a.Status)
 				return
 			}
@@ -99,6 +101,7 @@ var writeChecks = []Check{
 			if first == nil || second == nil {
 				return
 			}
+			p.onTime(a, second)
 			if second.Text("dateLastModified") <= first.Text("dateLastModified") {
 				p.fail(nil, "dateLastModified was %s and is %s after a change", first.Text("dateLastModified"), second.Text("dateLastModified"))
 				return
@@ -166,6 +169,7 @@ var writeChecks = []Check{
 			if o == nil {
 				return
 			}
+			p.tick(o)
 			if a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}); a.Status >= 300 {
 				p.fail(a, "answered %d", a.Status)
 				return
@@ -313,7 +317,7 @@ func (p *probe) draft() (written, bool) {
 }
 
 func (p *probe) lineItem(class string, today time.Time) map[string]any {
-	out := map[string]any{"status": "active", "title": "Verification", "description": "Made by a verifier; it removes it again", "class": ref("class", class),
+	out := map[string]any{"status": "active", "title": "Verification", "description": "<p>Made by a verifier; it <b>removes</b> it again &amp; says so</p>", "class": ref("class", class),
 		"assignDate": oneroster.FormatTime(today.Truncate(time.Hour)), "dueDate": oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)), "resultValueMin": 0, "resultValueMax": 100}
 	if cs := p.active("category"); len(cs) > 0 {
 		out["category"] = ref("category", cs[0].ID())
@@ -378,6 +382,32 @@ func (p *probe) read(it written) provider.Object {
 		return nil
 	}
 	return o
+}
+
+// tick waits until the provider's clock has left the stamp behind: a write in
+// the same tick may honestly have the same. Stamps of whole seconds tick slowly.
+func (p *probe) tick(o provider.Object) {
+	pause := 5 * time.Millisecond
+	if strings.HasSuffix(o.Text("dateLastModified"), ".000Z") || !isTime(o.Text("dateLastModified")) {
+		pause = 1100 * time.Millisecond
+	}
+	select {
+	case <-p.ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
+// onTime wants the stamp of a write to be the time of its answer: a reader that
+// keeps its own clock misses what is stamped hours before.
+func (p *probe) onTime(a *provider.Answer, o provider.Object) {
+	now, err := http.ParseTime(a.Header.Get("Date"))
+	stamp, _, err2 := oneroster.ParseInstant(o.Text("dateLastModified"))
+	if err != nil || err2 != nil {
+		return
+	}
+	if off := stamp.Sub(now).Abs(); off > 2*time.Minute {
+		p.fail(a, "the write is stamped %s, and its answer is of %s: is it local time under a Z?", o.Text("dateLastModified"), a.Header.Get("Date"))
+	}
 }
 
 // same wants the stored object to say what was put, and nothing that it did

@@ -89,7 +89,7 @@ func (p *probe) walk() *collection {
 	total := c.first.Total()
 	c.size = 100
 	if total >= 0 {
-		c.size = min(max(1, (total+3)/4), 5000)
+		c.size = min(max(1, (total+3)/4), 5000, p.opt.MaxRows)
 	}
 	for offset := 0; p.ctx.Err() == nil; {
 		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size, offset)})

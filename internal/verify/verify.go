@@ -42,6 +42,9 @@ type Profile struct {
 // Profiles, by name. all is every one of them.
 var Profiles = []Profile{
 	{"core", "OneRoster 1.1: every operation of tables 3.1a, 3.1b and 3.1c", nil},
+	{"rostering", "OneRoster 1.1, the rostering service alone: table 3.1a", ofTable("3.1a")},
+	{"resources", "OneRoster 1.1, the resources service alone: table 3.1b", ofTable("3.1b")},
+	{"gradebook", "OneRoster 1.1, the gradebook service alone: table 3.1c", ofTable("3.1c")},
 	{"sds", "Microsoft School Data Sync as it is: district collections of 5,000 rows", []string{
 		"/academicSessions", "/academicSessions/{id}", "/orgs", "/orgs/{id}", "/users", "/users/{id}", "/classes", "/classes/{id}", "/enrollments",
 		"/courses", "/demographics", "/schools", "/schools/{id}", "/students", "/teachers", "/terms", "/terms/{id}"}},
@@ -53,6 +56,17 @@ var Profiles = []Profile{
 		"/academicSessions", "/gradingPeriods", "/categories", "/teachers", "/teachers/{id}", "/teachers/{teacher_id}/classes", "/classes", "/classes/{id}", "/classes/{class_id}/students",
 		"/enrollments", "/classGroups", "/classGroups/{id}", "/lineItems", "/lineItems/{id}", "/results", "/results/{id}", "/classes/{class_id}/lineItems", "/classes/{class_id}/results",
 		"/classes/{class_id}/lineItems/{li_id}/results", "/classes/{class_id}/students/{student_id}/results", "/classes/{class_id}/categories"}},
+}
+
+// ofTable lists the paths of a table of the standard.
+func ofTable(table string) []string {
+	var out []string
+	for _, route := range oneroster.V1p1.Routes {
+		if route.Table == table {
+			out = append(out, route.Path)
+		}
+	}
+	return out
 }
 
 // KnownProfile tells whether the name is a profile's, or "all".
@@ -74,14 +88,12 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	if opt.Now.IsZero() {
 		opt.Now = time.Now()
 	}
-	if len(opt.Profiles) == 0 {
-		opt.Profiles = []string{"core"}
-	}
 	r := newRun(ctx, p, opt)
 	if err := r.enter(); err != nil {
 		return nil, err
 	}
 	r.survey()
+	r.newer = r.newest()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -118,6 +130,8 @@ type run struct {
 	routes   map[string]bool // paths in scope
 	began    time.Time
 	grant    *provider.Grant // nil with OAuth 1.0a
+	door     string          // a list that can be read
+	newer    map[string]int  // rows that are newer than the newest of a list: deleted ones that it hides
 
 	lists   map[string]*collection // by path, of collections without a parent
 	results []Result
@@ -129,6 +143,9 @@ type run struct {
 }
 
 func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
+	if len(opt.Profiles) == 0 {
+		opt.Profiles = []string{"core"}
+	}
 	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(), profiles: map[string]bool{}, routes: map[string]bool{},
 		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
 	for _, profile := range Profiles {
@@ -182,6 +199,7 @@ func (r *run) firstRead() error {
 			return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
 		}
 		if _, err = a.Members(); err == nil && a.Status == http.StatusOK {
+			r.door = path
 			return nil
 		}
 		if err == nil {
@@ -241,6 +259,35 @@ func (r *run) wants(c *Check) bool {
 	return false
 }
 
+// Refuse tells why options leave nothing to run: the checks that Only names are
+// of other profiles, need Write or the other kind of authentication. It calls
+// nobody.
+func Refuse(p *provider.Provider, opt Options) error {
+	for _, word := range opt.Only {
+		one := opt
+		one.Only = []string{word}
+		r := newRun(context.Background(), p, one)
+		if len(r.plan()) > 0 {
+			continue
+		}
+		for i := range Checks {
+			switch c := &Checks[i]; {
+			case !named(c, one.Only):
+			case c.Area == areaWrite && !opt.Write:
+				return fmt.Errorf("the check %s writes: add --write", word)
+			case c.OAuth1 && !p.OAuth1:
+				return fmt.Errorf("the check %s is of signed requests: add --oauth1", word)
+			case c.OAuth2 && p.OAuth1:
+				return fmt.Errorf("the check %s is of tokens: leave --oauth1 out", word)
+			case len(c.Profiles) > 0:
+				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word, strings.Join(c.Profiles, " or "), c.Profiles[0])
+			}
+		}
+		return fmt.Errorf("the check %s looks at no path of the profile: add --profile all", word)
+	}
+	return nil
+}
+
 // named tells whether a list of ids has the check's, or what is before its dot.
 func named(c *Check, list []string) bool {
 	kind, _, _ := strings.Cut(c.ID, ".")
@@ -267,12 +314,35 @@ func (r *run) run(t task) {
 		}
 		r.results = append(r.results, p.result())
 	}()
+	if t.route != nil && t.route.Table == "" && Nesteds.covers(t.route) && !p.served() {
+		p.lacks("there is no %s, which is optional", t.route.Path)
+		return
+	}
 	t.check.Run(p)
+}
+
+// served tells whether an optional nested list is there at all.
+func (p *probe) served() bool {
+	for _, vars := range p.candidates() {
+		return p.get(fill(p.route.Path, vars)).Status != http.StatusNotFound
+	}
+	return true
 }
 
 // moved tells when the rosters changed while the checks ran: then totals and
 // pages may differ for no fault of the provider's.
 func (r *run) moved() {
+	now := r.newest()
+	for path, before := range r.newer {
+		if now[path] != before {
+			r.note("%s changed while it was checked: verify a provider that stands still, or run again", path)
+		}
+	}
+}
+
+// newest counts the rows that are newer than the newest that a list shows.
+func (r *run) newest() map[string]int {
+	out := map[string]int{}
 	for _, path := range []string{"/orgs", "/academicSessions", "/classes", "/users", "/enrollments"} {
 		c := r.lists[path]
 		if !c.usable() {
@@ -282,11 +352,12 @@ func (r *run) moved() {
 		if len(latest) == 0 || !c.whole {
 			continue
 		}
-		a, err := r.p.Do(r.ctx, provider.Call{Path: path, Query: provider.Query("limit", "1", "filter", "dateLastModified>"+provider.Quote(latest[len(latest)-1]))})
-		if err == nil && a.Status == http.StatusOK && a.Total() > 0 && a.Total() < len(c.objects) {
-			r.note("%s changed while it was checked: verify a provider that stands still, or run again", path)
+		a, err := r.p.Patient(r.ctx, provider.Call{Path: path, Query: provider.Query("limit", "1", "filter", "dateLastModified>"+provider.Quote(latest[len(latest)-1]))})
+		if err == nil && a.Status == http.StatusOK && a.Total() >= 0 {
+			out[path] = a.Total()
 		}
 	}
+	return out
 }
 
 func (r *run) area(name string) AreaCount {

@@ -27,7 +27,7 @@ func TestCorrectProvider(t *testing.T) {
 				// The district was imported a moment ago, in two steps; it has aides, and courses that no class is of.
 				verify.Advised: "delta.constant SDS-G04 SDS-U07 Q-08",
 				// Teachers have no grades, there are three schools and three class groups, and the second import retired pupils only.
-				verify.Unchecked: "filter.list sort.ties delta.deleted delta.constant",
+				verify.Unchecked: "filter.list sort.ties delta.deleted delta.constant nested.deleted-links nested.both-parents",
 			} {
 				for _, r := range report.Of(state) {
 					if !slices.Contains(strings.Fields(known), r.Check.ID) {
@@ -35,7 +35,7 @@ func TestCorrectProvider(t *testing.T) {
 					}
 				}
 			}
-			if c := report.Counts(); c.Passed < 1500 || c.Unchecked > 15 {
+			if c := report.Counts(); c.Passed < 1500 || c.Unchecked > 20 {
 				t.Errorf("%+v", c)
 			}
 		}
