@@ -56,7 +56,7 @@ func demoCommand() *cobra.Command {
 			if cmd.Flags().Changed("every") && !d.live {
 				return usageError{errors.New("--every tells how often a living demo moves: add --live")}
 			}
-			if err := startOn(d.start, &d.opt); err != nil {
+			if err := madeUp(cmd, d.start, &d.opt); err != nil {
 				return err
 			}
 			if d.every < 0 {

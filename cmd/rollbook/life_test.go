@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -220,6 +221,11 @@ func TestSandboxUsage(t *testing.T) {
 		{"sandbox d --days 401", 2, "--days 401: give a number from 1 to 400"},
 		{"sandbox d.zip --delta", 2, "say how many with --days"},
 		{"sandbox d.zip --start 1.9.2026", 2, `--start "1.9.2026" is not a date: write it as 2026-09-01`},
+		{"sandbox d.zip --start 9999-12-31", 2, "of the years 1900 to 2100"},
+		{"sandbox d.zip --start 0001-01-01", 2, "of the years 1900 to 2100"},
+		{"sandbox d.zip --students 0", 2, "--students 0: give a number from 1"},
+		{"demo --students -1", 2, "--students -1: give a number from 1"},
+		{"sandbox d.zip --students 2000001", 2, "from 1 to 2000000"},
 		{"sandbox . --days 3", 1, ". is not empty, it holds mine.txt: name a new folder"},
 	} {
 		if out, errs, code := rollbook(t, dir, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.errs) {
@@ -229,5 +235,42 @@ func TestSandboxUsage(t *testing.T) {
 	found, err := os.ReadDir(dir)
 	if err != nil || len(found) != 1 {
 		t.Errorf("a refused command left %v, %v", found, err)
+	}
+}
+
+// Ctrl-C in the middle of writing days leaves nothing behind, and says so in a
+// word.
+func TestInterruptedDays(t *testing.T) {
+	dir := t.TempDir()
+	args := strings.Fields("sandbox life --days 400 --students 3000")
+	cmd := program(dir, args...)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for begun := false; !begun; {
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended before it was interrupted: %v %s", err, errs.String())
+		default:
+		}
+		found, _ := filepath.Glob(filepath.Join(dir, "life", ".days-*", "day-000.zip"))
+		begun = len(found) > 0
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if code := cmd.ProcessState.ExitCode(); code != 130 || errs.String() != "rollbook: interrupted\n" {
+		t.Errorf("exit %d, %q", code, errs.String())
+	}
+	if found, err := os.ReadDir(dir); err != nil || len(found) != 0 {
+		t.Errorf("it left %v, %v", found, err)
+	}
+	if out, errs, code := rollbook(t, dir, "sandbox", "life", "--days", "1", "--students", "5"); code != 0 || !strings.Contains(errs, "12 students are the least") {
+		t.Errorf("the next run: exit %d\n%s%s", code, out, errs)
 	}
 }

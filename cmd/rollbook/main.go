@@ -18,11 +18,13 @@ import (
 const (
 	exitFailed = 1 // the work could not be done
 	exitUsage  = 2 // the command line was wrong
+
+	exitInterrupted = 130 // as shells report SIGINT
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
@@ -35,6 +37,10 @@ func run(ctx context.Context, args []string) int {
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
+	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "rollbook: interrupted")
+		return exitInterrupted
 	}
 	fmt.Fprintln(os.Stderr, "rollbook:", strings.Join(strings.Fields(err.Error()), " ")) // one line
 	var usage usageError
@@ -60,7 +66,8 @@ func command() *cobra.Command {
 		Short: "A OneRoster 1.1 service from a district's records",
 		Long: `Rollbook serves a district's rosters and gradebook as OneRoster 1.1.
 
-Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong.
+Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong,
+130 interrupted.
 Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 --key-file by ROLLBOOK_KEY_FILE, and so on.`,
 		SilenceErrors: true,

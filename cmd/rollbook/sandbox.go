@@ -32,7 +32,7 @@ func sandboxCommand() *cobra.Command {
 		Short: "Write a made-up district as a OneRoster 1.1 CSV package, or one package for each day of its life",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := startOn(start, &opt); err != nil {
+			if err := madeUp(cmd, start, &opt); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("days") {
@@ -58,13 +58,23 @@ func sandboxCommand() *cobra.Command {
 	return cmd
 }
 
-// startOn sets the first day; without one it is today.
-func startOn(text string, opt *sandbox.Options) (err error) {
-	if text == "" {
+// madeUp checks what the command line says of a made-up district, and sets its
+// first day; without one it is today.
+func madeUp(cmd *cobra.Command, start string, opt *sandbox.Options) (err error) {
+	switch {
+	case opt.Students < 1 || opt.Students > sandbox.MostStudents:
+		return usageError{fmt.Errorf("--students %d: give a number from 1 to %d", opt.Students, sandbox.MostStudents)}
+	case opt.Students < sandbox.LeastStudents:
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %d students are the least that make a district\n", sandbox.LeastStudents)
+	}
+	if start == "" {
 		return nil
 	}
-	if opt.Today, err = time.Parse(oneroster.DateLayout, text); err != nil {
-		return usageError{fmt.Errorf("--start %q is not a date: write it as 2026-09-01", text)}
+	if opt.Today, err = time.Parse(oneroster.DateLayout, start); err != nil {
+		return usageError{fmt.Errorf("--start %q is not a date: write it as 2026-09-01", start)}
+	}
+	if y := opt.Today.Year(); y < 1900 || y > 2100 {
+		return usageError{fmt.Errorf("--start %s: give a day of the years 1900 to 2100", start)}
 	}
 	return nil
 }
@@ -104,26 +114,57 @@ func (d *days) run(cmd *cobra.Command) error {
 	if strings.EqualFold(filepath.Ext(d.dir), ".zip") {
 		return usageError{fmt.Errorf("%s: --days writes many packages: name a folder for them", d.dir)}
 	}
-	if err := emptyFolder(d.dir); err != nil {
+	// The packages are moved to their place when all are whole: half a life would
+	// be taken for one.
+	place := d.dir
+	if err := emptyFolder(place); err != nil {
 		return err
 	}
+	defer os.Remove(place) // where nothing came into it
+	var err error
+	if d.dir, err = os.MkdirTemp(place, unfinished); err != nil {
+		return err
+	}
+	defer os.RemoveAll(d.dir)
 	d.meter = newMeter("writing")
 	var counts []dayCount
-	err := writeWhole(filepath.Join(d.dir, "changes.csv"), func(w io.Writer) (err error) {
+	err = writeWhole(filepath.Join(d.dir, "changes.csv"), func(w io.Writer) (err error) {
 		counts, err = d.write(cmd.Context(), w)
 		return err
 	})
 	d.meter.done()
+	if err == nil {
+		err = moveAll(d.dir, place)
+	}
 	if err != nil {
 		return err
 	}
 	return tellDays(cmd.OutOrStdout(), counts, d.asJSON)
 }
 
-// emptyFolder makes the folder: packages of two lives in one would be mistaken
-// for one.
+// unfinished is the name of the folder that packages are written to at first.
+const unfinished = ".days-*"
+
+// moveAll moves the files of one folder to another.
+func moveAll(from, to string) error {
+	files, err := os.ReadDir(from)
+	for _, f := range files {
+		err = errors.Join(err, os.Rename(filepath.Join(from, f.Name()), filepath.Join(to, f.Name())))
+	}
+	return err
+}
+
+// emptyFolder makes sure of an empty folder: packages of two lives in one would
+// be mistaken for one. What a killed run left unfinished goes.
 func emptyFolder(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	left, err := filepath.Glob(filepath.Join(dir, unfinished))
+	for _, name := range left {
+		err = errors.Join(err, os.RemoveAll(name))
+	}
+	if err != nil {
 		return err
 	}
 	found, err := os.ReadDir(dir)
@@ -145,6 +186,9 @@ func (d *days) write(ctx context.Context, w io.Writer) ([]dayCount, error) {
 	d.meter.expect(d.rows * (d.n + 1)) // about: the district hardly grows
 	var counts []dayCount
 	for range d.n {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		changes := d.life.Step()
 		counts = append(counts, countDay(d.life, changes))
 		for _, c := range changes {

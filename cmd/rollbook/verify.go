@@ -60,6 +60,22 @@ checked, 2 the command line was wrong.`,
 }
 
 func (v *verification) check() error {
+	if v.opt.MaxRows < 1 {
+		return usageError{fmt.Errorf("--rows %d: give a number from 1 up", v.opt.MaxRows)}
+	}
+	if v.report != "" { // told now, not after minutes
+		err := os.MkdirAll(v.report, 0o755)
+		var f *os.File
+		if err == nil {
+			f, err = os.CreateTemp(v.report, ".write-*")
+		}
+		if err == nil {
+			err = errors.Join(f.Close(), os.Remove(f.Name()))
+		}
+		if err != nil {
+			return usageError{fmt.Errorf("--report: %w", err)}
+		}
+	}
 	for _, name := range v.opt.Profiles {
 		if !verify.KnownProfile(name) {
 			return usageError{fmt.Errorf("--profile: there is no profile %q; rollbook verify --help names them", name)}

@@ -194,6 +194,11 @@ func TestVerifyUsage(t *testing.T) {
 		"http://127.0.0.1:1/v1 --profile sds,nope --oauth1 --client c --secret s":                       `no profile "nope"`,
 		"http://127.0.0.1:1/v1 --only page.totals --oauth1 --client c --secret s":                       `no check "page.totals"`,
 		"http://127.0.0.1:1/v1 --ca no-such-file --oauth1 --client c --secret s":                        "no-such-file",
+		"http://127.0.0.1:1/v1 --rows 0 --oauth1 --client c --secret s":                                 "--rows 0",
+		"http://127.0.0.1:1/v1 --report /dev/null/x --oauth1 --client c --secret s":                     "--report",
+		"http://127.0.0.1:1/v1 --only put --oauth1 --client c --secret s":                               "add --write",
+		"http://127.0.0.1:1/v1 --only gradesync --oauth1 --client c --secret s":                         "add --profile gradesync",
+		"http://127.0.0.1:1/v1 --only access.token --oauth1 --client c --secret s":                      "leave --oauth1 out",
 		"": "accepts 1 arg",
 	} {
 		out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify"}, strings.Fields(args)...)...)

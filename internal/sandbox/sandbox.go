@@ -11,6 +11,12 @@ import (
 	"rollbook/internal/oneroster"
 )
 
+// Bounds of a district.
+const (
+	LeastStudents = 12
+	MostStudents  = 2_000_000
+)
+
 // Options of a district.
 type Options struct {
 	Students int       // 0 is 1,000; at least 12 are made, at most 2,000,000
@@ -43,7 +49,7 @@ func New(opt Options) *District {
 	if opt.Today.IsZero() {
 		opt.Today = time.Now()
 	}
-	d := &District{opt: opt, students: min(max(opt.Students, 12), 2_000_000)}
+	d := &District{opt: opt, students: min(max(opt.Students, LeastStudents), MostStudents)}
 	d.schools = max(3, (d.students+schoolSize-1)/schoolSize)
 	d.today = time.Date(opt.Today.Year(), opt.Today.Month(), opt.Today.Day(), 0, 0, 0, 0, time.UTC)
 	d.year = d.today.Year()

@@ -248,15 +248,17 @@ func (r *run) wants(c *Check) bool {
 	if c.Area == areaWrite && !r.opt.Write || c.OAuth2 && r.p.OAuth1 || c.OAuth1 && !r.p.OAuth1 {
 		return false
 	}
-	if len(c.Profiles) == 0 {
-		return true
-	}
+	return r.of(c)
+}
+
+// of tells whether a check is of the chosen profiles.
+func (r *run) of(c *Check) bool {
 	for _, name := range c.Profiles {
 		if r.profiles[name] {
 			return true
 		}
 	}
-	return false
+	return len(c.Profiles) == 0
 }
 
 // Refuse tells why options leave nothing to run: the checks that Only names are
@@ -273,14 +275,14 @@ func Refuse(p *provider.Provider, opt Options) error {
 		for i := range Checks {
 			switch c := &Checks[i]; {
 			case !named(c, one.Only):
+			case len(c.Profiles) > 0 && !r.of(c):
+				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word, strings.Join(c.Profiles, " or "), c.Profiles[0])
 			case c.Area == areaWrite && !opt.Write:
 				return fmt.Errorf("the check %s writes: add --write", word)
 			case c.OAuth1 && !p.OAuth1:
 				return fmt.Errorf("the check %s is of signed requests: add --oauth1", word)
 			case c.OAuth2 && p.OAuth1:
 				return fmt.Errorf("the check %s is of tokens: leave --oauth1 out", word)
-			case len(c.Profiles) > 0:
-				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word, strings.Join(c.Profiles, " or "), c.Profiles[0])
 			}
 		}
 		return fmt.Errorf("the check %s looks at no path of the profile: add --profile all", word)
