@@ -122,7 +122,12 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		if s.asJSON {
 			err = errors.Join(err, s.tell(report))
 		}
-		return fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and the next run goes on from here", err)
+		next := "the next run goes on from here"
+		var contradiction *sds.Contradiction
+		if errors.As(err, &contradiction) {
+			next = "the next run reads that collection anew"
+		}
+		return fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
 	}
 	return errors.Join(s.tell(report), verdict(report))
 }

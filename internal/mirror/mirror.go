@@ -37,7 +37,10 @@ func collections() []*oneroster.Resource {
 }
 
 // A Mirror is one open file. It is for one goroutine.
-type Mirror struct{ db *sql.DB }
+type Mirror struct {
+	db   *sql.DB
+	path string
+}
 
 // schema: rows of pull are being gathered while live names another pull, or
 // none. A cursor says where a collection of the pull under way stands.
@@ -45,7 +48,8 @@ const schema = `
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS live (collection TEXT PRIMARY KEY, pull INTEGER NOT NULL, watermark TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS cursors (path TEXT PRIMARY KEY, collection TEXT NOT NULL, filter TEXT NOT NULL, offset INTEGER NOT NULL, walk INTEGER NOT NULL,
-  began TEXT NOT NULL, greatest TEXT NOT NULL, walkbegan TEXT NOT NULL, total INTEGER NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
+  began TEXT NOT NULL, asked TEXT NOT NULL, greatest TEXT NOT NULL, walkbegan TEXT NOT NULL, walkasked TEXT NOT NULL, total INTEGER NOT NULL, moved INTEGER NOT NULL,
+  mark TEXT NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began TEXT NOT NULL, ended TEXT NOT NULL, status TEXT NOT NULL, counts TEXT NOT NULL);
 `
 
@@ -68,7 +72,7 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	m := &Mirror{db}
+	m := &Mirror{db, path}
 	if err := m.prepare(ctx, strings.TrimRight(base, "/"), way); err != nil {
 		_ = db.Close()
 		var refused *sqlite.Error
@@ -87,12 +91,21 @@ func (m *Mirror) Close() error { return m.db.Close() }
 
 func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
-		text := schema
+		old, err := outdated(ctx, tx)
+		if err != nil {
+			return err
+		}
+		text := old + schema
 		for _, r := range collections() {
-			text += "CREATE TABLE IF NOT EXISTS " + table(r) + " (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (pull, id));\n"
+			text += "CREATE TABLE IF NOT EXISTS " + table(r) + " (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, body TEXT NOT NULL, walk INTEGER NOT NULL DEFAULT 0, UNIQUE (pull, id));\n"
 		}
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err
+		}
+		if old != "" {
+			if err := m.discard(ctx, tx); err != nil {
+				return err
+			}
 		}
 		for _, f := range []struct{ name, mine, other string }{
 			{"base", base, "holds what %s served, not %s: give this provider a file of its own with --mirror"},
@@ -110,9 +123,24 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 			}
 		}
 		// A run that was killed could not say so itself.
-		_, err := tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
+		_, err = tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
 		return err
 	})
+}
+
+// outdated is what makes a file of the days before walks were told apart one of
+// today; "" for any other. What such a file was gathering is thrown away.
+func outdated(ctx context.Context, tx *sql.Tx) (text string, err error) {
+	var columns, walks int
+	err = tx.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(name = 'walkasked'), 0) FROM pragma_table_info('cursors')").Scan(&columns, &walks)
+	if err != nil || columns == 0 || walks > 0 {
+		return "", err
+	}
+	text = "DROP TABLE cursors;\n"
+	for _, r := range collections() {
+		text += "ALTER TABLE " + table(r) + " ADD COLUMN walk INTEGER NOT NULL DEFAULT 0;\n"
+	}
+	return text, nil
 }
 
 func fact(ctx context.Context, tx *sql.Tx, name string) (string, error) {
@@ -133,12 +161,29 @@ func setFact(ctx context.Context, tx *sql.Tx, name, value string) error {
 func (m *Mirror) write(ctx context.Context, do func(*sql.Tx) error) error {
 	tx, err := m.db.BeginTx(ctx, nil)
 	if err != nil {
-		return err
+		return m.unwritten(err)
 	}
 	if err := do(tx); err != nil {
+		if told := m.unwritten(err); told != err {
+			_ = tx.Rollback() // SQLite has already done it
+			return told
+		}
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	return m.unwritten(tx.Commit())
+}
+
+// unwritten says of an error that means it that the file cannot be written.
+func (m *Mirror) unwritten(err error) error {
+	var refused *sqlite.Error
+	if !errors.As(err, &refused) {
+		return err
+	}
+	switch refused.Code() {
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE:
+		return fmt.Errorf("the mirror %s cannot be written: is the disk full? (%w)", m.path, err)
+	}
+	return err
 }
 
 // A RunRecord is one run of the history.
@@ -154,7 +199,7 @@ type RunRecord struct {
 func (m *Mirror) Begin(ctx context.Context) (int64, error) {
 	done, err := m.db.ExecContext(ctx, "INSERT INTO runs (kind, began, ended, status, counts) VALUES ('', ?, '', 'running', '{}')", now())
 	if err != nil {
-		return 0, err
+		return 0, m.unwritten(err)
 	}
 	return done.LastInsertId()
 }
@@ -162,7 +207,7 @@ func (m *Mirror) Begin(ctx context.Context) (int64, error) {
 // End notes how a run went.
 func (m *Mirror) End(ctx context.Context, run int64, kind, status, counts string) error {
 	_, err := m.db.ExecContext(ctx, "UPDATE runs SET kind = ?, ended = ?, status = ?, counts = ? WHERE id = ?", kind, now(), status, counts, run)
-	return err
+	return m.unwritten(err)
 }
 
 // Runs are the last n runs, the latest first.

@@ -19,9 +19,13 @@ type Cursor struct {
 	Offset    int    // of the next page
 	Walk      int    // how often it was begun anew
 	Began     string // the provider's clock at the first answer of all walks; "" when it tells none
-	WalkBegan string // at the first answer of this walk
-	Greatest  string // greatest dateLastModified that came
+	Asked     string // our clock before the first request of all walks
+	WalkBegan string // the provider's at the first answer of this walk
+	WalkAsked string // ours before the first request of this walk
+	Greatest  string // greatest dateLastModified that came, those of the future left out
 	Total     int    // X-Total-Count of the latest page; -1 when there was none
+	Moved     bool   // X-Total-Count was another before in this walk
+	Mark      string // where the next delta begins, once it is done
 	Done      bool
 }
 
@@ -88,8 +92,8 @@ const liveOf = "(SELECT pull FROM live WHERE collection = ?)"
 // Cursor is where a path stands; one that was not begun has no filter.
 func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource) (Cursor, error) {
 	c := Cursor{Path: path, Resource: r, Total: -1}
-	err := m.db.QueryRowContext(ctx, "SELECT filter, offset, walk, began, greatest, walkbegan, total, done FROM cursors WHERE path = ?", path).
-		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Greatest, &c.WalkBegan, &c.Total, &c.Done)
+	err := m.db.QueryRowContext(ctx, "SELECT filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done FROM cursors WHERE path = ?", path).
+		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Asked, &c.Greatest, &c.WalkBegan, &c.WalkAsked, &c.Total, &c.Moved, &c.Mark, &c.Done)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -99,30 +103,56 @@ func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource)
 // Nameless begins the key of an object without a sourcedId.
 const Nameless = "\x01"
 
+// Twin stands in the key of an object whose sourcedId another one has, behind
+// that id.
+const Twin = "\x02"
+
 // Gather keeps a page of the pull under way, and where it goes on, in one
-// transaction. Objects without a sourcedId are kept under their place: a judge
-// wants to see them.
-func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []provider.Object) error {
+// transaction. Objects without a sourcedId are kept under their place, and of
+// those that share one both: a judge wants to see them. An object that comes
+// again on a later page is kept beside the first when apart says so, and it is
+// not the same one as before, which a list that moves gives twice.
+func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []provider.Object, apart bool) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
-		if len(objects) > 0 {
-			var pull int64
-			if err := tx.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
-				return err
+		if len(objects) == 0 {
+			return setCursor(ctx, tx, c)
+		}
+		var pull int64
+		if err := tx.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
+			return err
+		}
+		insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table(c.Resource)+" (pull, id, status, modified, body, walk) VALUES (?, ?, ?, ?, ?, ?) "+
+			"ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body, walk = excluded.walk")
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		before, err := tx.PrepareContext(ctx, "SELECT body FROM "+table(c.Resource)+" WHERE pull = ? AND id = ? AND walk = ?")
+		if err != nil {
+			return err
+		}
+		defer before.Close()
+		onPage := map[string]bool{}
+		for i, o := range objects {
+			id, body := o.ID(), o.Canonical()
+			if id == "" {
+				id = fmt.Sprint(Nameless, first+i)
 			}
-			insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table(c.Resource)+" (pull, id, status, modified, body) VALUES (?, ?, ?, ?, ?) "+
-				"ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body")
-			if err != nil {
-				return err
-			}
-			defer insert.Close()
-			for i, o := range objects {
-				id := o.ID()
-				if id == "" {
-					id = fmt.Sprint(Nameless, first+i)
-				}
-				if _, err := insert.ExecContext(ctx, pull, id, o.Text("status"), o.Text("dateLastModified"), o.Canonical()); err != nil {
+			key := id
+			for n := 1; ; n++ {
+				var was string
+				err := before.QueryRowContext(ctx, pull, key, c.Walk).Scan(&was)
+				if err != nil && !errors.Is(err, sql.ErrNoRows) {
 					return err
 				}
+				if err != nil || !onPage[key] && (!apart || was == body) {
+					break
+				}
+				key = fmt.Sprint(id, Twin, n)
+			}
+			onPage[key] = true
+			if _, err := insert.ExecContext(ctx, pull, key, o.Text("status"), o.Text("dateLastModified"), body, c.Walk); err != nil {
+				return err
 			}
 		}
 		return setCursor(ctx, tx, c)
@@ -130,8 +160,9 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []prov
 }
 
 func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, walk, began, greatest, walkbegan, total, done) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Greatest, c.WalkBegan, c.Total, c.Done)
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done) "+
+		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Asked, c.Greatest, c.WalkBegan, c.WalkAsked, c.Total, c.Moved, c.Mark, c.Done)
 	return err
 }
 
@@ -145,6 +176,29 @@ func (m *Mirror) Again(ctx context.Context, c Cursor, clean bool) error {
 		}
 		return setCursor(ctx, tx, c)
 	})
+}
+
+// Settle ends the walks of a path that holds a whole collection. Of one that
+// held still only what the last walk brought is kept; of one that did not, what
+// any brought, but nothing twice.
+func (m *Mirror) Settle(ctx context.Context, c Cursor, still bool) error {
+	return m.write(ctx, func(tx *sql.Tx) error {
+		text, args := " AND instr(id, '"+Twin+"') > 0", []any{}
+		if still {
+			text, args = " AND walk <> ?", []any{c.Walk}
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+text, args...); err != nil {
+			return err
+		}
+		return setCursor(ctx, tx, c)
+	})
+}
+
+// WalkedSince counts the objects that a walk of the pull under way brought, and those
+// of them whose dateLastModified is later than a stamp, or is it.
+func (m *Mirror) WalkedSince(ctx context.Context, c Cursor, stamp string) (rows, since int, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(modified >= ?), 0) FROM "+table(c.Resource)+" WHERE pull = "+gathering+" AND walk = ?", stamp, c.Walk).Scan(&rows, &since)
+	return rows, since, err
 }
 
 // Gathered counts the objects of the pull under way, and those of them that are
@@ -206,6 +260,15 @@ func (m *Mirror) Publish(ctx context.Context, of []Gathering) (map[*oneroster.Re
 	})
 }
 
+// Compare counts what publishing a collection would do.
+func (m *Mirror) Compare(ctx context.Context, g Gathering) (c Change, err error) {
+	err = m.write(ctx, func(tx *sql.Tx) error {
+		c, err = compare(ctx, tx, g)
+		return err
+	})
+	return c, err
+}
+
 // compare counts what publishing will do.
 func compare(ctx context.Context, tx *sql.Tx, g Gathering) (Change, error) {
 	var c Change
@@ -231,6 +294,8 @@ func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
 	name := table(g.Resource)
 	if g.Delta {
 		for _, text := range []string{
+			// Of an id that two had, the delta tells which still do.
+			`DELETE FROM ` + name + ` WHERE pull = ` + liveOf + ` AND instr(id, '` + Twin + `') > 0 AND substr(id, 1, instr(id, '` + Twin + `') - 1) IN (SELECT id FROM ` + name + ` WHERE pull = ` + gathering + `)`,
 			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf + `, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
 				` ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
 			`DELETE FROM ` + name + ` WHERE pull <> ` + liveOf,

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -79,13 +80,6 @@ func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (i
 	return ids, n, rows.Err()
 }
 
-// GatheredSince counts the objects of the pull under way whose dateLastModified
-// is later than a stamp.
-func (m *Mirror) GatheredSince(ctx context.Context, r *oneroster.Resource, stamp string) (n int, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+gathering+" AND modified > ?", stamp).Scan(&n)
-	return n, err
-}
-
 // GatheredIDs are the ids of the objects of the pull under way.
 func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]string, error) {
 	rows, err := m.db.QueryContext(ctx, "SELECT id FROM "+table(r)+" WHERE pull = "+gathering+" ORDER BY id")
@@ -104,12 +98,18 @@ func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]stri
 	return out, rows.Err()
 }
 
-// GatheredStamp is the dateLastModified that an object of the pull under way
-// has; "" when it was not gathered.
-func (m *Mirror) GatheredStamp(ctx context.Context, r *oneroster.Resource, id string) (stamp string, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT modified FROM "+table(r)+" WHERE pull = "+gathering+" AND id = ?", id).Scan(&stamp)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
-	return stamp, err
+// Walked tells whether a walk of the pull under way brought an object, and
+// whether with this dateLastModified.
+func (m *Mirror) Walked(ctx context.Context, c Cursor, id, stamp string) (came, same bool, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) > 0, coalesce(max(modified = ?4), 0) FROM "+table(c.Resource)+
+		" WHERE pull = "+gathering+" AND walk = ?1 AND (id = ?2 OR id > ?2 || ?3 AND id < ?2 || ?3 || ':')", c.Walk, id, Twin, stamp).Scan(&came, &same)
+	return came, same, err
+}
+
+// Shows tells whether the mirror shows an object with this dateLastModified, to
+// the millisecond.
+func (m *Mirror) Shows(ctx context.Context, r *oneroster.Resource, stamp string) (there bool, err error) {
+	upTo := strings.TrimSuffix(stamp, "Z")
+	err = m.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table(r)+" WHERE pull = "+liveOf+" AND modified >= ? AND modified < ? || '~')", r.Plural, upTo, upTo).Scan(&there)
+	return there, err
 }

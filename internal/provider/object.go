@@ -135,11 +135,14 @@ type Page struct {
 	Objects []Object
 	Key     string // the wrapper that it came in
 	Total   int    // X-Total-Count; -1 when it is missing or no number
+	More    bool   // a Link header names a next page
+	Linked  bool   // there is a Link header with relations
 }
 
 // List reads an answer of status 200 as a list under one of the given keys.
 func (a *Answer) List(wrappers ...string) (Page, error) {
-	page := Page{Total: a.Total()}
+	links := a.Links()
+	page := Page{Total: a.Total(), More: links["next"] != "", Linked: len(links) > 0}
 	members, err := a.object()
 	if err != nil {
 		return page, err

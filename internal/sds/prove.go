@@ -121,7 +121,7 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 		}
 		p.Unsettled += all - len(ids)
 		for _, id := range ids {
-			if strings.HasPrefix(id, mirror.Nameless) {
+			if strings.HasPrefix(id, mirror.Nameless) || strings.Contains(id, mirror.Twin) {
 				continue // SDS-G01, and nothing to ask for
 			}
 			out = append(out, candidate{res, id})

@@ -19,7 +19,7 @@ type source struct {
 	resource *oneroster.Resource
 	filter   string
 	wrappers []string
-	whole    bool // the only source of its resource
+	whole    bool   // the only source of its resource
 }
 
 // resources are those that a run reads, in its order.
@@ -85,13 +85,20 @@ const walks = 3
 // read walks one list to its end, and again as long as it does not hold still.
 func (r *run) read(ctx context.Context, s source) error {
 	c, err := r.Mirror.Cursor(ctx, s.key, s.resource)
-	if err != nil || c.Done {
+	if err != nil {
+		return err
+	}
+	if c.Done {
+		n, _, err := r.Mirror.Gathered(ctx, s.resource)
+		if s.whole {
+			r.brought(s.resource, n)
+		}
 		return err
 	}
 	w := &walk{run: r, source: s, c: c}
 	if c.Filter != s.filter || !s.whole {
 		// A nested list is short: it is begun anew rather than remembered.
-		w.c.Filter, w.c.Offset, w.c.Walk = s.filter, 0, 0
+		w.c = mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
 	}
 	for {
 		if err := w.pages(ctx); err != nil {
@@ -102,20 +109,20 @@ func (r *run) read(ctx context.Context, s source) error {
 			return err
 		}
 		switch {
-		case verdict == still:
-			return w.finish(ctx)
+		case verdict == still, verdict == moved && !w.shrinks():
+			return w.finish(ctx, verdict, have)
 		case w.c.Walk+1 < walks:
 		case verdict == moved && have >= w.c.Total:
 			r.note("%s changed each of the %d times that it was read; what slipped through comes with a run of --full", s.path, walks)
-			return w.finish(ctx)
+			return w.finish(ctx, verdict, have)
 		default:
 			fresh := mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
 			if err := r.Mirror.Again(ctx, fresh, s.whole); err != nil {
 				return err
 			}
-			return fmt.Errorf("%s says by X-Total-Count that it has %d rows, and gave %d with %d different ids: rows are left out, an id is given twice, or the count is not of all rows; nothing was changed", s.path, w.c.Total, w.c.Offset, have)
+			return &Contradiction{fmt.Sprintf("%s says by X-Total-Count that it has %d rows, and gave %d with %d different ids: rows are left out, rows are given on two pages, or the count is not of all rows; nothing was changed", s.path, w.c.Total, w.c.Offset, have)}
 		}
-		w.c.Walk, w.c.Offset, w.c.WalkBegan = w.c.Walk+1, 0, ""
+		w.c.Walk, w.c.Offset, w.c.WalkBegan, w.c.WalkAsked, w.c.Moved = w.c.Walk+1, 0, "", "", false
 		// What moved is gathered over the earlier walks, so that a row which slipped
 		// through one is there from another; what merely contradicts itself is not.
 		if err := r.Mirror.Again(ctx, w.c, s.whole && verdict == wrong); err != nil {
@@ -124,19 +131,33 @@ func (r *run) read(ctx context.Context, s source) error {
 	}
 }
 
+// A Contradiction is a list that does not hold what it says, however often it is
+// read: the next run begins it anew.
+type Contradiction struct{ text string }
+
+func (c *Contradiction) Error() string { return c.text }
+
 // A walk is one way through a list.
 type walk struct {
 	*run
 	source
-	c     mirror.Cursor
-	seen  map[string]string // dateLastModified by id, of a nested list
-	fresh int               // rows of a nested list that are newer than the walk
-	top   string            // id of the first row of the page before
+	c    mirror.Cursor
+	seen map[string]string // dateLastModified by id, of a nested list
+	top  string            // id of the first row of the page before
+
+	several bool // pages brought rows
 }
 
+// shrinks tells whether rows can leave the list. Those of a delta cannot: what
+// is retired is in it too.
+func (w *walk) shrinks() bool { return strings.Contains(w.filter, isActive) }
+
 func (w *walk) pages(ctx context.Context) error {
-	w.seen, w.fresh, w.top = map[string]string{}, 0, ""
+	w.seen, w.top, w.several = map[string]string{}, "", w.c.Offset > 0
 	for {
+		if w.c.Offset == 0 {
+			w.c.WalkAsked = time.Now().UTC().Format(mirror.Stamp)
+		}
 		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
 		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
 		if err != nil && optional[w.resource.Name] != "" && (a.Status == http.StatusNotFound || a.Status == http.StatusForbidden) {
@@ -145,61 +166,94 @@ func (w *walk) pages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if w.c.Offset == 0 {
-			w.c.WalkBegan = clock(a)
-			if w.c.Walk == 0 {
-				w.c.Began = w.c.WalkBegan
-			}
-		}
-		first := w.c.Offset
-		if page.Total >= 0 && first > 2*(page.Total+w.Limit) {
-			return fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(), page.Total)
-		}
-		if len(page.Objects) > 0 {
-			top := page.Objects[0].ID()
-			if first > 0 && top == w.top && top != "" {
-				return fmt.Errorf("%s: two pages begin with the same row %q: the provider pays no heed to offset", a.Line(), top)
-			}
-			w.top = top
-		}
-		for _, o := range page.Objects {
-			stamp := stampOf(o)
-			w.c.Greatest = max(w.c.Greatest, stamp)
-			if !w.whole {
-				w.seen[o.ID()] = o.Text("dateLastModified")
-				if w.c.WalkBegan != "" && stamp > w.c.WalkBegan {
-					w.fresh++
-				}
-			}
-		}
-		n := len(page.Objects)
-		w.c.Offset, w.c.Total = first+n, page.Total
-		if err := w.Mirror.Gather(ctx, w.c, first, page.Objects); err != nil {
+		end, err := w.page(ctx, page, a)
+		if err != nil || end {
 			return err
-		}
-		w.came(n, page.Total)
-		// A short page is the end, unless the provider says that there is more: then
-		// it gives fewer rows a page than were asked for.
-		if n == 0 || n < w.Limit && w.c.Offset >= page.Total {
-			return nil
 		}
 	}
 }
 
-// came counts rows, for the report and for who waits.
+// page takes one page, and tells whether it is the last.
+func (w *walk) page(ctx context.Context, page provider.Page, a *provider.Answer) (end bool, err error) {
+	first, n := w.c.Offset, len(page.Objects)
+	if first == 0 {
+		w.c.WalkBegan = clock(a)
+		if w.c.Walk == 0 {
+			w.c.Began, w.c.Asked = w.c.WalkBegan, w.c.WalkAsked
+		}
+	} else if w.c.Total >= 0 && page.Total >= 0 && page.Total != w.c.Total {
+		w.c.Moved = true
+	}
+	if page.Total >= 0 && first > 2*(page.Total+w.Limit) {
+		return false, fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(), page.Total)
+	}
+	if n > 0 {
+		top := page.Objects[0].ID()
+		if first > 0 && top == w.top && top != "" {
+			if page.Total < 0 && !page.More && n < w.Limit {
+				return true, nil // it pays no heed to offset, and gave all at once
+			}
+			return false, fmt.Errorf("%s: two pages begin with the same row %q: the provider pays no heed to offset", a.Line(), top)
+		}
+		w.top = top
+	}
+	now := clock(a)
+	for _, o := range page.Objects {
+		stamp := stampOf(o)
+		if now == "" || stamp[:min(len(stamp), seconds)] <= now[:seconds] {
+			w.c.Greatest = max(w.c.Greatest, stamp)
+		}
+		if !w.whole {
+			w.seen[o.ID()] = o.Text("dateLastModified")
+		}
+	}
+	w.several = w.several || first > 0 && n > 0
+	w.c.Offset, w.c.Total = first+n, page.Total
+	if err := w.Mirror.Gather(ctx, w.c, first, page.Objects, w.whole && w.shrinks()); err != nil {
+		return false, err
+	}
+	w.came(n, page.Total)
+	return w.last(page), nil
+}
+
+// seconds is how much of a stamp a Date header tells.
+const seconds = len("2006-01-02T15:04:05")
+
+// last tells whether a page is the last. A short one is, unless the provider
+// says that there is more: then it gives fewer rows a page than were asked for.
+// One that tells neither a count nor a next page is asked until nothing comes.
+func (w *walk) last(page provider.Page) bool {
+	n := len(page.Objects)
+	switch {
+	case n == 0:
+		return true
+	case page.More || n >= w.Limit:
+		return false
+	case page.Total >= 0:
+		return w.c.Offset >= page.Total
+	}
+	return page.Linked
+}
+
+// came counts rows for who waits.
 func (w *walk) came(n, total int) {
 	w.rows += n
-	if !w.proving {
-		c := w.report.Collections[w.resource.Plural]
-		c.Rows += n
-		w.report.Collections[w.resource.Plural] = c
-	}
 	w.total[w.key] = max(total, w.c.Offset)
 	sum := 0
 	for _, t := range w.total {
 		sum += t
 	}
 	w.Progress("reading", w.rows, max(sum, w.rows))
+}
+
+// brought adds rows of a list to the report.
+func (r *run) brought(res *oneroster.Resource, rows int) {
+	if r.proving {
+		return
+	}
+	c := r.report.Collections[res.Plural]
+	c.Rows += rows
+	r.report.Collections[res.Plural] = c
 }
 
 // How a list held still while it was read.
@@ -215,68 +269,62 @@ const (
 // whether rows changed while several pages were read: a row that is retired then
 // moves all later ones up by one, and one of them slips between two pages.
 func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
-	if have, err = w.distinct(ctx); err != nil {
-		return still, have, err
+	have = len(w.seen)
+	if w.whole {
+		if have, _, err = w.Mirror.WalkedSince(ctx, w.c, ""); err != nil {
+			return still, have, err
+		}
 	}
 	counted := w.c.Total >= 0
 	if !counted {
 		w.note("%s has no X-Total-Count: whether all rows came cannot be told", w.path)
 	}
-	if !strings.Contains(w.filter, isActive) { // a delta only grows
-		if counted && have < w.c.Total {
-			return wrong, have, nil
-		}
-		return still, have, nil
+	if !w.shrinks() && counted && have < w.c.Total {
+		return wrong, have, nil
 	}
-	if w.c.Offset > w.Limit && w.c.WalkBegan != "" {
+	if w.c.Moved && w.shrinks() {
+		return moved, have, nil
+	}
+	if w.several {
 		changed, err := w.changed(ctx)
 		if err != nil || changed {
 			return moved, have, err
 		}
 	}
-	// Over earlier walks more may have been gathered; this one brought what it says.
-	if counted && (have < w.c.Total || w.c.Offset != w.c.Total) {
+	if w.shrinks() && counted && (have < w.c.Total || w.c.Offset != w.c.Total) {
 		return wrong, have, nil
 	}
 	return still, have, nil
 }
 
-// changed tells whether rows are newer than the walk that it did not bring as
-// they are. The clock is the provider's own, in whole seconds: rows of the same
-// second that were there before are among those that the walk brought.
+// changed tells whether rows changed between the pages of a walk: whether the
+// provider has any, as late as the walk or later, otherwise than they came.
 func (w *walk) changed(ctx context.Context) (bool, error) {
-	filter := encode("dateLastModified>" + provider.Quote(w.c.WalkBegan))
-	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+filter, w.wrappers...)
-	if err != nil {
+	from, err := w.probed(ctx)
+	if err != nil || from == "" {
 		return false, err
 	}
-	newer, fresh := max(page.Total, len(page.Objects)), w.fresh
-	if newer == 0 {
-		return false, nil
+	if !w.shrinks() { // no row slips through, and what changed once more comes with the next delta
+		known, err := w.Mirror.Shows(ctx, w.resource, w.c.Greatest)
+		return from < w.c.Greatest && !known, err
 	}
-	if w.whole {
-		if fresh, err = w.Mirror.GatheredSince(ctx, w.resource, w.c.WalkBegan); err != nil {
+	filter := encode(strings.Replace(w.filter, isActive, "dateLastModified>"+provider.Quote(from), 1))
+	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+filter, w.wrappers...)
+	if err != nil || len(page.Objects) == 0 && page.Total <= 0 {
+		return false, err
+	}
+	top := ""
+	for offset := 0; offset == 0 || page.Total < 0 || offset < page.Total; {
+		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, filter), w.wrappers...); err != nil {
 			return false, err
 		}
-	}
-	if newer != fresh {
-		return true, nil
-	}
-	// As many as it brought; but one that is as new may have changed once more.
-	for offset := 0; offset < newer; {
-		page, _, err := w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, filter), w.wrappers...)
-		if err != nil || len(page.Objects) == 0 {
-			return true, err
+		if len(page.Objects) == 0 || page.Objects[0].ID() == top {
+			return offset < page.Total, nil // fewer than there were: they move
 		}
+		top = page.Objects[0].ID()
 		for _, o := range page.Objects {
-			stamp := w.seen[o.ID()]
-			if w.whole {
-				if stamp, err = w.Mirror.GatheredStamp(ctx, w.resource, o.ID()); err != nil {
-					return false, err
-				}
-			}
-			if stamp != o.Text("dateLastModified") {
-				return true, nil
+			if as, err := w.asItCame(ctx, o); err != nil || !as {
+				return !as, err
 			}
 		}
 		offset += len(page.Objects)
@@ -284,18 +332,154 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// distinct counts the different ids that came.
-func (w *walk) distinct(ctx context.Context) (int, error) {
-	if !w.whole {
-		return len(w.seen), nil
+// asItCame tells whether the walk brought a row as the provider has it now. One
+// that is not active need not have come.
+func (w *walk) asItCame(ctx context.Context, o provider.Object) (bool, error) {
+	id, stamp := o.ID(), o.Text("dateLastModified")
+	if id == "" {
+		return true, nil
 	}
-	n, _, err := w.Mirror.Gathered(ctx, w.resource)
-	return n, err
+	had, came := w.seen[id]
+	same := had == stamp
+	if w.whole {
+		var err error
+		if came, same, err = w.Mirror.Walked(ctx, w.c, id, stamp); err != nil {
+			return false, err
+		}
+	}
+	if !came {
+		return o.Text("status") != oneroster.Active, nil
+	}
+	return same, nil
 }
 
-func (w *walk) finish(ctx context.Context) error {
+const (
+	// mostLag is how far stamps may be behind the Date header: a database that
+	// writes local time as UTC is 14 hours off at most.
+	mostLag = 15 * time.Hour
+	// slack is what two clocks that tell whole seconds can be apart.
+	slack = 2 * time.Second
+	// settled is how old the latest change is of a provider where no batch is under
+	// way that gives all its rows one stamp.
+	settled = 10 * time.Minute
+	// few rows of one stamp may come at every delta.
+	few = 100
+)
+
+// floor is what the clock that makes the stamps showed at the least when a walk
+// began: the greatest stamp that came, less the time since then. How far that
+// clock is behind the Date header need not be known.
+func (w *walk) floor(asked, began string) string {
+	begin, err := time.Parse(mirror.Stamp, began)
+	clocked := err == nil
+	at, err := time.Parse(mirror.Stamp, w.c.Greatest)
+	switch {
+	case err != nil && clocked:
+		return begin.Add(-slack).Format(mirror.Stamp)
+	case err != nil:
+		return ""
+	}
+	if since, err := time.Parse(mirror.Stamp, asked); err == nil {
+		at = at.Add(-max(0, time.Since(since)))
+	}
+	at = at.Add(-slack)
+	if clocked && at.Before(begin.Add(-mostLag)) {
+		at = begin.Add(-mostLag)
+	}
+	if clocked && at.After(begin.Add(-slack)) {
+		at = begin.Add(-slack)
+	}
+	return at.Format(mirror.Stamp)
+}
+
+// probed is the stamp behind which changes of the walk are looked for.
+func (w *walk) probed(ctx context.Context) (string, error) {
+	from := w.floor(w.c.WalkAsked, w.c.WalkBegan)
+	if from >= w.c.Greatest || !older(w.c.Greatest, w.c.WalkBegan) {
+		return from, nil
+	}
+	// The stamp of an import that is over, on more rows than one page has: to read
+	// them all again would tell nothing.
+	rows := 0
+	for _, stamp := range w.seen {
+		if stamp >= w.c.Greatest {
+			rows++
+		}
+	}
+	if w.whole {
+		var err error
+		if _, rows, err = w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest); err != nil {
+			return "", err
+		}
+	}
+	if rows > w.Limit {
+		from = w.c.Greatest
+	}
+	return from, nil
+}
+
+// older tells whether a stamp is of a change that the provider is done with.
+func older(stamp, clock string) bool {
+	at, err := time.Parse(mirror.Stamp, clock)
+	return err == nil && stamp < at.Add(-settled).Format(mirror.Stamp)
+}
+
+// finish ends the walks of a list.
+func (w *walk) finish(ctx context.Context, v verdict, have int) (err error) {
+	if w.c.Walk > 0 && v == still {
+		w.note("%s was read %d times, since it did not hold still", w.path, w.c.Walk+1)
+	}
+	w.brought(w.resource, have)
 	w.c.Done = true
-	return w.Mirror.Again(ctx, w.c, false)
+	if !w.whole {
+		return w.Mirror.Again(ctx, w.c, false)
+	}
+	if w.c.Mark, err = w.mark(ctx, v); err != nil {
+		return err
+	}
+	return w.Mirror.Settle(ctx, w.c, v == still || !w.shrinks())
+}
+
+// mark is where the next delta of a collection begins: the lesser of the
+// provider's clock when the pull began, less a second, and the greatest stamp
+// that came. The clock alone would miss rows whose stamps are made by another,
+// slower one (a database behind the web server), or are written before they can
+// be read. The greatest stamp alone would miss a row that changed after its page
+// was read, when a row of a later page changed after it: where that is so, the
+// delta begins with the walks. The second is what the Date header cuts off. More
+// rows of the greatest stamp may come as long as a batch is under way, which
+// gives all its rows the time of its start: then the delta begins before it. ""
+// when there is neither clock nor stamp: then the next pull is full.
+func (w *walk) mark(ctx context.Context, v verdict) (string, error) {
+	before, err := w.Mirror.Watermark(ctx, w.resource)
+	if err != nil {
+		return "", err
+	}
+	mark := max(w.c.Greatest, before)
+	if at, err := time.Parse(mirror.Stamp, w.c.Greatest); err == nil && w.c.Greatest >= before {
+		_, rows, err := w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest)
+		if err != nil {
+			return "", err
+		}
+		if rows <= few || !older(w.c.Greatest, w.c.Began) {
+			mark = at.Add(-time.Millisecond).Format(mirror.Stamp)
+		}
+	}
+	if v != still {
+		mark = lesser(mark, w.floor(w.c.Asked, w.c.Began))
+	}
+	if at, err := time.Parse(mirror.Stamp, w.c.Began); err == nil {
+		mark = lesser(mark, at.Add(-time.Second).Format(mirror.Stamp))
+	}
+	return mark, nil
+}
+
+// lesser of two stamps, of which either may be missing.
+func lesser(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return min(a, b)
 }
 
 // clock is the provider's time, which is what its stamps are made of; ours may
@@ -317,33 +501,11 @@ func stampOf(o provider.Object) string {
 	return t.UTC().Format(mirror.Stamp)
 }
 
-// watermark is where the next delta of a collection begins: the lesser of the
-// provider's clock when the pull began, less a second, and the greatest stamp
-// that came. The clock alone would miss rows whose stamps are made by another,
-// slower one (a database behind the web server), or are written before they can
-// be read. The greatest stamp alone would miss a row that changed after its page
-// was read, when a row of a later page changed after it. The second is what the
-// Date header cuts off. "" when there is neither: then the next pull is full.
+// watermark is where the next delta of a collection begins.
 func (r *run) watermark(ctx context.Context, res *oneroster.Resource) (string, error) {
 	if r.Classic {
 		return "", nil
 	}
 	c, err := r.Mirror.Cursor(ctx, "/"+res.Plural, res)
-	if err != nil {
-		return "", err
-	}
-	before, err := r.Mirror.Watermark(ctx, res)
-	if err != nil {
-		return "", err
-	}
-	greatest := max(c.Greatest, before)
-	at, err := time.Parse(mirror.Stamp, c.Began)
-	if err != nil {
-		return greatest, nil // a provider that tells no time
-	}
-	began := at.Add(-time.Second).Format(mirror.Stamp)
-	if greatest == "" {
-		return began, nil // an empty collection
-	}
-	return min(began, greatest), nil
+	return c.Mark, err
 }

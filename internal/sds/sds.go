@@ -220,7 +220,11 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		if err != nil {
 			return err
 		}
-		of = append(of, mirror.Gathering{Resource: res, Delta: !modes[res], Watermark: mark})
+		g := mirror.Gathering{Resource: res, Delta: !modes[res], Watermark: mark}
+		if err := r.leaves(ctx, g); err != nil {
+			return errors.Join(err, r.Mirror.Discard(ctx))
+		}
+		of = append(of, g)
 	}
 	changes, err := r.Mirror.Publish(ctx, of)
 	if err != nil {
@@ -263,6 +267,24 @@ func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
 		return nil
 	}
 	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: res.Name, Value: fmt.Sprint(now), Text: text}}
+}
+
+// leaves holds a delta against the mirror: a district without a class, say, is a
+// mistake whoever tells it (X01).
+func (r *run) leaves(ctx context.Context, g mirror.Gathering) error {
+	if !g.Delta || !cannotBeEmpty[g.Resource.Name] {
+		return nil
+	}
+	before, err := r.Mirror.Active(ctx, g.Resource)
+	if err != nil || before == 0 {
+		return err
+	}
+	c, err := r.Mirror.Compare(ctx, g)
+	if err != nil || before+c.Added-c.Retired > 0 {
+		return err
+	}
+	text := fmt.Sprintf("the delta retires all %d %s: nothing was changed", before, g.Resource.Plural)
+	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: g.Resource.Name, Value: "0", Text: text}}
 }
 
 func (r *run) status(err error) string {
