@@ -15,12 +15,14 @@ import (
 // A connection is what the command line says of somebody's provider.
 type connection struct {
 	provider.Config
-	caFile string
+	caFile  string
+	retries bool // --tries is one of the flags
 }
 
 // flags adds what a verb that reads a provider with care needs.
 func (c *connection) flags(cmd *cobra.Command) {
 	c.identity(cmd)
+	c.retries = true
 	f := cmd.Flags()
 	f.StringVar(&c.Scope, "scope", "", "scope to ask for; none by default, as Microsoft's clients do")
 	f.IntVar(&c.Tries, "tries", 5, "how often a call that fails in passing is made at most")
@@ -45,6 +47,11 @@ func (c *connection) open(url string) (*provider.Provider, error) {
 	c.URL = url
 	if c.Digest != "HMAC-SHA256" && c.Digest != "HMAC-SHA1" {
 		return nil, usageError{fmt.Errorf("--signature %q is neither HMAC-SHA256 nor HMAC-SHA1", c.Digest)}
+	}
+	for flag, wrong := range map[string]bool{"--timeout": c.Timeout <= 0, "--wait": c.Wait < 0, "--tries": c.Tries < 0 || c.Tries == 0 && c.retries} {
+		if wrong {
+			return nil, usageError{fmt.Errorf("%s: give more than nothing", flag)}
+		}
 	}
 	if c.caFile != "" {
 		var err error

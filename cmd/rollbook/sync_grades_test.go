@@ -107,6 +107,22 @@ func (h *schoolhouse) receipt(front, totals string, args ...string) slip {
 	return s
 }
 
+// classOfHers is the nth of the teacher's classes.
+func (h *schoolhouse) classOfHers(n int) string {
+	h.Helper()
+	var teachers, classes map[string][]thing
+	path := h.BaseURL + "/teachers?filter=" + url.QueryEscape("email='"+h.TeacherEmail+"'")
+	if err := json.Unmarshal([]byte(ask(h.T, "GET", path, h.token, "", "")), &teachers); err != nil {
+		h.Fatal(err)
+	}
+	id, _ := teachers["users"][0]["sourcedId"].(string)
+	if err := json.Unmarshal([]byte(ask(h.T, "GET", h.BaseURL+"/teachers/"+id+"/classes", h.token, "", "")), &classes); err != nil {
+		h.Fatal(err)
+	}
+	class, _ := classes["classes"][n]["sourcedId"].(string)
+	return class
+}
+
 type thing map[string]any
 
 func (o thing) ref(name string) string {
@@ -281,7 +297,16 @@ func TestGrades(t *testing.T) {
 				}
 			}
 		}
-		h.receipt("", "map[gone:3] map[gone:75]", "--clean")
+		if s := h.receipt("", "map[gone:3] map[gone:75]", "--clean"); !strings.Contains(strings.Join(s.Warnings, " "), "nothing was found that these options make") {
+			t.Errorf("cleaning twice: %v", s.Warnings)
+		}
+
+		// What was made in another class of hers than the first is found.
+		h.served(h.receipt("", "map[created:3] map[created:75]", "--class", h.classOfHers(1)))
+		h.receipt("", "map[removed:3] map[removed:75]", "--clean")
+		if d := differ(before, h.gradebook()); len(d) > 0 {
+			t.Errorf("after cleaning another class these are not as before: %v", d)
+		}
 		h.served(h.receipt("", "map[created:3] map[created:75]"))
 		h.receipt("", "map[unchanged:3] map[unchanged:75]", "--oauth1")
 	})

@@ -325,3 +325,22 @@ func TestDeltaThatRetiresAll(t *testing.T) {
 		same(t, "stopped", f.mirrored(t, "sds-mirror.db", "current"), before)
 	}
 }
+
+// The result file is safe in a spreadsheet, and a folder that is not there is
+// told by the flag's name.
+func TestResultFile(t *testing.T) {
+	s := sketched(t, 3)
+	s.rows["users"][0]["familyName"] = nil
+	s.rows["users"][0]["phone"] = "=HYPERLINK(1)"
+	f := s.front(t)
+	if _, errs, code := f.sync(t); code != 0 {
+		t.Fatal(errs)
+	}
+	text, err := os.ReadFile(filepath.Join(f.dir, "sds-results.csv"))
+	if err != nil || !strings.Contains(string(text), "'=HYPERLINK(1)") || strings.Contains(string(text), ",=HYPERLINK") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if _, errs, code := f.sync(t, "--results", "no-such-folder/x.csv"); code != 1 || !strings.Contains(errs, "--results no-such-folder/x.csv: ") {
+		t.Errorf("exit %d %s", code, errs)
+	}
+}

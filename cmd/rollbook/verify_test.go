@@ -199,6 +199,8 @@ func TestVerifyUsage(t *testing.T) {
 		"http://127.0.0.1:1/v1 --only put --oauth1 --client c --secret s":                               "add --write",
 		"http://127.0.0.1:1/v1 --only gradesync --oauth1 --client c --secret s":                         "add --profile gradesync",
 		"http://127.0.0.1:1/v1 --only access.token --oauth1 --client c --secret s":                      "leave --oauth1 out",
+		"http://127.0.0.1:1/v1 --tries 0 --oauth1 --client c --secret s":                                "--tries: give more than nothing",
+		"http://127.0.0.1:1/v1 --timeout 0s --oauth1 --client c --secret s":                             "--timeout: give more than nothing",
 		"": "accepts 1 arg",
 	} {
 		out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify"}, strings.Fields(args)...)...)

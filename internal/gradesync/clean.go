@@ -3,6 +3,7 @@ package gradesync
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -13,10 +14,11 @@ import (
 // found in the line item's list. A line item that holds somebody else's results
 // stays: most providers would delete them with it.
 func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
-	r, err := begin(ctx, p, opt)
+	r, err := begin(ctx, &run{Options: opt, p: p, receipt: &Receipt{}, clean: true})
 	if err != nil {
 		return nil, err
 	}
+	r.whereMade(ctx)
 	items := r.receipt.Items
 	each(len(items), gentle, func(i int) { r.gather(ctx, items[i]) })
 	grades := r.receipt.grades()
@@ -33,6 +35,28 @@ func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, er
 	r.unlisted(ctx)
 	r.receipt.sum()
 	return r.receipt, ctx.Err()
+}
+
+// whereMade leaves out the classes in which nothing was made: which of a
+// teacher's classes is the first may have changed since.
+func (r *run) whereMade(ctx context.Context) {
+	items := r.receipt.Items
+	there := make([]bool, len(items))
+	each(len(items), gentle, func(i int) {
+		a, err := r.call(ctx, provider.Call{Path: items[i].path()})
+		there[i] = err != nil || a.Status != http.StatusNotFound // what cannot be read is looked at again, and told
+	})
+	made := map[string]bool{}
+	for i, it := range items {
+		made[it.Class] = made[it.Class] || there[i]
+	}
+	if !slices.Contains(there, true) {
+		r.warn("nothing was found that these options make: give --class, --seed and --assignments as they were")
+		if len(items) > 0 {
+			made[items[0].Class] = true
+		}
+	}
+	r.receipt.Items = slices.DeleteFunc(items, func(it *Item) bool { return !made[it.Class] })
 }
 
 // gather adds the results of students who have left, and keeps a line item that

@@ -37,6 +37,7 @@ type run struct {
 	Options
 	p       *provider.Provider
 	receipt *Receipt
+	clean   bool // look for what was made, wherever it may be
 
 	lock    sync.Mutex // guards the rest
 	token   string
@@ -49,7 +50,7 @@ type run struct {
 // back. err means that it ended before anything was written; what failed later
 // is in the receipt.
 func Sync(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
-	r, err := begin(ctx, p, opt)
+	r, err := begin(ctx, &run{Options: opt, p: p, receipt: &Receipt{}})
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +61,7 @@ func Sync(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, err
 }
 
 // begin gets the token, reads the rosters and plans the grades.
-func begin(ctx context.Context, p *provider.Provider, opt Options) (*run, error) {
-	r := &run{Options: opt, p: p, receipt: &Receipt{}}
+func begin(ctx context.Context, r *run) (*run, error) {
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}

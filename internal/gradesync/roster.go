@@ -121,6 +121,9 @@ func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, er
 	if r.Group != "" {
 		return r.members(ctx, hers)
 	}
+	if r.clean {
+		return r.anywhere(hers), nil
+	}
 	var ids []string
 	for _, c := range hers {
 		if !deleted(c) {
@@ -138,6 +141,19 @@ func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, er
 		return nil, fmt.Errorf("%s teaches no active class", named([]provider.Object{teacher}))
 	}
 	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]provider.Object{teacher}), r.Class, strings.Join(ids, ", "))
+}
+
+// anywhere are the classes in which something may have been made: the one that
+// is named, hers or not any more, or all of hers.
+func (r *run) anywhere(hers []provider.Object) []class {
+	if r.Class != "" {
+		hers = []provider.Object{{"sourcedId": r.Class}}
+	}
+	var out []class
+	for _, c := range hers {
+		out = append(out, class{id: c.ID(), title: c.Text("title")})
+	}
+	return out
 }
 
 // members are the classes of the group, by title where they are hers.

@@ -124,7 +124,7 @@ func Judge(a *Answer) error {
 	case http.StatusNoContent, http.StatusNotFound:
 		return nil
 	}
-	if a.Status >= 300 && a.Status < 400 {
+	if a.Status >= 300 && a.Status < 400 && a.Header.Get("Location") != "" {
 		return &Trouble{Kind: Redirected, Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer at this address", a.Status, a.Header.Get("Location"))}
 	}
 	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}

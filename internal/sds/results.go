@@ -3,8 +3,10 @@ package sds
 import (
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"rollbook/internal/quality"
 )
@@ -19,9 +21,12 @@ type Results struct {
 
 // NewResults begins a result file.
 func NewResults(path string) (*Results, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".results-*")
+	// What a killed run left under this name is written over. The values are of
+	// children: nobody else on this machine reads them.
+	dir, name := filepath.Split(path)
+	f, err := os.OpenFile(filepath.Join(dir, "."+name+".unfinished"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--results %s: %w", path, err)
 	}
 	r := &Results{path, f, csv.NewWriter(f)}
 	return r, r.csv.Write([]string{"resource", "sourcedId", "rule", "severity", "field", "value", "what", "fix"})
@@ -29,7 +34,16 @@ func NewResults(path string) (*Results, error) {
 
 // Add writes one finding.
 func (r *Results) Add(f quality.Finding) error {
-	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, f.Rule.Severity.String(), f.Field, f.Value, f.Text, f.Rule.Fix})
+	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, f.Rule.Severity.String(), f.Field, inert(f.Value), inert(f.Text), f.Rule.Fix})
+}
+
+// inert keeps a spreadsheet from taking a value of somebody's data for a
+// formula. Ids stay as they are: they are looked up.
+func inert(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
 }
 
 // Close puts the file in its place.
