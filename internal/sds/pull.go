@@ -19,7 +19,7 @@ type source struct {
 	resource *oneroster.Resource
 	filter   string
 	wrappers []string
-	whole    bool   // the only source of its resource
+	whole    bool // the only source of its resource
 }
 
 // resources are those that a run reads, in its order.

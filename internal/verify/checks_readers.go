@@ -15,130 +15,128 @@ import (
 var sdsProfiles = []string{"sds", "sds-classic"}
 
 // sdsChecks are what School Data Sync asks on the wire.
-func sdsChecks() []Check {
-	return []Check{
-		{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "The base URL ends in /ims/oneroster/v1p1",
-			Rule: ruleSDS + " (SDS-A02): its connector asks for it", Fix: "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
-				if !strings.HasSuffix(strings.ToLower(p.p.URL), oneroster.V1p1.Base) {
-					p.fail(nil, "the base URL is %s", p.p.URL)
-				}
-			}},
-		{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, within 30 seconds",
-			Rule: ruleSDS + " (SDS-A03, A04, A08)", Fix: "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
-				c, ok := p.collection()
-				if !ok {
-					return
-				}
-				a := p.raw(p.route.Path, "offset=0&limit=5000&filter=status=%27active%27")
-				got, ok := p.list(a, p.route.Resource)
-				if !ok {
-					return
-				}
-				if len(got.Objects) == 0 {
-					p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection", p.route.Path)
-				}
-				if got.Total < len(got.Objects) || got.Total > len(got.Objects) && len(got.Objects) < 5000 {
-					p.fail(a, "%s came, X-Total-Count is %d", plural(len(got.Objects), "row"), got.Total)
-				}
-				if a.Took > 30*time.Second {
-					p.fail(a, "took %.1f s", a.Took.Seconds())
-				}
-				p.pulls(c, "status=%27active%27", 5000, equal("status", oneroster.Active))
-			}},
-		{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull in pages brings every active row once",
-			Rule: ruleSDS + ", paging of a filtered list", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
-				if c, ok := p.collection(); ok {
-					p.pulls(c, "status=%27active%27", (len(c.objects)+3)/4, equal("status", oneroster.Active))
-				}
-			}},
-		{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled, Title: "offset=2&limit=1 brings another row than the first: there are three",
-			Rule: ruleSDS + " (SDS-A05), published calls", Fix: "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
-				c, ok := p.collection()
-				if !ok {
-					return
-				}
-				if len(c.objects) < 3 {
-					p.fail(c.first, "there are %d rows", len(c.objects))
-				}
-			}},
-		{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "schoolYear='…' AND status='active' selects sessions",
-			Rule: ruleSDS + ", published calls", Fix: "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
-				c := p.all("academicSession")
-				if c == nil {
-					p.lacks("there are no sessions")
-					return
-				}
-				p.route = c.route
-				year := c.records[0].Get("schoolYear")
-				has := func(r oneroster.Record) bool {
-					return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
-				}
-				p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear", "status")
-			}},
-		{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "The first class's first term is read under /terms and under /academicSessions",
-			Rule: ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
-				for _, rec := range p.active("class") {
-					for _, id := range oneroster.Items(rec.Get("terms")) {
-						for _, path := range []string{"/academicSessions/", "/terms/"} {
-							a := p.get(path + oneroster.EscapeID(id))
-							p.ok()
-							if a.Status != http.StatusOK {
-								p.fail(a, "answered %d for a term of class %s", a.Status, rec.ID())
-							}
-						}
-						return
-					}
-				}
-				p.lacks("no class has terms")
-			}},
-		{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "Guardians are found by role='guardian' and have agents",
-			Rule: ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.", Run: func(p *probe) {
-				a := p.get("/users", "filter", "role='guardian'")
-				got, ok := p.list(a, oneroster.ByName("user"))
-				if !ok {
-					return
-				}
-				if len(got.Objects) == 0 {
-					p.held = false
-					p.lacks("there are no guardians; contacts are optional")
-					return
-				}
-				if len(got.Objects[0].Refs("agents")) == 0 {
-					p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
-				}
-			}},
-		{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
-			Rule: ruleSDS + ", user flags (SDS-U07)", Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, 504, ELL, LEP, IEP.", Run: func(p *probe) {
-				c := p.all("user")
-				if c == nil {
-					p.lacks("there are no users")
-					return
-				}
-				for _, o := range c.objects {
-					metadata, _ := o["metadata"].(map[string]any)
-					flags := provider.Object(metadata).Text("microsoft.userFlags")
-					for _, flag := range strings.Split(flags, ",") {
-						if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
-							p.fail(nil, "user %s has the flag %q", o.ID(), flag)
-						}
-						if flags != "" {
-							p.ok()
+var sdsChecks = []Check{
+	{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "The base URL ends in /ims/oneroster/v1p1",
+		Rule: ruleSDS + " (SDS-A02): its connector asks for it", Fix: "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
+			if !strings.HasSuffix(strings.ToLower(p.p.URL), oneroster.V1p1.Base) {
+				p.fail(nil, "the base URL is %s", p.p.URL)
+			}
+		}},
+	{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, within 30 seconds",
+		Rule: ruleSDS + " (SDS-A03, A04, A08)", Fix: "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			a := p.raw(p.route.Path, "offset=0&limit=5000&filter=status=%27active%27")
+			got, ok := p.list(a, p.route.Resource)
+			if !ok {
+				return
+			}
+			if len(got.Objects) == 0 {
+				p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection", p.route.Path)
+			}
+			if got.Total < len(got.Objects) || got.Total > len(got.Objects) && len(got.Objects) < 5000 {
+				p.fail(a, "%s came, X-Total-Count is %d", plural(len(got.Objects), "row"), got.Total)
+			}
+			if a.Took > 30*time.Second {
+				p.fail(a, "took %.1f s", a.Took.Seconds())
+			}
+			p.pulls(c, "status=%27active%27", 5000, equal("status", oneroster.Active))
+		}},
+	{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull in pages brings every active row once",
+		Rule: ruleSDS + ", paging of a filtered list", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
+			if c, ok := p.collection(); ok {
+				p.pulls(c, "status=%27active%27", (len(c.objects)+3)/4, equal("status", oneroster.Active))
+			}
+		}},
+	{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled, Title: "offset=2&limit=1 brings another row than the first: there are three",
+		Rule: ruleSDS + " (SDS-A05), published calls", Fix: "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			if len(c.objects) < 3 {
+				p.fail(c.first, "there are %d rows", len(c.objects))
+			}
+		}},
+	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "schoolYear='…' AND status='active' selects sessions",
+		Rule: ruleSDS + ", published calls", Fix: "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
+			c := p.all("academicSession")
+			if c == nil {
+				p.lacks("there are no sessions")
+				return
+			}
+			p.route = c.route
+			year := c.records[0].Get("schoolYear")
+			has := func(r oneroster.Record) bool {
+				return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
+			}
+			p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear", "status")
+		}},
+	{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "The first class's first term is read under /terms and under /academicSessions",
+		Rule: ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
+			for _, rec := range p.active("class") {
+				for _, id := range oneroster.Items(rec.Get("terms")) {
+					for _, path := range []string{"/academicSessions/", "/terms/"} {
+						a := p.get(path + oneroster.EscapeID(id))
+						p.ok()
+						if a.Status != http.StatusOK {
+							p.fail(a, "answered %d for a term of class %s", a.Status, rec.ID())
 						}
 					}
+					return
 				}
-				p.lacks("no user has flags; they are optional")
-			}},
-		{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "Usernames of students and teachers have no @",
-			Rule: ruleSDS + ", published calls", Fix: "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
-				for _, rec := range p.active("user") {
-					p.ok()
-					if role := rec.Get("role"); (role == "student" || role == "teacher") && strings.Contains(rec.Get("username"), "@") {
-						p.fail(nil, "the %s %s has the username %q", role, rec.ID(), rec.Get("username"))
-					}
-				}
+			}
+			p.lacks("no class has terms")
+		}},
+	{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "Guardians are found by role='guardian' and have agents",
+		Rule: ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.", Run: func(p *probe) {
+			a := p.get("/users", "filter", "role='guardian'")
+			got, ok := p.list(a, oneroster.ByName("user"))
+			if !ok {
+				return
+			}
+			if len(got.Objects) == 0 {
+				p.held = false
+				p.lacks("there are no guardians; contacts are optional")
+				return
+			}
+			if len(got.Objects[0].Refs("agents")) == 0 {
+				p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
+			}
+		}},
+	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
+		Rule: ruleSDS + ", user flags (SDS-U07)", Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, 504, ELL, LEP, IEP.", Run: func(p *probe) {
+			c := p.all("user")
+			if c == nil {
 				p.lacks("there are no users")
-			}},
-	}
+				return
+			}
+			for _, o := range c.objects {
+				metadata, _ := o["metadata"].(map[string]any)
+				flags := provider.Object(metadata).Text("microsoft.userFlags")
+				for _, flag := range strings.Split(flags, ",") {
+					if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
+						p.fail(nil, "user %s has the flag %q", o.ID(), flag)
+					}
+					if flags != "" {
+						p.ok()
+					}
+				}
+			}
+			p.lacks("no user has flags; they are optional")
+		}},
+	{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "Usernames of students and teachers have no @",
+		Rule: ruleSDS + ", published calls", Fix: "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
+			for _, rec := range p.active("user") {
+				p.ok()
+				if role := rec.Get("role"); (role == "student" || role == "teacher") && strings.Contains(rec.Get("username"), "@") {
+					p.fail(nil, "the %s %s has the username %q", role, rec.ID(), rec.Get("username"))
+				}
+			}
+			p.lacks("there are no users")
+		}},
 }
 
 // pulls walks a filtered list as a reader does, page after page, and wants every

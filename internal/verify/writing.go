@@ -1,0 +1,419 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+)
+
+func only(resource string) func(*oneroster.Route) bool {
+	return func(r *oneroster.Route) bool { return r.Resource.Name == resource }
+}
+
+// written is an object that a check puts: what it is, and what it says.
+type written struct {
+	res    *oneroster.Resource
+	id     string
+	values map[string]any
+	class  string // that its line item is of
+}
+
+func (w written) path() string { return "/" + w.res.Plural + "/" + oneroster.EscapeID(w.id) }
+
+// body writes the object in its wrapper; members of without are left out.
+func (w written) body(without []string) []byte {
+	members := map[string]any{"sourcedId": w.id}
+	for k, v := range w.values {
+		if !contains(without, k) {
+			members[k] = v
+		}
+	}
+	out, err := json.Marshal(map[string]any{w.res.Wrapper(): members})
+	if err != nil {
+		panic(err) // our own texts and numbers
+	}
+	return out
+}
+
+// lists are the lists in which the object must stand.
+func (w written) lists() []string {
+	out := []string{"/" + w.res.Plural}
+	switch w.res.Name {
+	case "lineItem":
+		out = append(out, "/classes/"+oneroster.EscapeID(w.class)+"/lineItems")
+	case "result":
+		class, item := oneroster.EscapeID(w.class), w.values["lineItem"].(map[string]string)["sourcedId"]
+		out = append(out, "/classes/"+class+"/results", "/classes/"+class+"/lineItems/"+oneroster.EscapeID(item)+"/results")
+	}
+	return out
+}
+
+// change makes another object of it: a new text, a new score, without its
+// optional text.
+func (w *written) change() {
+	next := map[string]any{}
+	for k, v := range w.values {
+		next[k] = v
+	}
+	switch w.res.Name {
+	case "result":
+		next["score"] = 12.25
+		delete(next, "comment")
+	default:
+		next["title"] = "Verification, changed"
+		delete(next, "description")
+	}
+	w.values = next
+}
+
+func newID() string { return uuid.NewString() }
+
+// unique is a text that was never used: a nonce.
+func unique() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+func ref(typ, id string) map[string]string { return map[string]string{"sourcedId": id, "type": typ} }
+
+// draft is an object of the route's resource with everything that it needs: a
+// class with a student, a category, and for a result a line item, which is put.
+func (p *probe) draft() (written, bool) {
+	class, student, ok := p.classroom()
+	if !ok {
+		return written{}, false
+	}
+	it := written{res: p.route.Resource, id: newID(), class: class}
+	today := p.opt.Now.UTC()
+	switch it.res.Name {
+	case "category":
+		it.values = map[string]any{"title": "Verification", "status": "active"}
+	case "lineItem":
+		it.values = p.lineItem(class, today)
+	case "result":
+		item := written{res: oneroster.ByName("lineItem"), id: newID(), class: class, values: p.lineItem(class, today)}
+		p.written = append(p.written, item)
+		if a := p.put(item); a.Err != nil || a.Status >= 300 {
+			p.lacks("the line item that a result needs could not be put: answered %d", a.Status)
+			return it, false
+		}
+		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id), "student": ref("user", student), "scoreStatus": "fully graded",
+			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout), "comment": "Verification: O'Brien, 100 % <b>fine</b>"}
+	}
+	return it, true
+}
+
+func (p *probe) lineItem(class string, today time.Time) map[string]any {
+	out := map[string]any{"status": "active", "title": "Verification", "description": "<p>Made by a verifier; it <b>removes</b> it again &amp; says so</p>", "class": ref("class", class),
+		"assignDate": oneroster.FormatTime(today.Truncate(time.Hour)), "dueDate": oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)), "resultValueMin": 0, "resultValueMax": 100}
+	if cs := p.active("category"); len(cs) > 0 {
+		out["category"] = ref("category", cs[0].ID())
+	}
+	for _, s := range p.active("academicSession") {
+		if s.Get("type") == "gradingPeriod" {
+			out["gradingPeriod"] = ref("academicSession", s.ID())
+			break
+		}
+	}
+	return out
+}
+
+// classroom is an active class with an active student.
+func (p *probe) classroom() (class, student string, ok bool) {
+	for _, e := range p.active("enrollment") {
+		if e.Get("role") == "student" {
+			return e.Get("class"), e.Get("user"), true
+		}
+	}
+	// The profile may not read enrollments: ask the class.
+	for _, c := range p.active("class") {
+		a := p.get("/classes/"+oneroster.EscapeID(c.ID())+"/students", "limit", "1")
+		if got, err := a.List("users"); a.Status == http.StatusOK && err == nil && len(got.Objects) > 0 {
+			return c.ID(), got.Objects[0].ID(), true
+		}
+	}
+	p.lacks("there is no class with a student to write for")
+	return "", "", false
+}
+
+func (p *probe) put(it written) *provider.Answer {
+	return p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: it.body(nil)})
+}
+
+// make puts a new object; false when that was refused.
+func (p *probe) make() (written, *provider.Answer, bool) {
+	it, ok := p.draft()
+	if !ok {
+		return it, nil, false
+	}
+	p.written = append(p.written, it)
+	a := p.put(it)
+	p.ok()
+	if a.Err != nil {
+		p.fail(a, "no answer: %v", a.Err)
+		return it, a, false
+	}
+	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
+		p.fail(a, "a new %s is answered %d: %s", it.res.Name, a.Status, a.Excerpt())
+		return it, a, false
+	}
+	return it, a, true
+}
+
+// read reads the object; nil with a failure told.
+func (p *probe) read(it written) provider.Object {
+	a := p.call(provider.Call{Path: it.path()})
+	o, _, err := a.One(it.res.Wrapper())
+	if a.Status != http.StatusOK || err != nil {
+		p.fail(a, "reading what was written is answered %d", a.Status)
+		return nil
+	}
+	return o
+}
+
+// tick waits until the provider's clock has left the stamp behind: a write in
+// the same tick may honestly have the same. Stamps of whole seconds tick slowly.
+func (p *probe) tick(o provider.Object) {
+	pause := 5 * time.Millisecond
+	if strings.HasSuffix(o.Text("dateLastModified"), ".000Z") || !isTime(o.Text("dateLastModified")) {
+		pause = 1100 * time.Millisecond
+	}
+	select {
+	case <-p.ctx.Done():
+	case <-time.After(pause):
+	}
+}
+
+// onTime wants the stamp of a write to be the time of its answer: a reader that
+// keeps its own clock misses what is stamped hours before.
+func (p *probe) onTime(a *provider.Answer, o provider.Object) {
+	now, err := http.ParseTime(a.Header.Get("Date"))
+	stamp, _, err2 := oneroster.ParseInstant(o.Text("dateLastModified"))
+	if err != nil || err2 != nil {
+		return
+	}
+	if off := stamp.Sub(now).Abs(); off > 2*time.Minute {
+		p.fail(a, "the write is stamped %s, and its answer is of %s: is it local time under a Z?", o.Text("dateLastModified"), a.Header.Get("Date"))
+	}
+}
+
+// same wants the stored object to say what was put, and nothing that it did
+// not say.
+func (p *probe) same(it written) {
+	o := p.read(it)
+	if o == nil {
+		return
+	}
+	for key, sent := range it.values {
+		if got := o[key]; !means(it.res.Field(key), sent, got) {
+			p.fail(&provider.Answer{Call: provider.Call{Method: http.MethodGet}, URL: p.p.URL + it.path(), Status: http.StatusOK, Body: []byte(o.Canonical())}, "%s was written as %s and is read as %s", key, text(sent), text(got))
+		}
+	}
+	for _, key := range []string{"description", "comment"} {
+		if _, sent := it.values[key]; !sent && it.res.Field(key) != nil && o[key] != nil {
+			p.fail(nil, "%s is still %s after a PUT without it: the object was not replaced", key, text(o[key]))
+		}
+	}
+}
+
+// means tells whether a value that was read is the one that was sent.
+func means(f *oneroster.Field, sent, got any) bool {
+	if r, ok := sent.(map[string]string); ok {
+		o, _ := got.(map[string]any)
+		return provider.Object(o).ID() == r["sourcedId"]
+	}
+	a, b := fmt.Sprint(sent), fmt.Sprint(got)
+	switch f.Kind {
+	case oneroster.Number:
+		x, err1 := strconv.ParseFloat(a, 64)
+		y, err2 := strconv.ParseFloat(b, 64)
+		return err1 == nil && err2 == nil && x == y
+	case oneroster.Date, oneroster.Time:
+		x, _, err1 := oneroster.ParseInstant(a)
+		y, _, err2 := oneroster.ParseInstant(b)
+		return err1 == nil && err2 == nil && x.Equal(y)
+	}
+	return a == b
+}
+
+// inList wants the object in a list, or not.
+func (p *probe) inList(it written, path string, want bool) {
+	a := p.call(provider.Call{Path: path, Query: provider.Query("limit", "10000", "filter", "sourcedId="+provider.Quote(it.id))})
+	if a.Err != nil || a.Status != http.StatusOK {
+		p.fail(a, "answered %d", a.Status)
+		return
+	}
+	got, err := a.List(it.res.Plural)
+	if err != nil {
+		p.fail(a, "%v", err)
+		return
+	}
+	there := false
+	for _, o := range got.Objects {
+		there = there || o.ID() == it.id
+	}
+	if there != want {
+		p.fail(a, "%s %s is %s in %s", it.res.Name, it.id, map[bool]string{true: "still", false: "not"}[there], path)
+	}
+}
+
+// inDelta wants the object, with a status, among what changed after a time.
+func (p *probe) inDelta(it written, since, status string) {
+	a := p.call(provider.Call{Path: "/" + it.res.Plural, Query: provider.Query("limit", "10000", "filter", "dateLastModified>"+provider.Quote(since))})
+	got, err := a.List(it.res.Plural)
+	if a.Status != http.StatusOK || err != nil {
+		p.fail(a, "answered %d", a.Status)
+		return
+	}
+	for _, o := range got.Objects {
+		if o.ID() == it.id {
+			if o.Text("status") != status {
+				p.fail(a, "%s has status %s there; %s was expected", it.id, text(o["status"]), status)
+			}
+			return
+		}
+	}
+	p.fail(a, "%s %s is not among what changed after %s", it.res.Name, it.id, since)
+}
+
+func checkDelete(p *probe) {
+	it, _, ok := p.make()
+	if !ok {
+		return
+	}
+	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
+	if a.Err != nil || a.Status != http.StatusNoContent && a.Status != http.StatusOK {
+		p.fail(a, "answered %d; 204 was expected", a.Status)
+		return
+	}
+	if got := p.call(provider.Call{Path: it.path()}); got.Status != http.StatusNotFound {
+		p.fail(got, "reading what was deleted is answered %d; 404 was expected", got.Status)
+	}
+	for _, path := range it.lists() {
+		p.inList(it, path, false)
+	}
+}
+
+func checkWriteScope(p *probe) {
+	full := p.face.ScopePrefix + oneroster.GradebookRead
+	a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret, Scope: full})
+	g, err := provider.Granted(a)
+	if err != nil || g.Scope != "" && g.Scope != full {
+		p.lacks("no token of %s alone was granted", oneroster.GradebookRead)
+		return
+	}
+	it, _, ok := p.make()
+	if !ok {
+		return
+	}
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil), Who: provider.Who{Bearer: g.AccessToken}})
+		if a.Err != nil || a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
+			p.fail(a, "%s with a token of %s alone is answered %d; 403 was expected", method, oneroster.GradebookRead, a.Status)
+		}
+	}
+}
+
+// checkMinimal puts what Grade Sync puts, and wants a whole object back.
+func checkMinimal(p *probe) {
+	it, ok := p.draft()
+	if !ok {
+		return
+	}
+	p.written = append(p.written, it)
+	less := it
+	less.values = map[string]any{}
+	for k, v := range it.values {
+		if r, isRef := v.(map[string]string); isRef {
+			v = map[string]string{"sourcedId": r["sourcedId"]}
+		}
+		less.values[k] = v
+	}
+	a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: less.body([]string{"status", "category", "dueDate", "gradingPeriod", "comment", "description"}),
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
+	p.ok()
+	if a.Err != nil || a.Status >= 300 {
+		p.fail(a, "answered %d: %s", a.Status, a.Excerpt())
+		return
+	}
+	o := p.read(it)
+	for _, f := range it.res.Fields {
+		if o != nil && f.Required && o[f.Name] == nil {
+			p.fail(nil, "%s is missing in the stored object: %s", f.Name, brief(o.Canonical()))
+		}
+	}
+}
+
+func checkSameIDs(p *probe) {
+	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut, Path: "/results/{id}", Op: "putResult"}
+	result, ok := p.draft()
+	if !ok {
+		return
+	}
+	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class, values: p.lineItem(result.class, p.opt.Now.UTC())}
+	p.written = append(p.written, item, result)
+	for _, it := range []written{item, result} {
+		if a := p.put(it); a.Err != nil || a.Status >= 300 {
+			p.fail(a, "answered %d", a.Status)
+			return
+		}
+	}
+	p.ok()
+	p.same(item)
+	p.same(result)
+}
+
+func checkBurst(p *probe) {
+	it, ok := p.draft()
+	if !ok {
+		return
+	}
+	var many []written
+	for range 40 {
+		one := it
+		one.id = newID()
+		many = append(many, one)
+	}
+	p.written = append(p.written, many...)
+	answers := make([]*provider.Answer, len(many))
+	var wait sync.WaitGroup
+	for i := range many {
+		wait.Go(func() {
+			answers[i], _ = p.p.Do(p.ctx, provider.Call{Method: http.MethodPut, Path: many[i].path(), Body: many[i].body(nil)})
+		})
+	}
+	wait.Wait()
+	p.ok()
+	for _, a := range answers {
+		if a.Err != nil {
+			p.fail(a, "no answer: %v", a.Err)
+		} else if a.Status >= 300 {
+			p.fail(a, "answered %d", a.Status)
+		}
+	}
+	for _, one := range many {
+		if len(p.failures) == 0 && p.read(one) == nil {
+			return
+		}
+	}
+}
+
+// cleanUp removes what the checks wrote, results before line items.
+func (r *run) cleanUp() {
+
+	for i := len(r.written) - 1; i >= 0; i-- {
+		it := r.written[i]
+		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete, Path: it.path()})
+		if err != nil || a.Status >= 300 && a.Status != http.StatusNotFound {
+			r.note("%s %s could not be removed again (%d): remove it by hand", it.res.Name, it.id, a.Status)
+		}
+	}
+	r.written = nil
+}
