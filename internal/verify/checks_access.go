@@ -127,15 +127,17 @@ func (p *probe) refused(who provider.Who, what string) {
 	path, query := p.door, "limit=1"
 	if p.route != nil {
 		path = p.route.Path
-		if c := p.lists["/"+p.route.Segments[0]]; p.route.One {
+		c := p.lists["/"+p.route.Segments[0]]
+		if c != nil && c.spare {
+			p.lacks("there is no %s, which is optional", path)
+			return
+		}
+		if p.route.One {
 			query = ""
 			path = fill(path, map[string]string{"id": "no-such-id"})
 			if c.usable() {
 				path = fill(p.route.Path, map[string]string{"id": c.objects[0].ID()})
 			}
-		} else if c != nil && c.spare {
-			p.lacks("there is no %s, which is optional", path)
-			return
 		}
 	}
 	a := p.call(provider.Call{Path: path, Query: query, Who: who})

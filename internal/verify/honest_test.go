@@ -1,0 +1,70 @@
+package verify_test
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"rollbook/internal/provider"
+	"rollbook/internal/verify"
+)
+
+// Providers that do what the standard leaves open otherwise than ours are not
+// failed for it.
+func TestHonestProviders(t *testing.T) {
+	s := correct(t, t.TempDir()+"/honest.db")
+	var calls atomic.Int64
+	for _, c := range []struct {
+		name, profile string
+		as            spoiler
+	}{
+		{"busy now and then", "core", func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if below(r) != "" && calls.Add(1)%50 == 0 {
+					w.Header().Set("Retry-After", "0")
+					w.WriteHeader(http.StatusTooManyRequests)
+					return
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
+		{"rostering alone", "rostering", func(s *service) http.Handler {
+			without := objects(func(o map[string]any) { delete(o, "resources") })(s)
+			return where(func(r *http.Request) bool {
+				v := routeOf(r)
+				return v != nil && v.Table != "3.1a"
+			}, func(a *answer) { a.refuse(404) })(&service{without, s.id, s.secret})
+		}},
+		{"gradebook alone", "gradebook", where(func(r *http.Request) bool {
+			v := routeOf(r)
+			return v != nil && v.Table == "3.1b"
+		}, func(a *answer) { a.refuse(404) })},
+		{"no links", "core", where(isList, func(a *answer) { a.header.Del("Link") })},
+		{"an unknown parent is 404", "core", where(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "1000000-no-such") }, func(a *answer) { a.refuse(404) })},
+		{"no class groups and no categories of a class", "gradesync", where(func(r *http.Request) bool {
+			v := routeOf(r)
+			return v != nil && v.Table == ""
+		}, func(a *answer) { a.refuse(404) })},
+		{"optional lists are left out", "core", objects(func(o map[string]any) {
+			for key, v := range o {
+				if list, ok := v.([]any); ok && len(list) == 0 {
+					delete(o, key)
+				}
+			}
+		})},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			report, err := verified(t, s, c.as(s), verify.Options{Profiles: []string{c.profile}}, func(c *provider.Config) { c.Wait = 1 })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range report.Of(verify.Failed) {
+				t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
+			}
+			if n := report.Counts().Passed; n < 200 {
+				t.Errorf("%d passed", n)
+			}
+		})
+	}
+}
