@@ -301,6 +301,11 @@ func TestGrades(t *testing.T) {
 			t.Errorf("cleaning twice: %v", s.Warnings)
 		}
 
+		// A class that is not there any more does not stand in the way.
+		if s := h.receipt("", "map[gone:3] map[]", "--class", "no-such-class", "--clean"); len(s.Warnings) == 0 {
+			t.Error("nothing is said of cleaning a class that is not there")
+		}
+
 		// What was made in another class of hers than the first is found.
 		h.served(h.receipt("", "map[created:3] map[created:75]", "--class", h.classOfHers(1)))
 		h.receipt("", "map[removed:3] map[removed:75]", "--clean")

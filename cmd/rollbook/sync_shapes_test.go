@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -343,4 +344,21 @@ func TestResultFile(t *testing.T) {
 	if _, errs, code := f.sync(t, "--results", "no-such-folder/x.csv"); code != 1 || !strings.Contains(errs, "--results no-such-folder/x.csv: ") {
 		t.Errorf("exit %d %s", code, errs)
 	}
+}
+
+// A mirror that cannot grow is told as such, and goes on once it can.
+func TestFullDisk(t *testing.T) {
+	s := sketched(t, 2000)
+	f := s.front(t)
+	whole := program(f.dir, f.args()...)
+	cmd := exec.Command("bash", append([]string{"-c", `ulimit -f 64; exec "$0" "$@"`}, whole.Args...)...)
+	cmd.Dir, cmd.Env = whole.Dir, whole.Env
+	out, _ := cmd.CombinedOutput() // the exit code tells
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "cannot be written: is the disk full?") {
+		t.Errorf("%v\n%s", cmd.ProcessState, out)
+	}
+	if _, errs, code := f.sync(t); code != 0 {
+		t.Fatal(errs)
+	}
+	same(t, "after the disk was full", f.mirrored(t, "sds-mirror.db", "current"), s.active())
 }

@@ -437,6 +437,7 @@ func TestDirectory(t *testing.T) {
 		}), "", 0, 60, -1, "SDS-M01,warning,email," + ann},
 		{"by username, two domains", table("UPN", func(m string) string { return m + "\n" }) + name + "@other.example\n", "--match-students username", 0, 1, lessons, "SDS-M02,warning,username," + name},
 		{"no names of accounts", "displayName,mail\nx,y\n", "", 2, 0, 0, "has no column userPrincipalName"},
+		{"tabs", "userPrincipalName\tmail\nx\ty\n", "", 2, 0, 0, "separated by tabs"},
 		{"semicolons", "userPrincipalName;mail\nx;y\n", "", 2, 0, 0, "separated by semicolons"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

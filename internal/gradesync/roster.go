@@ -34,6 +34,14 @@ func (r *run) read(ctx context.Context) (found, error) {
 	if f.classes, err = r.classes(ctx, teacher); err != nil {
 		return f, err
 	}
+	if r.clean { // ids are enough; who has left since is found in the results
+		for i := range f.classes {
+			if err := r.students(ctx, &f.classes[i]); err != nil {
+				r.warn("%v", err)
+			}
+		}
+		return f, nil
+	}
 	categories, err := r.list(ctx, "/categories", provider.Query("limit", "7000"), "categories")
 	if err != nil {
 		return f, err

@@ -127,6 +127,9 @@ func Judge(a *Answer) error {
 	if a.Status >= 300 && a.Status < 400 && a.Header.Get("Location") != "" {
 		return &Trouble{Kind: Redirected, Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer at this address", a.Status, a.Header.Get("Location"))}
 	}
+	if a.Status == http.StatusNotModified {
+		return &Trouble{Kind: Refused, Text: "answered 304 (not modified) to a request that set no condition: is a cache in front?"}
+	}
 	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
 }
 

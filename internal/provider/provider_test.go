@@ -84,6 +84,7 @@ func TestCarefulList(t *testing.T) {
 		{"forbidden", list(status(403)), 1, 1, "answered 403"},
 		{"not there", list(status(404)), 1, 1, "answered 404"},
 		{"redirected", list(status(302, "Location", "/login")), 1, 1, "redirected (302) to /login"},
+		{"not modified", list(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(304) }), 1, 1, "set no condition"},
 		{"a web page", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!doctype html>Log in") }), 1, 1, "a web page"},
 		{"another key", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"items":[]}`) }), 1, 1, `the answer has "items"`},
 		{"null for a list", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"orgs":7}`) }), 1, 1, "not a list"},

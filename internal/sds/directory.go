@@ -59,8 +59,10 @@ func ReadDirectory(path string) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: no header: %w", path, err)
 	}
-	if len(head) == 1 && strings.Contains(head[0], ";") {
-		return nil, fmt.Errorf("%s is separated by semicolons: save it with commas", path)
+	for mark, name := range map[string]string{";": "semicolons", "\t": "tabs"} {
+		if len(head) == 1 && strings.Contains(head[0], mark) {
+			return nil, fmt.Errorf("%s is separated by %s: save it with commas", path, name)
+		}
 	}
 	user, mail := column(head, userColumns), column(head, mailColumns)
 	if user < 0 {
