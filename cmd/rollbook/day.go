@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
@@ -19,15 +20,15 @@ func dayCommand() *cobra.Command {
 		Use:   "day [URL]",
 		Short: "Let school days pass in a demo --live, and tell what they changed",
 		Long: `Let school days pass in a demo --live that is running, and tell what they
-changed. URL is the one that the demo prints; without it, that of its usual port.`,
+changed. URL is any that the demo prints; without it, that of its usual port.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			url := "http://127.0.0.1:8080" + dayPath
-			if len(args) > 0 {
-				url = args[0]
-			}
-			m, err := moveDays(cmd.Context(), url, days)
+			url, err := ofDemo(args, dayPath)
 			if err != nil {
+				return err
+			}
+			var m moved
+			if err := post(cmd.Context(), fmt.Sprintf("%s?days=%d", url, days), "demo --live", &m); err != nil {
 				return err
 			}
 			if asJSON {
@@ -42,31 +43,45 @@ changed. URL is the one that the demo prints; without it, that of its usual port
 	return cmd
 }
 
-func moveDays(ctx context.Context, url string, days int) (m moved, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, fmt.Sprintf("%s?days=%d", url, days), nil)
+// ofDemo is the address of a path of the demo that args name by any URL which it
+// prints.
+func ofDemo(args []string, path string) (string, error) {
+	if len(args) == 0 {
+		return "http://127.0.0.1:8080" + path, nil
+	}
+	u, err := url.Parse(args[0])
+	if err != nil || u.Host == "" || u.Scheme != "http" {
+		return "", usageError{fmt.Errorf("%q is not a URL that a demo prints, such as http://127.0.0.1:8080", args[0])}
+	}
+	return "http://" + u.Host + path, nil
+}
+
+// post asks a demo of a kind for something and reads its answer.
+func post(ctx context.Context, url, kind string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, nil)
 	if err != nil {
-		return m, usageError{err}
+		return usageError{err}
 	}
 	a, err := http.DefaultClient.Do(r)
 	if err != nil {
-		return m, fmt.Errorf("is a demo --live running at %s? %w", url, err)
+		return fmt.Errorf("is a %s running at %s? %w", kind, url, err)
 	}
 	defer a.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(a.Body, 1<<30))
 	if err != nil {
-		return m, err
+		return err
 	}
 	var refused refusal
 	if a.StatusCode != http.StatusOK {
 		if json.Unmarshal(body, &refused) != nil || refused.Error == "" {
-			refused.Error = "this is no demo --live"
+			refused.Error = "this is no " + kind
 		}
-		return m, fmt.Errorf("%s answered %d: %s", url, a.StatusCode, refused.Error)
+		return fmt.Errorf("%s answered %d: %s", url, a.StatusCode, refused.Error)
 	}
-	if err := json.Unmarshal(body, &m); err != nil {
-		return m, fmt.Errorf("%s is no demo --live: %w", url, err)
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("%s is no %s: %w", url, kind, err)
 	}
-	return m, nil
+	return nil
 }
 
 // most is how many changes are printed one by one.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
 )
 
 // A greeting is what a newcomer needs to try the demo.
@@ -31,7 +33,8 @@ type greeting struct {
 	SchoolYear   string `json:"schoolYear"`
 	School       string `json:"school"`
 	ClassGroup   string `json:"classGroup"`
-	DayURL       string `json:"dayUrl,omitempty"` // moves a living demo
+	DayURL       string `json:"dayUrl,omitempty"`     // moves a living demo
+	TroubleURL   string `json:"troubleUrl,omitempty"` // lets a troubled demo misbehave
 
 	every time.Duration
 }
@@ -44,6 +47,11 @@ type demonstration struct {
 	asJSON bool
 	live   bool
 	every  time.Duration
+	// history is how many school days have passed when the demo begins; past is
+	// their clock, as long as they are published.
+	history int
+	past    func() time.Time
+	trouble bool
 }
 
 func demoCommand() *cobra.Command {
@@ -59,6 +67,12 @@ func demoCommand() *cobra.Command {
 			if err := madeUp(cmd, d.start, &d.opt); err != nil {
 				return err
 			}
+			if cmd.Flags().Changed("start") && !cmd.Flags().Changed("history") {
+				d.history = 0
+			}
+			if d.history < 0 || d.history > maxDays {
+				return usageError{fmt.Errorf("--history %d: give a number of school days from 0 to %d", d.history, maxDays)}
+			}
 			if d.every < 0 {
 				return usageError{fmt.Errorf("--every %s: give a time such as 5s, or 0 to move by POST only", d.every)}
 			}
@@ -72,7 +86,7 @@ func demoCommand() *cobra.Command {
 				dsn = filepath.Join(dir, "demo.db")
 			}
 			keyFile, _ := cmd.Flags().GetString("key-file")
-			o, err := openAt(cmd.Context(), dsn, keyFile)
+			o, err := openAt(cmd.Context(), dsn, keyFile, store.Options{Now: d.now})
 			if err != nil {
 				return err
 			}
@@ -87,8 +101,10 @@ func demoCommand() *cobra.Command {
 	f.StringVar(&d.start, "start", "", "the first day, such as 2026-09-01 (default: today)")
 	f.BoolVar(&d.asJSON, "json", false, "print one line of JSON")
 	f.BoolVar(&d.live, "live", false, "let the district live: a school day passes every few seconds")
+	f.IntVar(&d.history, "history", aWeek, "school days that have passed when it begins (with --start: 0)")
+	f.BoolVar(&d.trouble, "trouble", false, "misbehave when asked to: see demo trouble")
 	f.DurationVar(&d.every, "every", 5*time.Second, "with --live: how long a school day takes; 0 moves by POST only")
-	cmd.AddCommand(dayCommand())
+	cmd.AddCommand(dayCommand(), troubleCommand())
 	return cmd
 }
 
@@ -98,11 +114,8 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	}
 	ctx, end := context.WithCancel(ctx)
 	defer end()
-	v := &living{o: o, life: sandbox.NewLife(d.opt), ctx: ctx, end: end}
-	if d.live && !d.asJSON {
-		v.tell = os.Stderr
-	}
-	if err := v.start(ctx); err != nil {
+	v, err := d.begin(ctx, end, o)
+	if err != nil {
 		return err
 	}
 	id, secret, err := o.addClient(ctx, "demo", oneroster.Scopes(), true)
@@ -125,6 +138,10 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if d.live {
 		g.DayURL, service = host+dayPath, v.handler(service)
 	}
+	if d.trouble {
+		t := &troubled{living: v, left: map[string]int{}}
+		g.TroubleURL, service = host+troublePath, t.handler(service)
+	}
 	if d.asJSON {
 		err = json.NewEncoder(out).Encode(g)
 	} else {
@@ -134,6 +151,52 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 		return err
 	}
 	return d.serve(ctx, v, rest.NewServer(service), l)
+}
+
+// begin publishes the first day and those that are history, each with the time
+// that it had: what came since yesterday is there to be found.
+func (d *demonstration) begin(ctx context.Context, end context.CancelFunc, o *opened) (*living, error) {
+	began := time.Now()
+	if d.opt.Today.IsZero() {
+		d.opt.Today = schoolDaysBefore(began, d.history)
+	}
+	v := &living{o: o, life: sandbox.NewLife(d.opt), ctx: ctx, end: end}
+	d.past = func() time.Time { return schoolDaysBefore(began, d.history-v.life.Day()) }
+	defer func() { d.past = nil }()
+	if d.live && !d.asJSON {
+		v.tell = os.Stderr
+	}
+	if err := v.start(ctx); err != nil {
+		return nil, err
+	}
+	for range d.history {
+		if _, err := v.step(); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// now is the clock of the demo's database.
+func (d *demonstration) now() time.Time {
+	if d.past != nil {
+		return d.past()
+	}
+	return time.Now()
+}
+
+// aWeek of school days.
+const aWeek = 5
+
+// schoolDaysBefore is the day that so many school days before another lies.
+func schoolDaysBefore(day time.Time, n int) time.Time {
+	for n > 0 {
+		day = day.AddDate(0, 0, -1)
+		if day.Weekday() != time.Saturday && day.Weekday() != time.Sunday {
+			n--
+		}
+	}
+	return day
 }
 
 // serve serves until the demo ends, and moves a living one meanwhile.
@@ -181,6 +244,13 @@ Paste this to get a token, and the first page:
   curl -s -H "Authorization: Bearer $TOKEN" '%s/users?limit=3'
 
 `, g.BaseURL, g.TokenURL, g.ClientID, g.ClientSecret, g.TeacherEmail, g.ClientID, g.ClientSecret, g.TokenURL, g.BaseURL)
+	if err == nil && g.TroubleURL != "" {
+		_, err = fmt.Fprintf(w, `This lets the next answer break off (kinds: %s):
+
+  curl -s -X POST '%s?kind=torn&times=1'
+
+`, strings.Join(troubleNames(), ", "), g.TroubleURL)
+	}
 	if err != nil || g.DayURL == "" {
 		return err
 	}

@@ -55,25 +55,15 @@ func (v *living) start(ctx context.Context) error {
 
 var errEnding = errors.New("the demo is ending")
 
-// move moves the district n days. Only what a day changes is imported, so that
-// what clients wrote stays until a day changes the same record. A day that
-// cannot be imported ends the demo: the life would be ahead of what is served.
+// move moves the district n days.
 func (v *living) move(n int) (moved, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	out := moved{Changes: []sandbox.Change{}}
 	for range n {
-		if v.ctx.Err() != nil {
-			return out, errEnding
-		}
-		changes := v.life.Step()
-		if _, err := v.o.Import(v.ctx, v.life.Delta(), store.ImportOptions{}); err != nil {
-			if v.ctx.Err() != nil {
-				return out, errEnding
-			}
-			v.failed = fmt.Errorf("day %d could not be published, and the demo ends: %w", v.life.Day(), err)
-			v.end()
-			return out, v.failed
+		changes, err := v.step()
+		if err != nil {
+			return out, err
 		}
 		day := countDay(v.life, changes)
 		if v.tell != nil {
@@ -83,6 +73,25 @@ func (v *living) move(n int) (moved, error) {
 		out.dayCount, out.Changes = day, append(out.Changes, changes...)
 	}
 	return out, nil
+}
+
+// step publishes the next day. Only what it changes is imported, so that what
+// clients wrote stays until a day changes the same record. A day that cannot be
+// imported ends the demo: the life would be ahead of what is served.
+func (v *living) step() ([]sandbox.Change, error) {
+	if v.ctx.Err() != nil {
+		return nil, errEnding
+	}
+	changes := v.life.Step()
+	if _, err := v.o.Import(v.ctx, v.life.Delta(), store.ImportOptions{}); err != nil {
+		if v.ctx.Err() != nil {
+			return nil, errEnding
+		}
+		v.failed = fmt.Errorf("day %d could not be published, and the demo ends: %w", v.life.Day(), err)
+		v.end()
+		return nil, v.failed
+	}
+	return changes, nil
 }
 
 // every moves the district a day at a time until the demo ends.
@@ -101,16 +110,11 @@ func (v *living) every(pause time.Duration) {
 	}
 }
 
-// dayPath moves the district: POST only, and not for a page that a browser has
-// open, be it by the name of another site that points here.
+// dayPath moves the district.
 const dayPath = "/demo/day"
 
 func (v *living) handler(service http.Handler) http.Handler {
-	guard := http.NewCrossOriginProtection()
-	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, http.StatusForbidden, refusal{"this request comes from a web page of another site; send it from the command line"})
-	}))
-	day := guard.Handler(http.HandlerFunc(v.serveDay))
+	day := ownPagesOnly(http.HandlerFunc(v.serveDay))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == dayPath {
 			day.ServeHTTP(w, r)
@@ -120,16 +124,29 @@ func (v *living) handler(service http.Handler) http.Handler {
 	})
 }
 
+// ownPagesOnly lets in POST from the command line of this machine: no page of
+// another site that a browser has open, be it by a name that points here.
+func ownPagesOnly(do http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		const text = "this request comes from a web page of another site; send it from the command line"
+		answer(w, http.StatusForbidden, refusal{text})
+	}))
+	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !loopback(r.Host):
+			text := fmt.Sprintf("this machine is not called %q: use the address that the demo printed", r.Host)
+			answer(w, http.StatusForbidden, refusal{text})
+		case r.Method != http.MethodPost:
+			w.Header().Set("Allow", http.MethodPost)
+			answer(w, http.StatusMethodNotAllowed, refusal{r.Method + " does nothing here: use POST"})
+		default:
+			do.ServeHTTP(w, r)
+		}
+	}))
+}
+
 func (v *living) serveDay(w http.ResponseWriter, r *http.Request) {
-	if !loopback(r.Host) {
-		answer(w, http.StatusForbidden, refusal{fmt.Sprintf("this machine is not called %q: use the address that the demo printed", r.Host)})
-		return
-	}
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		answer(w, http.StatusMethodNotAllowed, refusal{r.Method + " moves nothing: use POST"})
-		return
-	}
 	n := 1
 	if text := r.URL.Query().Get("days"); text != "" {
 		var err error

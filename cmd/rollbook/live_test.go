@@ -102,7 +102,8 @@ func TestDayCommand(t *testing.T) {
 		{"demo day " + d.DayURL, "day 1, 2026-09-02: ", "", 0},
 		{"demo day --days 2 --json " + d.DayURL, `{"day":3,"date":"2026-09-04"`, "", 0},
 		{"demo day --days 0 " + d.DayURL, "", "give a number from 1", 1},
-		{"demo day " + d.BaseURL, "", "answered", 1},
+		{"demo day --json " + d.BaseURL, `{"day":4,`, "", 0},
+		{"demo day district.db", "", "is not a URL that a demo prints", 2},
 		{"demo day http://127.0.0.1:1/demo/day", "", "is a demo --live running", 1},
 		{"demo day --dyas 2", "", "did you mean --days?", 2},
 	} {
@@ -111,8 +112,8 @@ func TestDayCommand(t *testing.T) {
 			t.Errorf("rollbook %s: exit %d\n%.300s%s", c.args, code, out, errs)
 		}
 	}
-	if _, m, _ := d.move(t, "POST", ""); m.Day != 4 {
-		t.Errorf("after three days it is day %d", m.Day)
+	if _, m, _ := d.move(t, "POST", ""); m.Day != 5 {
+		t.Errorf("after four days it is day %d", m.Day)
 	}
 }
 
@@ -154,7 +155,7 @@ func TestLiveDemoRefuses(t *testing.T) {
 		{"POST", "", "Origin", "https://evil.example", 403, "a web page of another site"},
 		{"POST", "", "Sec-Fetch-Site", "cross-site", 403, "a web page of another site"},
 		{"POST", "", "Host", "evil.example:8080", 403, `not called \"evil.example:8080\"`},
-		{"GET", "", "", "", 405, "use POST"},
+		{"GET", "", "", "", 405, "GET does nothing here: use POST"},
 		{"POST", "?days=0", "", "", 400, "days=0: give a number from 1 to 400"},
 		{"POST", "?days=401", "", "", 400, "from 1 to 400"},
 		{"POST", "?days=many", "", "", 400, "days=many"},

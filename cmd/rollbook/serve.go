@@ -37,11 +37,11 @@ func openDistrict(cmd *cobra.Command) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openAt(cmd.Context(), dsn, file)
+	return openAt(cmd.Context(), dsn, file, store.Options{})
 }
 
-func openAt(ctx context.Context, dsn, keyFile string) (*opened, error) {
-	s, err := store.Open(ctx, dsn, store.Options{})
+func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opened, error) {
+	s, err := store.Open(ctx, dsn, opt)
 	if err != nil {
 		return nil, err
 	}
