@@ -93,10 +93,13 @@ func serveCommand() *cobra.Command {
 			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
 			if public != "" {
 				u, err := url.Parse(public)
-				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
+					u.RawQuery != "" || u.Fragment != "" {
 					return usageError{fmt.Errorf("--url %q is not an absolute URL such as https://roster.example.org", public)}
 				}
-				config.URL = u
+				if config.URL, err = withoutBase(u, config.Face); err != nil {
+					return usageError{err}
+				}
 			}
 			if cert == "" && config.URL == nil && !loopback(addr) {
 				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of the proxy in front, or listen on 127.0.0.1", addr)}
@@ -131,6 +134,22 @@ func serveCommand() *cobra.Command {
 	f.StringVar(&key, "key", "", "PEM file of its key")
 	f.BoolVar(&trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
 	return cmd
+}
+
+// withoutBase takes the base URL of the service, which demo prints and Microsoft's
+// form asks for, for the address that it hangs on.
+func withoutBase(u *url.URL, face *oneroster.Face) (*url.URL, error) {
+	path := strings.TrimRight(u.Path, "/")
+	whole := strings.ToLower(path + "/")
+	base := strings.ToLower(face.Base)
+	switch at := strings.Index(whole, "/ims/"); {
+	case at >= 0 && whole[at:] == base+"/":
+		path = path[:len(path)-len(base)]
+	case at >= 0:
+		return nil, fmt.Errorf("--url %s: give the address without %s, which the service adds: %s://%s%s",
+			u, u.Path[at:], u.Scheme, u.Host, u.Path[:at])
+	}
+	return &url.URL{Scheme: u.Scheme, Host: u.Host, Path: path}, nil
 }
 
 func loopback(addr string) bool {

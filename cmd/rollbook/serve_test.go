@@ -293,3 +293,39 @@ func TestDeltaOfResources(t *testing.T) {
 		}
 	})
 }
+
+// The base URL, which Microsoft's form asks for, is taken for the address that it
+// hangs on; a part of it, or another version's, is refused with the right form.
+func TestPublicURL(t *testing.T) {
+	for given, want := range map[string]string{
+		"https://h.example":                                       "https://h.example",
+		"https://h.example/":                                      "https://h.example",
+		"https://h.example/d7/":                                   "https://h.example/d7",
+		"https://h.example/ims/oneroster/v1p1":                    "https://h.example",
+		"https://h.example/ims/oneroster/v1p1/":                   "https://h.example",
+		"https://h.example:8443/d7/IMS/OneRoster/v1p1":            "https://h.example:8443/d7",
+		"https://h.example/ims/oneroster":                         "give the address without /ims/oneroster, which the service adds: https://h.example",
+		"https://h.example/d7/ims/oneroster/v1p2":                 "give the address without /ims/oneroster/v1p2, which the service adds: https://h.example/d7",
+		"https://h.example/ims/oneroster/v1p1/users":              "without /ims/oneroster/v1p1/users",
+		"https://h.example/ims/oneroster/v1p1/ims/oneroster/v1p1": "without /ims/oneroster/v1p1",
+	} {
+		u, err := url.Parse(given)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if u, err = withoutBase(u, oneroster.V1p1); err != nil {
+			got = err.Error()
+		} else {
+			got = u.String()
+		}
+		if got != want && !(err != nil && strings.Contains(got, want)) {
+			t.Errorf("%s: %s, want %s", given, got, want)
+		}
+	}
+	for _, bad := range []string{"roster.example.org", "https://h.example/?x=1", "https://h.example/#x", "ftp://h", "https://h.example/ims/oneroster"} {
+		if _, errs, code := rollbook(t, t.TempDir(), "serve", "--url", bad); code != 2 || !strings.Contains(errs, "--url") {
+			t.Errorf("%s: %d %s", bad, code, errs)
+		}
+	}
+}

@@ -6,17 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"sort"
+	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // Decode reads one object, in its wrapper ({"lineItem": {…}}) or bare, into a
-// record. status and dateLastModified are the server's and are ignored.
-// Members that are unknown, null or empty are passed over. A member that cannot
-// be read leaves its field absent and is told in problems, so that the caller
-// decides whether it matters. err means that there is no object at all.
+// record. status and dateLastModified are the server's and are left out; a status
+// other than active is told. Members that are unknown, null or empty are passed
+// over, and so are templates that a client did not fill in, and a sourcedId that
+// cannot be one, which a path has too. Another member that cannot be read leaves
+// its field absent and is told in problems. err means that there is no object at
+// all.
 func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error) {
-	members, err := object(body)
+	if err := legible(body); err != nil {
+		return Record{}, nil, err
+	}
+	members, err := object(bytes.TrimPrefix(body, []byte("\ufeff")))
 	if err != nil {
 		return Record{}, nil, err
 	}
@@ -35,26 +44,73 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		raw, ok := members[f.Name]
-		if !ok || i == Status || i == Modified || f.Derived() {
+		if !ok || i == Modified || f.Derived() || template.Match(raw) {
 			continue
 		}
 		v, err := f.decode(raw)
-		if err != nil {
+		switch {
+		case err != nil && i == SourcedID:
+		case err != nil:
 			problems = append(problems, Problem{f.Name, err.Error()})
-			continue
+		case f.Required && v != "" && strings.TrimSpace(v) == "":
+			problems = append(problems, Problem{f.Name, "is blank: fill it in"})
+		case i != Status:
+			rec.Values[i] = v
+		case v == ToBeDeleted:
+			problems = append(problems, Problem{f.Name, "a PUT does not delete: send DELETE, or leave status out"})
 		}
-		rec.Values[i] = v
 	}
 	return rec, problems, nil
 }
 
-// object reads a JSON object and nothing after it.
+// template is what published clients send for a value that they did not fill in.
+var template = regexp.MustCompile(`^\s*"\s*\{\{[^{}"]*\}\}\s*"\s*$`)
+
+// legible tells why a body is not text in UTF-8. encoding/json puts U+FFFD in
+// the place of what it cannot read: of bytes, and of escaped halves of a pair.
+func legible(body []byte) error {
+	if !utf8.Valid(body) {
+		return errors.New("the body is not UTF-8: encode it as UTF-8")
+	}
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' {
+			continue
+		}
+		switch unit := escaped(body[i:]); {
+		case utf16.IsSurrogate(unit):
+			if utf16.DecodeRune(unit, escaped(body[min(i+6, len(body)):])) == utf8.RuneError {
+				return fmt.Errorf("the body holds half of a character at byte %d (%s)", i, body[i:i+6])
+			}
+			i += 11
+		default:
+			i++ // what is escaped
+		}
+	}
+	return nil
+}
+
+// escaped is the unit that text begins with as \uXXXX; 0 when it does not.
+func escaped(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	unit, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(unit)
+}
+
+// object reads a JSON object, in which no member comes twice, and nothing after it.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
-	var members map[string]json.RawMessage
+	var members once
 	if err := dec.Decode(&members); err != nil {
+		var twice *twiceError
 		var syntax *json.SyntaxError
 		switch {
+		case errors.As(err, &twice):
+			return nil, twice
 		case errors.As(err, &syntax):
 			return nil, fmt.Errorf("not JSON at byte %d: %v", syntax.Offset, err)
 		case errors.Is(err, io.EOF):
@@ -69,6 +125,38 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 		return nil, errors.New("there is more text after the JSON object")
 	}
 	return members, nil
+}
+
+// once are the members of an object, each of which comes once.
+type once map[string]json.RawMessage
+
+type twiceError struct{ name string }
+
+func (e *twiceError) Error() string { return fmt.Sprintf("the member %q comes twice", e.name) }
+
+// UnmarshalJSON keeps the members as they came.
+func (o *once) UnmarshalJSON(text []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("not a JSON object")
+	}
+	*o = once{}
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var raw json.RawMessage
+		if err := dec.Decode(&raw); err != nil {
+			return err
+		}
+		name := t.(string) // an object's key
+		if _, twice := (*o)[name]; twice {
+			return &twiceError{name}
+		}
+		(*o)[name] = raw
+	}
+	return nil
 }
 
 func (f *Field) decode(raw json.RawMessage) (string, error) {
@@ -120,14 +208,19 @@ func (f *Field) decodeItem(raw json.RawMessage) (string, error) {
 	return f.Parse(text)
 }
 
-// decodeRef takes a GUIDRef with or without href and type, an empty text as
-// absent (Grade Sync), and a bare sourcedId.
+// decodeRef takes a GUIDRef with or without href and type, an empty text or
+// object as absent (Grade Sync), and a bare sourcedId.
 func (f *Field) decodeRef(raw json.RawMessage) (string, error) {
-	var ref struct {
-		SourcedID *string `json:"sourcedId"`
-	}
-	if json.Unmarshal(raw, &ref) == nil && ref.SourcedID != nil {
-		return f.Parse(*ref.SourcedID)
+	var ref map[string]any
+	if json.Unmarshal(raw, &ref) == nil {
+		switch id := ref["sourcedId"].(type) {
+		case string:
+			return f.Parse(id)
+		case nil:
+			if len(ref) == 0 || ref["href"] == nil {
+				return "", nil
+			}
+		}
 	}
 	if text, err := scalar(raw); err == nil {
 		return f.Parse(text)

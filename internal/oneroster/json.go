@@ -60,6 +60,9 @@ func (w *Writer) Append(dst []byte, values []string) []byte {
 	for i := range w.fields {
 		c := &w.fields[i]
 		v := values[c.at]
+		if v == "" && c.field.Name == "score" {
+			v = "0" // as Complete has it, of rows from before it did
+		}
 		if v == "" && !c.field.Kind.IsList() {
 			continue
 		}
@@ -193,7 +196,30 @@ func CanonicalMetadata(raw []byte) (string, error) {
 	if err := dec.Decode(&object); err != nil {
 		return "", fmt.Errorf("metadata is not a JSON object: %v", err)
 	}
+	printable(object)
 	return MetadataOf(object), nil
+}
+
+// printable makes a space of every control character in the texts of a JSON
+// value.
+func printable(v any) any {
+	switch v := v.(type) {
+	case string:
+		return plain(OneLine(v))
+	case []any:
+		for i := range v {
+			v[i] = printable(v[i])
+		}
+	case map[string]any:
+		for k, inner := range v {
+			if p := plain(OneLine(k)); p != k {
+				delete(v, k)
+				k = p
+			}
+			v[k] = printable(inner)
+		}
+	}
+	return v
 }
 
 // MetadataOf writes the canonical text of a metadata object.

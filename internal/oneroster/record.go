@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func Join(items ...string) string {
 // that is not in the list, and any text that cannot be read, is an error whose
 // text can stand after "column role: ".
 func (f *Field) Parse(text string) (string, error) {
-	if text == "" {
+	if text = OneLine(text); text == "" {
 		return "", nil
 	}
 	if !utf8.ValidString(text) || strings.IndexFunc(text, isControl) >= 0 {
@@ -97,18 +98,22 @@ func (f *Field) Parse(text string) (string, error) {
 		}
 		return "", fmt.Errorf("%s is not true or false", quoted(text))
 	case Number:
-		n, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
-		if err != nil || math.IsInf(n, 0) || math.IsNaN(n) {
+		text = strings.TrimSpace(text)
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !decimal.MatchString(text) {
 			return "", fmt.Errorf("%s is not a number", quoted(text))
 		}
 		return FormatNumber(n), nil
-	case Date, Time:
-		t, _, err := ParseInstant(text)
+	case Date:
+		t, err := ParseDate(text)
 		if err != nil {
 			return "", err
 		}
-		if f.Kind == Date {
-			return t.Format(DateLayout), nil
+		return t.Format(DateLayout), nil
+	case Time:
+		t, _, err := ParseInstant(text)
+		if err != nil {
+			return "", err
 		}
 		return FormatTime(t), nil
 	case Metadata:
@@ -128,6 +133,23 @@ func (f *Field) Parse(text string) (string, error) {
 	return text, nil
 }
 
+// decimal is how a number is written; Go's own reader would also take 1_000,
+// 0x1p4 and NaN.
+var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$`)
+
+// OneLine makes one space of each tab and line end in a text: a value is one
+// line in a file and over the wire alike (OneRoster CSV §2: no carriage return
+// inside a field), so that an export that is read again changes nothing. Any
+// other control character is refused.
+func OneLine(text string) string {
+	if !strings.ContainsAny(text, "\t\r\n") {
+		return text
+	}
+	return lineEnds.Replace(text)
+}
+
+var lineEnds = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
+
 // CheckID tells why a text cannot be a sourcedId; nil when it can.
 func CheckID(id string) error {
 	switch {
@@ -141,7 +163,7 @@ func CheckID(id string) error {
 	return nil
 }
 
-func isControl(r rune) bool { return (r < 0x20 && r != '\t' && r != '\n' && r != '\r') || r == 0x7f }
+func isControl(r rune) bool { return r < 0x20 || r >= 0x7f && r < 0xa0 }
 
 func quoted(text string) string {
 	if len(text) > 80 {
@@ -174,23 +196,48 @@ var instantLayouts = []string{
 	"2006-01-02 15:04:05.999999999Z07:00",
 	"2006-01-02 15:04:05.999999999",
 	"2006-01-02T15:04:05.999999999Z0700",
+	"2006-01-02T15:04:05.999999999Z07",
+	"2006-01-02 15:04",
 }
 
 // ParseInstant reads an ISO 8601 date or dateTime; a missing zone is UTC, and
 // so is midnight of a bare date. dateOnly tells which of the two it was.
 func ParseInstant(text string) (t time.Time, dateOnly bool, err error) {
+	t, dateOnly, err = asWritten(text)
+	if err == nil {
+		t = t.UTC()
+		err = inRange(t, text)
+	}
+	return t, dateOnly, err
+}
+
+// ParseDate reads the same texts where a date belongs: the day, and the time of
+// day, as they are written, whatever the zone behind them. Midnight of 15 August
+// in Paris is 15 August.
+func ParseDate(text string) (time.Time, error) {
+	t, _, err := asWritten(text)
+	if err != nil {
+		return t, err
+	}
+	t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	return t, inRange(t, text)
+}
+
+// asWritten reads a date or dateTime in its own zone.
+func asWritten(text string) (t time.Time, dateOnly bool, err error) {
 	text = strings.TrimSpace(text)
 	if len(text) == len(DateLayout) {
 		if t, err = time.Parse(DateLayout, text); err == nil {
-			return t, true, inRange(t, text)
+			return t, true, nil
 		}
 	}
 	for _, layout := range instantLayouts {
 		if t, err = time.Parse(layout, text); err == nil {
-			return t.UTC(), false, inRange(t.UTC(), text)
+			return t, false, nil
 		}
 	}
-	return time.Time{}, false, fmt.Errorf("%s is not a date (YYYY-MM-DD) or dateTime (2026-09-01T08:00:00.000Z)", quoted(text))
+	const forms = "a date (YYYY-MM-DD) or dateTime (2026-09-01T08:00:00.000Z)"
+	return time.Time{}, false, fmt.Errorf("%s is not %s", quoted(text), forms)
 }
 
 // inRange keeps years to four digits, which the fixed width relies on.
@@ -208,14 +255,18 @@ type Problem struct {
 }
 
 // Check tells what keeps a record from being served: required fields that are
-// absent. Values are canonical already (Parse). A school year is four digits.
+// absent or blank. Values are canonical already (Parse). A school year is four
+// digits. A grade is a number: a result that has none is not graded.
 func Check(r Record) []Problem {
 	var out []Problem
 	for i := range r.Resource.Fields {
 		f := &r.Resource.Fields[i]
 		switch v := r.Values[i]; {
-		case f.Required && v == "":
+		case f.Required && strings.TrimSpace(v) == "":
 			out = append(out, Problem{f.Name, "is required and empty: fill it in"})
+		case f.Name == "scoreStatus" && v != "" && r.Get("score") == "" && strings.HasSuffix(v, "graded"):
+			text := quoted(v) + " goes with a score: add it, or write exempt, submitted or not submitted"
+			out = append(out, Problem{f.Name, text})
 		case f.Name == "schoolYear" && f.Kind == String && !fourDigits(v):
 			out = append(out, Problem{f.Name, quoted(v) + " is not a year of four digits: write the year in which the school year ends"})
 		}
@@ -237,8 +288,12 @@ func fourDigits(s string) bool {
 
 // Complete fills in what the standard leaves optional in a file and readers
 // refuse to live without: identifier of orgs and users, courseCode of courses
-// are the sourcedId where a source gives none.
+// are the sourcedId where a source gives none; the score of a result that has
+// none is 0, and its scoreStatus tells that it is no grade.
 func Complete(r Record) {
+	if i := r.Resource.Index("score"); i >= 0 && r.Values[i] == "" {
+		r.Values[i] = "0"
+	}
 	for _, name := range []string{"identifier", "courseCode"} {
 		if i := r.Resource.Index(name); i >= 0 && r.Values[i] == "" {
 			r.Values[i] = r.ID()

@@ -2,6 +2,7 @@ package query
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -73,6 +74,8 @@ func (s *scanner) space() {
 	s.at += len(s.rest()) - len(strings.TrimLeftFunc(s.rest(), unicode.IsSpace))
 }
 
+var fieldName = regexp.MustCompile(`^[\pL_][\pL\pN_.:-]*$`)
+
 // predicates, the longer first.
 var predicates = []string{"!=", ">=", "<=", "=", ">", "<", "~"}
 
@@ -89,7 +92,7 @@ func (s *scanner) clause() (clause, error) {
 	if strings.ContainsAny(c.field, "()") {
 		return clause{}, bad("filter: parentheses are not part of the filter language; AND binds tighter than OR")
 	}
-	if c.field == "" || strings.ContainsFunc(c.field, unicode.IsSpace) {
+	if !fieldName.MatchString(c.field) {
 		return clause{}, bad("filter: a field name was expected before %q", short(s.rest()[end:]))
 	}
 	s.at += end
@@ -110,10 +113,7 @@ func (s *scanner) clause() (clause, error) {
 }
 
 // Quotes that open and close a value; Microsoft's pages print typographic ones.
-const (
-	openers = `'‘’"“”`
-	closers = `'’‘"”“`
-)
+const quotes = "'‘’\"“”"
 
 // value reads what stands after a predicate. A quote ends it only where the
 // filter ends or goes on with AND or OR and another clause, so that
@@ -123,13 +123,18 @@ func (s *scanner) value() (string, error) {
 	if size == 0 {
 		return "", bad("filter ends where a value was expected")
 	}
-	if !strings.ContainsRune(openers, open) {
-		return s.bare(), nil
+	if !strings.ContainsRune(quotes, open) {
+		value := s.bare()
+		if notBare.MatchString(value) {
+			return "", bad("filter: the value %s cannot be read: put it in quotes, and join conditions by AND or OR "+
+				"with a space on both sides", short(value))
+		}
+		return value, nil
 	}
 	start := s.at + size
 	for i := start; i < len(s.text); {
 		c, w := utf8.DecodeRuneInString(s.text[i:])
-		if !closes(open, c) {
+		if !strings.ContainsRune(kindOf(open), c) {
 			i += w
 			continue
 		}
@@ -139,20 +144,59 @@ func (s *scanner) value() (string, error) {
 		}
 		if ends(s.text[i+w:]) {
 			value := s.text[start:i]
+			if seemsTwo(value, c) {
+				break
+			}
 			s.at = i + w
-			return strings.ReplaceAll(value, string(c)+string(c), string(c)), nil
+			for _, q := range kindOf(c) {
+				value = strings.ReplaceAll(value, string([]rune{q, q}), string(q))
+			}
+			return value, nil
 		}
 		i += w
 	}
-	return "", bad("filter: the value %s is not closed by a quote", short(s.rest()))
+	return "", bad("filter: it is not clear where the value %s ends: close it with a quote, write a quote inside "+
+		"it twice, and join conditions by AND or OR with a space on both sides", short(s.rest()))
 }
 
-func closes(open, c rune) bool {
-	switch open {
-	case '\'', '‘', '’':
-		return c == '\'' || c == '’' || c == '‘'
+// A quote inside a value is read as part of it where it is an apostrophe before a
+// letter, as in O'Brien and van 't Hoff, unless the value would then hold what
+// looks like a second condition: nobody is called that, and with != such a value
+// selects everybody.
+var (
+	apostrophe = withQuotes(`[\pL\pN ]Q\pL`)
+	second     = withQuotes(`(?i)[=<>~;]|&&|\|\||[:(/,]\s*Q|Q\s+(and|or|not)\b|` +
+		`\b(eq|ne|gt|ge|lt|le|like|is|in|contains|and|or|not)\s*Q`)
+)
+
+// seemsTwo looks at quotes of the kind that closes the value; of another kind, or
+// written twice, they are text.
+func seemsTwo(value string, closing rune) bool {
+	kind := kindOf(closing)
+	for _, c := range kind {
+		value = strings.ReplaceAll(value, string([]rune{c, c}), "-")
 	}
-	return c == '"' || c == '”' || c == '“'
+	if !strings.ContainsAny(value, kind) {
+		return false
+	}
+	return second.MatchString(value) || strings.ContainsAny(apostrophe.ReplaceAllString(value, "x x"), kind)
+}
+
+// An unquoted value is one word, or several without a sign or a word of the
+// language among them; an apostrophe stands between letters.
+var notBare = withQuotes(`(?i)[=<>~;&|]|(^|\s)(and|or|not)(\s|$)|(^|\PL)Q|Q(\PL|$)`)
+
+// withQuotes compiles an expression in which Q is any quote.
+func withQuotes(expr string) *regexp.Regexp {
+	return regexp.MustCompile(strings.ReplaceAll(expr, "Q", "["+quotes+"]"))
+}
+
+// kindOf lists the quotes that stand for one another.
+func kindOf(quote rune) string {
+	if strings.ContainsRune("'‘’", quote) {
+		return "'‘’"
+	}
+	return `"“”`
 }
 
 // ends tells whether a value may end before rest.

@@ -12,18 +12,26 @@ import (
 // forgives what clients do to paging and to spelling; a filter that it cannot
 // read is an *Error, never everything.
 func Parse(r *oneroster.Resource, rawQuery string) (Query, error) {
-	p := params(rawQuery)
-	q := Query{Limit: DefaultLimit}
-	if n := leadingInt(p.first("limit")); n > 0 {
-		q.Limit = min(n, MaxLimit)
+	p, err := params(rawQuery)
+	if err != nil {
+		return Query{}, err
 	}
-	q.Offset = max(0, leadingInt(p.first("offset")))
-	q.sort(r, p.first("sort"), p.first("orderBy"))
+	q := Query{Limit: DefaultLimit}
+	limit, err := count("limit", p["limit"])
+	if err != nil {
+		return Query{}, err
+	}
+	if limit > 0 {
+		q.Limit = min(limit, MaxLimit)
+	}
+	if q.Offset, err = count("offset", p["offset"]); err != nil {
+		return Query{}, err
+	}
+	q.sort(r, p["sort"], p["orderBy"])
 	if err := q.selection(r, p); err != nil {
 		return Query{}, err
 	}
-	var err error
-	if q.Filter, err = ParseFilter(r, p.first("filter")); err != nil {
+	if q.Filter, err = ParseFilter(r, p["filter"]); err != nil {
 		return Query{}, err
 	}
 	return q, nil
@@ -33,19 +41,24 @@ func Parse(r *oneroster.Resource, rawQuery string) (Query, error) {
 // has a meaning.
 func ParseFields(r *oneroster.Resource, rawQuery string) (Query, error) {
 	q := Query{Limit: 1}
-	return q, q.selection(r, params(rawQuery))
+	p, err := params(rawQuery)
+	if err != nil {
+		return q, err
+	}
+	return q, q.selection(r, p)
 }
 
-// A param is one decoded pair of a query string.
-type param struct{ key, value string }
+// known are the parameters of a read (OneRoster 1.1 §3.4).
+var known = []string{"limit", "offset", "sort", "orderBy", "filter", "fields"}
 
-type paramList []param
-
-// params splits a query string at & only: Go's own reader drops pairs that hold
-// a semicolon. Keys are trimmed (a published test suite sends "limit%20=100");
-// what is not a percent escape is taken as it stands.
-func params(raw string) paramList {
-	var out paramList
+// params reads the known parameters of a query string. It splits at & only: Go's
+// own reader drops pairs that hold a semicolon. Keys are trimmed (a published test
+// suite sends "limit%20=100"); what is not a percent escape is taken as it stands.
+// A parameter that nobody knows is ignored; one that is spelled nearly as a known
+// one, or that is given twice with two meanings, is an *Error: the answer would
+// be to another question.
+func params(raw string) (map[string]string, error) {
+	out := map[string]string{}
 	for raw != "" {
 		var pair string
 		pair, raw, _ = strings.Cut(raw, "&")
@@ -53,9 +66,23 @@ func params(raw string) paramList {
 			continue
 		}
 		key, value, _ := strings.Cut(pair, "=")
-		out = append(out, param{strings.TrimSpace(unescape(key)), unescape(value)})
+		key, value = strings.TrimSpace(unescape(key)), unescape(value)
+		name, _, _ := strings.Cut(strings.TrimLeft(key, "$?"), "[")
+		for _, k := range known {
+			if !strings.EqualFold(name, k) {
+				continue
+			}
+			if key != k {
+				return nil, &Error{oneroster.InvalidData, fmt.Sprintf("the parameter %q is spelled %s", key, k)}
+			}
+			if before, twice := out[k]; twice && before != value {
+				const text = "the parameter %s is given twice, as %s and as %s: give it once"
+				return nil, &Error{oneroster.InvalidData, fmt.Sprintf(text, k, short(before), short(value))}
+			}
+			out[k] = value
+		}
 	}
-	return out
+	return out, nil
 }
 
 func unescape(s string) string {
@@ -81,29 +108,24 @@ func unescape(s string) string {
 	return b.String()
 }
 
-func (p paramList) first(key string) string {
-	for _, x := range p {
-		if x.key == key {
-			return x.value
-		}
+// count reads limit or offset. Clients write more than digits: a Grade Sync build
+// of 2023 sends offset=0?limit=7000, templates that are not filled in come as
+// they are. Without digits in front, or below zero, it is as if it were not
+// given; digits that run on as another number would are an *Error.
+func count(name, text string) (int, error) {
+	text = strings.TrimSpace(text)
+	end := strings.IndexFunc(text, func(c rune) bool { return c < '0' || c > '9' })
+	if end < 0 {
+		end = len(text)
 	}
-	return ""
-}
-
-// leadingInt reads the digits that a value begins with: a Grade Sync build of
-// 2023 sends offset=0?limit=7000. Anything else is 0.
-func leadingInt(s string) int {
+	if rest := text[end:]; end > 0 && rest != "" && !strings.HasPrefix(rest, "?") && !strings.HasPrefix(rest, "&") {
+		return 0, &Error{oneroster.InvalidData, fmt.Sprintf("%s=%s: write a whole number in digits", name, short(text))}
+	}
 	n := 0
-	for _, c := range strings.TrimSpace(s) {
-		if c < '0' || c > '9' {
-			break
-		}
-		if n > 1<<40 {
-			return 1 << 40
-		}
-		n = n*10 + int(c-'0')
+	for _, c := range text[:end] {
+		n = min(n*10+int(c-'0'), 1<<40)
 	}
-	return n
+	return n, nil
 }
 
 // sort resolves sort and orderBy (1.1: one field; an unknown one gives the
@@ -123,7 +145,13 @@ func (q *Query) sort(r *oneroster.Resource, name, order string) {
 		return
 	}
 	q.Sort = f
-	q.Desc = strings.EqualFold(strings.TrimSpace(order), "desc")
+	switch order = strings.TrimSpace(order); strings.ToLower(order) {
+	case "desc":
+		q.Desc = true
+	case "", "asc":
+	default:
+		q.warn(oneroster.InvalidSort, fmt.Sprintf("orderBy is asc or desc, not %s: sorted ascending", short(order)))
+	}
 }
 
 func (q *Query) warn(minor oneroster.CodeMinor, text string) {
@@ -132,22 +160,16 @@ func (q *Query) warn(minor oneroster.CodeMinor, text string) {
 
 // selection resolves fields. An unknown name gives everything and a warning, a
 // blank list is an error.
-func (q *Query) selection(r *oneroster.Resource, p paramList) error {
-	wanted := map[string]bool{}
-	given := false
-	for _, x := range p {
-		if x.key != "fields" {
-			continue
-		}
-		given = true
-		for _, name := range strings.Split(x.value, ",") {
-			if name = strings.TrimSpace(name); name != "" {
-				wanted[name] = true
-			}
-		}
-	}
+func (q *Query) selection(r *oneroster.Resource, p map[string]string) error {
+	list, given := p["fields"]
 	if !given {
 		return nil
+	}
+	wanted := map[string]bool{}
+	for _, name := range strings.Split(list, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			wanted[name] = true
+		}
 	}
 	if len(wanted) == 0 {
 		return &Error{oneroster.BlankSelection, "fields is empty: name the fields to return, or leave fields out"}

@@ -1,6 +1,8 @@
 package query
 
 import (
+	"regexp"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -39,6 +41,9 @@ func fieldNames(r *oneroster.Resource) string {
 
 func primitive(f *oneroster.Field, key string, c clause) (Expr, error) {
 	reference := f.Kind == oneroster.Ref || f.Kind == oneroster.Refs
+	if err := alphabet(f, key, c); err != nil {
+		return Expr{}, err
+	}
 	switch {
 	case reference && key == "href":
 		return Expr{}, bad("filter: a href is not compared; use %s.sourcedId", f.Name)
@@ -73,6 +78,41 @@ func primitive(f *oneroster.Field, key string, c clause) (Expr, error) {
 		return either[0], nil
 	}
 	return anyOf(either...), nil
+}
+
+// Values of an enumeration are words, those of dates and times digits and their
+// signs. Another sign in one is a second condition that the first swallowed, or
+// a template that was not filled in: the value cannot be read. A plain word that
+// the enumeration does not have can, and selects nothing.
+var (
+	word     = regexp.MustCompile(`^[\pL\pN_.-]*$`)
+	words    = regexp.MustCompile(`^\s*[\pL\pN_.-]*(\s*,\s*[\pL\pN_.-]+)*\s*$`)
+	timeText = regexp.MustCompile(`^[0-9TZtz:. +-]*$`)
+)
+
+func alphabet(f *oneroster.Field, key string, c clause) error {
+	legible := true
+	switch {
+	case f.To != "" && key == "type", f.Kind == oneroster.Enum || f.Kind == oneroster.Bool:
+		v := strings.TrimSpace(c.value)
+		legible = word.MatchString(v) || within(f.Enum, v)
+	case f.Kind == oneroster.Strings && len(f.Enum) > 0:
+		legible = words.MatchString(c.value)
+	case f.Kind == oneroster.Date || f.Kind == oneroster.Time:
+		legible = timeText.MatchString(c.value)
+	}
+	if !legible {
+		return bad("filter: %s cannot have the value %s: join conditions by AND or OR with a space on both sides",
+			c.field, short(c.value))
+	}
+	return nil
+}
+
+// within tells whether a text is, or is part of, one of the values.
+func within(values []string, text string) bool {
+	return slices.ContainsFunc(values, func(v string) bool {
+		return strings.Contains(Fold(v), Fold(text))
+	})
 }
 
 var relations = map[string]Rel{"=": Equal, "<": Less, "<=": LessEqual, ">": Greater, ">=": GreaterEqual}
@@ -211,14 +251,20 @@ func timed(f *oneroster.Field, c clause) (Expr, error) {
 		}
 		return e, nil
 	}
-	t, _, err := oneroster.ParseInstant(c.value)
-	if err != nil { // the + of an offset may have become a space
-		if i := strings.LastIndexByte(c.value, ' '); i > 0 {
-			t, _, err = oneroster.ParseInstant(c.value[:i] + "+" + c.value[i+1:])
+	read := func(text string) (time.Time, error) {
+		if f.Kind == oneroster.Date {
+			return oneroster.ParseDate(text)
+		}
+		t, _, err := oneroster.ParseInstant(text)
+		return t, err
+	}
+	t, err := read(c.value)
+	if i := strings.LastIndexByte(c.value, ' '); err != nil && i > 0 { // the + of an offset may have become a space
+		if again, failed := read(c.value[:i] + "+" + c.value[i+1:]); failed == nil {
+			t, err = again, nil
 		}
 	}
 	if err != nil {
-		_, _, err = oneroster.ParseInstant(c.value)
 		return Expr{}, bad("filter: %s: %v", f.Name, err)
 	}
 	floor := t.Truncate(time.Millisecond)

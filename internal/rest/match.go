@@ -1,8 +1,10 @@
 package rest
 
 import (
+	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"sort"
 	"strings"
 
@@ -148,12 +150,21 @@ func (s *service) address(r *http.Request) (*url.URL, string) {
 		if proto := first(r.Header.Get("X-Forwarded-Proto")); proto == "https" || proto == "http" {
 			u.Scheme = proto
 		}
-		if host := first(r.Header.Get("X-Forwarded-Host")); host != "" && !strings.ContainsAny(host, "/\\ <>\"") {
+		if host := first(r.Header.Get("X-Forwarded-Host")); isHost.MatchString(host) {
 			u.Host = host
+		}
+	}
+	if !isHost.MatchString(u.Host) { // HTTP/1.0 knows requests without
+		u.Host = "localhost"
+		if at, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+			u.Host = at.String()
 		}
 	}
 	return u, u.Scheme + "://" + u.Host + prefix + s.Face.Base
 }
+
+// isHost is a host that may stand in the links and references of an answer.
+var isHost = regexp.MustCompile(`^([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
 func first(list string) string {
 	one, _, _ := strings.Cut(list, ",")

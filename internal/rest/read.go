@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -138,6 +139,7 @@ func links(u *url.URL, limit, offset, total int) string {
 		return ""
 	}
 	address, rawQuery, _ := strings.Cut(u.String(), "?")
+	address = inLink(address)
 	at := func(offset int) string { return address + "?" + pagedQuery(rawQuery, limit, offset) }
 	var parts []string
 	add := func(rel string, offset int) { parts = append(parts, "<"+at(offset)+`>; rel="`+rel+`"`) }
@@ -158,7 +160,19 @@ func links(u *url.URL, limit, offset, total int) string {
 	return strings.Join(parts, ", ")
 }
 
-var unsafeInLink = strings.NewReplacer(",", "%2C", "<", "%3C", ">", "%3E", `"`, "%22", " ", "%20", "\\", "%5C", "^", "%5E", "`", "%60", "{", "%7B", "}", "%7D", "|", "%7C")
+// inLink writes what cannot stand in a Link header as percent escapes: signs that
+// end a URL there, and every byte that is not ASCII.
+func inLink(text string) string {
+	var out strings.Builder
+	for _, c := range []byte(text) {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(",<>\"\\^`{}|", c) >= 0 {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
+}
 
 // pagedQuery replaces limit and offset where the caller has them, and appends
 // them where not.
@@ -172,7 +186,7 @@ func pagedQuery(raw string, limit, offset int) string {
 		key, _, _ := strings.Cut(pair, "=")
 		name := strings.TrimSpace(strings.NewReplacer("%20", " ", "+", " ").Replace(key))
 		if name != "limit" && name != "offset" {
-			pairs = append(pairs, unsafeInLink.Replace(pair))
+			pairs = append(pairs, inLink(pair))
 			continue
 		}
 		if v := values[name]; v != "" {

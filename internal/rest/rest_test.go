@@ -1,6 +1,7 @@
 package rest_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -231,6 +233,27 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			{"a parent that is not UTF-8", "GET", "/classes/%ff/students", 200, "", "0"},
 			{"a filter that is not UTF-8", "GET", "/users?filter=username='%ff'", 400, "invalid_filter_field", ""},
 			{"control characters in a filter", "GET", "/users?filter=username='%01'", 200, "", "0"},
+			{"a filter twice", "GET", "/users?filter=role='student'&filter=status='active'", 400, "invalid data", ""},
+			{"the same filter twice", "GET", "/users?filter=sourcedId='a1'&filter=sourcedId='a1'", 200, "a1", "1"},
+			{"a limit twice", "GET", "/orgs?limit=1&limit=2", 400, "invalid data", ""},
+			{"an offset twice", "GET", "/orgs?offset=1&offset=2", 400, "invalid data", ""},
+			{"a sort twice", "GET", "/orgs?sort=name&sort=type", 400, "invalid data", ""},
+			{"an orderBy twice", "GET", "/orgs?sort=name&orderBy=asc&orderBy=desc", 400, "invalid data", ""},
+			{"fields twice", "GET", "/orgs?fields=name&fields=type", 400, "invalid data", ""},
+			{"fields twice of one object", "GET", "/orgs/dst-1?fields=name&fields=type", 400, "invalid data", ""},
+			{"a limit of another spelling", "GET", "/orgs?limit=1e3", 400, "invalid data", ""},
+			{"a limit with a fraction", "GET", "/orgs?limit=10.0", 400, "invalid data", ""},
+			{"a limit by thousands", "GET", "/orgs?limit=1,000", 400, "invalid data", ""},
+			{"an offset in hexadecimal", "GET", "/orgs?offset=0x10", 400, "invalid data", ""},
+			{"a limit below zero", "GET", "/orgs?limit=-5&offset=6", 200, "sch-003", "7"},
+			{"a limit that is a template", "GET", "/orgs?limit={{limit}}&offset=6", 200, "sch-003", "7"},
+			{"Filter", "GET", "/users?Filter=role='student'", 400, "invalid data", ""},
+			{"$filter", "GET", "/users?$filter=role='student'", 400, "invalid data", ""},
+			{"filter[]", "GET", "/users?filter[]=role='student'", 400, "invalid data", ""},
+			{"filter%5B0%5D", "GET", "/users?filter%5B0%5D=role='student'", 400, "invalid data", ""},
+			{"LIMIT", "GET", "/users?LIMIT=1", 400, "invalid data", ""},
+			{"orderby", "GET", "/orgs?sort=name&orderby=desc", 400, "invalid data", ""},
+			{"a parameter that nobody knows", "GET", "/orgs?ext_basic=True&$top=1&limit=1", 200, "dst-1", "7"},
 			{"long URL", "GET", "/users?x=" + strings.Repeat("y", 20000), 414, "invalid data", ""},
 		} {
 			status, header, body := s.call(c.method, c.target, "")
@@ -249,6 +272,40 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What comes in a request line or a Host header leaves a Link header and the
+// references whole, and in ASCII.
+func TestAddressesAreClean(t *testing.T) {
+	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
+	host := strings.TrimPrefix(s.URL, "http://")
+	for _, c := range []struct{ line, host, link, href string }{
+		{"/orgs?limit=1&filter=name!='Zoë,<x>'", "Host: roster.example\r\n", "http://roster.example/ims/", "http://roster.example/ims/"},
+		{"/orgs?limit=1", "", "http://" + host + "/ims/", "http://" + host + "/ims/"},
+		{"/orgs?limit=1", "Host: a<b>\"c\r\n", "http://" + host + "/ims/", "http://" + host + "/ims/"},
+		{"/orgs?limit=1", "Host: [::1]:8080\r\n", "http://[::1]:8080/ims/", "http://[::1]:8080/ims/"},
+	} {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s%s HTTP/1.0\r\n%sAuthorization: Bearer %s\r\n\r\n", oneroster.V1p1.Base, c.line, c.host, s.token)
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(c, err)
+		}
+		body, _ := io.ReadAll(answer.Body)
+		_ = conn.Close()
+		link := answer.Header.Get("Link")
+		ascii := !strings.ContainsFunc(link, func(r rune) bool { return r > 126 || r < 32 })
+		if answer.StatusCode == 400 && strings.ContainsAny(c.host, "<>") {
+			continue // Go's own server refuses such a host
+		}
+		if answer.StatusCode != 200 || !ascii || !strings.HasPrefix(link, "<"+c.link) ||
+			!strings.Contains(string(body), `"href":"`+c.href) {
+			t.Errorf("%q %q: %d %s\n%s", c.line, c.host, answer.StatusCode, link, body)
+		}
+	}
 }
 
 // Following next meets every object once, arrives at last text for text, and
@@ -328,6 +385,12 @@ func TestWhoMayDoWhat(t *testing.T) {
 }
 
 func TestGradesComeAndGo(t *testing.T) {
+	result := func(members string) string {
+		return `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},` + members + `}}`
+	}
+	lineItem := func(members string) string {
+		return `{"lineItem":{"class":{"sourcedId":"cls-001-001-1"},` + members + `}}`
+	}
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := serve(t, dsn, oneroster.Scopes())
 		for _, c := range []struct {
@@ -338,13 +401,34 @@ func TestGradesComeAndGo(t *testing.T) {
 			{"PUT", "/lineitems/g1", `{"lineItem":{"title":"Essay","class":{"sourcedId":"cls-001-001-1"},"dueDate":"{{x}}","assignDate":"2026-11-01T10:00:00.1234567Z","resultValueMin":"0","resultValueMax":100}}`, 201, `"category":{"href"`},
 			{"PUT", "/categories/a%2Fb%20%C3%A9", `{"category":{"title":"Slash","metadata":{"x":"\u0000\u001f"}}}`, 201, `"sourcedId":"a/b é"`},
 			{"GET", "/categories/a%2Fb%20%C3%A9", "", 200, `"title":"Slash"`},
-			{"PUT", "/categories/%00", `{"category":{"title":"NUL"}}`, 422, "control characters"},
+			{"PUT", "/categories/%00", `{"category":{"title":"NUL"}}`, 400, "control characters"},
 			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Essay 2","class":{"sourcedId":"cls-001-001-1"},"gradingPeriod":""}}`, 200, `"gradingPeriod":{"href"`},
 			{"PUT", "/lineItems/g2", `{"lineItem":{"title":"Essay","class":{"sourcedId":"none"}}}`, 422, "there is no class"},
 			{"PUT", "/lineItems/g2", `{"result":{"title":"Essay"}}`, 400, "wrap it in"},
 			{"PUT", "/lineItems/g2", `{"lineItem":`, 400, "not"},
 			{"PUT", "/results/r1", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"300","scoreDate":"2026-11-02T10:00:00Z","comment":""}}`, 201, `"score":300,"scoreDate":"2026-11-02"`},
-			{"PUT", "/results/r2", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"many"}}`, 422, "not a number"},
+			{"PUT", "/results/r2", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"many"}}`, 400, "not a number"},
+			{"PUT", "/results/r2", result(`"score":"1_000"`), 400, "not a number"},
+			{"PUT", "/results/r2", result(`"score":"0x1p4"`), 400, "not a number"},
+			{"PUT", "/results/r2", result(`"score":"NaN"`), 400, "not a number"},
+			{"PUT", "/results/r2", result(`"score":1e400`), 400, "not a number"},
+			{"PUT", "/results/r2", result(`"score":7,"score":8`), 400, `\"score\" comes twice`},
+			{"PUT", "/results/r2", result(`"score":7,"scoreStatus":"excused"`), 400, "not one of exempt"},
+			{"PUT", "/results/r2", result(`"scoreStatus":"fully graded"`), 422, "goes with a score"},
+			{"PUT", "/results/r2", result(`"score":7,"scoreDate":"11/20/2026"`), 400, "scoreDate:"},
+			{"PUT", "/results/r2", result(`"score":7,"status":"tobedeleted"`), 400, "send DELETE"},
+			{"PUT", "/results/r2", result(`"score":7,"comment":"\ud83d"`), 400, "half of a character"},
+			{"PUT", "/results/r2", result(`"score":7,"comment":"caf` + "\xe9" + `"`), 400, "not UTF-8"},
+			{"PUT", "/results/r2", result(`"score":7,"metadata":"x"`), 400, "metadata"},
+			{"PUT", "/results/r3", "\ufeff" + result(`"score":7,"comment":"\\ud83d one\r\ntwo\t\ud83d\ude00"`), 201, `"comment":"\\ud83d one two 😀"`},
+			{"PUT", "/results/r3", result(`"score":7,"status":"active","scoreDate":"2026-11-20T00:30:00+02:00"`), 200, `"scoreDate":"2026-11-20"`},
+			{"PUT", "/results/r3", result(`"score":7,"scoreStatus":"{{status}}","scoreDate":"{{scoredate}}"`), 200, `"fully graded","score":7`},
+			{"PUT", "/results/r4", result(`"score":null,"scoreStatus":"exempt"`), 201, `"scoreStatus":"exempt","score":0`},
+			{"PUT", "/results/r5", result(`"comment":"none yet"`), 201, `"scoreStatus":"not submitted","score":0`},
+			{"PUT", "/lineItems/g2", lineItem(`"title":" \t "`), 400, "title: is blank"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","dueDate":"tomorrow"`), 400, "dueDate:"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{"href":"http://x/y"}`), 400, "gradingPeriod:"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{},"category":{"sourcedId":null}`), 201, `"gradingPeriod":{"href"`},
 			{"GET", "/classes/cls-001-001-1/lineItems/g1/results", "", 200, `"sourcedId":"r1"`},
 			{"DELETE", "/lineItems/g1", "", 204, ""},
 			{"DELETE", "/lineItems/g1", "", 404, "unknown object"},

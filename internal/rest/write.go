@@ -10,9 +10,8 @@ import (
 	"rollbook/internal/store"
 )
 
-// put creates or replaces a gradebook object. What a client got wrong in
-// members that the store can fill in (dates, scoreStatus) is passed over; what
-// carries the grade itself is refused.
+// put creates or replaces a gradebook object. What a client leaves out the store
+// fills in; a member that cannot be read is refused.
 func (s *service) put(q *request) {
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxBody))
 	if err != nil {
@@ -25,18 +24,12 @@ func (s *service) put(q *request) {
 		return
 	}
 	if err := oneroster.CheckID(q.vars["id"]); err != nil {
-		q.unprocessable("sourcedId: " + err.Error())
+		q.fail(oneroster.InvalidData, "sourcedId: "+err.Error())
 		return
 	}
 	rec.Values[oneroster.SourcedID] = q.vars["id"] // the path's id wins
-	var grave []oneroster.Problem
-	for _, p := range problems {
-		if !forgiven[p.Field] {
-			grave = append(grave, p)
-		}
-	}
-	if len(grave) > 0 {
-		q.unprocessable(oneroster.Describe(grave))
+	if len(problems) > 0 {
+		q.fail(oneroster.InvalidData, oneroster.Describe(problems))
 		return
 	}
 	stored, created, err := s.Store.Put(q.Context(), rec)
@@ -52,10 +45,6 @@ func (s *service) put(q *request) {
 		q.object(http.StatusOK, stored, query.Query{})
 	}
 }
-
-// forgiven are the members whose unreadable values are as good as absent:
-// published clients send templates that they did not fill in.
-var forgiven = map[string]bool{"sourcedId": true, "assignDate": true, "dueDate": true, "scoreDate": true, "scoreStatus": true, "metadata": true}
 
 func (q *request) unprocessable(text string) {
 	q.failWith(http.StatusUnprocessableEntity, oneroster.InvalidData, text)

@@ -55,6 +55,7 @@ func (c *change) put(ctx context.Context, t *table, values []string) (created bo
 	for _, p := range oneroster.Check(rec) {
 		return false, &Refused{p.Field, p.Text}
 	}
+	oneroster.Complete(rec)
 	if err := c.resolve(ctx, rec); err != nil {
 		return false, err
 	}

@@ -36,6 +36,13 @@ func random(rng *rand.Rand, r *oneroster.Resource, id string) oneroster.Record {
 	return rec
 }
 
+func randoms(rng *rand.Rand, r *oneroster.Resource, n int) (out []oneroster.Record) {
+	for i := range n {
+		out = append(out, random(rng, r, fmt.Sprintf("%s%d", words[i%4], i)))
+	}
+	return out
+}
+
 func value(rng *rand.Rand, f *oneroster.Field) string {
 	word := func() string { return words[rng.IntN(len(words))] }
 	switch f.Kind {

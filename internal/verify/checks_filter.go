@@ -111,14 +111,14 @@ var filterChecks = []Check{
 		Rule: ruleFilter, Fix: "Split at commas only for attributes that are lists.", Run: func(p *probe) { p.withIn(", ") }},
 	{ID: "filter.percent", Area: areaFilter, On: Lists, Title: "A percent sign in a value is no wildcard",
 		Rule: ruleFilter + "; the SQL behind it shows through", Fix: "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
-			p.onText(func(c *collection, f *oneroster.Field, v string) {
+			p.onFreeText(func(c *collection, f *oneroster.Field, v string) {
 				p.filtered(c, f.Name+"='%'", equal(f.Name, "%"), equal(f.Name, "%"), f.Name)
 				p.filtered(c, f.Name+"~'%'", holds(f.Name, "%"), holds(f.Name, "%"), f.Name)
 			})
 		}},
 	{ID: "filter.underscore", Area: areaFilter, On: Lists, Title: "An underscore in a value is no wildcard",
 		Rule: ruleFilter + "; the SQL behind it shows through", Fix: "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
-			p.onText(func(c *collection, f *oneroster.Field, v string) {
+			p.onFreeText(func(c *collection, f *oneroster.Field, v string) {
 				one := "_" + v[1:]
 				p.filtered(c, f.Name+"="+provider.Quote(one), equal(f.Name, one), like(f.Name, one), f.Name)
 				p.filtered(c, f.Name+"~"+provider.Quote(one), holds(f.Name, one), holds(f.Name, one), f.Name)

@@ -282,6 +282,22 @@ func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {
 	}
 }
 
+// onFreeText is onText for values that no enumeration bounds: a provider may refuse
+// a sign that is in none of its words.
+func (p *probe) onFreeText(do func(c *collection, f *oneroster.Field, v string)) {
+	if c, ok := p.collection(); ok {
+		f, v := freeText(c)
+		do(c, f, v)
+	}
+}
+
+func freeText(c *collection) (*oneroster.Field, string) {
+	if f, v := textValue(c); f != nil && f.Kind == oneroster.String {
+		return f, v
+	}
+	return c.route.Resource.Field("sourcedId"), c.records[0].ID()
+}
+
 func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
 	c, ok := p.collection()
 	if !ok {
@@ -386,9 +402,7 @@ func (p *probe) withIn(mark string) {
 	}
 	f, v := find(c, mark)
 	if f == nil {
-		if f, v = textValue(c); f == nil {
-			f, v = p.route.Resource.Field("sourcedId"), c.records[0].ID()
-		}
+		f, v = freeText(c)
 		v += mark + "Nobody"
 	}
 	p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
