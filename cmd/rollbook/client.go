@@ -34,7 +34,7 @@ func (o *opened) addClient(ctx context.Context, name string, scopes []string, oa
 // withDistrict opens the district for a verb and closes it after.
 func withDistrict(do func(cmd *cobra.Command, args []string, o *opened) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		o, err := openDistrict(cmd)
+		o, err := openDistrict(cmd, false)
 		if err != nil {
 			return err
 		}

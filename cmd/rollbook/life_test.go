@@ -127,7 +127,7 @@ func TestThirtyDays(t *testing.T) {
 
 func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]string) {
 	imports := func(day int, kind string) (stamp string) {
-		out, errs, code := rollbook(t, dir, "import", fmt.Sprintf("days/day-%02d%s.zip", day, kind), "--json", "--db", dsn)
+		out, errs, code := rollbook(t, dir, "import", "--new", fmt.Sprintf("days/day-%02d%s.zip", day, kind), "--json", "--shrink", "100", "--db", dsn)
 		var report struct{ DateLastModified string }
 		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
 			t.Fatal(err, out, errs)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -18,6 +19,7 @@ import (
 const (
 	exitFailed = 1 // the work could not be done
 	exitUsage  = 2 // the command line was wrong
+	exitPartly = 4 // done, but for what was told
 
 	exitInterrupted = 130 // as shells report SIGINT
 )
@@ -27,6 +29,11 @@ func main() {
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
 }
+
+// exitCode ends the program when all has been said.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // usageError is a command line that cannot be carried out.
 type usageError struct{ error }
@@ -42,13 +49,19 @@ func run(ctx context.Context, args []string) int {
 		fmt.Fprintln(os.Stderr, "rollbook: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintln(os.Stderr, "rollbook:", strings.Join(strings.Fields(err.Error()), " ")) // one line
+	var code exitCode
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	fmt.Fprintln(os.Stderr, "rollbook:", lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()), " "))
 	var usage usageError
 	if errors.As(err, &usage) || isUnknown(err) {
 		return exitUsage
 	}
 	return exitFailed
 }
+
+var lineEnds = regexp.MustCompile(`\s*\n\s*`)
 
 // isUnknown tells cobra's own complaints about the command line.
 func isUnknown(err error) bool {
@@ -67,7 +80,7 @@ func command() *cobra.Command {
 		Long: `Rollbook serves a district's rosters and gradebook as OneRoster 1.1.
 
 Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong,
-130 interrupted.
+4 done but for what was told, 130 interrupted.
 Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 --key-file by ROLLBOOK_KEY_FILE, and so on.`,
 		SilenceErrors: true,
@@ -79,7 +92,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err), cmd.Name())}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), importCommand(), exportCommand(), sandboxCommand(), verifyCommand(), syncCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), sandboxCommand(), verifyCommand(), syncCommand())
 	nameVariables(root)
 	return root
 }

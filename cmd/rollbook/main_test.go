@@ -57,8 +57,8 @@ func TestStories(t *testing.T) {
 			out, errs string
 		}{
 			{"sandbox d.zip --students 60 --seed 7", 0, "", ""},
-			{"import d.zip --json", 0, `"users":{"added":1`, ""},
-			{"import d.zip --json", 0, `"dateLastModified":""`, ""},
+			{"import --new d.zip --json", 0, `"users":{"added":1`, ""},
+			{"import --new d.zip --json", 0, `"dateLastModified":""`, ""},
 			{"export e.zip", 0, "", ""},
 			{"import e.zip --json", 0, `"dateLastModified":""`, ""},
 			{"import nothing.zip", 1, "", "no such file"},
@@ -98,9 +98,9 @@ func TestNobodyIsRetiredByMistake(t *testing.T) {
 			code        int
 			out, errs   string
 		}{
-			{"u1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n", "import . --json", 0, `"users":{"added":2`, ""},
-			{"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n", "import . --skip-bad --json", 0, `"users":{"added":0,"changed":0,"retired":0,"same":1}`, "1 problems"},
-			{"", "import . --skip-bad", 1, "", "would retire"},
+			{"u1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --json", 0, `"users":{"added":2`, ""},
+			{"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --skip-bad --json", 4, `"users":{"added":0,"changed":0,"retired":0,"same":1}`, "1 problem:"},
+			{"", "import --new . --skip-bad", 1, "", "would retire"},
 			{"", "demo", 1, "", "not made up"},
 		} {
 			write(c.users)
@@ -146,8 +146,8 @@ func TestDemoAnswers(t *testing.T) {
 // or the one after it, opens without repair, and takes the import again.
 func TestKilledImport(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range []string{"sandbox a.zip --students 60 --seed 1", "sandbox b.zip --students 1500 --seed 2", "import a.zip --db first.db",
-		"import a.zip --db last.db", "import b.zip --db last.db"} {
+	for _, args := range []string{"sandbox a.zip --students 60 --seed 1", "sandbox b.zip --students 1500 --seed 2", "import --new a.zip --db first.db",
+		"import --new a.zip --db last.db", "import --new b.zip --db last.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 			t.Fatal(errs)
 		}
@@ -159,10 +159,10 @@ func TestKilledImport(t *testing.T) {
 	unchanged := 0
 	for i, size := range []int64{0, 1, 100 << 10, 1 << 20} { // so much of the write-ahead log is there
 		db := filepath.Join(dir, fmt.Sprintf("killed%d.db", i))
-		if _, errs, code := rollbook(t, dir, "import", "a.zip", "--db", db); code != 0 {
+		if _, errs, code := rollbook(t, dir, "import", "--new", "a.zip", "--db", db); code != 0 {
 			t.Fatal(errs)
 		}
-		killAt(t, program(dir, "import", "b.zip", "--db", db), db+"-wal", size)
+		killAt(t, program(dir, "import", "--new", "b.zip", "--db", db), db+"-wal", size)
 		got := active(t, db)
 		if got != before && got != after {
 			t.Errorf("killed at %d bytes: %s; before it was %s, after it would be %s", size, got, before, after)
@@ -170,7 +170,7 @@ func TestKilledImport(t *testing.T) {
 		if got == before {
 			unchanged++
 		}
-		if _, errs, code := rollbook(t, dir, "import", "b.zip", "--db", db); code != 0 || active(t, db) != after {
+		if _, errs, code := rollbook(t, dir, "import", "--new", "b.zip", "--db", db); code != 0 || active(t, db) != after {
 			t.Errorf("the import after the kill: %d %s", code, errs)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/bulk"
@@ -22,70 +23,150 @@ type importing struct {
 	*cobra.Command
 	o        *opened
 	p        *bulk.Package
-	skipBad  bool
+	opt      bulk.Options
+	shrink   int // percent
 	asJSON   bool
 	problems string // table or csv
 }
 
 func importCommand() *cobra.Command {
 	in := &importing{}
+	encoding, fresh := "", false
 	cmd := &cobra.Command{
 		Use:   "import PACKAGE",
 		Short: "Take in a CSV package, a zip or a folder: OneRoster 1.1, School Data Sync v2.1 or v1",
-		Args:  cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) (err error) {
+		Long: `Take in a CSV package, a zip or a folder: OneRoster 1.1 or 1.0, School Data Sync
+v2.1 or v1. docs/import.md says what is taken, mended, noted and refused.
+
+Exit codes: 0 taken in, 1 refused and nothing changed, 2 the command line was
+wrong, 4 taken in but for rows or values with problems (--skip-bad).`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.problems != "table" && in.problems != "csv" {
 				return usageError{fmt.Errorf("--problems %q is neither table nor csv", in.problems)}
 			}
-			in.Command, in.o = cmd, o
-			if in.p, err = bulk.Open(args[0], in.skipBad); err != nil {
+			if in.shrink < 1 || in.shrink > 100 {
+				return usageError{fmt.Errorf("--shrink %d: give a number from 1 to 100", in.shrink)}
+			}
+			if encoding != "" {
+				if in.opt.Encoding, err = bulk.Encoding(encoding); err != nil {
+					return usageError{fmt.Errorf("--encoding: %w", err)}
+				}
+			}
+			if in.problems == "csv" {
+				in.opt.Problems = 1 << 20
+			}
+			in.Command = cmd
+			if in.p, err = bulk.Open(args[0], in.opt); err != nil {
 				return err
 			}
 			defer in.p.Close()
+			if in.o, err = openDistrict(cmd, fresh); err != nil {
+				return err
+			}
+			defer in.o.Close()
 			return in.run(cmd.Context())
-		}),
+		},
 	}
-	cmd.Flags().BoolVar(&in.skipBad, "skip-bad", false, "leave rows with problems as they are stored, and take in the rest")
-	cmd.Flags().BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
-	cmd.Flags().StringVar(&in.problems, "problems", "table", "how problems are printed on the error output: table or csv")
+	f := cmd.Flags()
+	f.BoolVar(&in.opt.SkipBad, "skip-bad", false, "leave rows and values with problems as they are stored, and take in the rest")
+	f.BoolVar(&fresh, "new", false, "make the database where it is missing")
+	f.IntVar(&in.shrink, "shrink", 10, "how many in a hundred of a kind a bulk file may retire")
+	f.StringVar(&encoding, "encoding", "", "what files are written in that are not UTF-8, such as windows-1252 or macintosh")
+	f.BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
+	f.StringVar(&in.problems, "problems", "table", "how problems are printed on the error output: table or csv")
 	return cmd
 }
 
+func initCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "init",
+		Short: "Make an empty district at --db",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := openDistrict(cmd, true)
+			if err != nil {
+				return err
+			}
+			defer o.Close()
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "there is a district at %s\n", o.place)
+			return err
+		},
+	}
+}
+
+// stored answers what the check of a package asks of the district.
+func (o *opened) stored(ctx context.Context) bulk.Stored {
+	return bulk.Stored{
+		IDs: func(r *oneroster.Resource, yield func(id string) error) error { return o.ActiveIDs(ctx, r, yield) },
+		Count: func(r *oneroster.Resource, filter string) (int, error) {
+			return o.CountActive(ctx, r, filter)
+		},
+	}
+}
+
 func (in *importing) run(ctx context.Context) error {
-	known := func(r *oneroster.Resource, id string) (bool, error) { return in.o.Known(ctx, r, id) }
 	meter := newMeter("checking")
-	problems, err := in.p.Check(ctx, known, meter.rows)
+	problems, err := in.p.Check(ctx, in.o.stored(ctx), meter.rows)
 	meter.done()
+	asCSV := in.problems == "csv" && problems.Total > 0
+	if !asCSV {
+		for _, n := range in.p.Notes {
+			fmt.Fprintln(in.ErrOrStderr(), "note:", n)
+		}
+	}
 	if err != nil {
 		return err
 	}
-	for _, n := range in.p.Notes {
-		fmt.Fprintln(in.ErrOrStderr(), "note:", n)
-	}
-	if problems.Total > 0 && !in.skipBad {
+	if problems.Total > 0 && (!in.asJSON || !in.opt.SkipBad) {
 		if in.asJSON {
 			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
 		} else {
 			err = in.tell(problems)
 		}
-		return errors.Join(err, fmt.Errorf("%d problems: nothing was changed; correct them, or take in the rest with --skip-bad", problems.Total))
-	}
-	if problems.Total > 0 {
-		if !in.asJSON {
-			if err := in.tell(problems); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(in.ErrOrStderr(), "%d problems: their rows are left out, and what is stored of them stays\n", problems.Total)
+	}
+	if problems.Total > 0 && !in.opt.SkipBad {
+		if asCSV {
+			return exitCode(exitFailed)
+		}
+		return fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad", plural(problems.Total, "problem"))
 	}
 	meter = newMeter("importing")
-	meter.expect(in.p.Rows)
-	report, err := in.o.Import(ctx, in.p, store.ImportOptions{Progress: meter.rows})
+	rows := 0
+	for _, n := range in.p.Rows {
+		rows += n
+	}
+	meter.expect(rows)
+	report, err := in.o.Import(ctx, in.p, store.ImportOptions{Progress: meter.rows, Shrink: in.shrink, Closed: true})
 	meter.done()
+	var shrinks *store.ShrinkError
+	if errors.As(err, &shrinks) {
+		return fmt.Errorf("%w. Was the export whole? If it was, import with --shrink %d", err, (100*shrinks.Retired+shrinks.Active-1)/shrinks.Active)
+	}
 	if err != nil {
 		return err
 	}
-	return tellReport(in.OutOrStdout(), report, problems, in.asJSON)
+	if err := in.report(report, problems); err != nil {
+		return err
+	}
+	if problems.Total > 0 {
+		if !asCSV {
+			fmt.Fprintf(in.ErrOrStderr(), "%s: these rows and values were left as they are stored\n", plural(problems.Total, "problem"))
+		}
+		return exitCode(exitPartly)
+	}
+	return nil
+}
+
+// plural counts things: 1 problem, 2 problems.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // tell prints the problems for a person, or as a file for a spreadsheet.
@@ -96,29 +177,35 @@ func (in *importing) tell(problems bulk.Problems) error {
 	out := table.NewWriter()
 	out.SetOutputMirror(in.ErrOrStderr())
 	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
+	out.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 90, WidthMaxEnforcer: text.WrapSoft}})
 	for _, x := range problems.List {
 		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
 	}
 	out.Render()
 	if more := problems.Total - len(problems.List); more > 0 {
-		fmt.Fprintf(in.ErrOrStderr(), "… and %d more\n", more)
+		fmt.Fprintf(in.ErrOrStderr(), "… and %d more; --problems csv lists all\n", more)
 	}
 	return nil
 }
 
-func tellReport(w io.Writer, report store.Report, problems bulk.Problems, asJSON bool) error {
-	counts := map[string]map[string]int{}
+// report prints what became of the rows of each file: they were added, changed,
+// the same or skipped; retired are records that a file lacks or deletes.
+func (in *importing) report(report store.Report, problems bulk.Problems) error {
+	counts, files := map[string]map[string]int{}, map[string]map[string]int{}
 	out := table.NewWriter()
-	out.SetOutputMirror(w)
-	out.AppendHeader(table.Row{"", "added", "changed", "same", "retired"})
+	out.SetOutputMirror(in.OutOrStdout())
+	out.AppendHeader(table.Row{"", "rows", "added", "changed", "same", "skipped", "retired"})
 	for _, r := range oneroster.Resources() {
 		if c, ok := report.Counts[r]; ok {
+			rows, skipped := in.p.Rows[r], in.p.Skipped[r]
 			counts[r.Plural] = map[string]int{"added": c.Added, "changed": c.Changed, "same": c.Same, "retired": c.Retired}
-			out.AppendRow(table.Row{r.Plural, c.Added, c.Changed, c.Same, c.Retired})
+			files[r.Plural] = map[string]int{"rows": rows, "skipped": skipped}
+			out.AppendRow(table.Row{r.Plural, rows, c.Added, c.Changed, c.Same, skipped, c.Retired})
 		}
 	}
-	if asJSON {
-		return json.NewEncoder(w).Encode(map[string]any{"counts": counts, "dateLastModified": report.Stamp, "problems": problems})
+	if in.asJSON {
+		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": counts, "files": files,
+			"dateLastModified": report.Stamp, "problems": problems, "notes": in.p.Notes})
 	}
 	out.Render()
 	return nil

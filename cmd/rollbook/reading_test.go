@@ -177,7 +177,7 @@ func TestTroubleOnDemand(t *testing.T) {
 func TestDemoHasHistory(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		d := &demonstrated{}
-		d.greeting = demoed(t, t.TempDir(), dsn)
+		d.greeting = demoed(t, t.TempDir(), dsn, "--history", "5")
 		r := newReader(t, d.BaseURL, d.TokenURL, d.ClientID, d.ClientSecret)
 		all, latest := r.since(t, "2000-01-01")
 		gone := slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(s, "tobedeleted enrollments/") })

@@ -24,11 +24,13 @@ import (
 // opened is a district with its sealing key.
 type opened struct {
 	*store.Store
-	key *auth.Key
+	key   *auth.Key
+	place string // of the database, for people
 }
 
-// openDistrict opens what --db and --key-file name.
-func openDistrict(cmd *cobra.Command) (*opened, error) {
+// openDistrict opens what --db and --key-file name; make lets it be made where it
+// is missing.
+func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
 	dsn, err := cmd.Flags().GetString("db")
 	if err != nil {
 		return nil, err
@@ -37,7 +39,11 @@ func openDistrict(cmd *cobra.Command) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	return openAt(cmd.Context(), dsn, file, store.Options{})
+	o, err := openAt(cmd.Context(), dsn, file, store.Options{Existing: !make})
+	if errors.Is(err, store.ErrMissing) {
+		return nil, fmt.Errorf("%w: say where it is with --db, or make it with rollbook init or rollbook import --new", err)
+	}
+	return o, err
 }
 
 func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opened, error) {
@@ -56,7 +62,7 @@ func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opene
 		_ = s.Close()
 		return nil, err
 	}
-	return &opened{s, key}, nil
+	return &opened{s, key, store.Place(dsn)}, nil
 }
 
 // defaultKeyFile lies beside a SQLite file, and in the user's configuration
@@ -104,7 +110,7 @@ func serveCommand() *cobra.Command {
 			if cert == "" && config.URL == nil && !loopback(addr) {
 				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of the proxy in front, or listen on 127.0.0.1", addr)}
 			}
-			o, err := openDistrict(cmd)
+			o, err := openDistrict(cmd, false)
 			if err != nil {
 				return err
 			}
@@ -123,7 +129,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config.Log.Info("serving", "address", l.Addr().String())
+			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place)
 			return serveUntilDone(cmd.Context(), server, l)
 		},
 	}

@@ -70,7 +70,7 @@ func TestFilesAreServed(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				if _, errs, code := rollbook(t, dir, "import", ".", "--db", dsn); code != 0 {
+				if _, errs, code := rollbook(t, dir, "import", "--new", ".", "--db", dsn); code != 0 {
 					t.Fatal(errs)
 				}
 				out, _, _ := rollbook(t, dir, "client", "add", "sds", "--json", "--db", dsn)
@@ -164,7 +164,7 @@ func ask(t *testing.T, method, address, token, id, secret string) string {
 // A service that is told to stop finishes the answers that are under way.
 func TestStopFinishesStreams(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range []string{"sandbox d.zip --students 6000", "import d.zip"} {
+	for _, args := range []string{"sandbox d.zip --students 6000", "import --new d.zip"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 			t.Fatal(errs)
 		}
@@ -225,11 +225,11 @@ func TestDeltaPackage(t *testing.T) {
 			code int
 			want string
 		}{
-			{"import full --json", 0, `"users":{"added":2,"changed":0,"retired":0,"same":0}`},
+			{"import --new full --json", 0, `"users":{"added":2,"changed":0,"retired":0,"same":0}`},
 			{"import delta --json", 0, `"users":{"added":1,"changed":0,"retired":1,"same":0}`},
 			{"import delta --json", 0, `"users":{"added":0,"changed":0,"retired":0,"same":2}`},
 			{"import wrong --json", 1, `there is no org with the sourcedId \"o9\"`},
-			{"import full --json", 0, `"users":{"added":0,"changed":1,"retired":1,"same":1}`},
+			{"import --new full --json", 0, `"users":{"added":0,"changed":1,"retired":1,"same":1}`},
 		} {
 			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)
 			if code != c.code || !strings.Contains(out, c.want) {
@@ -273,7 +273,7 @@ func TestDeltaOfResources(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, errs, code := rollbook(t, dir, "import", in, "--db", dsn); code != 0 {
+			if _, errs, code := rollbook(t, dir, "import", "--new", in, "--db", dsn); code != 0 {
 				t.Fatalf("%d: %s", n, errs)
 			}
 			s := storetest.Open(t, dsn, store.Options{})

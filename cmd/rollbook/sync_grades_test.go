@@ -30,7 +30,7 @@ type schoolhouse struct {
 func schoolhouseAt(t *testing.T, dsn string, students int) *schoolhouse {
 	t.Helper()
 	h := &schoolhouse{T: t, dir: t.TempDir()}
-	cmd := program(h.dir, "demo", "--json", "--students", fmt.Sprint(students), "--addr", "127.0.0.1:0", "--db", dsn)
+	cmd := program(h.dir, "demo", "--json", "--students", fmt.Sprint(students), "--addr", "127.0.0.1:0", "--db", dsn, "--history", "0")
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -83,7 +83,7 @@ func fronted(t *testing.T, dsn string, packages ...string) *front {
 // take imports one of the packages.
 func (f *front) take(t *testing.T, dsn string, n int) {
 	t.Helper()
-	if _, errs, code := rollbook(t, f.dir, "import", fmt.Sprintf("p%d.zip", n), "--db", dsn); code != 0 {
+	if _, errs, code := rollbook(t, f.dir, "import", "--shrink", "100", "--new", fmt.Sprintf("p%d.zip", n), "--db", dsn); code != 0 {
 		t.Fatal(errs)
 	}
 }

@@ -23,7 +23,8 @@ import (
 // demoed starts the demo and returns its greeting; it ends with the test.
 func demoed(t *testing.T, dir, dsn string, args ...string) greeting {
 	t.Helper()
-	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0", "--db", dsn}, args...)...)
+	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0", "--db", dsn,
+		"--history", "0"}, args...)...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -4,51 +4,71 @@
 package bulk
 
 import (
-	"archive/zip"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
-	"sort"
+	"slices"
 	"strings"
+
+	"golang.org/x/text/encoding"
 
 	"rollbook/internal/oneroster"
 )
 
-// Bounds of a package.
-const (
-	maxEntries  = 1000
-	maxUnpacked = 8 << 30 // bytes in all files
-	maxRatio    = 200     // unpacked to packed, of a file beyond 10 MiB
-	freeRatio   = 10 << 20
-)
+// Options of a package.
+type Options struct {
+	// SkipBad lets Records leave out rows that Check found wrong, instead of
+	// refusing.
+	SkipBad bool
+	// Encoding is what files are written in that are not UTF-8; nil is
+	// Windows-1252, where it is plausible.
+	Encoding encoding.Encoding
+	// Problems is how many problems of each file are kept; 0 is 1,000.
+	Problems int
+}
 
 // A Package is an opened set of files. It is a oneroster.Source once Check has
 // looked at it.
 type Package struct {
 	files  map[*oneroster.Resource]*file
 	links  map[*oneroster.Resource]*file // classResources, courseResources
+	absent []*file                       // those that the manifest says are not there
 	closer io.Closer
+	sds    *converter // the files come from School Data Sync's; nil when not
 
-	// Notes are what was noticed on opening, for people.
+	// Notes are what was noticed, for people.
 	Notes []string
-	// Rows is how many rows there are, known once Check has run.
-	Rows int
+	// Rows is how many rows there are, by resource, known once Check has run.
+	Rows map[*oneroster.Resource]int
+	// Skipped is how many of them cannot be used.
+	Skipped map[*oneroster.Resource]int
 
+	encoding  encoding.Encoding
 	resources map[*oneroster.Resource]map[string]*linked // from the link files, by owner
 	bad       map[place]bool                             // rows with errors
-	checked   bool
-	hollow    bool // a bulk file has no row
-	skipBad   bool
+	spoilt    map[place][]spoilt                         // values that cannot be used, of rows that can
+	// linkProblems are those of the link files by themselves.
+	linkProblems []Problem
+	plain        bool // there is no manifest: it may be OneRoster 1.0
+	checked      bool
+	stuck        error // why even skipping does not help
+	skipBad      bool
+	keep         int
+}
+
+// spoilt is a value that is left as it is stored: of a list the item.
+type spoilt struct {
+	field int
+	item  string
 }
 
 type file struct {
-	name string
-	mode oneroster.Mode
-	open func() (io.ReadCloser, error)
-	made *made // instead of open, for files made of another format's
+	name   string
+	mode   oneroster.Mode
+	open   func() (io.ReadCloser, error)
+	nature *nature // once it was looked at
+	made   *made   // instead of open, for files made of another format's
 }
 
 // place is where the row came from that is said to begin on a line.
@@ -64,22 +84,29 @@ type place struct {
 	line int
 }
 
-// Open reads the table of contents of a zip or a folder. skipBad lets Records
-// leave out rows that Check found wrong, instead of refusing.
-func Open(name string, skipBad bool) (*Package, error) {
+// Open reads the table of contents of a zip or a folder.
+func Open(name string, opt Options) (*Package, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{}, bad: map[place]bool{}, skipBad: skipBad}
-	var found map[string]*file
-	if info.IsDir() {
-		found, err = folder(name)
-	} else {
-		found, err = p.archive(name)
+	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{}, bad: map[place]bool{},
+		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems,
+		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
+	if p.keep == 0 {
+		p.keep = 1000
+	}
+	var list []*file
+	switch {
+	case info.IsDir():
+		list, p.closer, err = folder(name)
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is a pipe or a device: give a folder with CSV files, or a zip of it", name)
+	default:
+		list, p.closer, err = archive(name)
 	}
 	if err == nil {
-		err = p.assign(name, found)
+		err = p.assign(name, list)
 	}
 	if err != nil {
 		_ = p.Close()
@@ -96,105 +123,59 @@ func (p *Package) Close() error {
 	return p.closer.Close()
 }
 
-func folder(name string) (map[string]*file, error) {
-	root, err := os.OpenRoot(name) // links cannot lead out of it
-	if err != nil {
-		return nil, err
-	}
-	entries, err := fs.ReadDir(root.FS(), ".")
-	if err != nil {
-		return nil, err
-	}
-	found := map[string]*file{}
-	for _, e := range entries {
-		base := e.Name()
-		if !e.IsDir() && strings.HasSuffix(strings.ToLower(base), ".csv") && !strings.HasPrefix(base, ".") {
-			found[base] = &file{name: base, open: func() (io.ReadCloser, error) { return root.Open(base) }}
-		}
-	}
-	return found, nil
-}
-
-func (p *Package) archive(name string) (map[string]*file, error) {
-	z, err := zip.OpenReader(name)
-	if errors.Is(err, zip.ErrFormat) {
-		return nil, fmt.Errorf("%s is neither a folder nor a zip: give the folder with the CSV files, or a zip of it", name)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	p.closer = z
-	if len(z.File) > maxEntries {
-		return nil, fmt.Errorf("%s: %d entries; a package has at most %d", name, len(z.File), maxEntries)
-	}
-	found := map[string]*file{}
-	var total uint64
-	for _, f := range z.File {
-		clean := path.Clean(f.Name)
-		if strings.HasPrefix(f.Name, "/") || strings.Contains(f.Name, "\\") || strings.HasPrefix(clean, "..") {
-			return nil, fmt.Errorf("%s: the entry %q leads out of the package: make the zip anew from the files alone", name, f.Name)
-		}
-		base, dir := path.Base(clean), path.Dir(clean)
-		if f.FileInfo().IsDir() || strings.HasPrefix(clean, "__MACOSX") || strings.HasPrefix(base, ".") || !strings.HasSuffix(strings.ToLower(base), ".csv") {
-			continue
-		}
-		if strings.Contains(dir, "/") {
-			return nil, fmt.Errorf("%s: %q lies more than one folder deep: put the files at the top of the zip", name, f.Name)
-		}
-		total += f.UncompressedSize64
-		if total > maxUnpacked || f.UncompressedSize64 > freeRatio && f.UncompressedSize64 > maxRatio*max(1, f.CompressedSize64) {
-			return nil, fmt.Errorf("%s: %q unpacks to far more than a district holds; it was not opened", name, f.Name)
-		}
-		if found[base] != nil {
-			return nil, fmt.Errorf("%s: there are two files %s: keep one", name, base)
-		}
-		found[base] = &file{name: base, open: f.Open}
-	}
-	return found, nil
-}
-
 // assign gives the files found their resources and modes.
-func (p *Package) assign(name string, found map[string]*file) error {
-	if done, err := p.fromSDS(found); done || err != nil {
-		return err
-	}
-	manifest, err := readManifest(found["manifest.csv"])
+func (p *Package) assign(name string, list []*file) error {
+	found, err := p.recognise(name, list)
 	if err != nil {
 		return err
+	}
+	manifest, err := p.readManifest(found["manifest.csv"])
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := p.foreign(found); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	p.plain = manifest == nil
+	if manifest == nil {
+		if done, err := p.fromSDS(found); done || err != nil {
+			return err
+		}
 	}
 	var names []string
-	for base, f := range found {
-		names = append(names, base)
-		stem := strings.TrimSuffix(base, path.Ext(base))
-		f.mode = oneroster.Bulk
-		if m, ok := manifest["file."+stem]; ok {
-			switch strings.ToLower(m) {
-			case "bulk":
-			case "delta":
-				f.mode = oneroster.Delta
-			case "absent":
-				return fmt.Errorf("%s: manifest.csv says that %s is absent, and it is there: correct the manifest", name, base)
-			default:
-				return fmt.Errorf("%s: manifest.csv: file.%s is %q: write bulk, delta or absent", name, stem, m)
-			}
+	for _, ours := range sortedKeys(found) {
+		f := found[ours]
+		names = append(names, f.name)
+		stem := strings.TrimSuffix(ours, path.Ext(ours))
+		owner := oneroster.ByName(strings.TrimSuffix(stem, "Resources"))
+		isLink := stem == "classResources" || stem == "courseResources"
+		r := oneroster.ByName(stem)
+		if ours == "manifest.csv" {
+			continue
 		}
-		switch {
-		case stem == "classResources":
-			p.links[oneroster.ByName("class")] = f
-		case stem == "courseResources":
-			p.links[oneroster.ByName("course")] = f
-		default:
-			if r := oneroster.ByName(stem); r != nil && r.Plural == stem {
-				p.files[r] = f
-			} else if base != "manifest.csv" {
-				p.Notes = append(p.Notes, base+" is not a file of OneRoster 1.1 and was not read")
-			}
+		if !isLink && (r == nil || r.Plural != stem) {
+			p.note(f.name + " is not a file of OneRoster 1.1 and was not read")
+			continue
+		}
+		f.mode = oneroster.Bulk
+		switch m, told := manifest["file."+stem]; {
+		case m == "delta":
+			f.mode = oneroster.Delta
+		case m == "absent":
+			p.absent = append(p.absent, f)
+			continue
+		case !told && manifest != nil && !(r != nil && r.Extension):
+			return fmt.Errorf("%s: manifest.csv does not say whether %s is bulk or delta: add the row file.%s,bulk or file.%s,delta", name, f.name, stem, stem)
+		}
+		if isLink {
+			p.links[owner] = f
+		} else {
+			p.files[r] = f
 		}
 	}
-	sort.Strings(names)
 	for key, m := range manifest {
 		stem, isFile := strings.CutPrefix(key, "file.")
-		if isFile && !strings.EqualFold(m, "absent") && found[stem+".csv"] == nil {
+		if isFile && m != "absent" && found[stem+".csv"] == nil {
 			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing", name, stem)
 		}
 	}
@@ -206,7 +187,24 @@ func (p *Package) assign(name string, found map[string]*file) error {
 			return fmt.Errorf("%s: %s needs %s.csv beside it, both as bulk or both as delta", name, f.name, r.Plural)
 		}
 	}
+	p.older(manifest)
 	return nil
+}
+
+// older says aloud that a package is of OneRoster 1.0, whose columns are read.
+func (p *Package) older(manifest map[string]string) {
+	if manifest != nil {
+		return
+	}
+	for r, f := range p.files {
+		head := p.header(f)
+		for _, col := range []string{"termSourcedId", "schoolYearId", "userId", "agents", "metadata.classification"} {
+			if slices.Contains(head, col) {
+				p.note(fmt.Sprintf("%s has the columns of OneRoster 1.0 and was read as such: %s.csv without a manifest holds all %s", f.name, r.Plural, r.Plural))
+				return
+			}
+		}
+	}
 }
 
 // Modes tells how each resource is carried.

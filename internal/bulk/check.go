@@ -6,34 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"rollbook/internal/oneroster"
 )
-
-// A Problem is one thing wrong with a row.
-type Problem struct {
-	File   string `json:"file"`
-	Row    int    `json:"row"` // line of the file; the header is 1
-	Column string `json:"column"`
-	Value  string `json:"value"`
-	Text   string `json:"text"` // what is wrong, and what to do
-}
-
-func (p Problem) String() string {
-	if p.Column == "" {
-		return fmt.Sprintf("%s:%d: %s", p.File, p.Row, p.Text)
-	}
-	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Row, p.Column, p.Text)
-}
-
-// Problems are the first that were found, and how many there are in all.
-type Problems struct {
-	List  []Problem `json:"problems"`
-	Total int       `json:"total"`
-}
-
-// keptProblems bounds the list.
-const keptProblems = 1000
 
 type idHash [16]byte
 
@@ -42,183 +18,502 @@ func hashID(id string) idHash {
 	return idHash(sum[:16])
 }
 
+// Stored is what a check asks of the district that a package is for. What is
+// deleted does not count as there.
+type Stored struct {
+	// IDs yields the sourcedId of every active record.
+	IDs func(r *oneroster.Resource, yield func(id string) error) error
+	// Count counts the active records that a filter selects; "" selects all.
+	Count func(r *oneroster.Resource, filter string) (int, error)
+}
+
 // Check reads the whole package and tells what is wrong with it: cells, rows
 // that lack what is required, ids that are there twice, references to objects
 // that are neither in the package nor, where the package does not carry all of
-// them, known. Ids are held as hashes; rows are not held.
-// Every row is read twice; progress, when set, is told of both.
-func (p *Package) Check(ctx context.Context, known func(r *oneroster.Resource, id string) (bool, error), progress func(rows int)) (Problems, error) {
-	c := &checker{p: p, known: known, progress: progress, ids: map[*oneroster.Resource]map[idHash]bool{}, rows: map[*oneroster.Resource]int{}}
-	for pass := range 2 { // parents and agents may stand after the rows that name them
-		c.pass = pass
+// them, stored. What only follows from a row that is wrong is one line with a
+// count. Ids are held as hashes; rows are not held. Every row is read twice, and
+// again as long as rows are found wrong because of others; progress, when set, is
+// told of all.
+func (p *Package) Check(ctx context.Context, stored Stored, progress func(rows int)) (Problems, error) {
+	c := &checker{p: p, stored: stored, progress: progress, ids: map[*oneroster.Resource]map[idHash]standing{},
+		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[[2]string]*follows{},
+		parents: map[string]string{}, schools: map[idHash]idHash{}, odd: map[string]*oddity{}}
+	for c.pass = 0; c.pass < 2 || c.found; c.pass++ {
+		c.found = false
 		if err := p.each(ctx, c.wrong, c.row); err != nil {
 			return c.problems, err
 		}
-	}
-	for r, f := range p.files {
-		if f.mode == oneroster.Bulk && c.rows[r] == 0 {
-			c.tell(f.name, 1, "", "", "there is not one row in this bulk file, which would retire all "+r.Plural+": leave the file out, or export it again")
-			p.hollow = true
+		if c.pass == 0 {
+			if err := c.files(); err != nil {
+				return c.problems, err
+			}
 		}
 	}
-	c.links()
-	p.checked = true
-	for _, n := range c.rows {
-		p.Rows += n
+	if err := c.links(); err != nil {
+		return c.problems, err
 	}
+	c.cycles()
+	for _, key := range sortedKeys(c.odd) {
+		o := c.odd[key]
+		p.note(fmt.Sprintf("%s (%d, the first in %s:%d)", key, o.n, o.first.file, o.first.line))
+	}
+	c.consequences()
+	p.checked = true
 	return c.problems, nil
 }
 
+// standing is what is known of an id in the package.
+type standing uint8
+
+const (
+	there  standing = 1 + iota
+	broken          // its row cannot be used
+	going           // the package deletes it
+)
+
 type checker struct {
 	p        *Package
-	known    func(r *oneroster.Resource, id string) (bool, error)
-	ids      map[*oneroster.Resource]map[idHash]bool
-	rows     map[*oneroster.Resource]int
+	stored   Stored
+	ids      map[*oneroster.Resource]map[idHash]standing
+	known    map[*oneroster.Resource]map[idHash]bool // active in the district
 	read     int
 	progress func(int)
 	pass     int
+	found    bool // this pass found a row wrong because of another
 	problems Problems
+	perFile  map[string]int
+	follow   map[[2]string]*follows
+
+	parents map[string]string  // "org/" or "academicSession/" and sourcedId to that of the parent
+	schools map[idHash]idHash  // class to school
+	odd     map[string]*oddity // what is noted, not refused
 }
 
-// wrong is told of cells, in both passes; the first counts.
-func (c *checker) wrong(at place, column, value, text string) {
-	if c.pass == 0 {
-		c.tell(at.file, at.line, column, value, text)
+// follows counts rows of one file that hang on rows of another.
+type follows struct {
+	n     int
+	first Problem
+	mild  int
+}
+
+type oddity struct {
+	n     int
+	first place
+}
+
+// wrong is told of cells, in every pass; the first counts.
+func (c *checker) wrong(r *oneroster.Resource, at place, id string, field int, column, value, text string) {
+	if c.pass > 0 {
+		return
+	}
+	f := &r.Fields[field]
+	if field > oneroster.Modified && !f.Required {
+		c.p.spoilt[at] = append(c.p.spoilt[at], spoilt{field: field})
+		c.tell(Problem{at.file, at.line, column, value, text, true})
+		return
+	}
+	c.spoil(r, at, id, Problem{at.file, at.line, column, value, text, false})
+}
+
+// spoil tells of a row that cannot be used.
+func (c *checker) spoil(r *oneroster.Resource, at place, id string, x Problem) {
+	c.drop(r, at, id)
+	c.tell(x)
+}
+
+// drop takes a row for unusable. Without its id nobody can tell whom it stands for.
+func (c *checker) drop(r *oneroster.Resource, at place, id string) {
+	if !c.p.bad[at] {
+		c.p.bad[at] = true
+		c.p.Skipped[r]++
+		c.found = true
+	}
+	if id == "" && c.p.files[r].mode == oneroster.Bulk && c.p.stuck == nil {
+		c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its sourcedId cannot be read, and whoever it stands for would be retired", at.file, at.line)
 	}
 }
 
-func (c *checker) tell(file string, line int, column, value, text string) {
-	c.p.bad[place{file, line}] = true
+func (c *checker) tell(x Problem) {
+	x.Column = c.p.theirs(x.File, x.Column)
 	c.problems.Total++
-	if len(c.problems.List) < keptProblems {
-		c.problems.List = append(c.problems.List, Problem{file, line, column, value, text})
+	if c.perFile[x.File]++; c.perFile[x.File] <= c.p.keep {
+		c.problems.List = append(c.problems.List, x)
 	}
+}
+
+func (c *checker) note(text string, at place) {
+	if c.odd[text] == nil {
+		c.odd[text] = &oddity{first: at}
+	}
+	c.odd[text].n++
 }
 
 func (c *checker) row(row oneroster.Row) error {
 	if c.read++; c.progress != nil && c.read%1000 == 0 {
 		c.progress(c.read)
 	}
+	at := place{row.File, row.Line}
 	if c.pass == 0 {
-		c.rows[row.Resource]++
-		c.alone(row)
+		c.p.Rows[row.Resource]++
+		c.alone(row, at)
 		return nil
 	}
-	if c.p.bad[place{row.File, row.Line}] || row.Values[oneroster.Status] == oneroster.ToBeDeleted {
+	if c.p.bad[at] || row.Values[oneroster.Status] == oneroster.ToBeDeleted {
 		return nil
 	}
-	return c.references(row)
+	return c.references(row, at)
 }
 
 // alone looks at a row by itself.
-func (c *checker) alone(row oneroster.Row) {
-	r := row.Resource
+func (c *checker) alone(row oneroster.Row, at place) {
+	r, id := row.Resource, row.ID()
 	delta := c.p.files[r].mode == oneroster.Delta
-	if delta && row.Values[oneroster.Status] == "" {
-		c.tell(row.File, row.Line, "status", "", "is empty in a delta file: write active or tobedeleted")
+	status := row.Values[oneroster.Status]
+	if delta && status == "" && !c.p.bad[at] {
+		c.spoil(r, at, id, Problem{at.file, at.line, "status", "", "is empty in a delta file: write active or tobedeleted", false})
 	}
-	if row.ID() == "" || row.Values[oneroster.Status] != oneroster.ToBeDeleted {
+	if id == "" || status != oneroster.ToBeDeleted {
 		for _, p := range oneroster.Check(row.Record) {
-			if !c.p.bad[place{row.File, row.Line}] {
-				c.tell(row.File, row.Line, r.Field(p.Field).Column(), row.Get(p.Field), p.Text)
+			if !c.p.bad[at] {
+				if class := row.Get("class"); c.p.sds != nil && r.Name == "enrollment" && p.Field == "school" && class != "" {
+					section := oneroster.ByName("class") // its school is the enrollment's
+					p.Field, p.Text = "class", fmt.Sprintf("there is no %s %q in %s: add it, or correct this id",
+						c.p.called(section), class, c.p.fileOf(section))
+				}
+				if c.p.sds != nil && c.p.sds.version == "v2.1" && at.file == "users.csv" && (p.Field == "role" || p.Field == "orgs") {
+					p.Field, p.Text = "sourcedId", fmt.Sprintf("%q has no row in roles.csv that says its role and org: add one", id)
+				}
+				c.spoil(r, at, id, Problem{at.file, at.line, r.Field(p.Field).Column(), row.Get(p.Field), p.Text, false})
 			}
 		}
+	}
+	if id == "" {
+		return
 	}
 	ids := c.ids[r]
 	if ids == nil {
-		ids = map[idHash]bool{}
+		ids = map[idHash]standing{}
 		c.ids[r] = ids
 	}
-	if h := hashID(row.ID()); row.ID() != "" {
-		if ids[h] {
-			c.tell(row.File, row.Line, "sourcedId", row.ID(), fmt.Sprintf("%q is there twice in this file: keep one row", row.ID()))
-		} else if !c.p.bad[place{row.File, row.Line}] {
-			ids[h] = true
+	h := hashID(id)
+	switch {
+	case ids[h] != 0:
+		text := fmt.Sprintf("%q is there twice in this file: keep one row", id)
+		c.spoil(r, at, id, Problem{at.file, at.line, "sourcedId", id, text, false})
+	case status == oneroster.ToBeDeleted:
+		ids[h] = going
+	case c.p.bad[at]:
+		ids[h] = broken
+	default:
+		ids[h] = there
+		c.oddities(row, at)
+	}
+}
+
+// oddities are noted: what may be meant, and hardly is.
+func (c *checker) oddities(row oneroster.Row, at place) {
+	name := row.Resource.Name
+	switch name {
+	case "org", "academicSession":
+		if parent := row.Get("parent"); parent != "" {
+			c.parents[name+"/"+row.ID()] = name + "/" + parent
+		}
+		if start, end := row.Get("startDate"), row.Get("endDate"); name == "academicSession" && start != "" && end != "" && end <= start {
+			c.note(at.file+": sessions end before they start", at)
+		}
+	case "class":
+		c.schools[hashID(row.ID())] = hashID(row.Get("school"))
+	case "enrollment":
+		if school, ok := c.schools[hashID(row.Get("class"))]; ok && school != hashID(row.Get("school")) {
+			c.note(at.file+": the school of enrollments is not that of their class", at)
+		}
+		if start, end := row.Get("beginDate"), row.Get("endDate"); start != "" && end != "" && end < start {
+			c.note(at.file+": enrollments end before they begin", at)
 		}
 	}
 }
 
-// links looks for rows of a delta's link files that no class or course goes with:
-// they would be lost.
-func (c *checker) links() {
+// cycles notes parents that lead back to where they began.
+func (c *checker) cycles() {
+	done := map[string]bool{}
+	for _, id := range sortedKeys(c.parents) {
+		on := map[string]bool{}
+		for at := id; at != "" && !done[at]; at = c.parents[at] {
+			if on[at] {
+				name, own, _ := strings.Cut(at, "/")
+				c.p.note(fmt.Sprintf("the parents of the %s %q lead back to it: correct parentSourcedId", name, own))
+				break
+			}
+			on[at] = true
+		}
+		for at := range on {
+			done[at] = true
+		}
+	}
+}
+
+// files judges files that have no rows, and those that should not be there.
+func (c *checker) files() error {
 	for _, r := range oneroster.Resources() {
-		f := c.p.links[r]
-		if f == nil || f.mode != oneroster.Delta {
+		f := c.p.files[r]
+		if f == nil || f.mode != oneroster.Bulk || c.p.Rows[r] > 0 || f.made != nil {
 			continue
 		}
-		var lost []string
-		for id := range c.p.resources[r] {
-			if !c.ids[r][hashID(id)] {
-				lost = append(lost, id)
-			}
-		}
-		line := func(id string) int { return c.p.resources[r][id].line }
-		slices.SortFunc(lost, func(a, b string) int { return line(a) - line(b) })
-		for _, id := range lost {
-			c.tell(f.name, line(id), r.Name+"SourcedId", id, fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row of each %s whose resources change", id, r.Plural, r.Name))
-		}
-	}
-}
-
-func (c *checker) references(row oneroster.Row) error {
-	r := row.Resource
-	for _, e := range row.Edits {
-		for _, id := range e.Came {
-			if err := c.reference(row, &r.Fields[e.Field], id); err != nil {
-				return err
-			}
-		}
-	}
-	for i := range r.Fields {
-		f := &r.Fields[i]
-		if f.To == "" || f.Derived() || row.Values[i] == "" {
-			continue
-		}
-		for _, id := range oneroster.Items(row.Values[i]) {
-			if err := c.reference(row, f, id); err != nil {
-				return err
-			}
-		}
-	}
-	if r.Name == "demographics" {
-		return c.reference(row, &oneroster.Field{Name: "sourcedId", To: "user", CSV: "sourcedId"}, row.ID())
-	}
-	return nil
-}
-
-func (c *checker) reference(row oneroster.Row, f *oneroster.Field, id string) error {
-	to := oneroster.ByName(f.To)
-	if c.ids[to][hashID(id)] {
-		return nil
-	}
-	// A bulk file may refer only to what comes with it, where that comes at all.
-	stored := c.p.files[to] == nil || c.p.files[to].mode == oneroster.Delta
-	if stored && c.known != nil {
-		ok, err := c.known(to, id)
-		if ok || err != nil {
+		if err := c.empty(f.name, r, "", func() { delete(c.p.files, r) }); err != nil {
 			return err
 		}
 	}
-	c.tell(row.File, row.Line, f.Column(), id, fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or correct this id", to.Name, id, to.Plural))
-	delete(c.ids[row.Resource], hashID(row.ID())) // rows that refer to this one are wrong too
+	if c.p.sds != nil {
+		if err := c.p.sds.missing(c); err != nil {
+			return err
+		}
+	}
+	for _, f := range c.p.absent {
+		rows := 0
+		if err := c.p.rows(f, func([]string) error { return nil }, func(int, []string, error) error { rows++; return nil }); err != nil {
+			return err
+		}
+		if rows > 0 {
+			text := fmt.Sprintf("manifest.csv says that this file is absent, and it has %s: correct the manifest", plural(rows, "row"))
+			c.tell(Problem{f.name, 1, "", "", text, false})
+			c.p.stuck = fmt.Errorf("%s: %s", f.name, text)
+			continue
+		}
+		c.p.note(f.name + " has no rows, and manifest.csv says that it is absent: it was passed over")
+	}
 	return nil
+}
+
+// empty judges a source of records that has none: where some are stored that a
+// filter selects, it would retire them all.
+func (c *checker) empty(name string, r *oneroster.Resource, filter string, pass func()) error {
+	n := 0
+	if c.stored.Count != nil {
+		var err error
+		if n, err = c.stored.Count(r, filter); err != nil {
+			return err
+		}
+	}
+	if n == 0 {
+		c.p.note(name + " has no rows and was passed over")
+		pass()
+		return nil
+	}
+	text := fmt.Sprintf("there is not one row in this file, which would retire %s: leave the file out, or export it again", plural(n, "active "+r.Name))
+	c.tell(Problem{name, 1, "", "", text, false})
+	c.p.stuck = fmt.Errorf("%s: %s", name, text)
+	return nil
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// links judges the rows of link files at their own place.
+func (c *checker) links() error {
+	for _, x := range c.p.linkProblems {
+		c.tell(x)
+	}
+	resource := oneroster.ByName("resource")
+	for _, r := range oneroster.Resources() {
+		f := c.p.links[r]
+		if f == nil {
+			continue
+		}
+		var found []Problem
+		for id, x := range c.p.resources[r] {
+			// In a delta a link changes the row of its class, which must be there.
+			state, stored := c.ids[r][hashID(id)], false
+			if state == 0 && f.mode == oneroster.Bulk {
+				var err error
+				if _, stored, err = c.is(r, id); err != nil {
+					return err
+				}
+			}
+			if state == going {
+				continue // its links go with it
+			}
+			if state != there && !stored && state != broken {
+				line, text := firstLine(x), fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or correct this id", r.Name, id, r.Plural)
+				if f.mode == oneroster.Delta {
+					text = fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row of each %s whose resources change", id, r.Plural, r.Name)
+				}
+				found = append(found, Problem{f.name, line, r.Name + "SourcedId", id, text, false})
+				continue
+			}
+			for _, row := range x.rows {
+				if _, ok, err := c.is(resource, row.target); err != nil {
+					return err
+				} else if !ok && c.ids[resource][hashID(row.target)] != broken {
+					text := fmt.Sprintf("there is no resource with the sourcedId %q: add it to resources.csv, or correct this id", row.target)
+					found = append(found, Problem{f.name, row.line, "resourceSourcedId", row.target, text, false})
+				}
+			}
+		}
+		slices.SortFunc(found, func(a, b Problem) int { return a.Row - b.Row })
+		for _, x := range found {
+			c.p.linkProblems = append(c.p.linkProblems, x)
+			c.tell(x)
+		}
+	}
+	return nil
+}
+
+func firstLine(x *linked) int {
+	if len(x.rows) > 0 {
+		return x.rows[0].line
+	}
+	return 1
+}
+
+func (c *checker) references(row oneroster.Row, at place) error {
+	r := row.Resource
+	for i := range r.Fields {
+		f := &r.Fields[i]
+		if f.To == "" || f.Derived() || row.Values[i] == "" || f.Name == "resources" {
+			continue
+		}
+		items := oneroster.Items(row.Values[i])
+		left := len(items)
+		for _, id := range items {
+			cause, ok, err := c.is(oneroster.ByName(f.To), id)
+			if err != nil {
+				return err
+			}
+			if ok {
+				continue
+			}
+			left--
+			last := f.Required && (f.Kind == oneroster.Ref || left == 0)
+			c.dangling(row, at, i, f, id, cause, last)
+		}
+	}
+	if r.Name == "demographics" {
+		f := &oneroster.Field{Name: "sourcedId", To: "user", CSV: "sourcedId"}
+		cause, ok, err := c.is(oneroster.ByName("user"), row.ID())
+		if err != nil {
+			return err
+		}
+		if !ok {
+			c.dangling(row, at, oneroster.SourcedID, f, row.ID(), cause, true)
+		}
+	}
+	return nil
+}
+
+// dangling handles a reference that leads nowhere. needed tells that the row
+// cannot do without it; cause is 0 where nothing else is to blame.
+func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.Field, id string, cause standing, needed bool) {
+	item := spoilt{field, id}
+	if !needed {
+		if slices.Contains(c.p.spoilt[at], item) {
+			return
+		}
+		c.p.spoilt[at] = append(c.p.spoilt[at], item)
+	}
+	to := oneroster.ByName(f.To)
+	x := Problem{File: at.file, Row: at.line, Column: f.Column(), Value: id, Mild: !needed}
+	switch cause {
+	case broken:
+		key := [2]string{at.file, f.To}
+		if c.follow[key] == nil {
+			c.follow[key] = &follows{first: x}
+		}
+		if needed {
+			c.follow[key].n++
+		} else {
+			c.follow[key].mild++
+		}
+	case going:
+		x.Text = fmt.Sprintf("the %s %q is tobedeleted in this package: delete what refers to it too", c.p.called(to), id)
+		c.tell(x)
+	default:
+		x.Text = fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s, or correct this id", to.Name, id, c.p.fileOf(to))
+		if c.p.sds != nil {
+			x.Text = fmt.Sprintf("there is no %s %q in %s: add it, or correct this id", c.p.called(to), id, c.p.fileOf(to))
+		}
+		c.tell(x)
+	}
+	if needed {
+		if ids := c.ids[row.Resource]; ids != nil {
+			ids[hashID(row.ID())] = broken // rows that refer to this one are wrong too
+		}
+		c.drop(row.Resource, at, row.ID())
+	}
+}
+
+// is tells whether an object is there to be referred to; if not, what became of it
+// in the package. A bulk file may refer only to what comes with it, where that
+// comes at all.
+func (c *checker) is(to *oneroster.Resource, id string) (standing, bool, error) {
+	h := hashID(id)
+	if state := c.ids[to][h]; state != 0 {
+		return state, state == there, nil
+	}
+	if f := c.p.files[to]; f != nil && f.mode == oneroster.Bulk || c.stored.IDs == nil {
+		return 0, false, nil
+	}
+	known := c.known[to]
+	if known == nil {
+		known = map[idHash]bool{}
+		c.known[to] = known
+		if err := c.stored.IDs(to, func(id string) error { known[hashID(id)] = true; return nil }); err != nil {
+			return 0, false, err
+		}
+	}
+	return 0, known[h], nil
+}
+
+// consequences tells what hangs on rows that cannot be used, a line for each file.
+func (c *checker) consequences() {
+	keys := make([][2]string, 0, len(c.follow))
+	for k := range c.follow {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b [2]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) })
+	for _, k := range keys {
+		f, to := c.follow[k], oneroster.ByName(k[1])
+		x := f.first
+		x.Column, x.Value, x.Mild = "", "", f.n == 0
+		x.Text = fmt.Sprintf("%s here on rows of %s that cannot be used, from this one on: correct those first",
+			strings.Replace(are(f.n+f.mild, "reference"), " is", " hangs", 1), c.p.fileOf(to))
+		if f.n+f.mild > 1 {
+			x.Text = strings.Replace(x.Text, " are here", " hang here", 1)
+		}
+		c.tell(x)
+	}
 }
 
 // Records yields the rows that are right. Without skipBad a package with errors
 // yields nothing; with it, wrong rows are yielded as such, so that a typing
-// error does not retire a pupil.
+// error does not retire a pupil, and values that cannot be used stay as they are
+// stored.
 func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) error {
 	if !p.checked {
 		return errors.New("bulk: Records before Check")
 	}
-	if p.hollow {
-		return errors.New("a bulk file without a row would retire everything of its kind")
+	if p.stuck != nil {
+		return p.stuck
 	}
-	if len(p.bad) > 0 && !p.skipBad {
-		return fmt.Errorf("%d rows are wrong", len(p.bad))
+	n := len(p.bad) + len(p.spoilt) + len(p.linkProblems)
+	if p.sds != nil {
+		n += len(p.sds.problems)
 	}
-	return p.each(ctx, func(place, string, string, string) {}, func(row oneroster.Row) error {
-		row.Skip = p.bad[place{row.File, row.Line}]
+	if n > 0 && !p.skipBad {
+		return fmt.Errorf("%d rows are wrong", n)
+	}
+	return p.each(ctx, func(*oneroster.Resource, place, string, int, string, string, string) {}, func(row oneroster.Row) error {
+		at := place{row.File, row.Line}
+		row.Skip = p.bad[at]
+		for _, s := range p.spoilt[at] {
+			items := slices.DeleteFunc(oneroster.Items(row.Values[s.field]), func(item string) bool { return item == s.item })
+			if row.Values[s.field] = oneroster.Join(items...); s.item == "" || len(items) == 0 {
+				row.Keep = append(row.Keep, s.field)
+			}
+		}
 		return yield(row)
 	})
 }

@@ -24,11 +24,11 @@ func FuzzCSV(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "users.csv"), users, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := bulk.Open(dir, true)
+		p, err := bulk.Open(dir, bulk.Options{SkipBad: true})
 		if err != nil {
 			t.Fatal(err) // the names are right
 		}
-		problems, err := p.Check(context.Background(), nil, nil)
+		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
 		if err != nil {
 			return
 		}

@@ -1,92 +1,22 @@
 package bulk
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
 
 	"rollbook/internal/oneroster"
 )
 
-// text decodes a file: UTF-8 with or without a byte order mark, else, said
-// aloud, Windows-1252.
-func (p *Package) text(f *file) (io.ReadCloser, error) {
-	r, err := f.open()
-	if err != nil {
-		return nil, err
-	}
-	whole, err := valid(r)
-	_ = r.Close()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.name, err)
-	}
-	if r, err = f.open(); err != nil {
-		return nil, err
-	}
-	buffered := bufio.NewReaderSize(r, 1<<16)
-	if mark, _ := buffered.Peek(3); bytes.Equal(mark, []byte("\xef\xbb\xbf")) {
-		_, _ = buffered.Discard(3)
-	}
-	var text io.Reader = buffered
-	if !whole {
-		note := f.name + " is not UTF-8 and was read as Windows-1252: save it as UTF-8"
-		if !contains(p.Notes, note) {
-			p.Notes = append(p.Notes, note)
-		}
-		text = charmap.Windows1252.NewDecoder().Reader(buffered)
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{text, r}, nil
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
-}
-
-// valid tells whether a stream is UTF-8 throughout.
-func valid(r io.Reader) (bool, error) {
-	buf := make([]byte, 1<<16)
-	kept := 0 // bytes of a character that goes on in the next read
-	for {
-		n, err := r.Read(buf[kept:])
-		text := buf[:kept+n]
-		cut := len(text)
-		for back := 1; back < utf8.UTFMax && back <= len(text); back++ {
-			if c := text[len(text)-back]; utf8.RuneStart(c) {
-				if !utf8.FullRune(text[len(text)-back:]) {
-					cut = len(text) - back
-				}
-				break
-			}
-		}
-		if err == io.EOF {
-			return utf8.Valid(text), nil
-		}
-		if err != nil || !utf8.Valid(text[:cut]) {
-			return false, err
-		}
-		kept = copy(buf, text[cut:])
-	}
-}
-
-// rows reads a file: the header once, then each row with its line. A row that
-// is not CSV is told and ends the file.
-func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string) error) error {
+// rows reads a file: the header once, then each row with its line, or with what is
+// wrong with it as CSV. Rows without anything in them are left out. Files that
+// are separated by semicolons or tabs, and first lines that tell spreadsheets how
+// to read them, are taken for what they are, and that is said. A header that
+// returns io.EOF ends the reading.
+func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string, bad error) error) error {
 	if f.made != nil {
 		return f.made.rows(header, row)
 	}
@@ -95,115 +25,264 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 		return err
 	}
 	defer r.Close()
-	c := csv.NewReader(r)
-	c.ReuseRecord, c.FieldsPerRecord = true, -1
-	first := true
+	c := newRowReader(r)
+	width, short, shortLine := 0, 0, 0
 	for {
-		cells, err := c.Read()
-		if err == io.EOF {
-			if first {
-				return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)
+		cells, line, err := c.read()
+		var bad *notCSV
+		errors.As(err, &bad)
+		switch {
+		case err == io.EOF && width == 0:
+			return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)
+		case err == io.EOF:
+			if short > 0 {
+				p.note(fmt.Sprintf("%s: %s shorter than the header, the first in line %d: the upload may have been cut",
+					f.name, are(short, "row"), shortLine))
+			}
+			if !c.whole {
+				p.note(f.name + " ends without a line end: the upload may have been cut")
 			}
 			return nil
+		case bad != nil && width > 0:
+			if err := row(line, cells, bad); err != nil {
+				return err
+			}
+			continue
+		case err != nil && bad == nil:
+			return fmt.Errorf("%s:%d: %w", f.name, max(line, 1), err)
 		}
-		var bad *csv.ParseError
-		if errors.As(err, &bad) {
-			return fmt.Errorf("%s:%d: %v: correct the quotes of this row", f.name, bad.StartLine, bad.Err)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.name, err)
-		}
-		if first {
-			first = false
-			if err := header(cells); err != nil {
+		if width == 0 && (err == nil || bad != nil) {
+			if cells = p.dialect(f, c, cells, line); cells == nil {
+				continue
+			}
+			if bad != nil && c.comma == ',' {
+				return fmt.Errorf("%s:%d: %w", f.name, line, bad)
+			}
+			for width = len(cells); width > 1 && strings.TrimSpace(cells[width-1]) == ""; width-- {
+			}
+			if err := header(cells[:width]); err == io.EOF {
+				return nil
+			} else if err != nil {
 				return err
 			}
 			continue
 		}
-		line, _ := c.FieldPos(0)
-		if err := row(line, cells); err != nil {
+		for len(cells) > width && strings.TrimSpace(cells[len(cells)-1]) == "" {
+			cells = cells[:len(cells)-1]
+		}
+		if !slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) != "" }) {
+			continue
+		}
+		var cut error
+		if len(cells) < width {
+			if short++; short == 1 {
+				shortLine = line
+			}
+			if !c.whole {
+				cut = &notCSV{"the file breaks off in this row: the upload was cut; send the file again"}
+			}
+		}
+		if err := row(line, cells, cut); err != nil {
 			return err
 		}
 	}
 }
 
-func readManifest(f *file) (map[string]string, error) {
-	if f == nil {
-		return nil, nil
-	}
-	out := map[string]string{}
-	err := (&Package{}).rows(f, func([]string) error { return nil }, func(_ int, cells []string) error {
-		if len(cells) >= 2 {
-			out[strings.TrimSpace(cells[0])] = strings.TrimSpace(cells[1])
-		}
+// dialect looks at the first lines and returns the cells of the header. One for
+// spreadsheets, or a blank one, is passed over (nil); a header of another separator
+// sets it.
+func (p *Package) dialect(f *file, c *rowReader, cells []string, line int) []string {
+	text := strings.TrimSpace(strings.Join(cells, ","))
+	if sep, is := strings.CutPrefix(strings.ToLower(text), "sep="); line == 1 && is && len(sep) == 1 || strings.HasPrefix(text, "#TYPE ") {
+		p.note(fmt.Sprintf("%s: the first line, %s, is for spreadsheets and was passed over", f.name, text))
 		return nil
-	})
-	if v := out["oneroster.version"]; err == nil && v != "" && v != "1.1" && v != "1.0" {
-		return nil, fmt.Errorf("manifest.csv: oneroster.version is %q; this program reads 1.1", v)
 	}
-	return out, err
+	if text == "" {
+		return nil
+	}
+	for _, sep := range []struct {
+		sign byte
+		name string
+	}{{';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}} {
+		if !strings.Contains(c.raw, ",") && strings.IndexByte(c.raw, sep.sign) > 0 {
+			c.comma = sep.sign
+			c.split(c.raw)
+			p.note(f.name + " is separated by " + sep.name + " and was read so")
+			return c.cells
+		}
+	}
+	return cells
 }
 
-// older are column names of OneRoster 1.0.
-var older = map[string]string{"termSourcedId": "termSourcedIds", "userId": "userIds", "agents": "agentSourcedIds", "schoolYearId": "schoolYearSourcedId", "birthdate": "birthDate"}
+// are is "1 row is", "3 rows are".
+func are(n int, what string) string {
+	if n == 1 {
+		return "1 " + what + " is"
+	}
+	return fmt.Sprintf("%d %ss are", n, what)
+}
+
+// others are names of columns that are known from elsewhere: from OneRoster 1.0, from
+// exports that misspell the standard's. Letter case, blanks and underscores count
+// for nothing anyway.
+var others = map[string]string{
+	"termsourcedid": "termSourcedIds", "userid": "userIds", "agents": "agentSourcedIds", "agentsourcedid": "agentSourcedIds",
+	"schoolyearid": "schoolYearSourcedId", "mail": "email", "emailaddress": "email", "grade": "grades", "subject": "subjects",
+	"subjectcode": "subjectCodes", "period": "periods", "parent": "parentSourcedId", "parentid": "parentSourcedId", "sourceid": "sourcedId",
+	"sourcedids": "sourcedId", "gender": "sex", "dob": "birthDate", "dateofbirth": "birthDate", "orgsourcedid": "orgSourcedIds",
+	"schoolsourcedids": "schoolSourcedId", "firstname": "givenName", "lastname": "familyName", "surname": "familyName",
+	"coursesourcedids": "courseSourcedId", "classsourcedids": "classSourcedId", "usersourcedids": "userSourcedId", "lineitem": "lineItemSourcedId",
+	"begindate": "beginDate", "datelastmodifed": "dateLastModified", "enabled": "enabledUser", "telephone": "phone", "mobile": "sms",
+}
 
 // A layout says which column of a file fills which field.
 type layout struct {
 	resource *oneroster.Resource
 	at       []int    // column to field position; -1 is not read
-	names    []string // column names, for problems
+	names    []string // column names as the file has them, for problems
 	metadata []string // column to metadata key
+	fill     []int    // fields that OneRoster 1.0 had no column for
 }
 
-func newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
+// known1p0 are required fields that OneRoster 1.0 had not.
+var known1p0 = map[string]bool{"enabledUser": true, "schoolYear": true}
+
+func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
 	byColumn := map[string]int{"dateLastModified": oneroster.Modified}
+	if r.Name == "user" {
+		byColumn["password"] = -1 // never stored
+	}
 	for i := range r.Fields {
 		if col := r.Fields[i].Column(); col != "" {
 			byColumn[col] = i
 		}
 	}
+	folded := map[string]string{}
+	for col := range byColumn {
+		folded[foldColumn(col)] = col
+	}
 	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)), metadata: make([]string, len(header))}
-	seen := map[string]bool{}
+	seen := map[string]string{}
 	for i, raw := range header {
 		col := strings.TrimSpace(raw)
-		if newer, ok := older[col]; ok {
-			col = newer
-		}
-		if r.Name == "demographics" && col == "userSourcedId" {
-			col = "sourcedId"
-		}
-		if seen[col] && col != "" {
-			return nil, fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
-		}
-		seen[col] = true
 		l.names[i], l.at[i] = col, -1
-		if n, ok := byColumn[col]; ok {
+		ours := col
+		if _, exact := byColumn[col]; !exact && col != "" {
+			key, isMetadata := cutFold(col, "metadata.")
+			switch better := folded[foldColumn(col)]; {
+			case isMetadata && key != "":
+				l.metadata[i] = key
+				ours = "metadata." + key
+			case r.Name == "demographics" && foldColumn(col) == "usersourcedid":
+				ours = "sourcedId"
+			case better != "":
+				ours = better
+			case folded[foldColumn(others[foldColumn(col)])] != "":
+				ours = others[foldColumn(col)]
+			}
+			switch _, is := byColumn[ours]; {
+			case is && f.made == nil:
+				p.note(fmt.Sprintf("%s: the column %s was read as %s", f.name, col, ours))
+			case !is && l.metadata[i] == "":
+				p.note(fmt.Sprintf("%s: the column %s is none of OneRoster 1.1 and was not read%s", f.name, col, didYouMean(col, byColumn)))
+			}
+		}
+		if before, twice := seen[ours]; twice && col != "" {
+			if before == col {
+				return nil, fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
+			}
+			return nil, fmt.Errorf("%s:1: the columns %s and %s are both meant as %s: keep one", f.name, before, col, ours)
+		}
+		seen[ours] = col
+		if n, ok := byColumn[ours]; ok {
 			l.at[i] = n
-		} else if key, ok := strings.CutPrefix(col, "metadata."); ok && key != "" {
-			l.metadata[i] = key
 		}
 	}
 	for i := range r.Fields {
-		if col := r.Fields[i].Column(); r.Fields[i].Required && !seen[col] && col != "" {
-			return nil, fmt.Errorf("%s:1: the required column %s is missing", f.name, col)
+		col := r.Fields[i].Column()
+		if _, is := seen[col]; is || !r.Fields[i].Required || col == "" {
+			continue
 		}
+		if known1p0[r.Fields[i].Name] && p.plain {
+			l.fill = append(l.fill, i)
+			p.note(fmt.Sprintf("%s has no column %s, as in OneRoster 1.0: it was filled in", f.name, col))
+			continue
+		}
+		return nil, fmt.Errorf("%s:1: the required column %s is missing%s", f.name, col, found(header))
 	}
 	return l, nil
 }
 
-// oneLine takes newlines out of a value: nothing that reads OneRoster expects them.
-var oneLine = strings.NewReplacer("\r\n", " ", "\n", " ")
+// found lists the columns of a file, for who looks for another.
+func found(header []string) string {
+	if text := strings.Join(header, ", "); len(text) < 200 {
+		return " among " + text
+	}
+	return ""
+}
+
+// foldColumn leaves of a column's name what spellings have in common.
+func foldColumn(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c == ' ' || c == '_' || c == '-' {
+			return -1
+		}
+		return c
+	}, strings.ToLower(name))
+}
+
+func cutFold(text, prefix string) (string, bool) {
+	if len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
+		return text[len(prefix):], true
+	}
+	return "", false
+}
+
+// didYouMean names the column that comes nearest.
+func didYouMean(col string, columns map[string]int) string {
+	best, least := "", 3
+	for name := range columns {
+		if d := distance(foldColumn(col), foldColumn(name)); d < least || d == least && name < best {
+			best, least = name, d
+		}
+	}
+	if best == "" || least > 2 {
+		return ""
+	}
+	return ": did you mean " + best + "?"
+}
+
+// distance counts the letters to change, add or leave out to make b of a.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := corner
+			if a[i] != b[j] {
+				cost++
+			}
+			corner = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
 
 // record turns a row into a record and tells what is wrong with its cells.
-func (l *layout) record(cells []string, wrong func(column, value, text string)) oneroster.Record {
+func (l *layout) record(cells []string, wrong func(field int, column, value, text string)) oneroster.Record {
 	rec := oneroster.NewRecord(l.resource)
 	extra := map[string]any{}
 	for i, cell := range cells {
 		if i >= len(l.at) {
-			wrong("", cell, "the row has more cells than the header: correct the commas and quotes")
+			wrong(oneroster.SourcedID, "", cell, "the row has more cells than the header: correct the commas and quotes")
 			break
 		}
-		cell = strings.TrimSpace(oneLine.Replace(cell))
+		cell = strings.TrimSpace(oneroster.OneLine(cell))
 		if cell == "" {
 			continue
 		}
@@ -211,7 +290,7 @@ func (l *layout) record(cells []string, wrong func(column, value, text string)) 
 			extra[l.metadata[i]] = cell
 			continue
 		}
-		if l.at[i] < 0 {
+		if l.at[i] < 0 || l.at[i] == oneroster.Modified {
 			continue
 		}
 		f := &l.resource.Fields[l.at[i]]
@@ -224,10 +303,18 @@ func (l *layout) record(cells []string, wrong func(column, value, text string)) 
 		}
 		v, err := parseCell(f, cell)
 		if err != nil {
-			wrong(l.names[i], cell, err.Error())
+			wrong(l.at[i], l.names[i], cell, err.Error())
 			continue
 		}
 		rec.Values[l.at[i]] = v
+	}
+	for _, i := range l.fill {
+		switch l.resource.Fields[i].Name {
+		case "enabledUser":
+			rec.Values[i] = "true"
+		case "schoolYear":
+			rec.Values[i], _, _ = strings.Cut(rec.Get("endDate"), "-")
+		}
 	}
 	rec.Values[l.resource.MetadataIndex()] = oneroster.MetadataOf(extra)
 	return rec
@@ -246,8 +333,11 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 		item = strings.TrimSpace(item)
 		if f.Kind == oneroster.UserIDs {
 			typ, id, ok := strings.Cut(strings.Trim(item, "{}"), ":")
-			if !ok {
+			if !ok && strings.ContainsAny(item, "{}") {
 				return "", fmt.Errorf("%q is not {type:id}", item)
+			}
+			if !ok { // OneRoster 1.0
+				typ, id = "userId", item
 			}
 			items = append(items, typ+oneroster.PartSep+id)
 			continue
@@ -261,8 +351,10 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 	return oneroster.Join(items...), nil
 }
 
-// each reads the rows of every file in the order of the resources.
-func (p *Package) each(ctx context.Context, wrong func(at place, column, value, text string), yield func(oneroster.Row) error) error {
+// each reads the rows of every file in the order of the resources. wrong is told of
+// cells by their field's position; one of a value that a record can do without does
+// not spoil the row.
+func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at place, id string, field int, column, value, text string), yield func(oneroster.Row) error) error {
 	if err := p.readLinks(); err != nil {
 		return err
 	}
@@ -273,13 +365,27 @@ func (p *Package) each(ctx context.Context, wrong func(at place, column, value, 
 		}
 		var l *layout
 		at := r.Index("resources")
-		err := p.rows(f, func(header []string) (err error) { l, err = newLayout(f, r, header); return err }, func(line int, cells []string) error {
+		err := p.rows(f, func(header []string) (err error) { l, err = p.newLayout(f, r, header); return err }, func(line int, cells []string, bad error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			from := f.place(line)
 			row := oneroster.Row{File: from.file, Line: from.line}
-			row.Record = l.record(cells, func(column, value, text string) { wrong(from, column, value, text) })
+			type cell struct {
+				field               int
+				column, value, text string
+			}
+			var cellsWrong []cell
+			row.Record = l.record(cells, func(field int, column, value, text string) {
+				cellsWrong = append(cellsWrong, cell{field, column, value, text})
+			})
+			if bad != nil {
+				wrong(r, from, row.ID(), oneroster.SourcedID, "", "", bad.Error())
+			} else {
+				for _, c := range cellsWrong {
+					wrong(r, from, row.ID(), c.field, c.column, c.value, c.text)
+				}
+			}
 			if at >= 0 {
 				p.link(&row, at, f.mode)
 			}
@@ -294,19 +400,25 @@ func (p *Package) each(ctx context.Context, wrong func(at place, column, value, 
 
 // linked is what a link file says of one class or course.
 type linked struct {
-	line       int // of its first row
 	came, gone []string
+	rows       []linkRow
+}
+
+// A linkRow is where a link is told.
+type linkRow struct {
+	line   int
+	target string
 }
 
 // link gives a class or course its resources. A bulk file has all of them; in a
 // delta each row of the link file is one that came or went.
 func (p *Package) link(row *oneroster.Row, at int, mode oneroster.Mode) {
 	links := p.resources[row.Resource][row.ID()]
-	if p.links[row.Resource] == nil || mode == oneroster.Delta {
+	if p.links[row.Resource] == nil || mode == oneroster.Delta || len(p.linkProblems) > 0 {
 		row.Keep = []int{at}
 	}
 	switch {
-	case links == nil:
+	case links == nil || len(p.linkProblems) > 0:
 	case mode == oneroster.Delta:
 		row.Edits = []oneroster.Edit{{Field: at, Gone: links.gone, Came: links.came}}
 	default:
@@ -325,10 +437,10 @@ func (p *Package) readLinks() error {
 		owner, target, status := -1, -1, -1
 		err := p.rows(f, func(header []string) error {
 			for i, col := range header {
-				switch strings.TrimSpace(col) {
-				case r.Name + "SourcedId":
+				switch foldColumn(col) {
+				case r.Name + "sourcedid":
 					owner = i
-				case "resourceSourcedId":
+				case "resourcesourcedid":
 					target = i
 				case "status":
 					status = i
@@ -341,25 +453,45 @@ func (p *Package) readLinks() error {
 				return fmt.Errorf("%s:1: the column status is required in a delta file", f.name)
 			}
 			return nil
-		}, func(line int, cells []string) error {
-			if owner >= len(cells) || target >= len(cells) {
+		}, func(line int, cells []string, bad error) error {
+			if bad != nil {
+				p.linkProblem(f, line, "", "", bad.Error())
 				return nil
 			}
-			id, to := strings.TrimSpace(cells[owner]), strings.TrimSpace(cells[target])
-			if out[id] == nil {
-				out[id] = &linked{line: line}
-			}
-			if f.mode == oneroster.Delta {
-				gone, err := isGone(cells, status)
-				if err != nil {
-					return fmt.Errorf("%s:%d: status: %w", f.name, line, err)
+			cell := func(at int) string {
+				if at < 0 || at >= len(cells) {
+					return ""
 				}
-				if gone {
-					out[id].gone = append(out[id].gone, to)
+				return strings.TrimSpace(oneroster.OneLine(cells[at]))
+			}
+			id, to := cell(owner), cell(target)
+			if id == "" || to == "" {
+				column := r.Name + "SourcedId"
+				if id != "" {
+					column = "resourceSourcedId"
+				}
+				p.linkProblem(f, line, column, "", "is required and empty: fill it in")
+				return nil
+			}
+			gone := false
+			if status >= 0 && cell(status) != "" || f.mode == oneroster.Delta {
+				var err error
+				if gone, err = isGone(cells, status); err != nil {
+					p.linkProblem(f, line, "status", cell(status), err.Error())
 					return nil
 				}
 			}
-			out[id].came = append(out[id].came, to)
+			x := out[id]
+			if x == nil {
+				x = &linked{}
+				out[id] = x
+			}
+			if gone {
+				x.gone = append(x.gone, to)
+				return nil
+			}
+			x.rows = append(x.rows, linkRow{line, to})
+			x.came = append(x.came, to)
 			return nil
 		})
 		if err != nil {
@@ -368,6 +500,11 @@ func (p *Package) readLinks() error {
 		p.resources[r] = out
 	}
 	return nil
+}
+
+// linkProblem remembers a row of a link file that cannot be used, for Check.
+func (p *Package) linkProblem(f *file, line int, column, value, text string) {
+	p.linkProblems = append(p.linkProblems, Problem{File: f.name, Row: line, Column: column, Value: value, Text: text})
 }
 
 // isGone reads the status of a row of a delta's link file.

@@ -2,6 +2,7 @@ package bulk
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -17,19 +18,20 @@ type made struct {
 	from   []place
 }
 
-func (m *made) rows(header func([]string) error, row func(line int, cells []string) error) error {
+func (m *made) rows(header func([]string) error, row func(line int, cells []string, bad error) error) error {
 	if err := header(m.header); err != nil {
 		return err
 	}
 	for i, cells := range m.cells {
-		if err := row(i, cells); err != nil {
+		if err := row(i, cells, nil); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// A line is one row of an SDS file, by column name.
+// A line is one row of an SDS file, by column name, in which letter case and
+// blanks count for nothing.
 type line struct {
 	at    place
 	cells map[string]string
@@ -37,7 +39,7 @@ type line struct {
 
 func (l line) get(names ...string) string {
 	for _, n := range names {
-		if v := l.cells[n]; v != "" {
+		if v := l.cells[foldColumn(n)]; v != "" {
 			return v
 		}
 	}
@@ -46,33 +48,49 @@ func (l line) get(names ...string) string {
 
 // converter puts OneRoster files together.
 type converter struct {
-	p     *Package
-	found map[string]*file
-	out   map[string]*made
-	err   error
+	p        *Package
+	version  string // "v1" or "v2.1"
+	found    map[string]*file
+	read     map[string][]line
+	head     map[string]map[string]string // columns of a file, folded, as it has them
+	out      map[string]*made
+	ids      map[string]bool // what was added, by resource and id
+	problems []Problem       // of files by themselves, before they became OneRoster's
+	err      error
 
 	yearAdded bool
+}
+
+// wrong tells of a row of a source file that is passed over, or of one value of it.
+func (c *converter) wrong(at place, column, value, text string, mild bool) {
+	c.problems = append(c.problems, Problem{at.file, at.line, column, value, text, mild})
 }
 
 // fromSDS makes OneRoster files of a package of Microsoft School Data Sync, v1
 // or v2.1; done is false when it is not one.
 func (p *Package) fromSDS(found map[string]*file) (done bool, err error) {
-	c := &converter{p: p, found: found, out: map[string]*made{}}
+	c := &converter{p: p, found: found, out: map[string]*made{}, read: map[string][]line{},
+		head: map[string]map[string]string{}, ids: map[string]bool{}, version: "v2.1"}
 	switch {
-	case found["manifest.csv"] != nil:
-		return false, nil
 	case found["School.csv"] != nil && found["Section.csv"] != nil:
-		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v1 CSV")
+		p.note("read as Microsoft School Data Sync v1 CSV")
+		c.version = "v1"
 		c.v1()
 	case c.early():
-		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v2 CSV, the early four files")
+		p.note("read as Microsoft School Data Sync v2 CSV, the early four files")
 		c.v21()
 	case found["orgs.csv"] != nil && found["roles.csv"] != nil:
-		p.Notes = append(p.Notes, "read as Microsoft School Data Sync v2.1 CSV")
+		p.note("read as Microsoft School Data Sync v2.1 CSV")
 		c.v21()
 	default:
 		return false, nil
 	}
+	for _, ours := range sortedKeys(found) {
+		if c.head[ours] == nil && c.err == nil {
+			p.note(found[ours].name + " is not a file of this format and was not read")
+		}
+	}
+	p.sds = c
 	for name, m := range c.out {
 		p.files[oneroster.ByName(name)] = &file{name: name + ".csv", mode: oneroster.Bulk, made: m}
 	}
@@ -85,9 +103,10 @@ func (c *converter) early() bool {
 	if c.found["roles.csv"] != nil || c.found["users.csv"] == nil {
 		return false
 	}
-	for _, l := range c.lines("classes.csv") {
-		_, is := l.cells["orgSourcedId"]
-		return is
+	for _, col := range c.p.header(c.found["classes.csv"]) {
+		if foldColumn(col) == "orgsourcedid" {
+			return true
+		}
 	}
 	return false
 }
@@ -109,29 +128,66 @@ func (c *converter) schoolYear(at place) string {
 	return id
 }
 
-// lines reads a file whole; one that is missing has none.
+// needed are the columns without which a file says nothing.
+var needed = map[string]string{
+	"School.csv": "SIS ID|DfE Number,Name", "Section.csv": "SIS ID|ID,School SIS ID|School DfE Number,Section Name",
+	"Student.csv": "SIS ID|ID,School SIS ID|School DfE Number,Username", "Teacher.csv": "SIS ID|ID,School SIS ID|School DfE Number,Username",
+	"StudentEnrollment.csv": "Section SIS ID|Section ID,SIS ID|ID", "TeacherRoster.csv": "Section SIS ID|Section ID,SIS ID|ID",
+	"User.csv": "Email,SIS ID", "Guardianrelationship.csv": "SIS ID,Email",
+	"orgs.csv": "sourcedId,name,type", "users.csv": "sourcedId,username", "roles.csv": "userSourcedId,orgSourcedId,role",
+	"classes.csv": "sourcedId,orgSourcedId,title", "enrollments.csv": "classSourcedId,userSourcedId,role",
+	"academicSessions.csv": "sourcedId,title,type,startDate,endDate", "courses.csv": "sourcedId,orgSourcedId,title",
+	"demographics.csv": "userSourcedId", "userFlags.csv": "userSourcedId,flag",
+	"relationships.csv": "userSourcedId,relationshipUserSourcedId,relationshipRole",
+}
+
+// lines reads a file whole, once; one that is missing has none.
 func (c *converter) lines(name string) []line {
 	f := c.found[name]
-	if f == nil || c.err != nil {
-		return nil
+	if f == nil || c.err != nil || c.head[name] != nil {
+		return c.read[name]
 	}
 	var out []line
 	var head []string
+	columns := map[string]string{}
 	c.err = c.p.rows(f, func(h []string) error {
 		for _, col := range h {
-			head = append(head, strings.TrimSpace(col))
+			col = strings.TrimSpace(col)
+			key := foldColumn(col)
+			if before, twice := columns[key]; twice && key != "" {
+				return fmt.Errorf("%s:1: the column %s is there twice (%s): keep one", f.name, before, col)
+			}
+			columns[key] = col
+			head = append(head, key)
+		}
+		for _, names := range strings.Split(needed[name], ",") {
+			if !slices.ContainsFunc(strings.Split(names, "|"), func(n string) bool { return columns[foldColumn(n)] != "" }) {
+				n, _, _ := strings.Cut(names, "|")
+				return fmt.Errorf("%s:1: the required column %s is missing%s", f.name, n, found(h))
+			}
 		}
 		return nil
-	}, func(n int, cells []string) error {
+	}, func(n int, cells []string, bad error) error {
 		l := line{place{f.name, n}, map[string]string{}}
+		if bad != nil {
+			c.wrong(l.at, "", "", bad.Error(), false)
+			c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired", f.name, n)
+			return nil
+		}
 		for i, cell := range cells {
+			cell = strings.TrimSpace(oneroster.OneLine(cell))
 			if i < len(head) {
-				l.cells[head[i]] = strings.TrimSpace(cell)
+				l.cells[head[i]] = cell
+			} else if cell != "" {
+				c.wrong(l.at, "", cell, "the row has more cells than the header: correct the commas and quotes", false)
+				c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns", f.name, n)
+				return nil
 			}
 		}
 		out = append(out, l)
 		return nil
 	})
+	c.head[name], c.read[name] = columns, out
 	return out
 }
 
@@ -141,6 +197,12 @@ func (c *converter) add(resource string, at place, pairs ...string) {
 	if m == nil {
 		m = &made{}
 		c.out[resource] = m
+	}
+	if resource == "enrollment" { // a membership that is there twice is one
+		if c.ids[pairs[1]] {
+			return
+		}
+		c.ids[pairs[1]] = true
 	}
 	row := make([]string, len(m.header))
 	for i := 0; i+1 < len(pairs); i += 2 {

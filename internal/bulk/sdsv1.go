@@ -91,10 +91,7 @@ func (c *converter) v1Users(dates func(string) string) {
 			}
 			first, last := l.get("First Name"), l.get("Last Name")
 			if first == "" || last == "" {
-				note := fmt.Sprintf("%s has rows without First Name or Last Name: the username stands in for it", l.at.file)
-				if !contains(c.p.Notes, note) {
-					c.p.Notes = append(c.p.Notes, note)
-				}
+				c.p.note(l.at.file + " has rows without First Name or Last Name: the username stands in for it")
 			}
 			c.add("user", l.at, "sourcedId", id, "enabledUser", "true", "orgSourcedIds", at, "role", part[1], "username", username, "givenName", orElse(first, username),
 				"familyName", orElse(last, username), "middleName", l.get("Middle Name"), "email", strings.ToLower(email), "identifier", l.get("Student Number", "Teacher Number"),
@@ -172,7 +169,7 @@ func (c *converter) v1Dates() func(string) string {
 	var all []string
 	for _, name := range []string{"Section.csv", "Student.csv"} {
 		for _, l := range c.lines(name) {
-			if _, uk := l.cells["School DfE Number"]; uk {
+			if _, uk := l.cells[foldColumn("School DfE Number")]; uk {
 				dayFirst = true
 			}
 			for _, d := range []string{l.get("Term StartDate"), l.get("Term EndDate"), l.get("Birthdate")} {
@@ -192,8 +189,8 @@ func (c *converter) v1Dates() func(string) string {
 	}
 	if impossible(dayFirst) > 0 && impossible(!dayFirst) == 0 {
 		dayFirst = !dayFirst
-		c.p.Notes = append(c.p.Notes, map[bool]string{true: "dates are written day first, unlike the headers say", false: "dates are written month first, unlike the headers say"}[dayFirst]+
-			": the other way some are impossible")
+		order := map[bool]string{true: "day", false: "month"}[dayFirst]
+		c.p.note("dates are written " + order + " first, unlike the headers say: the other way some are impossible")
 	}
 	return func(d string) string { return isoDate(d, dayFirst) }
 }

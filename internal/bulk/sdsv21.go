@@ -1,6 +1,10 @@
 package bulk
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // v21 reads Microsoft School Data Sync v2.1.
 func (c *converter) v21() {
@@ -44,7 +48,7 @@ func (c *converter) v21Sessions() string {
 	for _, l := range c.lines("academicSessions.csv") {
 		c.add("academicSession", l.at, "sourcedId", l.get("sourcedId"), "title", l.get("title"), "type", l.get("type"), "startDate", l.get("startDate"),
 			"endDate", l.get("endDate"), "schoolYear", l.get("schoolYear"))
-		if l.get("type") == "schoolYear" && l.get("endDate") > latest {
+		if strings.EqualFold(l.get("type"), "schoolYear") && l.get("endDate") > latest {
 			last, latest = l.get("sourcedId"), l.get("endDate")
 		}
 	}
@@ -53,26 +57,56 @@ func (c *converter) v21Sessions() string {
 
 func (c *converter) v21Users() {
 	all := people{}
+	users := map[string]bool{}
+	for _, l := range c.lines("users.csv") {
+		users[l.get("sourcedId")] = true
+	}
+	// known tells whether the user that a row speaks of is there.
+	known := func(l line, column string) bool {
+		id := l.get(column)
+		switch {
+		case id == "":
+			c.wrong(l.at, column, "", "is required and empty: fill it in", false)
+		case !users[id]:
+			c.wrong(l.at, column, id, fmt.Sprintf("there is no user %q in users.csv: add it, or take this row out", id), false)
+		default:
+			return true
+		}
+		return false
+	}
 	for _, l := range c.lines("roles.csv") {
+		if !known(l, "userSourcedId") {
+			continue
+		}
 		p := all.of(l.get("userSourcedId"))
 		p.take(l.get("role"), strings.EqualFold(l.get("isPrimary"), "true"))
 		p.orgs.add(l.get("orgSourcedId"))
 		p.grades.add(grade(l.get("grade")))
 	}
 	for _, l := range c.lines("userFlags.csv") {
-		flag := l.get("flag")
-		for _, f := range flags {
-			if strings.EqualFold(f, flag) {
-				flag = f
-			}
+		if !known(l, "userSourcedId") {
+			continue
 		}
-		p := all.of(l.get("userSourcedId"))
-		p.flags.add(flag)
+		flag := l.get("flag")
+		at := slices.IndexFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
+		if at < 0 {
+			c.wrong(l.at, "flag", flag, fmt.Sprintf("%q is not one of %s", flag, strings.Join(flags, ", ")), true)
+			continue
+		}
+		all.of(l.get("userSourcedId")).flags.add(flags[at])
 	}
 	for _, l := range c.lines("relationships.csv") {
+		if !known(l, "userSourcedId") || !known(l, "relationshipUserSourcedId") {
+			continue
+		}
+		if role := l.get("relationshipRole"); !relationRole(role) {
+			c.wrong(l.at, "relationshipRole", role, fmt.Sprintf("%q is no role of a contact: write guardian, parent or relative", role), true)
+			continue
+		}
 		pupil, contact := all.of(l.get("userSourcedId")), all.of(l.get("relationshipUserSourcedId"))
 		pupil.agents.add(l.get("relationshipUserSourcedId"))
-		contact.take(l.get("relationshipRole"), false)
+		role, _ := nearest(contactRoles, l.get("relationshipRole"))
+		contact.take(role, false)
 		for _, org := range pupil.orgs { // a contact has no school of its own
 			contact.orgs.add(org)
 		}
@@ -98,13 +132,32 @@ func (c *converter) v21Users() {
 	}
 }
 
+// relationRole tells the roles of contacts (School Data Sync also has doctors and
+// such, who become relatives).
+func relationRole(role string) bool {
+	ours, _ := nearest(contactRoles, role)
+	return rank[ours] >= rank["guardian"]
+}
+
+// races are the codes of ethnicityCodes and raceCodes: the columns of OneRoster.
+var races = strings.Fields("americanIndianOrAlaskaNative asian blackOrAfricanAmerican nativeHawaiianOrOtherPacificIslander white " +
+	"demographicRaceTwoOrMoreRaces hispanicOrLatinoEthnicity")
+
 func (c *converter) v21Demographics() {
 	for _, l := range c.lines("demographics.csv") {
 		pairs := []string{"sourcedId", l.get("userSourcedId"), "birthDate", l.get("birthDate"), "sex", l.get("sex"), "cityOfBirth", l.get("birthCity"),
 			"stateOfBirthAbbreviation", l.get("birthState"), "countryOfBirthCode", l.get("birthCountry")}
-		for _, code := range strings.Split(l.get("ethnicityCodes")+","+l.get("raceCodes"), ",") {
-			if code = strings.TrimSpace(code); code != "" {
-				pairs = append(pairs, code, "true")
+		for _, column := range []string{"ethnicityCodes", "raceCodes"} {
+			for _, code := range strings.Split(l.get(column), ",") {
+				if code = strings.TrimSpace(code); code == "" {
+					continue
+				}
+				at := slices.IndexFunc(races, func(r string) bool { return strings.EqualFold(r, code) })
+				if at < 0 {
+					c.wrong(l.at, column, code, fmt.Sprintf("%q is not one of %s", code, strings.Join(races, ", ")), true)
+					continue
+				}
+				pairs = append(pairs, races[at], "true")
 			}
 		}
 		c.add("demographics", l.at, pairs...)

@@ -7,7 +7,6 @@ import (
 	"io"
 	"slices"
 	"sort"
-	"strconv"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -259,8 +258,8 @@ func cell(f *oneroster.Field, v string) string {
 		return strings.Join(items, ",")
 	case f.Kind.IsList():
 		return strings.Join(oneroster.Items(v), ",")
-	case f.Kind == oneroster.Time && len(v) >= len(oneroster.DateLayout): // dates here, dateTimes over REST
-		return v[:len(oneroster.DateLayout)]
+	case f.Kind == oneroster.Time: // a date here, but for a time of day, which would be lost
+		return strings.TrimSuffix(v, "T00:00:00.000Z")
 	}
 	return v
 }
@@ -276,14 +275,4 @@ func (p *writer) linkFile(r *oneroster.Resource) error {
 	return flushed(c, p.links(r, func(x link) error {
 		return c.Write([]string{x.owner + "_" + x.target, x.status, p.modified, "", x.owner, x.target})
 	}))
-}
-
-// WriteCSV writes the problems as a CSV file with a header.
-func (p Problems) WriteCSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	rows := [][]string{{"file", "row", "column", "value", "problem"}}
-	for _, x := range p.List {
-		rows = append(rows, []string{x.File, strconv.Itoa(x.Row), x.Column, x.Value, x.Text})
-	}
-	return c.WriteAll(rows)
 }

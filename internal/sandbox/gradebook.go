@@ -101,7 +101,7 @@ func (d *District) result(s, c, p, week, i int) oneroster.Record {
 
 // marked is what a student got, of a top score that is even.
 func marked(id, item, student string, top int, day time.Time, n uint64) oneroster.Record {
-	r := record("result", "sourcedId", id, "lineItem", item, "student", student, "scoreStatus", "fully graded", "scoreDate", day.Format(oneroster.DateLayout))
+	r := record("result", "score", "0", "sourcedId", id, "lineItem", item, "student", student, "scoreStatus", "fully graded", "scoreDate", day.Format(oneroster.DateLayout))
 	switch n % 20 {
 	case 0:
 		r.Set("scoreStatus", "exempt")

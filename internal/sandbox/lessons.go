@@ -78,7 +78,7 @@ func (l *Life) mark(class oneroster.Record) {
 
 // got says what a result is.
 func got(result, item oneroster.Record) string {
-	if result.Get("score") == "" {
+	if !strings.HasSuffix(result.Get("scoreStatus"), "graded") {
 		return result.Get("scoreStatus") + " in " + item.Get("title")
 	}
 	return fmt.Sprintf("%s of %s in %s", result.Get("score"), item.Get("resultValueMax"), item.Get("title"))

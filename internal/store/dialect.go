@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql"
+	"net/url"
+	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -73,8 +75,25 @@ func (e *engine) close() error {
 // open tells the engine from the DSN: a postgres:// URL, else the path of a
 // SQLite file.
 func open(ctx context.Context, dsn string) (*engine, error) {
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+	if isPostgres(dsn) {
 		return openPostgres(ctx, dsn)
 	}
 	return openSQLite(ctx, dsn)
+}
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// Place is where a DSN leads, for people: the absolute path of a file, or a URL
+// without its password.
+func Place(dsn string) string {
+	if u, err := url.Parse(dsn); isPostgres(dsn) && err == nil {
+		return u.Redacted()
+	}
+	path, err := filepath.Abs(strings.TrimPrefix(dsn, "sqlite://"))
+	if err != nil {
+		return dsn
+	}
+	return path
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 
 	"rollbook/internal/oneroster"
 )
@@ -23,6 +24,12 @@ type Report struct {
 type ImportOptions struct {
 	// Progress, when set, is called now and then with the number of records read.
 	Progress func(records int)
+	// Shrink is how many in a hundred of the active records of a resource a bulk
+	// file may retire; 0 is any number.
+	Shrink int
+	// Closed refuses an import that would leave an active record without one that
+	// it needs.
+	Closed bool
 }
 
 // Import publishes a source in one transaction: readers see the district before
@@ -33,7 +40,8 @@ type ImportOptions struct {
 func (s *Store) Import(ctx context.Context, src oneroster.Source, opt ImportOptions) (Report, error) {
 	var report Report
 	stamp, err := s.write(ctx, func(c *change) error {
-		in := &importer{change: c, ctx: ctx, modes: src.Modes(), progress: opt.Progress, counts: map[*oneroster.Resource]Counts{}}
+		in := &importer{change: c, ctx: ctx, modes: src.Modes(), progress: opt.Progress, shrink: opt.Shrink, closed: opt.Closed,
+			counts: map[*oneroster.Resource]Counts{}}
 		if err := in.run(src); err != nil {
 			return err
 		}
@@ -54,6 +62,9 @@ type importer struct {
 	ctx      context.Context
 	modes    map[*oneroster.Resource]oneroster.Mode
 	progress func(int)
+	shrink   int
+	closed   bool
+	shrunk   []error // what would retire too much
 	counts   map[*oneroster.Resource]Counts
 	read     int
 	next     int // index of the next resource of oneroster.Resources to begin
@@ -77,6 +88,7 @@ type known struct {
 	stated   [8]byte // of agentSourcedIds
 	active   bool
 	imported bool
+	before   bool // an earlier import brought it, and it was active when this one began
 	seen     bool
 }
 
@@ -106,7 +118,16 @@ func (in *importer) run(src oneroster.Source) error {
 	if err != nil {
 		return err
 	}
-	return in.advance(nil)
+	if err := in.advance(nil); err != nil {
+		return err
+	}
+	if len(in.shrunk) > 0 {
+		return errors.Join(in.shrunk...)
+	}
+	if !in.closed {
+		return nil
+	}
+	return in.close(in.ctx)
 }
 
 // advance ends the current resource and those that the source says nothing of,
@@ -163,6 +184,7 @@ func (in *importer) begin(r *oneroster.Resource) error {
 			return err
 		}
 		row.active, row.imported, row.stated = status == oneroster.Active, imported == 1, hashStated(agents)
+		row.before = row.active && row.imported
 		in.stored[hashID(id)] = row
 		return nil
 	})
@@ -303,11 +325,17 @@ func (in *importer) finish() error {
 
 // sweep retires the active rows of earlier imports that were not seen.
 func (in *importer) sweep() error {
-	gone := 0
+	gone, active := 0, 0
 	for _, k := range in.stored {
+		if k.before {
+			active++
+		}
 		if !k.seen && k.active && k.imported {
 			gone++
 		}
+	}
+	if err := in.shrinks(active, gone); err != nil {
+		in.shrunk = append(in.shrunk, err)
 	}
 	if gone == 0 {
 		return nil

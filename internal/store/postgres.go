@@ -53,6 +53,19 @@ func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 	return &engine{dialect: postgresDialect, read: db, write: db, nonces: db}, nil
 }
 
+// exists tells whether the schema holds a district.
+func (e *engine) exists(ctx context.Context, dsn string) error {
+	var n int
+	text := `SELECT COUNT(*) FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'migrations'`
+	if err := e.read.QueryRowContext(ctx, text).Scan(&n); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	if n == 0 {
+		return fmt.Errorf("%w at %s", ErrMissing, Place(dsn))
+	}
+	return nil
+}
+
 // withoutPassword keeps a mistyped DSN's password out of error texts.
 func withoutPassword(err error, dsn string) error {
 	if u, e := url.Parse(dsn); e == nil && u.User != nil {

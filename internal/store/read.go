@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
 )
 
 // List streams one page from one snapshot. head is called once, before any row,
@@ -106,6 +107,36 @@ func (s *Store) Known(ctx context.Context, r *oneroster.Resource, id string) (bo
 	var n int
 	err := s.read.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM `+tables[r].name+` WHERE "sourcedId" = $1`), id).Scan(&n)
 	return n > 0, err
+}
+
+// ActiveIDs yields the sourcedId of every active record of a resource.
+func (s *Store) ActiveIDs(ctx context.Context, r *oneroster.Resource, yield func(id string) error) error {
+	return s.snapshot(ctx, func(tx *sql.Tx) error {
+		text := s.sql(`SELECT "sourcedId" FROM ` + tables[r].name + ` WHERE "status" = $1`)
+		return queryAll(ctx, tx, text, []any{oneroster.Active}, func(scan func(...any) error) error {
+			var id string
+			if err := scan(&id); err != nil {
+				return err
+			}
+			return yield(id)
+		})
+	})
+}
+
+// CountActive counts the active records of a resource that a filter selects.
+func (s *Store) CountActive(ctx context.Context, r *oneroster.Resource, filter string) (n int, err error) {
+	expr, err := query.ParseFilter(r, filter)
+	if err != nil {
+		return 0, err
+	}
+	active := query.Expr{Op: query.Compare, Field: r.Field("status"), Text: oneroster.Active}
+	st := &statement{d: s.dialect}
+	where, err := st.expr(tables[r], query.Expr{Op: query.And, Args: []query.Expr{active, expr}})
+	if err != nil {
+		return 0, err
+	}
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+tables[r].name+" t WHERE "+where, st.args...).Scan(&n)
+	return n, err
 }
 
 // Counts returns how many active records each resource holds.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -29,6 +30,54 @@ var sqliteDialect = &dialect{
 	maxParams: 32000,
 }
 
+// look tells why a file cannot be opened as a district, without changing it.
+func look(ctx context.Context, dsn string, existing bool) error {
+	place := Place(dsn)
+	info, err := os.Stat(place)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && existing:
+		return fmt.Errorf("%w at %s", ErrMissing, place)
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("database: %w", err)
+	case info.IsDir():
+		return fmt.Errorf("database: %s is a folder: give the path of a file", place)
+	case info.Size() == 0 && existing:
+		return fmt.Errorf("%w at %s: the file is empty", ErrMissing, place)
+	case info.Size() == 0:
+		return nil
+	}
+	begin := make([]byte, 16)
+	f, err := os.Open(place)
+	if err == nil {
+		_, err = io.ReadFull(f, begin)
+		_ = f.Close()
+	}
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("database: %w", err)
+	}
+	if string(begin) != "SQLite format 3\x00" {
+		return fmt.Errorf("database: %s is not a SQLite database: it was left as it is", place)
+	}
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: place}).EscapedPath()}).String()+"?mode=ro&_pragma=busy_timeout(90000)")
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var ours, all int
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(SUM("name" = 'migrations'), 0), COUNT(*) FROM sqlite_master WHERE "type" = 'table'`).Scan(&ours, &all)
+	switch {
+	case err != nil:
+		return fmt.Errorf("database: %s: %w", place, err)
+	case ours == 0 && all > 0:
+		return fmt.Errorf("database: %s is a SQLite database of another program: it was left as it is", place)
+	case ours == 0 && existing:
+		return fmt.Errorf("%w at %s: the database is empty", ErrMissing, place)
+	}
+	return nil
+}
+
 // openSQLite opens or makes the file. Pragmas stand in the DSN: one that is run
 // once reaches one pooled connection.
 func openSQLite(ctx context.Context, path string) (*engine, error) {
@@ -38,7 +87,7 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 	}
 	if dir := filepath.Dir(path); path != "" {
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return nil, fmt.Errorf("database path %q: the folder %q does not exist", path, dir)
+			return nil, fmt.Errorf("database path %s: the folder %s does not exist", Place(path), Place(dir))
 		}
 	}
 	// A writer waits for another process's import rather than fail.

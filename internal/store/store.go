@@ -37,7 +37,13 @@ type Selection struct {
 // Options of a store.
 type Options struct {
 	Now func() time.Time // the wall clock; nil is time.Now
+	// Existing opens what is there only: a missing district is ErrMissing, not made.
+	Existing bool
 }
+
+// ErrMissing: there is no district where one was to be opened. A mistyped path
+// must not become an empty district that is served as if everybody had left.
+var ErrMissing = errors.New("there is no district")
 
 // A Store is an opened district. It is safe for concurrent use, also by several
 // processes on one database.
@@ -48,11 +54,23 @@ type Store struct {
 }
 
 // Open opens the district at dsn, a postgres:// URL or the path of a SQLite
-// file, makes it when it is missing, and brings its schema up to date.
+// file, makes it when it is missing, and brings its schema up to date. A database
+// of another program is left as it is.
 func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
+	if !isPostgres(dsn) {
+		if err := look(ctx, dsn, opt.Existing); err != nil {
+			return nil, err
+		}
+	}
 	e, err := open(ctx, dsn)
 	if err != nil {
 		return nil, err
+	}
+	if isPostgres(dsn) && opt.Existing {
+		if err := e.exists(ctx, dsn); err != nil {
+			_ = e.close()
+			return nil, err
+		}
 	}
 	if err := e.migrate(ctx); err != nil {
 		_ = e.close()

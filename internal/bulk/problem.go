@@ -1,0 +1,53 @@
+package bulk
+
+import (
+	"encoding/csv"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// A Problem is one thing wrong with a row, or one line for all that follows from
+// such things.
+type Problem struct {
+	File   string `json:"file"`
+	Row    int    `json:"row"` // line of the file; the header is 1
+	Column string `json:"column"`
+	Value  string `json:"value"`
+	Text   string `json:"text"` // what is wrong, and what to do
+	// Value alone: the row can be used without it, and what is stored of it stays.
+	Mild bool `json:"mild"`
+}
+
+func (p Problem) String() string {
+	if p.Column == "" {
+		return fmt.Sprintf("%s:%d: %s", p.File, p.Row, p.Text)
+	}
+	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Row, p.Column, p.Text)
+}
+
+// Problems are the first that were found in each file, and how many there are in
+// all.
+type Problems struct {
+	List  []Problem `json:"problems"`
+	Total int       `json:"total"`
+}
+
+// WriteCSV writes the problems as a CSV file with a header, safe to open in a
+// spreadsheet: a cell that it would take for a formula begins with an apostrophe.
+func (p Problems) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	rows := [][]string{{"file", "row", "column", "value", "problem"}}
+	for _, x := range p.List {
+		rows = append(rows, []string{harmless(x.File), strconv.Itoa(x.Row), harmless(x.Column), harmless(x.Value), harmless(x.Text)})
+	}
+	return c.WriteAll(rows)
+}
+
+func harmless(cell string) string {
+	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
+		return "'" + cell
+	}
+	return cell
+}
