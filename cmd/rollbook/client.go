@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +27,19 @@ func clientCommand() *cobra.Command {
 
 // addClient keeps a new client and returns its id and secret.
 func (o *opened) addClient(ctx context.Context, name string, scopes []string, oauth1 bool) (id, secret string, err error) {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return "", "", usageError{errors.New("a client has a name: say what it is for")}
+	}
+	clients, err := o.Clients(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	for _, c := range clients {
+		if strings.EqualFold(c.Name, name) {
+			return "", "", fmt.Errorf("there is a client of the name %q already, %s: take another name, or rotate its secret", name, c.ID)
+		}
+	}
 	now := time.Now()
 	secret, kept := auth.NewSecret(now, o.key, oauth1)
 	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now, Secrets: []auth.Secret{kept}}
@@ -52,27 +67,63 @@ func credentials(w io.Writer, asJSON bool, id, secret string) error {
 	return err
 }
 
+// readySets are what well-known readers need, by name.
+var readySets = map[string][]string{
+	"sds":       {oneroster.RosterCore, oneroster.Roster},
+	"gradesync": {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut, oneroster.GradebookDel},
+	"google":    {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut, oneroster.GradebookDel},
+	"canvas":    {oneroster.RosterCore, oneroster.Roster},
+	"moodle":    {oneroster.RosterCore, oneroster.Roster},
+	"classlink": {oneroster.RosterCore, oneroster.Roster},
+	"all":       oneroster.Scopes(),
+}
+
 func clientAdd() *cobra.Command {
 	var scopes []string
-	var oauth1, asJSON bool
+	var purpose string
+	var oauth1, asJSON, demographics, flags bool
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a client and print its id and secret, once",
-		Args:  cobra.ExactArgs(1),
+		Long: `Add a client and print its id and secret, once. It may read rosters; more it
+may only where that is said: by --for, which has what a reader needs, by
+--scopes, --demographics and --flags.`,
+		Args: cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			if err := knownScopes(scopes); err != nil {
 				return err
 			}
-			id, secret, err := o.addClient(cmd.Context(), args[0], scopes, oauth1)
+			if purpose != "" {
+				set, ok := readySets[strings.ToLower(purpose)]
+				if !ok {
+					return usageError{fmt.Errorf("--for %q: give one of %s", purpose, strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))}
+				}
+				if !cmd.Flags().Changed("scopes") {
+					scopes = nil
+				}
+				scopes = append(scopes, set...)
+			}
+			if demographics || flags {
+				scopes = append(scopes, oneroster.Demographics)
+			}
+			if flags {
+				scopes = append(scopes, oneroster.Flags)
+			}
+			slices.Sort(scopes)
+			id, secret, err := o.addClient(cmd.Context(), args[0], slices.Compact(scopes), oauth1)
 			if err != nil {
 				return err
 			}
 			return credentials(cmd.OutOrStdout(), asJSON, id, secret)
 		}),
 	}
-	cmd.Flags().StringSliceVar(&scopes, "scopes", oneroster.Scopes(), "what the client may do at most")
-	cmd.Flags().BoolVar(&oauth1, "oauth1", false, "let the client sign with OAuth 1.0a too")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	f := cmd.Flags()
+	f.StringVar(&purpose, "for", "", "what a reader needs: "+strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))
+	f.StringSliceVar(&scopes, "scopes", []string{oneroster.RosterCore}, "what the client may do at most")
+	f.BoolVar(&demographics, "demographics", false, "let the client read demographics")
+	f.BoolVar(&flags, "flags", false, "let the client read demographics and the flags of users (special education, free lunch)")
+	f.BoolVar(&oauth1, "oauth1", false, "let the client sign with OAuth 1.0a too")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
@@ -101,8 +152,14 @@ func clientList() *cobra.Command {
 			out.AppendHeader(table.Row{"id", "name", "oauth1", "secrets", "scopes"})
 			list := []map[string]any{}
 			for _, c := range clients {
-				list = append(list, map[string]any{"id": c.ID, "name": c.Name, "oauth1": c.OAuth1, "secrets": len(c.Secrets), "scopes": c.Scopes})
-				out.AppendRow(table.Row{c.ID, c.Name, c.OAuth1, len(c.Secrets), strings.Join(c.Scopes, "\n")})
+				working := 0
+				for _, s := range c.Secrets {
+					if s.Expires.IsZero() || time.Now().Before(s.Expires) {
+						working++
+					}
+				}
+				list = append(list, map[string]any{"id": c.ID, "name": c.Name, "oauth1": c.OAuth1, "secrets": working, "scopes": c.Scopes})
+				out.AppendRow(table.Row{c.ID, c.Name, c.OAuth1, working, strings.Join(c.Scopes, "\n")})
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)

@@ -118,7 +118,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if err != nil {
 		return err
 	}
-	id, secret, err := o.addClient(ctx, "demo", oneroster.Scopes(), true)
+	id, secret, err := o.addClient(ctx, demoName(), append(oneroster.Scopes(), oneroster.Flags), true)
 	if err != nil {
 		return err
 	}
@@ -152,6 +152,10 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	}
 	return d.serve(ctx, v, rest.NewServer(service), l)
 }
+
+// demoName is of this run: names are given once, and a demo may be started again
+// over one database.
+func demoName() string { return "demo " + time.Now().UTC().Format("2006-01-02 15:04:05.000") }
 
 // begin publishes the first day and those that are history, each with the time
 // that it had: what came since yesterday is there to be found.

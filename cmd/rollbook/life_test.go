@@ -135,7 +135,7 @@ func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]str
 		return report.DateLastModified
 	}
 	stamp := imports(0, "")
-	out, _, _ := rollbook(t, dir, "client", "add", "reader", "--json", "--db", dsn)
+	out, _, _ := rollbook(t, dir, "client", "add", "reader", "--for", "all", "--json", "--db", dsn)
 	var client struct{ ClientID, ClientSecret string }
 	if err := json.Unmarshal([]byte(out), &client); err != nil {
 		t.Fatal(err, out)

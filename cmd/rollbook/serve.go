@@ -81,11 +81,7 @@ func defaultKeyFile(dsn string) (string, error) {
 
 // gate lets callers into a district.
 func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
-	face := oneroster.V1p1
-	return auth.New(ctx, o.Store, o.key, auth.Options{
-		Known:    oneroster.Scopes(),
-		Prefixes: []string{face.ScopePrefix, strings.Replace(face.ScopePrefix, "v1p1", "v1p2", 1)},
-	})
+	return auth.New(ctx, o.Store, o.key, rest.Words(oneroster.V1p1))
 }
 
 func serveCommand() *cobra.Command {

@@ -73,7 +73,7 @@ func TestFilesAreServed(t *testing.T) {
 				if _, errs, code := rollbook(t, dir, "import", "--new", ".", "--db", dsn); code != 0 {
 					t.Fatal(errs)
 				}
-				out, _, _ := rollbook(t, dir, "client", "add", "sds", "--json", "--db", dsn)
+				out, _, _ := rollbook(t, dir, "client", "add", "sds", "--for", "all", "--json", "--db", dsn)
 				var client struct{ ClientID, ClientSecret string }
 				if err := json.Unmarshal([]byte(out), &client); err != nil {
 					t.Fatal(err, out)

@@ -50,7 +50,7 @@ func fronted(t *testing.T, dsn string, packages ...string) *front {
 		}
 	}
 	f.take(t, dsn, 0)
-	out, _, _ := rollbook(t, f.dir, "client", "add", "sds", "--json", "--db", dsn)
+	out, _, _ := rollbook(t, f.dir, "client", "add", "sds", "--for", "all", "--json", "--db", dsn)
 	var client struct{ ClientID, ClientSecret string }
 	if err := json.Unmarshal([]byte(out), &client); err != nil {
 		t.Fatal(err, out)

@@ -30,6 +30,11 @@ type Options struct {
 	Prefixes []string
 	// Known are the short names of all scopes of the service.
 	Known []string
+	// Aliases are other names of them, such as a later version's.
+	Aliases map[string]string
+	// Riders are words that a client may hold beside its scopes; none is asked for:
+	// each goes with the scope that it is mapped to.
+	Riders map[string]string
 	// Window is how far an OAuth 1.0a timestamp may be off; 0 is ten minutes.
 	Window time.Duration
 }
@@ -153,7 +158,7 @@ func (g *Gate) JWKS() jose.JSONWebKeySet {
 func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
 	header := strings.TrimSpace(r.Header.Get("Authorization"))
 	scheme, rest, _ := strings.Cut(header, " ")
-	switch strings.ToLower(scheme) {
+	switch strings.ToLower(strings.TrimSuffix(scheme, ",")) {
 	case "bearer":
 		return g.bearer(r.Context(), strings.TrimSpace(rest))
 	case "oauth":
@@ -178,7 +183,18 @@ func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
 	if client == nil {
 		return nil, denied("the client of this token was removed")
 	}
-	return &Caller{client.ID, both(strings.Fields(c.Scope), client.Scopes)}, nil
+	return &Caller{client.ID, g.riding(client, both(strings.Fields(c.Scope), client.Scopes))}, nil
+}
+
+// riding are scopes of a client with the words that ride on them.
+func (g *Gate) riding(client *Client, scopes []string) []string {
+	out := both(scopes, g.opt.Known)
+	for word, on := range g.opt.Riders {
+		if len(both([]string{word}, client.Scopes)) == 1 && len(both([]string{on}, out)) == 1 {
+			out = append(out, word)
+		}
+	}
+	return out
 }
 
 // both lists the words of a that are also in b.

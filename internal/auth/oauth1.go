@@ -49,7 +49,8 @@ func (g *Gate) signed(r *http.Request, public *url.URL, header string) (*Caller,
 		return nil, d
 	}
 	if !ok {
-		return nil, unsigned("unknown consumer key, or the signature does not match")
+		return nil, unsigned("unknown consumer key, or the signature does not match; this server saw " + strings.ToUpper(r.Method) + " " +
+			public.Scheme + "://" + public.Host + public.EscapedPath() + ": where the client signed another address, proxies and ports are the usual reason")
 	}
 	fresh, err := g.book.UseNonce(r.Context(), client.ID, p["oauth_nonce"], at, at.Add(2*g.opt.Window))
 	if err != nil {
@@ -58,25 +59,27 @@ func (g *Gate) signed(r *http.Request, public *url.URL, header string) (*Caller,
 	if !fresh {
 		return nil, unsigned("the nonce was used before: make a new one for every request")
 	}
-	return &Caller{client.ID, client.Scopes}, nil
+	return &Caller{client.ID, g.riding(client, client.Scopes)}, nil
 }
 
 var digests = map[string]func() hash.Hash{"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New, "HMAC-SHA2": sha256.New}
 
 // oauthParams reads the header (RFC 5849 §3.5.1) and checks that every
-// parameter is there once and is one that we can check.
+// parameter is there once and is one that we can check. The realm is text of its
+// own (RFC 7235), which may hold a comma or a percent sign.
 func oauthParams(header string) (map[string]string, *Denied) {
 	p := map[string]string{}
-	for _, part := range strings.Split(header, ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
+	for _, part := range splitHeader(header) {
 		key, value, ok := strings.Cut(part, "=")
 		if !ok {
 			return nil, badRequest("the Authorization header is not a list of key=\"value\"")
 		}
-		key, err1 := url.PathUnescape(strings.TrimSpace(key))
-		value, err2 := url.PathUnescape(strings.Trim(strings.TrimSpace(value), `"`))
+		key, value = strings.TrimSpace(key), strings.Trim(strings.TrimSpace(value), `"`)
+		if strings.EqualFold(key, "realm") {
+			continue
+		}
+		key, err1 := url.PathUnescape(key)
+		value, err2 := url.PathUnescape(value)
 		if err1 != nil || err2 != nil {
 			return nil, badRequest("a parameter is not percent-encoded")
 		}
@@ -85,7 +88,6 @@ func oauthParams(header string) (map[string]string, *Denied) {
 		}
 		p[key] = value
 	}
-	delete(p, "realm")
 	for _, key := range []string{"oauth_consumer_key", "oauth_signature_method", "oauth_timestamp", "oauth_nonce", "oauth_signature"} {
 		if p[key] == "" {
 			return nil, badRequest(key + " is missing")
@@ -104,6 +106,24 @@ func oauthParams(header string) (map[string]string, *Denied) {
 		return nil, badRequest("oauth_nonce is longer than 255 bytes, or not text")
 	}
 	return p, nil
+}
+
+// splitHeader cuts a header at the commas outside of quotes; empty parts are left
+// out: ClassLink's .NET package writes a comma behind the scheme.
+func splitHeader(header string) (parts []string) {
+	quoted, start := false, 0
+	for i := 0; i <= len(header); i++ {
+		switch {
+		case i == len(header) || header[i] == ',' && !quoted:
+			if part := strings.TrimSpace(header[start:i]); part != "" {
+				parts = append(parts, part)
+			}
+			start = i + 1
+		case header[i] == '"':
+			quoted = !quoted
+		}
+	}
+	return parts
 }
 
 // signature compares the signature with what every valid secret of the client
@@ -131,8 +151,10 @@ func (g *Gate) signature(client *Client, method string, public *url.URL, p map[s
 	match := false
 	for _, secret := range secrets {
 		for _, v := range variants {
-			mac := sign(digests[p["oauth_signature_method"]], v.encode(secret)+"&", baseString(method, public, p, v))
-			match = hmac.Equal(mac, got) || match
+			for _, v.plus = range []bool{false, true} {
+				mac := sign(digests[p["oauth_signature_method"]], v.inner.encode(secret)+"&", baseString(method, public, p, v))
+				match = hmac.Equal(mac, got) || match
+			}
 		}
 	}
 	return match && known, nil
@@ -144,26 +166,39 @@ func sign(digest func() hash.Hash, key, base string) []byte {
 	return h.Sum(nil)
 }
 
-// A variant is a way to percent-encode before signing.
+// A spelling is a way to percent-encode: the signs that stay beside letters,
+// digits and - . _
+type spelling string
+
+const (
+	rfc   spelling = "~"      // RFC 5849 §3.6
+	node  spelling = "~!()*"  // what ClassLink's Node library leaves in parameters
+	js    spelling = "~!'()*" // JavaScript's encodeURIComponent
+	net   spelling = "!()*"   // .NET before it knew RFC 3986
+	java  spelling = "*"      // Java's URLEncoder with the space mended
+	old   spelling = ""       // Python before 3.7
+	slash spelling = "~/"     // Python's quote
+)
+
+// A variant is how a client library makes the base string: parameters are encoded
+// by one spelling, the whole of them and the address by another. plus: a + in the
+// query is a plus sign (PHP, Go), not a space.
 type variant struct {
-	bare string // bytes left alone beside letters, digits and - . _ ~
-	plus bool   // a + in the query is a plus sign, not a space
+	inner, outer spelling
+	plus         bool
 }
 
+// variants are what libraries in daily use sign.
 var variants = []variant{
-	{"", false},      // RFC 5849 §3.6
-	{"", true},       // PHP and Go libraries
-	{"!'()*", false}, // JavaScript's encodeURIComponent
-	{"!'()*", true},
-	{"/", false}, // Python's quote
-	{"/", true},
+	{inner: rfc, outer: rfc}, {inner: node, outer: js}, {inner: net, outer: net}, {inner: java, outer: java}, {inner: old, outer: old},
+	{inner: js, outer: rfc}, {inner: js, outer: js}, {inner: slash, outer: rfc},
 }
 
-func (v variant) encode(s string) string {
+func (e spelling) encode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0 || strings.IndexByte(v.bare, c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._", c) >= 0 || strings.IndexByte(string(e), c) >= 0 {
 			b.WriteByte(c)
 		} else {
 			b.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[c>>4])+string("0123456789abcdef"[c&15])))
@@ -175,7 +210,7 @@ func (v variant) encode(s string) string {
 // baseString is RFC 5849 §3.4.1, over the query as it was sent.
 func baseString(method string, u *url.URL, p map[string]string, v variant) string {
 	var pairs []string
-	add := func(key, value string) { pairs = append(pairs, v.encode(key)+"\x00"+v.encode(value)) }
+	add := func(key, value string) { pairs = append(pairs, v.inner.encode(key)+"\x00"+v.inner.encode(value)) }
 	for key, value := range p {
 		if key != "oauth_signature" {
 			add(key, value)
@@ -198,8 +233,8 @@ func baseString(method string, u *url.URL, p map[string]string, v variant) strin
 	} else {
 		host = strings.TrimSuffix(host, ":443")
 	}
-	strict := variants[0]
-	return strings.ToUpper(method) + "&" + strict.encode(strings.ToLower(u.Scheme)+"://"+host+u.EscapedPath()) + "&" + strict.encode(strings.Join(pairs, "&"))
+	address := strings.ToLower(u.Scheme) + "://" + host + u.EscapedPath()
+	return strings.ToUpper(method) + "&" + v.outer.encode(address) + "&" + v.outer.encode(strings.Join(pairs, "&"))
 }
 
 // decode undoes the encoding of one part of a query; what is not an escape
@@ -229,10 +264,10 @@ func Sign(r *http.Request, key, secret, method, nonce string, at time.Time) {
 		u.Host = r.Host
 	}
 	strict := variants[0]
-	p["oauth_signature"] = base64.StdEncoding.EncodeToString(sign(digests[method], strict.encode(secret)+"&", baseString(r.Method, &u, p, strict)))
+	p["oauth_signature"] = base64.StdEncoding.EncodeToString(sign(digests[method], rfc.encode(secret)+"&", baseString(r.Method, &u, p, strict)))
 	var parts []string
 	for k, v := range p {
-		parts = append(parts, k+`="`+strict.encode(v)+`"`)
+		parts = append(parts, k+`="`+rfc.encode(v)+`"`)
 	}
 	sort.Strings(parts)
 	r.Header.Set("Authorization", "OAuth "+strings.Join(parts, ","))

@@ -147,27 +147,23 @@ func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *token
 }
 
 // scopes settles what a token opens: what was asked for and the client may
-// have. Words that are no scope of ours are passed over; when nothing of ours
-// was asked for, it is all that the client may have. said is what the answer
-// names, spelled as asked.
+// have; all that the client may have when nothing was asked for. Words that are no
+// scope of ours are passed over beside one that is. said is what the answer names,
+// spelled as asked.
 func (g *Gate) scopes(client *Client, asked string) (granted, said []string, bad *tokenError) {
-	ours := false
-	for _, word := range strings.Fields(asked) {
-		short := g.short(word)
-		if short == "" {
-			continue
-		}
-		ours = true
-		if len(both([]string{short}, client.Scopes)) == 1 {
+	words := strings.FieldsFunc(asked, func(c rune) bool { return c == ' ' || c == ',' || c == '\t' || c == '\n' || c == '\r' })
+	for _, word := range words {
+		if short := g.short(word); len(both([]string{short}, client.Scopes)) == 1 {
 			granted = append(granted, short)
 			said = append(said, word)
 		}
 	}
-	if ours && len(granted) == 0 {
-		return nil, nil, &tokenError{http.StatusBadRequest, "invalid_scope", "this client may have none of the scopes it asks for"}
+	if len(words) > 0 && len(granted) == 0 {
+		return nil, nil, &tokenError{http.StatusBadRequest, "invalid_scope",
+			"this client may have none of the scopes it asks for; it may have " + strings.Join(both(client.Scopes, g.opt.Known), " ")}
 	}
-	if !ours {
-		granted = client.Scopes
+	if len(words) == 0 {
+		granted = both(client.Scopes, g.opt.Known)
 		for _, s := range granted {
 			said = append(said, g.opt.Prefixes[0]+s)
 		}
@@ -175,16 +171,16 @@ func (g *Gate) scopes(client *Client, asked string) (granted, said []string, bad
 	return granted, said, nil
 }
 
-// short strips the prefix off a scope, http or https; "" when it is not ours.
+// short is the scope of ours that a word means: its last part, whatever the prefix
+// and the version before it; "" when it is none.
 func (g *Gate) short(word string) string {
-	for _, prefix := range append([]string{""}, g.opt.Prefixes...) {
-		plain := "http://" + strings.TrimPrefix(prefix, "https://")
-		for _, p := range []string{prefix, plain} {
-			name, ok := strings.CutPrefix(word, p)
-			if ok && len(both([]string{name}, g.opt.Known)) == 1 {
-				return name
-			}
-		}
+	word = strings.Trim(strings.TrimRight(word, "/"), `"'`)
+	name := strings.ToLower(word[strings.LastIndexAny(word, "/:")+1:])
+	if alias := g.opt.Aliases[name]; alias != "" {
+		name = alias
+	}
+	if len(both([]string{name}, g.opt.Known)) == 1 {
+		return name
 	}
 	return ""
 }

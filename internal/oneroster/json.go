@@ -236,6 +236,29 @@ func MetadataOf(object map[string]any) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
+// WithoutKey takes a member, named by its flattened key, out of a canonical
+// metadata text.
+func WithoutKey(metadata, key string) string {
+	dec := json.NewDecoder(strings.NewReader(metadata))
+	dec.UseNumber()
+	var object map[string]any
+	if err := dec.Decode(&object); err != nil {
+		return ""
+	}
+	drop(object, key)
+	return MetadataOf(object)
+}
+
+func drop(object map[string]any, key string) {
+	delete(object, key)
+	for k, v := range object {
+		inner, is := v.(map[string]any)
+		if rest, below := strings.CutPrefix(key, k+"."); is && below {
+			drop(inner, rest)
+		}
+	}
+}
+
 // A Pair is one flattened member of a metadata object.
 type Pair struct{ Key, Text string }
 

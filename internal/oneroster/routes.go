@@ -73,6 +73,16 @@ const (
 	GradebookDel  = "gradebook.delete"
 )
 
+// ScopeAliases are names of OneRoster 1.2 for scopes of 1.1.
+var ScopeAliases = map[string]string{"gradebook-core.readonly": GradebookRead, "resource-core.readonly": ResourceRead}
+
+// Flags is what a client holds beside Demographics to see UserFlags: whether a
+// pupil has a disability or gets free lunch. It is no scope of the standard.
+const Flags = "flags"
+
+// UserFlags is the metadata key under which School Data Sync's flags are kept.
+const UserFlags = "microsoft.userFlags"
+
 // Scopes lists the OAuth scopes of the face, short names, in a fixed order.
 func Scopes() []string {
 	return []string{RosterCore, Roster, Demographics, ResourceRead, GradebookRead, GradebookPut, GradebookDel}
@@ -80,7 +90,6 @@ func Scopes() []string {
 
 var (
 	core      = []string{RosterCore, Roster}
-	nested    = []string{Roster}
 	demog     = []string{Demographics}
 	resource  = []string{ResourceRead}
 	gradeRead = []string{GradebookRead}
@@ -114,6 +123,7 @@ var (
 	v1p1Extension = []Route{
 		list("", "getAllClassGroups", "/classGroups", "classGroup", wholeView, noScope, core),
 		one("", "getClassGroup", "/classGroups/{id}", "classGroup", wholeView, core),
+		list("", "getEnrollmentsForClass", "/classes/{class_id}/enrollments", "enrollment", wholeView, by("class", "class_id"), core),
 		list("", "getCategoriesForClass", "/classes/{class_id}/categories", "category", wholeView, Scope{
 			By:     []Match{given("metadata.classId", "class_id")},
 			Parent: &Parent{"class", "class_id"},
@@ -143,7 +153,7 @@ func mustResource(name string) *Resource {
 	panic("oneroster: no resource " + name)
 }
 
-// V1p1 is OneRoster 1.1: the 61 operations of its tables and three more that
+// V1p1 is OneRoster 1.1: the 61 operations of its tables and four more that
 // Microsoft's and Google's clients call.
 var V1p1 = &Face{
 	Name:        "v1p1",
@@ -175,34 +185,34 @@ var V1p1 = &Face{
 		list("3.1a", "getAllUsers", "/users", "user", wholeView, noScope, core),
 		one("3.1a", "getUser", "/users/{id}", "user", wholeView, core),
 
-		list("3.1a", "getCoursesForSchool", "/schools/{id}/courses", "course", wholeView, by("org", "id"), nested),
+		list("3.1a", "getCoursesForSchool", "/schools/{id}/courses", "course", wholeView, by("org", "id"), core),
 		list("3.1a", "getEnrollmentsForClassInSchool", "/schools/{school_id}/classes/{class_id}/enrollments", "enrollment", wholeView,
-			by("school", "school_id", "class", "class_id"), nested),
+			by("school", "school_id", "class", "class_id"), core),
 		list("3.1a", "getStudentsForClassInSchool", "/schools/{school_id}/classes/{class_id}/students", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "student")), nested),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "student")), core),
 		list("3.1a", "getTeachersForClassInSchool", "/schools/{school_id}/classes/{class_id}/teachers", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "teacher")), nested),
-		list("3.1a", "getEnrollmentsForSchool", "/schools/{school_id}/enrollments", "enrollment", wholeView, by("school", "school_id"), nested),
-		list("3.1a", "getStudentsForSchool", "/schools/{school_id}/students", "user", students, by("orgs", "school_id"), nested),
-		list("3.1a", "getTeachersForSchool", "/schools/{school_id}/teachers", "user", teachers, by("orgs", "school_id"), nested),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "teacher")), core),
+		list("3.1a", "getEnrollmentsForSchool", "/schools/{school_id}/enrollments", "enrollment", wholeView, by("school", "school_id"), core),
+		list("3.1a", "getStudentsForSchool", "/schools/{school_id}/students", "user", students, by("orgs", "school_id"), core),
+		list("3.1a", "getTeachersForSchool", "/schools/{school_id}/teachers", "user", teachers, by("orgs", "school_id"), core),
 		// The model has no link from a session to a school: the terms that the
 		// school's classes run in.
 		list("3.1a", "getTermsForSchool", "/schools/{school_id}/terms", "academicSession", terms,
-			through("class", "sourcedId", "terms", given("school", "school_id")), nested),
-		list("3.1a", "getClassesForTerm", "/terms/{term_id}/classes", "class", wholeView, by("terms", "term_id"), nested),
-		list("3.1a", "getGradingPeriodsForTerm", "/terms/{term_id}/gradingPeriods", "academicSession", periods, by("parent", "term_id"), nested),
-		list("3.1a", "getClassesForCourse", "/courses/{course_id}/classes", "class", wholeView, by("course", "course_id"), nested),
+			through("class", "sourcedId", "terms", given("school", "school_id")), core),
+		list("3.1a", "getClassesForTerm", "/terms/{term_id}/classes", "class", wholeView, by("terms", "term_id"), core),
+		list("3.1a", "getGradingPeriodsForTerm", "/terms/{term_id}/gradingPeriods", "academicSession", periods, by("parent", "term_id"), core),
+		list("3.1a", "getClassesForCourse", "/courses/{course_id}/classes", "class", wholeView, by("course", "course_id"), core),
 		list("3.1a", "getClassesForStudent", "/students/{student_id}/classes", "class", wholeView,
-			through("enrollment", "sourcedId", "class", given("user", "student_id"), fixed("role", "student")), nested),
+			through("enrollment", "sourcedId", "class", given("user", "student_id"), fixed("role", "student")), core),
 		list("3.1a", "getClassesForTeacher", "/teachers/{teacher_id}/classes", "class", wholeView,
-			through("enrollment", "sourcedId", "class", given("user", "teacher_id"), fixed("role", "teacher")), nested),
-		list("3.1a", "getClassesForSchool", "/schools/{school_id}/classes", "class", wholeView, by("school", "school_id"), nested),
+			through("enrollment", "sourcedId", "class", given("user", "teacher_id"), fixed("role", "teacher")), core),
+		list("3.1a", "getClassesForSchool", "/schools/{school_id}/classes", "class", wholeView, by("school", "school_id"), core),
 		list("3.1a", "getClassesForUser", "/users/{user_id}/classes", "class", wholeView,
-			through("enrollment", "sourcedId", "class", given("user", "user_id")), nested),
+			through("enrollment", "sourcedId", "class", given("user", "user_id")), core),
 		list("3.1a", "getStudentsForClass", "/classes/{class_id}/students", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "student")), nested),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "student")), core),
 		list("3.1a", "getTeachersForClass", "/classes/{class_id}/teachers", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "teacher")), nested),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "teacher")), core),
 
 		list("3.1b", "getAllResources", "/resources", "resource", wholeView, noScope, resource),
 		one("3.1b", "getResource", "/resources/{id}", "resource", wholeView, resource),

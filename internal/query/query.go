@@ -116,3 +116,16 @@ func (e Expr) Mentions(field string) bool {
 	}
 	return false
 }
+
+// MentionsKey tells whether the filter looks at a key of metadata.
+func (e Expr) MentionsKey(key string) bool {
+	if e.Field != nil && e.Field.Kind == oneroster.Metadata && e.Key == key {
+		return true
+	}
+	for _, a := range e.Args {
+		if a.MentionsKey(key) {
+			return true
+		}
+	}
+	return false
+}

@@ -23,6 +23,10 @@ func (s *service) list(q *request) {
 		q.refuse(err)
 		return
 	}
+	if !q.flags() && parsed.Filter.MentionsKey(oneroster.UserFlags) {
+		q.fail(oneroster.InvalidFilter, q.route.Resource.Name+" has no field metadata."+oneroster.UserFlags+" for this client")
+		return
+	}
 	out := oneroster.NewWriter(q.route.Resource, q.base, parsed.Fields)
 	var buf []byte
 	began := false
@@ -42,6 +46,7 @@ func (s *service) list(q *request) {
 			buf = append(buf, ',')
 		}
 		q.rows++
+		q.veil(values)
 		buf = out.Append(buf, values)
 		if len(buf) < flushAt {
 			return nil
@@ -63,6 +68,18 @@ func (s *service) list(q *request) {
 	buf = q.appendWarnings(buf, parsed.Warnings)
 	if err := q.send(append(buf, '}')); err != nil {
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// flags tells whether the caller may see the flags of users.
+func (q *request) flags() bool { return q.caller.Holds([]string{oneroster.Flags}) }
+
+// veil takes the flags of a user out of its metadata where the caller may not see
+// them.
+func (q *request) veil(values []string) {
+	at := q.route.Resource.MetadataIndex()
+	if q.route.Resource.Name == "user" && strings.Contains(values[at], "userFlags") && !q.flags() {
+		values[at] = oneroster.WithoutKey(values[at], oneroster.UserFlags)
 	}
 }
 
@@ -125,6 +142,7 @@ func (q *request) unknown() {
 func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
 	q.rows = 1
 	q.header(status)
+	q.veil(rec.Values)
 	buf := []byte(`{"` + rec.Resource.Wrapper() + `":`)
 	buf = oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(buf, rec.Values)
 	buf = q.appendWarnings(buf, parsed.Warnings)

@@ -37,6 +37,16 @@ type Config struct {
 	Log        *slog.Logger
 }
 
+// Words are what a gate must know of the scopes of a face.
+func Words(face *oneroster.Face) auth.Options {
+	return auth.Options{
+		Known:    oneroster.Scopes(),
+		Aliases:  oneroster.ScopeAliases,
+		Riders:   map[string]string{oneroster.Flags: oneroster.Demographics},
+		Prefixes: []string{face.ScopePrefix},
+	}
+}
+
 // Bounds of a request.
 const (
 	maxURL  = 16 << 10

@@ -65,7 +65,7 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with
 	if err := s.AddClient(ctx, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
-	gate, err := auth.New(ctx, s, key, auth.Options{Known: oneroster.Scopes(), Prefixes: []string{oneroster.V1p1.ScopePrefix}})
+	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,7 +347,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 			status        int
 		}{
 			{"/users", s.token, 200},
-			{"/schools/sch-001/classes", s.token, 403},
+			{"/schools/sch-001/classes", s.token, 200},
+			{"/classes/cls-001-001-1/enrollments", s.token, 200},
+			{"/categories", s.token, 403},
 			{"/demographics", s.token, 403},
 			{"/users", "", 401},
 			{"/users", s.token[:len(s.token)-4] + "AAAA", 401},
@@ -491,5 +493,37 @@ func compareGolden(t *testing.T, path string, got []byte) {
 func TestDocs(t *testing.T) {
 	for name, want := range map[string][]byte{"openapi.json": rest.OpenAPI(oneroster.V1p1), "endpoints.md": rest.Endpoints(oneroster.V1p1)} {
 		compareGolden(t, filepath.Join("..", "..", "docs", name), want)
+	}
+}
+
+// The flags of users (special education, free lunch) are for a client that holds
+// them beside demographics; for any other they are nowhere: not in what is served,
+// not in what can be asked for.
+func TestFlagsAreForWhoMaySeeThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		scopes []string
+		sees   bool
+	}{
+		"every scope":          {oneroster.Scopes(), false},
+		"without demographics": {[]string{oneroster.RosterCore, oneroster.Flags}, false},
+		"both":                 {[]string{oneroster.RosterCore, oneroster.Demographics, oneroster.Flags}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			storetest.Engines(t, func(t *testing.T, dsn string) {
+				s := serve(t, dsn, c.scopes)
+				for _, target := range []string{"/users", "/users?fields=metadata", "/students", "/schools/sch-001/students", "/users?sort=metadata.microsoft.userFlags"} {
+					if _, _, body := s.call("GET", target, ""); strings.Contains(string(body), "microsoft.userFlags\":") != c.sees {
+						t.Errorf("%v %s: %.300s", c.scopes, target, body)
+					}
+				}
+				for _, filter := range []string{"metadata.microsoft.userFlags~'ELL'", "metadata.microsoft.userFlags!=''", "role='student' AND metadata.microsoft.userFlags='IEP'",
+					"role='student' OR metadata.microsoft.userFlags>'A'"} {
+					status, _, body := s.call("GET", "/users?filter="+url.QueryEscape(filter), "")
+					if (status == 200) != c.sees || !c.sees && !strings.Contains(string(body), "invalid_filter_field") {
+						t.Errorf("%v %s: %d %.300s", c.scopes, filter, status, body)
+					}
+				}
+			})
+		})
 	}
 }
