@@ -133,7 +133,8 @@ func TestWrongPackages(t *testing.T) {
 		// References.
 		{"an unknown parent of a school", right, edited(right, "orgs.csv", ",d1\n→,d9\n"), "", 1, `there is no org with the sourcedId "d9"`, ""},
 		{"an unknown parent of a school, skipped", right, edited(right, "orgs.csv", ",d1\n→,d9\n", "users.csv", "Ann→Anna"), "--skip-bad", 4, "1 problem:", "users.csv:u1,,,true,s1,student,ann,,Anna,"},
-		{"a school with a wrong type", right, edited(right, "orgs.csv", "School,school→School,skool"), "", 1, "hang here on rows of orgs.csv that cannot be used", ""},
+		{"a school with a wrong type, nothing stored", nil, edited(right, "orgs.csv", "School,school→School,skool"), "", 1, "to rows that cannot be used", ""},
+		{"a school with a wrong type", right, edited(right, "orgs.csv", "School,school→School,skool"), "", 1, "1 problem:", ""},
 		{"a school with a wrong type, skipped", right, edited(right, "orgs.csv", "School,school→School,skool"), "--skip-bad", 4, "skool", "orgs.csv:s1,"},
 		{"a wrong optional value, skipped", right, edited(right, "enrollments.csv", "teacher,true→teacher,perhaps", "users.csv", "Ann→Anna"), "--skip-bad", 4, "perhaps", "enrollments.csv:e3,,,c1,s1,w1,teacher,true"},
 		{"a term that ends before it starts", right, edited(right, "academicSessions.csv", "2026-01-01→2025-01-01"), "", 0, "end before they start", ""},

@@ -36,7 +36,7 @@ type Stored struct {
 // told of all.
 func (p *Package) Check(ctx context.Context, stored Stored, progress func(rows int)) (Problems, error) {
 	c := &checker{p: p, stored: stored, progress: progress, ids: map[*oneroster.Resource]map[idHash]standing{},
-		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[[2]string]*follows{},
+		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[string]*follows{},
 		parents: map[string]string{}, schools: map[idHash]idHash{}, odd: map[string]*oddity{}}
 	for c.pass = 0; c.pass < 2 || c.found; c.pass++ {
 		c.found = false
@@ -82,14 +82,14 @@ type checker struct {
 	found    bool // this pass found a row wrong because of another
 	problems Problems
 	perFile  map[string]int
-	follow   map[[2]string]*follows
+	follow   map[string]*follows
 
 	parents map[string]string  // "org/" or "academicSession/" and sourcedId to that of the parent
 	schools map[idHash]idHash  // class to school
 	odd     map[string]*oddity // what is noted, not refused
 }
 
-// follows counts rows of one file that hang on rows of another.
+// follows counts the references of one file to rows that cannot be used.
 type follows struct {
 	n     int
 	first Problem
@@ -418,14 +418,13 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 	x := Problem{File: at.file, Row: at.line, Column: f.Column(), Value: id, Mild: !needed}
 	switch cause {
 	case broken:
-		key := [2]string{at.file, f.To}
-		if c.follow[key] == nil {
-			c.follow[key] = &follows{first: x}
+		if c.follow[at.file] == nil {
+			c.follow[at.file] = &follows{first: x}
 		}
 		if needed {
-			c.follow[key].n++
+			c.follow[at.file].n++
 		} else {
-			c.follow[key].mild++
+			c.follow[at.file].mild++
 		}
 	case going:
 		x.Text = fmt.Sprintf("the %s %q is tobedeleted in this package: delete what refers to it too", c.p.called(to), id)
@@ -447,14 +446,15 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 
 // is tells whether an object is there to be referred to; if not, what became of it
 // in the package. A bulk file may refer only to what comes with it, where that
-// comes at all.
+// comes at all. Of a row that cannot be used what is stored stays.
 func (c *checker) is(to *oneroster.Resource, id string) (standing, bool, error) {
 	h := hashID(id)
-	if state := c.ids[to][h]; state != 0 {
+	state := c.ids[to][h]
+	if state == there || state == going {
 		return state, state == there, nil
 	}
-	if f := c.p.files[to]; f != nil && f.mode == oneroster.Bulk || c.stored.IDs == nil {
-		return 0, false, nil
+	if f := c.p.files[to]; state == 0 && f != nil && f.mode == oneroster.Bulk || c.stored.IDs == nil {
+		return state, false, nil
 	}
 	known := c.known[to]
 	if known == nil {
@@ -464,27 +464,27 @@ func (c *checker) is(to *oneroster.Resource, id string) (standing, bool, error) 
 			return 0, false, err
 		}
 	}
-	return 0, known[h], nil
+	return state, known[h], nil
 }
 
-// consequences tells what hangs on rows that cannot be used, a line for each file.
+// consequences tells what hangs on rows that cannot be used, in one line.
 func (c *checker) consequences() {
-	keys := make([][2]string, 0, len(c.follow))
-	for k := range c.follow {
-		keys = append(keys, k)
+	if len(c.follow) == 0 {
+		return
 	}
-	slices.SortFunc(keys, func(a, b [2]string) int { return strings.Compare(a[0]+" "+a[1], b[0]+" "+b[1]) })
-	for _, k := range keys {
-		f, to := c.follow[k], oneroster.ByName(k[1])
-		x := f.first
-		x.Column, x.Value, x.Mild = "", "", f.n == 0
-		x.Text = fmt.Sprintf("%s here on rows of %s that cannot be used, from this one on: correct those first",
-			strings.Replace(are(f.n+f.mild, "reference"), " is", " hangs", 1), c.p.fileOf(to))
-		if f.n+f.mild > 1 {
-			x.Text = strings.Replace(x.Text, " are here", " hang here", 1)
+	var parts []string
+	first, all, needed := Problem{}, 0, 0
+	for _, file := range sortedKeys(c.follow) {
+		f := c.follow[file]
+		if all == 0 {
+			first = f.first
 		}
-		c.tell(x)
+		all, needed = all+f.n+f.mild, needed+f.n
+		parts = append(parts, fmt.Sprintf("%d in %s", f.n+f.mild, file))
 	}
+	text := fmt.Sprintf("%s to rows that cannot be used (%s), this one and others: they follow from the problems above",
+		plural(all, "reference"), strings.Join(parts, ", "))
+	c.tell(Problem{first.File, first.Row, "", "", text, needed == 0})
 }
 
 // Records yields the rows that are right. Without skipBad a package with errors
