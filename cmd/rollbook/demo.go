@@ -52,10 +52,11 @@ type demonstration struct {
 	history int
 	past    func() time.Time
 	trouble bool
+	sending *rest.Sending
 }
 
 func demoCommand() *cobra.Command {
-	var d demonstration
+	d := demonstration{sending: &rest.Sending{}}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Serve a made-up district, with nothing to set up",
@@ -131,7 +132,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log})
+	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log, Sending: d.sending})
 	host, facts := "http://"+l.Addr().String(), v.life.Facts()
 	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id, ClientSecret: secret,
 		TeacherEmail: facts.TeacherEmail, SchoolYear: facts.SchoolYear, School: facts.School, ClassGroup: facts.ClassGroup, every: d.every}
@@ -212,7 +213,7 @@ func (d *demonstration) serve(ctx context.Context, v *living, server *http.Serve
 			v.every(d.every)
 		}
 	}()
-	err := serveUntilDone(ctx, server, l)
+	err := serveUntilDone(ctx, server, l, d.sending)
 	v.end()
 	<-still
 	return errors.Join(v.failed, err)

@@ -92,7 +92,7 @@ func serveCommand() *cobra.Command {
 		Short: "Serve the district",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{}, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
 			if public != "" {
 				u, err := url.Parse(public)
 				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
@@ -126,7 +126,7 @@ func serveCommand() *cobra.Command {
 				return err
 			}
 			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place)
-			return serveUntilDone(cmd.Context(), server, l)
+			return serveUntilDone(cmd.Context(), server, l, config.Sending)
 		},
 	}
 	f := cmd.Flags()
@@ -161,8 +161,8 @@ func loopback(addr string) bool {
 }
 
 // serveUntilDone serves until the context ends, then lets answers that are
-// under way finish.
-func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener) error {
+// under way finish, as long as their readers read.
+func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener, sending *rest.Sending) error {
 	ended := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
@@ -176,11 +176,32 @@ func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener) er
 		return err
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	err := server.Shutdown(grace)
-	if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
-		return stopped
+	asked := time.Now()
+	finished := make(chan error, 1)
+	go func() { finished <- server.Shutdown(context.Background()) }()
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for waits := true; waits; {
+		select {
+		case err := <-finished:
+			if stopped := <-ended; !errors.Is(stopped, http.ErrServerClosed) {
+				return stopped
+			}
+			return err
+		case <-look.C:
+			last := sending.Moved()
+			if last.Before(asked) {
+				last = asked
+			}
+			waits = time.Since(last) < patience && time.Since(asked) < time.Minute
+		}
 	}
-	return err
+	_ = server.Close() // those who are left do not read
+	<-finished
+	<-ended
+	return nil
 }
+
+// patience is how long an ending service waits for a reader to take a part of its
+// answer.
+const patience = 5 * time.Second

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -328,4 +329,32 @@ func TestPublicURL(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, code, errs)
 		}
 	}
+}
+
+// A service that is told to stop does not wait for a reader that does not read.
+func TestStopBesideAStuckReader(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range []string{"sandbox d.zip --students 6000", "import --new d.zip"} {
+		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
+			t.Fatal(errs)
+		}
+	}
+	out, _, _ := rollbook(t, dir, "client", "add", "stuck", "--json")
+	var client struct{ ClientID, ClientSecret string }
+	if err := json.Unmarshal([]byte(out), &client); err != nil {
+		t.Fatal(err, out)
+	}
+	address, cmd := start(t, dir, "rollbook.db")
+	r := newReader(t, "", "http://"+address+"/token", client.ClientID, client.ClientSecret)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+	fmt.Fprintf(conn, "GET /ims/oneroster/v1p1/enrollments?limit=50000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", r.token)
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // it is being sent
+		t.Fatal(err)
+	}
+	_ = cmd.Process.Signal(os.Interrupt) // start's clean-up waits for the end, and wants no error
 }

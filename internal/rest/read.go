@@ -1,22 +1,24 @@
 package rest
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
 	"rollbook/internal/store"
 )
 
-// flushAt is how many bytes of a list are gathered before they are sent.
-const flushAt = 64 << 10
+// listTime is how long the database may take for one page, waiting included.
+const listTime = time.Minute
 
-// list streams one page of a collection.
+// list answers one page of a collection. It is read whole, and then sent.
 func (s *service) list(q *request) {
 	parsed, err := query.Parse(q.route.Resource, q.URL.RawQuery)
 	if err != nil {
@@ -28,16 +30,19 @@ func (s *service) list(q *request) {
 		return
 	}
 	out := oneroster.NewWriter(q.route.Resource, q.base, parsed.Fields)
+	ctx, cancel := context.WithTimeout(q.Context(), listTime)
+	defer cancel()
+	give, ok := s.turns.take(q.caller.Client, ctx.Done())
+	if !ok {
+		s.broken(q, ctx.Err())
+		return
+	}
+	var answer spool
+	defer answer.close()
 	var buf []byte
-	began := false
-	head := func(total int) error {
-		h := q.w.Header()
-		h.Set("X-Total-Count", strconv.Itoa(total))
-		if link := links(q.public, parsed.Limit, parsed.Offset, total); link != "" {
-			h.Set("Link", link)
-		}
-		q.header(http.StatusOK)
-		began = true
+	total := 0
+	head := func(n int) error {
+		total = n
 		buf = append(buf, `{"`+q.route.Resource.Plural+`":[`...)
 		return nil
 	}
@@ -48,25 +53,34 @@ func (s *service) list(q *request) {
 		q.rows++
 		q.veil(values)
 		buf = out.Append(buf, values)
-		if len(buf) < flushAt {
+		if len(buf) < spoolPart {
 			return nil
 		}
-		err := q.send(buf)
+		err := answer.add(buf)
 		buf = buf[:0]
 		return err
 	}
-	err = s.Store.List(q.Context(), store.Selection{Route: q.route, Vars: q.vars, Query: parsed}, head, row)
+	err = s.Store.List(ctx, store.Selection{Route: q.route, Vars: q.vars, Query: parsed}, head, row)
+	give()
 	if err != nil {
-		if began { // never a short list that looks whole
-			s.Log.Error("list broke off", "request", q.id, "op", q.op, "error", err)
-			panic(http.ErrAbortHandler)
-		}
 		s.broken(q, err)
 		return
 	}
-	buf = append(buf, ']')
-	buf = q.appendWarnings(buf, parsed.Warnings)
-	if err := q.send(append(buf, '}')); err != nil {
+	h := q.w.Header()
+	h.Set("X-Total-Count", strconv.Itoa(total))
+	if link := links(q.public, parsed.Limit, parsed.Offset, total); link != "" {
+		h.Set("Link", link)
+	}
+	q.header(http.StatusOK)
+	// From here on an answer that breaks off must not look whole.
+	err = answer.sendTo(func(part []byte) error { return s.send(q, part) })
+	if err == nil {
+		buf = append(buf, ']')
+		buf = q.appendWarnings(buf, parsed.Warnings)
+		err = s.send(q, append(buf, '}'))
+	}
+	if err != nil {
+		s.Log.Error("list broke off", "request", q.id, "op", q.op, "error", err)
 		panic(http.ErrAbortHandler)
 	}
 }
@@ -81,14 +95,6 @@ func (q *request) veil(values []string) {
 	if q.route.Resource.Name == "user" && strings.Contains(values[at], "userFlags") && !q.flags() {
 		values[at] = oneroster.WithoutKey(values[at], oneroster.UserFlags)
 	}
-}
-
-func (q *request) send(body []byte) error {
-	if q.Method == http.MethodHead {
-		return nil
-	}
-	_, err := q.w.Write(body)
-	return err
 }
 
 // appendWarnings puts a statusInfoSet beside the data, only where there is
@@ -146,7 +152,11 @@ func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
 	buf := []byte(`{"` + rec.Resource.Wrapper() + `":`)
 	buf = oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(buf, rec.Values)
 	buf = q.appendWarnings(buf, parsed.Warnings)
-	_ = q.send(append(buf, '}')) // a client that has gone is nobody to tell
+	buf = append(buf, '}')
+	q.bytes += int64(len(buf))
+	if q.Method != http.MethodHead {
+		_, _ = q.w.Write(buf) // a client that has gone is nobody to tell
+	}
 }
 
 // links is the Link header of a page (RFC 8288): next, last, first, prev on one

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"runtime/debug"
@@ -35,6 +36,8 @@ type Config struct {
 	// them: only behind a proxy that sets them.
 	TrustProxy bool
 	Log        *slog.Logger
+	// Sending, when set, is told of every part of an answer that was taken.
+	Sending *Sending
 }
 
 // Words are what a gate must know of the scopes of a face.
@@ -56,6 +59,7 @@ const (
 type service struct {
 	Config
 	openAPI []byte
+	turns   turns
 }
 
 // New makes the handler of a service.
@@ -68,8 +72,9 @@ func New(c Config) http.Handler {
 	return zip(http.HandlerFunc(s.serve))
 }
 
-// NewServer makes a server for a handler. There is no write timeout: a page of
-// 50,000 rows to a slow reader takes what it takes.
+// NewServer makes a server for a handler. There is no write timeout for a whole
+// answer: a page of 50,000 rows to a slow reader takes what it takes, as long as it
+// goes on.
 func NewServer(h http.Handler) *http.Server {
 	return &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 60 * time.Second,
 		IdleTimeout: 120 * time.Second, MaxHeaderBytes: 64 << 10}
@@ -89,6 +94,8 @@ type request struct {
 	op     string // for the log and for errors
 	status int
 	rows   int
+	bytes  int64  // of the body, before compression
+	reason string // of a refusal, for the log
 }
 
 // serve keeps the frame of every request: an id, a log line, a guard against
@@ -113,13 +120,35 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 		if q.caller != nil {
 			client = q.caller.Client
 		}
-		s.Log.Info("request", "op", q.op, "method", r.Method, "client", client, "status", q.status, "rows", q.rows,
-			"ms", time.Since(began).Milliseconds(), "request", q.id, "aborted", broken != nil)
+		line := []any{"op", q.op, "method", r.Method, "client", client, "status", q.status, "rows", q.rows, "bytes", q.bytes,
+			"ms", time.Since(began).Milliseconds(), "remote", s.remote(r), "request", q.id, "aborted", broken != nil}
+		if q.op == "none" { // no filter, which may name people
+			line = append(line, "path", r.URL.EscapedPath()[:min(len(r.URL.EscapedPath()), 200)])
+		}
+		if q.reason != "" {
+			line = append(line, "reason", q.reason)
+		}
+		s.Log.Info("request", line...)
 		if broken != nil {
 			panic(broken)
 		}
 	}()
 	s.answer(q)
+}
+
+// remote is the address of the client, behind a trusted proxy the one that it tells.
+func (s *service) remote(r *http.Request) string {
+	if forwarded := r.Header.Values("X-Forwarded-For"); s.TrustProxy && len(forwarded) > 0 {
+		hops := strings.Split(forwarded[len(forwarded)-1], ",")
+		if ip := net.ParseIP(strings.TrimSpace(hops[len(hops)-1])); ip != nil {
+			return ip.String()
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // requestID keeps a sane id that the client sent.
@@ -211,6 +240,10 @@ func (s *service) broken(q *request, err error) {
 		panic(http.ErrAbortHandler) // the client has gone
 	}
 	s.Log.Error("store", "request", q.id, "op", q.op, "error", err)
+	if errors.Is(err, context.DeadlineExceeded) {
+		q.failWith(http.StatusServiceUnavailable, oneroster.ServerBusy, "the service is busy, or this takes too long: ask for less, or later")
+		return
+	}
 	q.fail(oneroster.InternalError, "the service failed; its log tells more under this request id")
 }
 
@@ -224,6 +257,7 @@ func (q *request) failWith(status int, minor oneroster.CodeMinor, text string) {
 	if minor == oneroster.Unsupported {
 		major = "unsupported"
 	}
+	q.reason = string(minor)
 	q.json(status, map[string]any{"statusInfoSet": []oneroster.StatusInfo{q.info(major, "error", minor, text)}})
 }
 
@@ -232,11 +266,16 @@ func (q *request) info(major, severity string, minor oneroster.CodeMinor, text s
 }
 
 func (q *request) json(status int, v any) {
+	if status >= 500 && q.w.Header().Get("Retry-After") == "" {
+		q.w.Header().Set("Retry-After", "5")
+	}
 	q.header(status)
 	if q.Method == http.MethodHead {
 		return
 	}
-	q.w.Write(encode(v)) // a client that has gone is nobody to tell
+	body := encode(v)
+	q.bytes += int64(len(body))
+	q.w.Write(body) // a client that has gone is nobody to tell
 }
 
 // encode writes JSON without HTML escapes.
@@ -252,6 +291,7 @@ func encode(v any) []byte {
 
 func (q *request) header(status int) {
 	q.status = status
+	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(progressTime)) // not of every writer
 	h := q.w.Header()
 	if status != http.StatusNoContent {
 		h.Set("Content-Type", "application/json")

@@ -30,7 +30,7 @@ func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
 
 func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
 	var out []auth.Client
-	err := s.snapshot(ctx, func(tx *sql.Tx) error {
+	err := snapshot(ctx, s.engine.book, s.reads, func(tx *sql.Tx) error {
 		err := queryAll(ctx, tx, s.sql(`SELECT "id", "name", "scopes", "oauth1", "created" FROM "clients"`+where), args, func(scan func(...any) error) error {
 			var c auth.Client
 			var scopes, created string
@@ -83,11 +83,11 @@ func stampTime(text string) time.Time {
 	return t
 }
 
-// book runs a write that does not concern the district's records: no time
+// keep runs a write that does not concern the district's records: no time
 // passes on the delta clock.
-func (s *Store) book(ctx context.Context, do func(tx *sql.Tx) error) error {
+func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
 	return s.retry(ctx, func() error {
-		tx, err := s.engine.write.BeginTx(ctx, nil)
+		tx, err := s.engine.write.BeginTx(ctx, s.writes)
 		if err != nil {
 			return err
 		}
@@ -101,7 +101,7 @@ func (s *Store) book(ctx context.Context, do func(tx *sql.Tx) error) error {
 
 // AddClient keeps a new client with its secrets. An id that is taken is an error.
 func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
-	return s.book(ctx, func(tx *sql.Tx) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
 		oauth1 := 0
 		if c.OAuth1 {
 			oauth1 = 1
@@ -132,7 +132,7 @@ func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec au
 // RotateSecret adds a secret to a client and lets those that it has end at
 // oldEnd at the latest. ErrNotFound when there is no such client.
 func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret, oldEnd time.Time) error {
-	return s.book(ctx, func(tx *sql.Tx) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`), client).Scan(&n); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 // RemoveClient forgets a client and its secrets; its tokens are worth nothing
 // from then on. ErrNotFound when there is no such client.
 func (s *Store) RemoveClient(ctx context.Context, id string) error {
-	return s.book(ctx, func(tx *sql.Tx) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id)
 		if err != nil {
 			return err
@@ -176,7 +176,7 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 	if err != nil {
 		return "", err
 	}
-	err = s.book(ctx, func(tx *sql.Tx) error {
+	err = s.keep(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`), name, fresh); err != nil {
 			return err
 		}

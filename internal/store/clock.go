@@ -41,7 +41,7 @@ func (s *Store) write(ctx context.Context, do func(c *change) error) (stamp stri
 }
 
 func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string, error) {
-	tx, err := s.engine.write.BeginTx(ctx, nil)
+	tx, err := s.engine.write.BeginTx(ctx, s.writes)
 	if err != nil {
 		return "", err
 	}

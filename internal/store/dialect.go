@@ -20,6 +20,9 @@ type dialect struct {
 	// position names the function (text, part) that gives the 1-based place of
 	// part in text, 0 when it is not there.
 	position string
+	// writes are the options of a write transaction; a database may have another
+	// default than what the clock's lock needs.
+	writes *sql.TxOptions
 	// reads are the options of a transaction that sees one snapshot.
 	reads *sql.TxOptions
 	// again tells whether a write that failed this way is worth trying again.
@@ -51,17 +54,18 @@ func (d *dialect) ddl(text string) string {
 	return strings.ReplaceAll(text, " TEXT", " "+d.text)
 }
 
-// engine is an opened database: a pool to read, one to write, and one for
-// nonces, which on SQLite is a file of its own so that a signed read never
-// waits for an import.
+// engine is an opened database: a pool to read records, one to read clients, one to
+// write, and one for nonces, which on SQLite is a file of its own so that a signed
+// read never waits for an import. No pool waits for another: writes that wait for an
+// import hold nothing that a read or a token needs.
 type engine struct {
 	*dialect
-	read, write, nonces *sql.DB
+	read, book, write, nonces *sql.DB
 }
 
 func (e *engine) close() error {
 	var first error
-	for _, db := range []*sql.DB{e.nonces, e.read, e.write} {
+	for _, db := range []*sql.DB{e.nonces, e.book, e.read, e.write} {
 		if db == nil {
 			continue
 		}

@@ -66,7 +66,7 @@ func (e *engine) migrateOne(ctx context.Context, number int, name string) error 
 	if err != nil {
 		return err
 	}
-	tx, err := e.write.BeginTx(ctx, nil)
+	tx, err := e.write.BeginTx(ctx, e.writes)
 	if err != nil {
 		return err
 	}

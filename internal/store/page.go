@@ -42,10 +42,12 @@ type pageCache struct {
 	mu   sync.Mutex
 	sets map[string]*list.Element
 	used *list.List
+	// making are the keys of the sets that a reader is at work on.
+	making map[string]chan struct{}
 }
 
 func newPageCache() *pageCache {
-	return &pageCache{sets: map[string]*list.Element{}, used: list.New()}
+	return &pageCache{sets: map[string]*list.Element{}, used: list.New(), making: map[string]chan struct{}{}}
 }
 
 func (c *pageCache) get(key string, version int64) (set, bool) {
@@ -75,6 +77,31 @@ func (c *pageCache) put(s set) {
 	}
 }
 
+// make waits for the turn to make the set of a key; done ends it.
+func (c *pageCache) make(ctx context.Context, key string) (done func(), err error) {
+	for {
+		c.mu.Lock()
+		other := c.making[key]
+		if other == nil {
+			mine := make(chan struct{})
+			c.making[key] = mine
+			c.mu.Unlock()
+			return func() {
+				c.mu.Lock()
+				delete(c.making, key)
+				c.mu.Unlock()
+				close(mine)
+			}, nil
+		}
+		c.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // A page is the statement that reads it, and the total of its set.
 type page struct {
 	sql   string
@@ -94,14 +121,24 @@ func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (
 		return page{}, err
 	}
 	order := t.sortKey(sel)
-	found, ok := s.pages.get(setKey(t, where, st.args, order, sel.Query.Desc), version)
+	skip := sel.Query.Offset
+	key := setKey(t, where, st.args, order, sel.Query.Desc)
+	found, ok := s.pages.get(key, version)
+	if !ok || skip >= boundaryEvery && skip < found.total && found.boundaries == nil {
+		// One reader makes a set; those that come meanwhile wait for it.
+		done, err := s.pages.make(ctx, key)
+		if err != nil {
+			return page{}, err
+		}
+		defer done()
+		found, ok = s.pages.get(key, version)
+	}
 	if !ok {
-		found = set{key: setKey(t, where, st.args, order, sel.Query.Desc), version: version}
+		found = set{key: key, version: version}
 		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.name+" t WHERE "+where, st.args...).Scan(&found.total); err != nil {
 			return page{}, err
 		}
 	}
-	skip := sel.Query.Offset
 	if skip >= boundaryEvery && skip < found.total && found.boundaries == nil {
 		if found.boundaries, err = s.boundaries(ctx, tx, t, where, st.args, order, sel.Query.Desc); err != nil {
 			return page{}, err

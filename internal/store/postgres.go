@@ -18,11 +18,13 @@ var postgresDialect = &dialect{
 	text:        `TEXT COLLATE "C"`,
 	position:    "strpos",
 	reads:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
+	// Whoever waited for the clock's row must see what the one before committed.
+	writes: &sql.TxOptions{Isolation: sql.LevelReadCommitted},
 	again: func(err error) bool {
 		var e *pgconn.PgError
 		// Serialization failure, deadlock; and two first starts that make the
 		// same table at the same moment.
-		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" && e.SchemaName == "pg_catalog" || e.Code == "42P07" || e.Code == "42710")
+		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" && e.SchemaName == "pg_catalog" || e.Code == "42P06" || e.Code == "42P07" || e.Code == "42710")
 	},
 	maxParams: 60000,
 }
@@ -30,27 +32,37 @@ var postgresDialect = &dialect{
 // openPostgres connects to the schema that the DSN names (search_path), made
 // when it is missing.
 func openPostgres(ctx context.Context, dsn string) (*engine, error) {
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	e := &engine{dialect: postgresDialect}
+	for pool, size := range map[**sql.DB]int{&e.read: 16, &e.write: 8, &e.book: 4, &e.nonces: 4} {
+		db, err := sql.Open("pgx", dsn)
+		if err != nil {
+			_ = e.close()
+			return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+		}
+		db.SetMaxOpenConns(size)
+		db.SetMaxIdleConns(size / 2)
+		*pool = db
 	}
-	db.SetMaxOpenConns(24)
-	db.SetMaxIdleConns(12)
+	db := e.read
 	if err := db.PingContext(ctx); err != nil {
-		_ = db.Close()
+		_ = e.close()
 		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
 	}
 	var schema sql.NullString
 	if err := db.QueryRowContext(ctx, "SELECT current_schema()").Scan(&schema); err == nil && !schema.Valid {
 		if u, err := url.Parse(dsn); err == nil && u.Query().Get("search_path") != "" {
 			name := quote(u.Query().Get("search_path"))
-			if _, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name); err != nil {
-				_ = db.Close()
+			err := e.retry(ctx, func() error {
+				_, err := db.ExecContext(ctx, "CREATE SCHEMA IF NOT EXISTS "+name)
+				return err
+			})
+			if err != nil {
+				_ = e.close()
 				return nil, fmt.Errorf("database: schema %s: %w", name, err)
 			}
 		}
 	}
-	return &engine{dialect: postgresDialect, read: db, write: db, nonces: db}, nil
+	return e, nil
 }
 
 // exists tells whether the schema holds a district.

@@ -111,6 +111,11 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 	}
 	e.read.SetMaxOpenConns(4 * runtime.NumCPU())
 	e.read.SetMaxIdleConns(4 * runtime.NumCPU())
+	if e.book, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=query_only(1)"); err != nil {
+		return nil, err
+	}
+	e.book.SetMaxOpenConns(4)
+	e.book.SetMaxIdleConns(4)
 	if e.nonces, err = sql.Open("sqlite", file+".nonces?"+waits+"&_pragma=synchronous(OFF)&_txlock=immediate"); err != nil {
 		return nil, err
 	}

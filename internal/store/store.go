@@ -93,7 +93,11 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // snapshot runs do in a transaction that sees one state of the district.
 func (s *Store) snapshot(ctx context.Context, do func(tx *sql.Tx) error) error {
-	tx, err := s.read.BeginTx(ctx, s.reads)
+	return snapshot(ctx, s.read, s.reads, do)
+}
+
+func snapshot(ctx context.Context, db *sql.DB, opt *sql.TxOptions, do func(tx *sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, opt)
 	if err != nil {
 		return err
 	}
