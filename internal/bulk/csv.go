@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,160 +8,241 @@ import (
 	"strings"
 )
 
-// maxRow bounds one row of a file, in bytes.
+// maxRow is how many bytes a row may have.
 const maxRow = 1 << 20
 
-// A notCSV is a row whose quotes do not match. The rows around it can be read.
-type notCSV struct{ text string }
+// maxOpen is how many quotes that are never closed are looked for in one file:
+// each costs the reading of up to maxRow bytes.
+const maxOpen = 200
 
-func (e *notCSV) Error() string { return e.text }
-
-// A rowReader reads CSV (RFC 4180) row by row. Lines end with CR LF, LF or CR. A row
-// with wrong quotes is told as such, and reading goes on with the next line.
+// A rowReader splits text into rows of cells as RFC 4180 has them. Unlike
+// encoding/csv it goes on after a row that is not CSV, says on which line a quote
+// opens that is not closed, and holds no more than one row of maxRow bytes.
 type rowReader struct {
-	r     *bufio.Reader
-	comma byte
-	line  int      // of the last line read, 1 is the first
-	ahead [][]byte // lines that were read and given back
-	whole bool     // the last line had its end
-	raw   string   // the first line of the row
+	r    io.Reader
+	sep  byte // between cells
+	end  byte // of lines: \n, before which \r is dropped, or \r alone
+	buf  []byte
+	at   int // of the row's first byte in buf
+	line int // of the row's first byte
+	open int // quotes that were not closed
+	err  error
+
+	whole bool // the last line had its end
 	cells []string
+	cell  []byte
 }
 
-func newRowReader(r io.Reader) *rowReader {
-	return &rowReader{r: bufio.NewReaderSize(r, 1<<16), comma: ',', whole: true}
+func newRowReader(r io.Reader, end byte) *rowReader {
+	return &rowReader{r: r, sep: ',', end: end, line: 1, whole: true}
 }
 
-// readLine returns the next line without its end; io.EOF behind the last.
-func (c *rowReader) readLine() ([]byte, error) {
-	if len(c.ahead) > 0 {
-		line := c.ahead[0]
-		c.ahead = c.ahead[1:]
-		c.line++
-		return line, nil
+// A notCSV is why a row is not CSV. The cells before the place are right; the rows
+// around it can be read.
+type notCSV string
+
+func (b notCSV) Error() string { return string(b) }
+
+// fill reads more text behind what is held and tells whether there is more.
+func (c *rowReader) fill() bool {
+	if c.err != nil {
+		return false
 	}
-	var line []byte
-	for {
-		part, err := c.r.Peek(max(1, c.r.Buffered()))
-		if len(part) == 0 {
-			if err == io.EOF && len(line) > 0 {
-				c.whole = false
-				c.line++
-				return line, nil
-			}
-			return nil, err
-		}
-		end := bytes.IndexAny(part, "\r\n")
-		if end < 0 {
-			line = append(line, part...)
-			_, _ = c.r.Discard(len(part))
-			if len(line) > maxRow {
-				return nil, fmt.Errorf("line %d is longer than %d bytes: this is no file of rows", c.line+1, maxRow)
-			}
-			continue
-		}
-		line = append(line, part[:end]...)
-		cr := part[end] == '\r'
-		_, _ = c.r.Discard(end + 1)
-		if next, err := c.r.Peek(1); cr && err == nil && next[0] == '\n' {
-			_, _ = c.r.Discard(1)
-		}
-		c.line++
-		c.whole = true
-		return line, nil
+	if c.at > 0 {
+		c.buf = c.buf[:copy(c.buf, c.buf[c.at:])]
+		c.at = 0
 	}
+	if len(c.buf) == cap(c.buf) {
+		grown := make([]byte, len(c.buf), max(1<<16, 2*cap(c.buf)))
+		copy(grown, c.buf)
+		c.buf = grown
+	}
+	for range 100 {
+		n, err := c.r.Read(c.buf[len(c.buf):cap(c.buf)])
+		c.buf, c.err = c.buf[:len(c.buf)+n], err
+		if n > 0 || err != nil {
+			return n > 0
+		}
+	}
+	c.err = io.ErrNoProgress
+	return false
 }
 
-// read returns the cells of the next row, valid until the next call, and the line
-// that it begins on. A blank line is a row of one empty cell.
-func (c *rowReader) read() (cells []string, line int, err error) {
-	text, err := c.readLine()
-	if err != nil {
-		return nil, 0, err
+// byteAt is the n-th byte of the row; false at the end of the text.
+func (c *rowReader) byteAt(n int) (byte, bool) {
+	for c.at+n >= len(c.buf) {
+		if !c.fill() {
+			return 0, false
+		}
 	}
+	return c.buf[c.at+n], true
+}
+
+// next returns the line that a row begins on and its cells, which hold until the
+// next call. A notCSV is that row's alone; io.EOF ends the text.
+func (c *rowReader) next() (line int, cells []string, err error) {
 	line = c.line
-	c.raw = string(text)
-	var more [][]byte // the further lines of the row
+	if _, more := c.byteAt(0); !more {
+		if c.err == io.EOF {
+			return line, nil, io.EOF
+		}
+		return line, nil, c.err
+	}
+	c.cells = c.cells[:0]
+	n := 0
 	for {
-		open, bad := c.split(string(text))
-		if bad == "" && !open {
-			return c.cells, line, nil
+		var done bool
+		var opened int
+		n, opened, done, err = c.one(n)
+		if c.err != nil && c.err != io.EOF {
+			return line, nil, c.err
 		}
-		if open {
-			next, err := c.readLine()
-			switch {
-			case err == nil && len(text)+len(next) <= maxRow:
-				more = append(more, next)
-				text = append(append(text[:len(text):len(text)], '\n'), next...)
-				continue
-			case err == nil:
-				more = append(more, next)
-				bad = fmt.Sprintf("a quote opens in this row and is not closed within %d bytes", maxRow)
-			case errors.Is(err, io.EOF):
-				bad = "a quote opens in this row and is not closed up to the end of the file"
-			default:
-				return nil, line, err
+		var bad notCSV
+		if errors.As(err, &bad) {
+			if len(c.cells) == 0 { // so that it can be told whose row it is
+				for _, cell := range strings.Split(c.peek(), string(c.sep)) {
+					c.cells = append(c.cells, strings.Trim(cell, "\"\r"))
+				}
 			}
+			if opened >= 0 { // the line of the quote alone is wrong, not what it swallowed
+				line = c.line + bytes.Count(c.buf[c.at:c.at+opened], []byte{c.end})
+				c.skip(opened)
+				if c.open++; c.open > maxOpen {
+					return line, nil, fmt.Errorf("line %d: %d quotes are not closed: the file is not read further", line, c.open)
+				}
+			} else {
+				c.skip(n)
+			}
+			return line, c.cells, bad
 		}
-		// The lines behind are rows of their own.
-		c.ahead = append(more, c.ahead...)
-		c.line = line
-		c.lenient(c.raw)
-		return c.cells, line, &notCSV{bad + `: put a value that holds quotes in quotes, and write each quote inside it twice`}
+		if done {
+			c.take(n)
+			return line, c.cells, nil
+		}
 	}
 }
 
-// split cuts a row at its separators; open tells that a quoted cell goes on, bad
-// what is wrong with the quotes.
-func (c *rowReader) split(text string) (open bool, bad string) {
-	c.cells = c.cells[:0]
+// peek is the line that comes next, or the beginning of a long one.
+func (c *rowReader) peek() string {
 	for {
-		if text == "" || text[0] != '"' {
-			cell, rest, more := strings.Cut(text, string(c.comma))
-			if strings.IndexByte(cell, '"') >= 0 {
-				bad = "a quote stands inside a value that is not in quotes"
+		text := c.buf[c.at:]
+		if i := bytes.IndexByte(text, c.end); i >= 0 {
+			return string(text[:i])
+		}
+		if len(text) > 1<<16 || !c.fill() {
+			return string(c.buf[c.at:])
+		}
+	}
+}
+
+// take steps over n bytes.
+func (c *rowReader) take(n int) {
+	c.line += bytes.Count(c.buf[c.at:c.at+n], []byte{c.end})
+	c.at += n
+}
+
+// skip steps over n bytes and what is left of their line, however long.
+func (c *rowReader) skip(n int) {
+	c.take(n)
+	for {
+		if i := bytes.IndexByte(c.buf[c.at:], c.end); i >= 0 {
+			c.take(i + 1)
+			return
+		}
+		c.at = len(c.buf)
+		if !c.fill() {
+			return
+		}
+	}
+}
+
+// one reads a cell that begins n bytes into the row and returns where the next
+// one begins; done after the last. With an error, opened is where the quote stands
+// that is to blame, or -1.
+func (c *rowReader) one(n int) (next, opened int, done bool, err error) {
+	start := n
+	b, more := c.byteAt(n)
+	for more && b == ' ' { // before a quote
+		n++
+		b, more = c.byteAt(n)
+	}
+	if more && b == '"' {
+		return c.quoted(n)
+	}
+	n = start
+	for {
+		if n > maxRow {
+			return n, -1, false, notCSV("the row is longer than 1 MiB: correct its line ends")
+		}
+		rest := c.buf[c.at+min(n, len(c.buf)-c.at):]
+		i := 0
+		for i < len(rest) && rest[i] != c.sep && rest[i] != c.end && rest[i] != '"' {
+			i++
+		}
+		n += i
+		if i < len(rest) && rest[i] == '"' {
+			return n, -1, false, notCSV(`a quote stands inside a cell that does not begin with one: ` +
+				`put the cell in quotes and double those inside it, as in "Ann ""Annie"""`)
+		}
+		if i < len(rest) {
+			text := c.buf[c.at+start : c.at+n]
+			done = rest[i] == c.end
+			if done && c.end == '\n' {
+				text = bytes.TrimSuffix(text, []byte{'\r'})
 			}
-			c.cells = append(c.cells, cell)
-			if !more {
-				return false, bad
-			}
-			text = rest
+			c.cells = append(c.cells, string(text))
+			return n + 1, -1, done, nil
+		}
+		if !c.fill() {
+			c.whole = false
+			c.cells = append(c.cells, string(bytes.TrimSuffix(c.buf[c.at+start:c.at+n], []byte{'\r'})))
+			return n, -1, true, nil
+		}
+	}
+}
+
+func (c *rowReader) quoted(n int) (next, opened int, done bool, err error) {
+	opened = n
+	n++
+	c.cell = c.cell[:0]
+	for {
+		b, more := c.byteAt(n)
+		switch {
+		case !more:
+			return n, opened, false, notCSV("a quote opens on this line and is not closed before the end of the file: close it")
+		case n > maxRow:
+			return n, opened, false, notCSV("a quote opens on this line and is not closed within 1 MiB: close it")
+		case b != '"':
+			c.cell = append(c.cell, b)
+			n++
 			continue
 		}
-		at, twice := 1, false
-		for {
-			end := strings.IndexByte(text[at:], '"')
-			if end < 0 {
-				return true, ""
+		n++
+		b, more = c.byteAt(n)
+		if more && b == '"' {
+			c.cell = append(c.cell, '"')
+			n++
+			continue
+		}
+		for more && b == ' ' {
+			n++
+			b, more = c.byteAt(n)
+		}
+		if more && b == '\r' && c.end == '\n' {
+			if after, ok := c.byteAt(n + 1); !ok || after == '\n' {
+				n++
+				b, more = c.byteAt(n)
 			}
-			at += end + 1
-			if at < len(text) && text[at] == '"' {
-				at++
-				twice = true
-				continue
-			}
-			break
 		}
-		cell := text[1 : at-1]
-		if twice {
-			cell = strings.ReplaceAll(cell, `""`, `"`)
+		if more && b != c.sep && b != c.end {
+			return n, opened, false, notCSV("the quote that opens on this line ends before something that is no separator: " +
+				"close it, and double the quotes inside the cell")
 		}
-		c.cells = append(c.cells, cell)
-		rest := strings.TrimLeft(text[at:], " ")
-		if rest == "" {
-			return false, bad
+		c.cells = append(c.cells, string(c.cell))
+		if !more {
+			c.whole = false
+			return n, -1, true, nil
 		}
-		if rest[0] != c.comma {
-			return false, "text follows behind the quote that closes a value"
-		}
-		text = rest[1:]
-	}
-}
-
-// lenient cuts a row that is not CSV, so that it can be told whose it is.
-func (c *rowReader) lenient(text string) {
-	c.cells = c.cells[:0]
-	for _, cell := range strings.Split(text, string(c.comma)) {
-		c.cells = append(c.cells, strings.Trim(cell, `"`))
+		return n + 1, -1, b == c.end, nil
 	}
 }

@@ -123,7 +123,8 @@ var copied = regexp.MustCompile(`(?i)\(\d+\)|copy|kopie|copie`)
 // meantAs finds the name that a file name comes near to; "" for none.
 func meantAs(name string) string {
 	text := strings.ToLower(name)
-	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") {
+	begin, _, _ := strings.Cut(text, ".")
+	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") || distance(begin, "manifest") <= 2 {
 		return "manifest.csv"
 	}
 	words := regexp.MustCompile(`[^a-z]+`).Split(text, -1)

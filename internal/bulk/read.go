@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"rollbook/internal/oneroster"
 )
@@ -25,12 +27,13 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 		return err
 	}
 	defer r.Close()
-	c := newRowReader(r)
+	c := newRowReader(r, f.nature.end)
+	p.dialect(f, c)
 	width, short, shortLine := 0, 0, 0
 	for {
-		cells, line, err := c.read()
-		var bad *notCSV
-		errors.As(err, &bad)
+		line, cells, err := c.next()
+		var bad notCSV
+		isBad := errors.As(err, &bad)
 		switch {
 		case err == io.EOF && width == 0:
 			return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)
@@ -43,21 +46,16 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 				p.note(f.name + " ends without a line end: the upload may have been cut")
 			}
 			return nil
-		case bad != nil && width > 0:
+		case isBad && width > 0:
 			if err := row(line, cells, bad); err != nil {
 				return err
 			}
 			continue
-		case err != nil && bad == nil:
+		case err != nil:
 			return fmt.Errorf("%s:%d: %w", f.name, max(line, 1), err)
-		}
-		if width == 0 && (err == nil || bad != nil) {
-			if cells = p.dialect(f, c, cells, line); cells == nil {
-				continue
-			}
-			if bad != nil && c.comma == ',' {
-				return fmt.Errorf("%s:%d: %w", f.name, line, bad)
-			}
+		case !slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) != "" }):
+			continue
+		case width == 0:
 			for width = len(cells); width > 1 && strings.TrimSpace(cells[width-1]) == ""; width-- {
 			}
 			if err := header(cells[:width]); err == io.EOF {
@@ -70,48 +68,53 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 		for len(cells) > width && strings.TrimSpace(cells[len(cells)-1]) == "" {
 			cells = cells[:len(cells)-1]
 		}
-		if !slices.ContainsFunc(cells, func(cell string) bool { return strings.TrimSpace(cell) != "" }) {
-			continue
-		}
-		var cut error
+		var wrong error
 		if len(cells) < width {
 			if short++; short == 1 {
 				shortLine = line
 			}
 			if !c.whole {
-				cut = &notCSV{"the file breaks off in this row: the upload was cut; send the file again"}
+				wrong = notCSV("the file breaks off in this row: the upload was cut; send the file again")
+			} else if sign := strings.IndexAny(cells[0], ",;\t|"); len(cells) == 1 && sign >= 0 {
+				wrong = notCSV(fmt.Sprintf("this row is separated by %s and the header by %s: separate all by commas",
+					separators[cells[0][sign]], separators[c.sep]))
 			}
 		}
-		if err := row(line, cells, cut); err != nil {
+		if err := row(line, cells, wrong); err != nil {
 			return err
 		}
 	}
 }
 
-// dialect looks at the first lines and returns the cells of the header. One for
-// spreadsheets, or a blank one, is passed over (nil); a header of another separator
-// sets it.
-func (p *Package) dialect(f *file, c *rowReader, cells []string, line int) []string {
-	text := strings.TrimSpace(strings.Join(cells, ","))
-	if sep, is := strings.CutPrefix(strings.ToLower(text), "sep="); line == 1 && is && len(sep) == 1 || strings.HasPrefix(text, "#TYPE ") {
-		p.note(fmt.Sprintf("%s: the first line, %s, is for spreadsheets and was passed over", f.name, text))
-		return nil
+var separators = map[byte]string{',': "commas", ';': "semicolons", '\t': "tabs", '|': "bars"}
+
+// dialect passes over first lines that tell spreadsheets how to read a file, and
+// finds what the header is separated by.
+func (p *Package) dialect(f *file, c *rowReader) {
+	if c.end == '\r' {
+		p.note(f.name + " has the line ends of old Macs (CR) and was read so")
 	}
-	if text == "" {
-		return nil
-	}
-	for _, sep := range []struct {
-		sign byte
-		name string
-	}{{';', "semicolons"}, {'\t', "tabs"}, {'|', "bars"}} {
-		if !strings.Contains(c.raw, ",") && strings.IndexByte(c.raw, sep.sign) > 0 {
-			c.comma = sep.sign
-			c.split(c.raw)
-			p.note(f.name + " is separated by " + sep.name + " and was read so")
-			return c.cells
+	for {
+		line := c.peek()
+		text := strings.TrimRight(strings.Trim(strings.TrimRight(line, "\r"), `"`), ",")
+		sep, is := strings.CutPrefix(strings.ToLower(text), "sep=")
+		switch {
+		case is && len(sep) <= 1 || strings.HasPrefix(text, "#TYPE "):
+			p.note(fmt.Sprintf("%s: the first line, %s, is for spreadsheets and was passed over", f.name, text))
+			c.skip(0)
+			continue
+		case strings.TrimSpace(text) == "" && line != "", line == "" && c.at < len(c.buf):
+			c.skip(0)
+			continue
 		}
+		for _, sign := range []byte(";\t|") {
+			if !strings.Contains(line, ",") && strings.IndexByte(line, sign) > 0 {
+				c.sep = sign
+				p.note(f.name + " is separated by " + separators[sign] + " and was read so")
+			}
+		}
+		return
 	}
-	return cells
 }
 
 // are is "1 row is", "3 rows are".
@@ -287,6 +290,10 @@ func (l *layout) record(cells []string, wrong func(field int, column, value, tex
 			continue
 		}
 		if l.metadata[i] != "" {
+			if strings.IndexFunc(cell, unicode.IsControl) >= 0 || !utf8.ValidString(cell) {
+				wrong(l.resource.MetadataIndex(), l.names[i], cell, fmt.Sprintf("%q holds control characters or is not UTF-8", cell))
+				continue
+			}
 			extra[l.metadata[i]] = cell
 			continue
 		}

@@ -22,11 +22,21 @@ import (
 type nature struct {
 	sum      [sha256.Size]byte
 	encoding encoding.Encoding // nil is UTF-8
+	end      byte              // of lines, \n or \r
 	err      error
 }
 
 // Encoding finds an encoding by one of the names that web pages use for it.
 func Encoding(name string) (encoding.Encoding, error) {
+	plain := strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(name))
+	switch { // names that people use and web pages do not
+	case plain == "macroman" || plain == "macosroman":
+		name = "macintosh"
+	case plain == "ansi":
+		name = "windows-1252"
+	case len(plain) == 6 && strings.HasPrefix(plain, "cp125"), len(plain) == 11 && strings.HasPrefix(plain, "windows125"):
+		name = "windows-125" + plain[len(plain)-1:]
+	}
 	e, err := htmlindex.Get(name)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no encoding that is known here: give a name such as windows-1252, macintosh, shift_jis or utf-16le", name)
@@ -107,6 +117,9 @@ func (p *Package) look(f *file) (n nature) {
 		}
 	}
 	g.end()
+	if n.end = '\n'; g.crs > 0 && g.lfs == 0 {
+		n.end = '\r'
+	}
 	n.sum = [sha256.Size]byte(sum.Sum(nil))
 	switch kind := kindOf(begin); {
 	case kind != "":
@@ -114,10 +127,10 @@ func (p *Package) look(f *file) (n nature) {
 	case bytes.HasPrefix(begin, []byte("\xff\xfe")), bytes.HasPrefix(begin, []byte("\xfe\xff")):
 		n.encoding = uni.UTF16(uni.LittleEndian, uni.UseBOM)
 		p.note(f.name + " is UTF-16 and was read as such")
-	case p.encoding != nil && g.invalid > 0:
+	case p.encoding != nil && (g.invalid > 0 || g.multibyte == 0):
 		n.encoding = p.encoding
-	case g.invalid == 0 && g.zeros > 0:
-		n.err = fmt.Errorf("%s holds NUL bytes: it is UTF-16 without its mark, or no text; save it as UTF-8", f.name)
+	case g.zeros > 0:
+		n.err = fmt.Errorf("%s holds NUL bytes: it is UTF-16 without its mark, or no text; save it as UTF-8, or say --encoding utf-16le", f.name)
 	case g.invalid == 0 || g.multibyte >= g.invalid:
 		// UTF-8; the rows with other bytes are told one by one.
 	default:
@@ -148,6 +161,7 @@ func kindOf(begin []byte) string {
 // glyphs gathers what tells encodings apart.
 type glyphs struct {
 	multibyte, invalid, zeros int
+	crs, lfs                  int
 	kept                      []byte // the beginning of a character
 	word                      []byte // the word that is being read
 	words                     [][]byte
@@ -157,6 +171,12 @@ type glyphs struct {
 func (g *glyphs) take(text []byte) {
 	for _, c := range text { // words with letters beyond ASCII, as bytes
 		switch {
+		case c == '\r':
+			g.crs++
+			g.endWord()
+		case c == '\n':
+			g.lfs++
+			g.endWord()
 		case c >= 0x80 || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'':
 			if len(g.word) < 64 {
 				g.word = append(g.word, c)
