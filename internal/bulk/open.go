@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 )
 
 // Bounds of a package.
@@ -51,7 +52,7 @@ func folder(name string) ([]*file, io.Closer, error) {
 				_ = root.Close()
 				return nil, nil, fmt.Errorf("%s: %s cannot be read: %w", name, base, err)
 			}
-			found = append(found, &file{name: base, open: func() (io.ReadCloser, error) { return root.Open(base) }})
+			found = append(found, &file{name: base, open: func() (io.ReadCloser, error) { return regular(root, base) }})
 		}
 	}
 	if len(found) == 0 && len(folders) > 0 {
@@ -59,6 +60,20 @@ func folder(name string) ([]*file, io.Closer, error) {
 		return nil, nil, fmt.Errorf("%s: there is no CSV file in this folder; there are in %s: give that", name, strings.Join(folders, ", "))
 	}
 	return found, root, nil
+}
+
+// regular opens a file that may have become something else since it was listed:
+// a pipe is not waited for.
+func regular(root *os.Root, base string) (io.ReadCloser, error) {
+	f, err := root.OpenFile(base, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s has gone or cannot be opened any more: wait until the package is whole, and import again (%w)", base, err)
+	}
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = f.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s is a pipe or a device, not a file", base))
+	}
+	return f, nil
 }
 
 func isCSV(base string) bool { return strings.EqualFold(path.Ext(base), ".csv") }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/csv"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -121,6 +122,21 @@ func TestEncodings(t *testing.T) {
 		{"cp1251", encoded(t, charmap.Windows1251, orgNamed("Иван Петров", "Школа")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
 		{"cp1251 named", encoded(t, charmap.Windows1251, orgNamed("Школа")), "windows-1251", "Школа", ""},
 		{"Mac Roman", encoded(t, charmap.Macintosh, orgNamed("René", "Zoë", "François", "Müller", "Muñoz")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Turkish", encoded(t, charmap.Windows1254, orgNamed("Işıl", "Yılmaz")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Hebrew", encoded(t, charmap.Windows1255, orgNamed("דוד")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"a short name of cp1251", encoded(t, charmap.Windows1251, orgNamed("Ян")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Czech name", encoded(t, charmap.Windows1250, orgNamed("Dvořák")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Polish name", encoded(t, charmap.Windows1250, orgNamed("Kamiński")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Czech capital", encoded(t, charmap.Windows1250, orgNamed("Černý")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Hungarian", encoded(t, charmap.Windows1250, orgNamed("Szűcs", "Erdős")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Romanian", encoded(t, charmap.Windows1250, orgNamed("Popţa")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"a German name of a Mac", encoded(t, charmap.Macintosh, orgNamed("Schröder")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Chinese letter", encoded(t, simplifiedchinese.GBK, orgNamed("李")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"katakana", encoded(t, japanese.ShiftJIS, orgNamed("アン")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Nordic", encoded(t, charmap.Windows1252, orgNamed("Åse Sørensen", "Björk Guðmundsdóttir", "Þór", "Hélène", "Mäkelä", "Ängel Ö")), "", "Åse Sørensen", "Windows-1252"},
+		{"Portuguese", encoded(t, charmap.Windows1252, orgNamed("João Simões", "Conceição", "Antônio", "Caíque")), "", "João Simões", "Windows-1252"},
+		{"French", encoded(t, charmap.Windows1252, orgNamed("Lycée Où", "Anaïs Noël", "L’Haÿ", "Maître Benoît", "ÉCOLE ÉLÉMENTAIRE", "Sœur")), "", "Lycée Où", "Windows-1252"},
+		{"Italian and German", encoded(t, charmap.Windows1252, orgNamed("Niccolò Libertà", "Jürgen Groß", "Özil", "§ 5 – „Haus“")), "", "Niccolò Libertà", "Windows-1252"},
 		{"Mac Roman named", encoded(t, charmap.Macintosh, orgNamed("René")), "mac roman", "René", ""},
 		{"a name that is none", orgNamed("A"), "klingon", `"klingon" is no encoding that is known here`, ""},
 	} {
@@ -249,6 +265,23 @@ func TestFoldersThatChange(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = p.Close()
+	}
+	dir := folder(t, "orgs.csv", orgs)
+	p, err := bulk.Open(dir, bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	path := filepath.Join(dir, "orgs.csv")
+	if _, err = p.Check(context.Background(), bulk.Stored{}, nil); err == nil {
+		err = errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "is a pipe or a device") {
+		t.Errorf("a file that became a pipe: %v", err)
 	}
 	for name, put := range map[string]func(path string) error{
 		"is a pipe or a device": func(path string) error { return syscall.Mkfifo(path, 0o600) },

@@ -135,7 +135,8 @@ func (p *Package) look(f *file) (n nature) {
 		// UTF-8; the rows with other bytes are told one by one.
 	default:
 		if what := g.implausible(); what != "" {
-			n.err = fmt.Errorf("%s is not UTF-8, and read as Windows-1252 it would say %s: save it as UTF-8, or say what it is written in with --encoding", f.name, what)
+			n.err = fmt.Errorf("%s is not UTF-8, and read as Windows-1252 it would say %s: save it as UTF-8, or say what it is written in with --encoding "+
+				"(windows-1252 where that is right)", f.name, what)
 			return n
 		}
 		n.encoding = charmap.Windows1252
@@ -249,7 +250,7 @@ func windows(word []byte) string {
 // accents (Cyrillic, Chinese, Japanese), letters of languages that do not meet.
 func (g *glyphs) implausible() string {
 	for _, w := range g.words {
-		text := []rune(windows(w))
+		text := []rune(strings.TrimLeft(windows(w), "„")) // which opens a quotation
 		high, letters := 0, 0
 		for i, c := range text {
 			before := rune(' ')
@@ -280,6 +281,9 @@ func (g *glyphs) implausible() string {
 	}
 	if g.high[0xf8] > 0 && g.high[0xe5]+g.high[0xe6] == 0 && g.high[0xec]+g.high[0xf9]+g.high[0x9a]+g.high[0x9e] > 0 {
 		return "ø beside ì, ù, š or ž, as a Czech file would"
+	}
+	if what := g.odd(); what != "" {
+		return fmt.Sprintf("%q", what)
 	}
 	return ""
 }
