@@ -83,6 +83,7 @@ Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong,
 4 done but for what was told, 130 interrupted.
 Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 --key-file by ROLLBOOK_KEY_FILE, and so on.`,
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -92,7 +93,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err), cmd.Name())}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), sandboxCommand(), verifyCommand(), syncCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -9,8 +9,10 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -90,7 +92,13 @@ func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the district",
-		Args:  cobra.NoArgs,
+		Long: `Serve the district at --db until it is told to stop.
+
+/healthz answers as long as the process lives; /readyz only while the database
+answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
+token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
+certificate files are read again when they change.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{}, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
 			if public != "" {
@@ -125,7 +133,17 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place)
+			if ahead, err := o.Ahead(cmd.Context()); err != nil {
+				return err
+			} else if ahead > time.Minute {
+				config.Log.Warn("clock", "problem", rest.ClockText(ahead))
+			}
+			// A terminal that closes, or a script that wants certificates read again, does
+			// not end the service: they are looked at by themselves.
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
+			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
 			return serveUntilDone(cmd.Context(), server, l, config.Sending)
 		},
 	}

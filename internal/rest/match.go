@@ -1,12 +1,14 @@
 package rest
 
 import (
+	"html/template"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 
 	"rollbook/internal/oneroster"
 )
@@ -100,7 +102,17 @@ func (s *service) open(q *request, segments []string) bool {
 			q.json(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
 			return true
 		}
-		q.json(http.StatusOK, map[string]string{"status": "ok"})
+		ready := map[string]string{"status": "ok"}
+		if ahead, err := s.Store.Ahead(q.Context()); err == nil && ahead > time.Minute {
+			ready["clock"] = ClockText(ahead)
+		}
+		q.json(http.StatusOK, ready)
+	case (path == "" || len(segments) > 0 && len(below) == 0) && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
+		q.op = "page"
+		q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		q.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+		q.status = http.StatusOK
+		_ = page.Execute(q.w, q.base) // a client that has gone is nobody to tell
 	case path == "openapi.json":
 		q.op = "openapi"
 		q.header(http.StatusOK)
@@ -113,6 +125,27 @@ func (s *service) open(q *request, segments []string) bool {
 	}
 	return true
 }
+
+// ClockText says what it means that stamps lie before the clock.
+func ClockText(ahead time.Duration) string {
+	return "the last change is stamped " + ahead.Round(time.Second).String() +
+		" ahead of this machine's clock: set the clock; until it has caught up every change is stamped just behind the last"
+}
+
+// page is what a browser is told that comes to look.
+var page = template.Must(template.New("page").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Rollbook</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}code{overflow-wrap:anywhere}</style>
+<h1>Rollbook</h1>
+<p>This is a OneRoster 1.1 service: school rosters and grades for other programs, which need a client id and a secret.</p>
+<ul>
+<li>Base URL: <code>{{.}}</code></li>
+<li>Access tokens: <code>POST /token</code></li>
+<li>Description: <a href="/openapi.json">/openapi.json</a></li>
+<li>Health: <a href="/healthz">/healthz</a> (the process), <a href="/readyz">/readyz</a> (the database too)</li>
+</ul>
+</html>
+`))
 
 // statusWriter remembers the status that somebody else's handler wrote.
 type statusWriter struct {

@@ -84,7 +84,7 @@ func TestBrokenListLooksBroken(t *testing.T) {
 // nothing of the database.
 func TestReadersThatDoNotRead(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
-		s := serveDistrict(t, dsn, oneroster.Scopes(), 2000)
+		s := serveDistrict(t, dsn, oneroster.Scopes(), 1400)
 		host := strings.TrimPrefix(s.URL, "http://")
 		for range 300 {
 			conn, err := net.Dial("tcp", host)

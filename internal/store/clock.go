@@ -41,6 +41,9 @@ func (s *Store) write(ctx context.Context, do func(c *change) error) (stamp stri
 }
 
 func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string, error) {
+	if err := s.same(); err != nil {
+		return "", err
+	}
 	tx, err := s.engine.write.BeginTx(ctx, s.writes)
 	if err != nil {
 		return "", err

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -61,6 +63,22 @@ func (d *dialect) ddl(text string) string {
 type engine struct {
 	*dialect
 	read, book, write, nonces *sql.DB
+
+	path string      // of a SQLite file, absolute
+	file os.FileInfo // the file that was opened
+}
+
+// same tells why the file that is open is not the one at its path any more: what is
+// written to it would be lost.
+func (e *engine) same() error {
+	if e.file == nil {
+		return nil
+	}
+	now, err := os.Stat(e.path)
+	if err != nil || !os.SameFile(now, e.file) {
+		return fmt.Errorf("the database at %s was moved, replaced or removed since it was opened: restart the service", e.path)
+	}
+	return nil
 }
 
 func (e *engine) close() error {

@@ -197,16 +197,22 @@ func (c *change) nextSeq(ctx context.Context, t *table) (int64, error) {
 	return seq, err
 }
 
-// retire marks rows tobedeleted. Their hash is emptied: a row that comes back
-// just as it was is a change.
+// retire marks rows tobedeleted and leaves of them what the standard requires of
+// the object. Their hash is emptied: a row that comes back just as it was is a
+// change.
 func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
 	c.touched[t] = true
+	for _, i := range t.dropped {
+		if err := c.unlink(ctx, t.field(i), ids); err != nil {
+			return err
+		}
+	}
 	for start := 0; start < len(ids); start += 1000 {
 		st := &statement{d: c.d}
-		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) + `, "hash" = '', "rev" = ` + st.arg(c.rev) + ` WHERE "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))]))
+		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) + `, "hash" = '', "rev" = ` + st.arg(c.rev) + t.bare + ` WHERE "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))]))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}

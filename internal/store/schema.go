@@ -15,7 +15,9 @@ type table struct {
 	columns []string
 	stated  bool // has agentSourcedIds
 	linked  []int
-	derived []int // positions of fields that are read off other records
+	derived []int  // positions of fields that are read off other records
+	bare    string // assignments that leave of a deleted record what the standard requires
+	dropped []int  // positions of linked fields among them
 }
 
 // Positions of the store's own columns after the fields' in table.columns.
@@ -56,11 +58,25 @@ func newTable(r *oneroster.Resource) *table {
 		case f.Kind == oneroster.Refs:
 			t.linked = append(t.linked, i)
 		}
+		// Nobody needs to know more of who has left than that. A score is required
+		// over the wire.
+		switch {
+		case f.Required || i <= oneroster.Modified || f.Name == "score":
+		case f.Kind == oneroster.Number:
+			t.bare += ", " + quote(f.Name) + " = NULL"
+		default:
+			t.bare += ", " + quote(f.Name) + " = ''"
+			if f.Kind == oneroster.Refs && !f.Derived() && !f.Symmetric() {
+				t.dropped = append(t.dropped, i)
+			}
+		}
 	}
+	t.bare += `, "metadataText" = ''`
 	t.selects = strings.Join(selects, ", ")
 	t.columns = append(t.columns, `"seq"`, `"rev"`, `"metadataText"`, `"hash"`, `"imported"`)
 	if t.stated {
 		t.columns = append(t.columns, `"agentSourcedIds"`)
+		t.bare += `, "agentSourcedIds" = ''`
 	}
 	return t
 }

@@ -106,6 +106,10 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 	}
 	// The file holds names of children: nobody else on this machine reads it.
 	_ = os.Chmod(path, 0o600)
+	e.path = Place(path)
+	if e.file, err = os.Stat(e.path); err != nil {
+		return nil, err
+	}
 	if e.read, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return nil, err
 	}
@@ -120,5 +124,9 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 		return nil, err
 	}
 	e.nonces.SetMaxOpenConns(1)
+	if err := e.retry(ctx, func() error { return e.nonces.PingContext(ctx) }); err != nil {
+		return nil, fmt.Errorf("nonces: %w", err)
+	}
+	_ = os.Chmod(path+".nonces", 0o600)
 	return e, nil
 }

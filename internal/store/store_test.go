@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"testing"
 
@@ -120,6 +121,51 @@ func TestImportThenRead(t *testing.T) {
 		again, err := s.Import(context.Background(), p, store.ImportOptions{})
 		if err != nil || again.Stamp != "" {
 			t.Fatalf("the same package again: %+v %v", again, err)
+		}
+	})
+}
+
+// Of who has left nothing is served but what the standard requires, also from a
+// database of before that was so; and whoever comes back has everything again.
+func TestTombstonesAreBare(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		ctx := context.Background()
+		s := storetest.Open(t, dsn, store.Options{})
+		org := rec("org", "sourcedId", "o1", "name", "School", "type", "school", "identifier", "o1")
+		ana := rec("user", "sourcedId", "u1", "enabledUser", "true", "orgs", "o1", "role", "student", "username", "ana", "givenName", "Ana", "familyName", "Ash",
+			"email", "ana@x.example", "phone", "1", "identifier", "7", "grades", "09", "agents", "u2", "userIds", "a"+oneroster.PartSep+"b", "metadata", `{"k":"v"}`)
+		bob := rec("user", "sourcedId", "u2", "enabledUser", "true", "orgs", "o1", "role", "parent", "username", "bob", "givenName", "Bob", "familyName", "Ash", "identifier", "8")
+		facts := rec("demographics", "sourcedId", "u1", "birthDate", "2012-01-02", "sex", "female")
+		take := func(rows ...oneroster.Record) {
+			t.Helper()
+			if _, err := s.Import(ctx, bulk(rows...), store.ImportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		served := func(op string) string {
+			all, _ := list(t, s, store.Selection{Route: route(op)})
+			for _, r := range all {
+				if r.ID() == "u1" {
+					values := append([]string(nil), r.Values...)
+					values[oneroster.Modified] = ""
+					return strings.Join(values, "|")
+				}
+			}
+			return ""
+		}
+		take(org, ana, bob, facts)
+		user, demographics := served("getAllUsers"), served("getAllDemographics")
+		take(org, bob, rec("demographics", "sourcedId", "u2"))
+		gone := served("getAllUsers")
+		if strings.ContainsAny(gone, "@79v") || !strings.Contains(gone, "tobedeleted") || !strings.Contains(gone, "Ana") || !strings.Contains(gone, "o1") {
+			t.Errorf("who has left is served as %s", gone)
+		}
+		if got := strings.Trim(served("getAllDemographics"), "|"); got != "u1|tobedeleted" {
+			t.Errorf("demographics of who has left: %s", got)
+		}
+		take(org, ana, bob, facts)
+		if served("getAllUsers") != user || served("getAllDemographics") != demographics {
+			t.Errorf("who came back is %s, was %s", served("getAllUsers"), user)
 		}
 	})
 }

@@ -45,10 +45,10 @@ func correct(t testing.TB, dsn string) *service {
 		t.Fatal(err)
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, true)
-	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: oneroster.Scopes(), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
+	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: append(oneroster.Scopes(), oneroster.Flags), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
-	gate, err := auth.New(ctx, s, key, auth.Options{Known: oneroster.Scopes(), Prefixes: []string{oneroster.V1p1.ScopePrefix}})
+	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
 	if err != nil {
 		t.Fatal(err)
 	}

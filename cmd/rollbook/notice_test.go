@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollbook/internal/bulk"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+// answered is the status and the body of a GET.
+func answered(t *testing.T, url, accept string) (int, string) {
+	t.Helper()
+	r, _ := http.NewRequest("GET", url, nil)
+	r.Header.Set("Accept", accept)
+	a, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	body, _ := io.ReadAll(a.Body)
+	return a.StatusCode, string(body)
+}
+
+// A service whose database was moved away, or replaced, says so, and takes no write
+// that would be lost; the process itself is well.
+func TestDatabaseMovedAway(t *testing.T) {
+	dir := write(t, right)
+	db := filepath.Join(t.TempDir(), "d.db")
+	if _, errs, code := rollbook(t, dir, "import", "--new", ".", "--db", db); code != 0 {
+		t.Fatal(errs)
+	}
+	out, _, _ := rollbook(t, dir, "client", "add", "x", "--for", "gradesync", "--json", "--db", db)
+	var client struct{ ClientID, ClientSecret string }
+	if err := json.Unmarshal([]byte(out), &client); err != nil {
+		t.Fatal(out)
+	}
+	address, cmd := start(t, dir, db)
+	base := "http://" + address
+	r := newReader(t, "", base+"/token", client.ClientID, client.ClientSecret)
+	put := func() int {
+		q, _ := http.NewRequest("PUT", base+"/ims/oneroster/v1p1/categories/k1", strings.NewReader(`{"category":{"title":"x"}}`))
+		q.Header.Set("Authorization", "Bearer "+r.token)
+		a, err := http.DefaultClient.Do(q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Body.Close()
+		return a.StatusCode
+	}
+	if status, _ := answered(t, base+"/readyz", ""); status != 200 || put() != 201 {
+		t.Fatalf("readyz %d", status)
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil { // ends nothing
+		t.Fatal(err)
+	}
+	for _, do := range []func() error{
+		func() error { return os.Rename(db, db+".away") },
+		func() error {
+			text, err := os.ReadFile(db + ".away")
+			if err == nil {
+				err = os.WriteFile(db, text, 0o600)
+			}
+			return err
+		},
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		ready, _ := answered(t, base+"/readyz", "")
+		health, _ := answered(t, base+"/healthz", "")
+		if status := put(); ready != 503 || health != 200 || status < 500 {
+			t.Errorf("readyz %d, healthz %d, PUT %d", ready, health, status)
+		}
+	}
+}
+
+// A browser that comes to look is told what this is; a program gets what it got.
+func TestPageForBrowsers(t *testing.T) {
+	d := startDemo(t, t.TempDir(), "--json")
+	defer d.stop(t)
+	host := strings.TrimSuffix(d.TokenURL, "/token")
+	for _, url := range []string{host + "/", d.BaseURL, d.BaseURL + "/"} {
+		if status, body := answered(t, url, "text/html,*/*"); status != 200 || !strings.Contains(body, d.BaseURL) || !strings.Contains(body, "/openapi.json") {
+			t.Errorf("%s: %d %s", url, status, body)
+		}
+		if status, body := answered(t, url, "application/json"); status == 200 || !strings.HasPrefix(body, "{") {
+			t.Errorf("%s for a program: %d %s", url, status, body)
+		}
+	}
+}
+
+// A clock that was ahead for one import is told at start and by readyz.
+func TestClockAhead(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		next := time.Now().AddDate(1, 0, 0)
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return next }})
+		if _, err := s.Import(t.Context(), made(t, right), store.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		cmd := program(t.TempDir(), "serve", "--addr", "127.0.0.1:0", "--db", dsn)
+		log, err := cmd.StderrPipe()
+		if err != nil || cmd.Start() != nil {
+			t.Fatal(err)
+		}
+		lines := json.NewDecoder(log)
+		var warning, serving struct{ Msg, Problem, Address string }
+		if lines.Decode(&warning) != nil || lines.Decode(&serving) != nil || !strings.Contains(warning.Problem, "ahead of this machine's clock") {
+			t.Errorf("%+v %+v", warning, serving)
+		}
+		if status, body := answered(t, "http://"+serving.Address+"/readyz", ""); status != 200 || !strings.Contains(body, "set the clock") {
+			t.Errorf("%d %s", status, body)
+		}
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait() // the log told what was to be seen
+	})
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range []string{"version", "--version"} {
+		if out, errs, code := rollbook(t, t.TempDir(), args); code != 0 || !strings.HasPrefix(out, "rollbook ") {
+			t.Errorf("%s: %d %s%s", args, code, out, errs)
+		}
+	}
+}
+
+// A SQLite file of another program is left as it is, and so is what is no database.
+func TestForeignDatabases(t *testing.T) {
+	dir := write(t, right)
+	db := filepath.Join(dir, "text.db")
+	if err := os.WriteFile(db, []byte("these are notes, and no database at all"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"import --new .", "serve", "init", "demo"} {
+		if _, errs, code := rollbook(t, dir, append(strings.Fields(verb), "--db", db)...); code != 1 || !strings.Contains(errs, db+" is not a SQLite database") {
+			t.Errorf("%s: %d %s", verb, code, errs)
+		}
+	}
+	if text, _ := os.ReadFile(db); !strings.HasPrefix(string(text), "these are notes") {
+		t.Errorf("it is now %q", text)
+	}
+}
+
+// made opens and checks a package of files.
+func made(t *testing.T, files map[string]string) *bulk.Package {
+	t.Helper()
+	p, err := bulk.Open(write(t, files), bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	if problems, err := p.Check(t.Context(), bulk.Stored{}, nil); err != nil || problems.Total > 0 {
+		t.Fatal(err, problems)
+	}
+	return p
+}

@@ -1,0 +1,50 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+
+	"rollbook/internal/oneroster"
+)
+
+// keepUp does once what earlier programs left undone in the records: it changes what
+// readers are served, so it goes under the clock like any change.
+func (s *Store) keepUp(ctx context.Context) error {
+	const bare = "bare tombstones"
+	var n int
+	err := s.read.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "upkeep" WHERE "name" = $1`), bare).Scan(&n)
+	if err != nil || n > 0 {
+		return err
+	}
+	const mark = `INSERT INTO "upkeep" ("name") VALUES ($1) ON CONFLICT ("name") DO NOTHING`
+	_, err = s.write(ctx, func(c *change) error {
+		done, err := c.ExecContext(ctx, s.sql(mark), bare)
+		if err != nil {
+			return err
+		}
+		if n, _ := done.RowsAffected(); n == 0 {
+			return errUnchanged // another process was first
+		}
+		for _, r := range oneroster.Resources() {
+			ids, err := c.list(ctx, `SELECT "sourcedId" FROM `+tables[r].name+` WHERE "status" = $1`, oneroster.ToBeDeleted)
+			if err == nil {
+				err = c.retire(ctx, tables[r], ids)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(c.touched) == 0 {
+			return errUnchanged
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// Where nobody had left, no time has passed on the clock.
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, s.sql(mark), bare)
+		return err
+	})
+}
