@@ -179,6 +179,9 @@ func (p *Package) assign(name string, list []*file) error {
 			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing", name, stem)
 		}
 	}
+	if len(found) == 0 {
+		return fmt.Errorf("%s: there is no CSV file in it", name)
+	}
 	if len(p.files) == 0 && manifest == nil {
 		return fmt.Errorf("%s: no OneRoster 1.1 files (orgs.csv, users.csv, classes.csv, …) among %s", name, strings.Join(names, ", "))
 	}

@@ -71,6 +71,8 @@ func (p *Package) recognise(name string, list []*file) (map[string]*file, error)
 			return nil, fmt.Errorf("%s: %s may be meant as %s: give it that name, or take it out", name, f.name, near)
 		case isCSV(f.name):
 			found[f.name] = f // told later
+		case near != "":
+			p.note(f.name + " was not read: it is no CSV file; save it as one")
 		}
 	}
 	return found, nil

@@ -243,6 +243,17 @@ func TestColumnsOfUsers(t *testing.T) {
 	}
 }
 
+// What is no CSV file is not passed over without a word.
+func TestFilesThatAreNoCSV(t *testing.T) {
+	_, _, p := read(t, folder(t, "orgs.csv", orgs, "users.xlsx", "PK"), false)
+	if !strings.Contains(strings.Join(notesOf(p), "\n"), "users.xlsx was not read: it is no CSV file") {
+		t.Errorf("%q", notesOf(p))
+	}
+	if got, _, _ := read(t, folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0], "there is no CSV file in it") {
+		t.Errorf("%q", got)
+	}
+}
+
 // An upload that goes on while a package is read, and what is no file, are refused.
 func TestFoldersThatChange(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
