@@ -174,30 +174,97 @@ func clientList() *cobra.Command {
 
 func clientRotate() *cobra.Command {
 	var overlap time.Duration
-	var asJSON bool
+	var asJSON, all bool
+	one := withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+		c, err := o.Client(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			return unknownClient(args[0])
+		}
+		now := time.Now()
+		secret, kept := auth.NewSecret(now, o.key, c.OAuth1)
+		if err := o.RotateSecret(cmd.Context(), c.ID, kept, now.Add(overlap)); err != nil {
+			return err
+		}
+		if err := credentials(cmd.OutOrStdout(), asJSON, c.ID, secret); err != nil || overlap > 0 {
+			return err
+		}
+		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "note: the old secrets are worth nothing; tokens that were got with them live on for an hour at most")
+		return err
+	})
 	cmd := &cobra.Command{
-		Use:   "rotate ID",
+		Use:   "rotate ID | --all",
 		Short: "Give a client a new secret; the old ones go on for the overlap",
-		Args:  cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			c, err := o.Client(cmd.Context(), args[0])
-			if err != nil {
-				return err
+		Long: `Give a client a new secret; the old ones go on for the overlap.
+
+--all is for a key file that is lost: take what is left of it away. Every client gets
+a new secret, which has to be handed out; all tokens end at once; old OAuth 2.0
+secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if all != (len(args) == 0) {
+				return usageError{errors.New("give the id of one client, or --all")}
 			}
-			if c == nil {
-				return unknownClient(args[0])
+			if all {
+				return rotateAll(cmd, overlap, asJSON)
 			}
-			now := time.Now()
-			secret, kept := auth.NewSecret(now, o.key, c.OAuth1)
-			if err := o.RotateSecret(cmd.Context(), c.ID, kept, now.Add(overlap)); err != nil {
-				return err
-			}
-			return credentials(cmd.OutOrStdout(), asJSON, c.ID, secret)
-		}),
+			return one(cmd, args)
+		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "of every client, and a new key file where it is lost")
 	cmd.Flags().DurationVar(&overlap, "overlap", 72*time.Hour, "how long the old secrets stay valid")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// rotateAll gives every client a new secret under a new key.
+func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
+	ctx := cmd.Context()
+	dsn, _ := cmd.Flags().GetString("db")
+	file, _ := cmd.Flags().GetString("key-file")
+	s, err := store.Open(ctx, dsn, store.Options{Existing: true})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if _, err := openKey(ctx, s, dsn, file); err != nil {
+		var lost *auth.KeyError
+		if !errors.As(err, &lost) || lost.Found != "" { // another key is not overwritten
+			return err
+		}
+	}
+	if err := s.ForgetSealed(ctx); err != nil {
+		return err
+	}
+	key, err := openKey(ctx, s, dsn, file)
+	if err != nil {
+		return err
+	}
+	clients, err := s.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	list := []map[string]string{}
+	out := table.NewWriter()
+	out.SetOutputMirror(cmd.OutOrStdout())
+	out.AppendHeader(table.Row{"client", "name", "new secret"})
+	for _, c := range clients {
+		now := time.Now()
+		secret, kept := auth.NewSecret(now, key, c.OAuth1)
+		if err := s.RotateSecret(ctx, c.ID, kept, now.Add(overlap)); err != nil {
+			return err
+		}
+		list = append(list, map[string]string{"clientId": c.ID, "clientSecret": secret})
+		out.AppendRow(table.Row{c.ID, c.Name, secret})
+	}
+	if asJSON {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
+	}
+	out.Render()
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), "The secrets are not shown again. A service that is running must be started again: its tokens have ended.")
+	return err
 }
 
 func unknownClient(id string) error {

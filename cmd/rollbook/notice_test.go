@@ -162,3 +162,44 @@ func made(t *testing.T, files map[string]string) *bulk.Package {
 	}
 	return p
 }
+
+// A key file that is lost is not made anew by any verb, the refusal says what still
+// works, and rotate --all is the way out.
+func TestLostKey(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		dir := write(t, right)
+		key := filepath.Join(dir, "the.key")
+		run := func(args string) (string, string, int) {
+			return rollbook(t, dir, append(strings.Fields(args), "--db", dsn, "--key-file", key)...)
+		}
+		if _, errs, code := run("import --new ."); code != 0 {
+			t.Fatal(errs)
+		}
+		if _, errs, code := run("client add signer --oauth1"); code != 0 {
+			t.Fatal(errs)
+		}
+		if err := os.Rename(key, key+".lost"); err != nil {
+			t.Fatal(err)
+		}
+		for _, verb := range []string{"client add x", "client list", "serve --addr 127.0.0.1:0", "export x.zip", "import ."} {
+			_, errs, code := run(verb)
+			if _, err := os.Stat(key); code != 1 || !strings.Contains(errs, "is missing") || !strings.Contains(errs, "client rotate --all") || err == nil {
+				t.Errorf("%s: %d %s %v", verb, code, errs, err)
+			}
+		}
+		out, errs, code := run("client rotate --all --json")
+		var secrets []struct{ ClientID, ClientSecret string }
+		if err := json.Unmarshal([]byte(out), &secrets); err != nil || code != 0 || len(secrets) != 1 {
+			t.Fatal(err, code, errs)
+		}
+		if out, errs, code := run("client list"); code != 0 || !strings.Contains(out, "signer") {
+			t.Errorf("%d %s", code, errs)
+		}
+		if err := os.Rename(key+".lost", key); err != nil { // now it is the wrong one
+			t.Fatal(err)
+		}
+		if _, errs, code := run("client list"); code != 1 || !strings.Contains(errs, "holds key") {
+			t.Errorf("%d %s", code, errs)
+		}
+	})
+}

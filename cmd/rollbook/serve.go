@@ -53,18 +53,31 @@ func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opene
 	if err != nil {
 		return nil, err
 	}
-	if keyFile == "" {
-		keyFile, err = defaultKeyFile(dsn)
-	}
-	var key *auth.Key
-	if err == nil {
-		key, err = auth.LoadOrCreateKey(keyFile)
-	}
+	key, err := openKey(ctx, s, dsn, keyFile)
 	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
 	return &opened{s, key, store.Place(dsn)}, nil
+}
+
+// openKey opens the key that the district was sealed with; a new district gets one.
+func openKey(ctx context.Context, s *store.Store, dsn, file string) (*auth.Key, error) {
+	var err error
+	if file == "" {
+		if file, err = defaultKeyFile(dsn); err != nil {
+			return nil, err
+		}
+	}
+	sealed, err := s.Sealed(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, made, err := auth.OpenKey(file, sealed)
+	if made && strings.HasPrefix(dsn, "postgres") {
+		fmt.Fprintf(os.Stderr, "note: the key that seals secrets was made in %s: keep a copy of it\n", file)
+	}
+	return key, err
 }
 
 // defaultKeyFile lies beside a SQLite file, and in the user's configuration

@@ -69,6 +69,38 @@ func LoadOrCreateKey(path string) (*Key, error) {
 	return key, nil
 }
 
+// A KeyError says that the key file does not belong to the database: it is missing
+// (Found is "") or holds another key. Nothing is sealed with another beside it.
+type KeyError struct{ Path, Wanted, Found string }
+
+func (e *KeyError) Error() string {
+	what := "is missing"
+	if e.Found != "" {
+		what = "holds key " + e.Found
+	}
+	return fmt.Sprintf("the key file %s %s, and this database was sealed with key %s: put that file back, or say where it is with --key-file. "+
+		"Without it OAuth 2.0 secrets go on working; signatures (OAuth 1.0a) and all tokens do not. If it is lost, take the file away and give "+
+		"every client a new secret: rollbook client rotate --all", e.Path, what, e.Wanted)
+}
+
+// OpenKey reads the key file of a database; sealed is something that the database
+// has sealed, "" when nothing is yet: only then a missing file is made.
+func OpenKey(path, sealed string) (key *Key, made bool, err error) {
+	wanted, _, _ := strings.Cut(sealed, ".")
+	_, err = os.Stat(path)
+	missing := errors.Is(err, os.ErrNotExist)
+	if missing && sealed != "" {
+		return nil, false, &KeyError{path, wanted, ""}
+	}
+	if key, err = LoadOrCreateKey(path); err != nil {
+		return nil, false, err
+	}
+	if sealed != "" && key.id != wanted {
+		return nil, false, &KeyError{path, wanted, key.id}
+	}
+	return key, missing, nil
+}
+
 // createKey writes a temporary file and links it into place, which fails when
 // another process was first.
 func createKey(path string) error {

@@ -45,6 +45,9 @@ func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.
 		if err != nil {
 			return err
 		}
+		if len(out) == 0 && len(args) > 0 { // an unknown id costs what a known one does
+			return s.secrets(ctx, tx, &auth.Client{ID: fmt.Sprint(args[0])})
+		}
 		for i := range out {
 			if err := s.secrets(ctx, tx, &out[i]); err != nil {
 				return err
@@ -183,6 +186,31 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
 	})
 	return sealed, err
+}
+
+// Sealed is something that was sealed with the district's key: the token signing
+// key, else the secret of a client; "" when nothing is.
+func (s *Store) Sealed(ctx context.Context) (sealed string, err error) {
+	for _, text := range []string{`SELECT "sealed" FROM "keys" LIMIT 1`, `SELECT "sealed" FROM "secrets" WHERE "sealed" <> '' LIMIT 1`} {
+		err = s.engine.book.QueryRowContext(ctx, text).Scan(&sealed)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return sealed, err
+		}
+	}
+	return "", nil
+}
+
+// ForgetSealed forgets all that was sealed with a key that is lost: the token
+// signing key, and with it every token, and what clients sign with.
+func (s *Store) ForgetSealed(ctx context.Context) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		for _, text := range []string{`DELETE FROM "keys"`, `UPDATE "secrets" SET "sealed" = ''`} {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // UseNonce remembers that a client used a nonce with a timestamp; fresh is
