@@ -93,7 +93,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err), cmd.Name())}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), restoredCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,4 +204,68 @@ func TestLostKey(t *testing.T) {
 			t.Errorf("%d %s", code, errs)
 		}
 	})
+}
+
+// After a restored copy, restored lets deltas bring what readers hold otherwise than
+// the district; what only the lost days had goes with a whole pull, which is what it
+// says.
+func TestRestoredCopy(t *testing.T) {
+	dir := t.TempDir()
+	run := func(args string, want int) (out string) {
+		t.Helper()
+		out, errs, code := rollbook(t, dir, strings.Fields(args)...)
+		if code != want {
+			t.Fatalf("%s: %d %s%s", args, code, out, errs)
+		}
+		return out
+	}
+	run("sandbox days --days 3 --students 60 --start 2026-09-01", 0)
+	run("import --new days/day-00.zip", 0)
+	var client struct{ ClientID, ClientSecret string }
+	if err := json.Unmarshal([]byte(run("client add sds --for all --json", 0)), &client); err != nil {
+		t.Fatal(err)
+	}
+	var behind string // the service of the moment, behind one address
+	front := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) { r.URL.Scheme, r.URL.Host = "http", behind }})
+	defer front.Close()
+	sync := func(args string) string {
+		t.Helper()
+		address, cmd := start(t, dir, filepath.Join(dir, "rollbook.db"))
+		behind = address
+		base := front.URL + "/ims/oneroster/v1p1"
+		out, errs, code := rollbook(t, dir, append(strings.Fields("sync sds "+base+" --token-url "+front.URL+"/token --mirror m.db --shrink 100 --json "+args),
+			"--client", client.ClientID, "--secret", client.ClientSecret)...)
+		_ = cmd.Process.Signal(os.Interrupt)
+		if !strings.HasPrefix(out, "{") {
+			t.Fatalf("%s: %d %s", args, code, errs)
+		}
+		return out
+	}
+	copyFile := func(from, to string) {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, from))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, to), text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	copyFile("rollbook.db", "copy.db") // no service is running
+	run("import days/day-03.zip --shrink 100", 0)
+	sync("")
+	copyFile("copy.db", "rollbook.db")
+	for _, extra := range []string{"-wal", "-shm"} {
+		_ = os.Remove(filepath.Join(dir, "rollbook.db"+extra))
+	}
+	if out := sync("--prove"); strings.Contains(out, `"differences":[]`) {
+		t.Fatal("a restored copy differs in nothing: the test shows nothing")
+	}
+	if out := run("restored", 0); !strings.Contains(out, "pull whole once") {
+		t.Error(out)
+	}
+	sync("--full")
+	if out := sync("--prove"); !strings.Contains(out, `"differences":[]`) {
+		t.Errorf("after a whole pull the mirror differs: %.600s", out)
+	}
 }
