@@ -2,6 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 export CGO_ENABLED := 0
+# What several do at once is looked at by the race detector too.
+RACE := -run 'AtOnce|Together|Waiting|Isolation|DeepPages|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
 # About ten seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
 FUZZ := query:FuzzFilter:200000x bulk:FuzzCSV:20000x auth:FuzzTokenRequest:60000x auth:FuzzOAuthHeader:60000x oneroster:FuzzPutBody:300000x
@@ -27,9 +29,23 @@ axe: .cache/node_modules/axe-core/axe.min.js
 	@command -v npm >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm; }
 	npm install --prefix .cache --no-save --no-audit --no-fund --ignore-scripts axe-core@4.14.1
 
-test: postgres chromium axe
+# The readers of docs/reading.md are run as they stand there.
+readers:
+	@for need in python3:python3 node:nodejs; do command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
+	  test -z "$$missing" || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; }
+
+# The race detector needs a C compiler.
+compiler:
+	@command -v gcc >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev; }
+
+lint:
+	@test -z "$$(gofmt -l .)" || { echo "not as gofmt has it:"; gofmt -l .; exit 1; }
 	go vet ./...
-	go test ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+test: lint postgres chromium axe readers compiler
+	go test -timeout 20m ./...
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACE)
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
 	  go test ./internal/$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $$inputs -fuzzminimizetime 10x | tail -1; done
 
@@ -43,7 +59,6 @@ packages:
 	ROLLBOOK_PACKAGES=2000 go test ./cmd/rollbook -run TestExportAndImportChangeNothing -count=1 -timeout 2h
 
 check: test
-	@test -z "$$(gofmt -l .)" || { gofmt -l .; exit 1; }
 	for t in linux windows darwin; do for a in amd64 arm64; do echo $$t/$$a; GOOS=$$t GOARCH=$$a go build -o /dev/null ./cmd/rollbook || exit 1; done; done
 
 docs:
@@ -51,7 +66,12 @@ docs:
 	go test ./internal/verify -run TestDocs -update
 	go test ./internal/sds -run TestDocs -update
 
+# The random tests at full length, with 1,000,000 filters on each engine, before a
+# release.
+soak: packages
+	ROLLBOOK_WIDE=1000000 go test ./internal/store -run TestBrokenFiltersNeverWiden -timeout 60m
+
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
-.PHONY: build postgres chromium axe test fuzz packages check docs bench
+.PHONY: soak lint readers compiler build postgres chromium axe test fuzz packages check docs bench

@@ -259,10 +259,11 @@ Paste this to get a token, and the first page:
 	if err != nil || g.DayURL == "" {
 		return err
 	}
+	every := ""
 	if g.every > 0 {
-		_, err = fmt.Fprintf(w, "A school day passes every %s. ", g.every)
+		every = fmt.Sprintf("A school day passes every %s. ", g.every)
 	}
-	_, err = fmt.Fprintf(w, "This moves the district one day on (?days=30: thirty):\n\n  curl -s -X POST %s\n\n", g.DayURL)
+	_, err = fmt.Fprintf(w, "%sThis moves the district one day on (?days=30: thirty):\n\n  curl -s -X POST %s\n\n", every, g.DayURL)
 	return err
 }
 

@@ -226,7 +226,9 @@ func TestRestoredCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	var behind string // the service of the moment, behind one address
-	front := httptest.NewServer(&httputil.ReverseProxy{Director: func(r *http.Request) { r.URL.Scheme, r.URL.Host = "http", behind }})
+	front := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = "http", behind, r.In.Host
+	}})
 	defer front.Close()
 	sync := func(args string) string {
 		t.Helper()

@@ -273,7 +273,7 @@ func TestSameSeedSameDays(t *testing.T) {
 		}
 		return out
 	}
-	if days(1) != days(1) {
+	if one, again := days(1), days(1); one != again {
 		t.Error("the same seed lived two lives")
 	}
 	if days(1) == days(2) {

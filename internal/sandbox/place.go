@@ -64,9 +64,10 @@ func (d *District) findUser(id string) (oneroster.Record, bool) {
 
 // numbers reads the places that an id of a kind names, counted from 0.
 func numbers(id, kind string, into []int) bool {
-	rest, ok := strings.CutPrefix(id, kind)
+	rest, _ := strings.CutPrefix(id, kind)
 	for i := range into {
 		var part string
+		var ok bool
 		if rest, ok = strings.CutPrefix(rest, "-"); !ok {
 			return false
 		}

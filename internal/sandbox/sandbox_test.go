@@ -98,7 +98,7 @@ func TestSameSeedSameDistrict(t *testing.T) {
 		}
 		return out
 	}
-	if text(1) != text(1) {
+	if one, again := text(1), text(1); one != again {
 		t.Error("the same seed made two districts")
 	}
 	if text(1) == text(2) {

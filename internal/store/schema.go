@@ -20,16 +20,6 @@ type table struct {
 	dropped []int  // positions of linked fields among them
 }
 
-// Positions of the store's own columns after the fields' in table.columns.
-const (
-	ownSeq = iota
-	ownRev
-	ownMetadataText
-	ownHash
-	ownImported
-	ownStated
-)
-
 var tables = func() map[*oneroster.Resource]*table {
 	out := map[*oneroster.Resource]*table{}
 	for _, r := range oneroster.Resources() {

@@ -62,9 +62,7 @@ func (r *Report) sheet() sheet {
 		p.Rows = append(p.Rows, rowCount{path, n})
 	}
 	sort.Slice(p.Rows, func(i, j int) bool { return p.Rows[i].Path < p.Rows[j].Path })
-	for _, n := range r.Notes {
-		p.Notes = append(p.Notes, n)
-	}
+	p.Notes = append(p.Notes, r.Notes...)
 	return p
 }
 
