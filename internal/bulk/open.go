@@ -35,13 +35,26 @@ func folder(name string) ([]*file, io.Closer, error) {
 	}
 	var found []*file
 	var folders []string
+	stray := "" // a manifest that is not where it belongs
 	for _, e := range entries {
 		base := e.Name()
 		switch {
-		case strings.HasPrefix(base, "."):
 		case e.IsDir():
-			if inner, _ := filepath.Glob(filepath.Join(name, base, "*.csv")); len(inner) > 0 {
-				folders = append(folders, filepath.Join(name, base))
+			inner, err := fs.ReadDir(root.FS(), base)
+			if err != nil {
+				break // nothing in it is ours to read
+			}
+			for _, i := range inner {
+				if isCSV(i.Name()) && (len(folders) == 0 || folders[len(folders)-1] != filepath.Join(name, base)) {
+					folders = append(folders, filepath.Join(name, base))
+				}
+				if isStray(i.Name()) {
+					stray = base + "/" + i.Name()
+				}
+			}
+		case strings.HasPrefix(base, "."):
+			if isStray(base) {
+				stray = base
 			}
 		default:
 			info, err := root.Stat(base)
@@ -59,7 +72,20 @@ func folder(name string) ([]*file, io.Closer, error) {
 		_ = root.Close()
 		return nil, nil, fmt.Errorf("%s: there is no CSV file in this folder; there are in %s: give that", name, strings.Join(folders, ", "))
 	}
+	if stray != "" {
+		_ = root.Close()
+		return nil, nil, misplaced(name, stray)
+	}
 	return found, root, nil
+}
+
+// isStray tells a manifest by its name; those that begin with "._" are a Mac's.
+func isStray(base string) bool {
+	return isCSV(base) && meantAs(base) == "manifest.csv" && !strings.HasPrefix(base, "._")
+}
+
+func misplaced(name, stray string) error {
+	return fmt.Errorf("%s: %s may be meant as the manifest: put it beside the other files as manifest.csv, or take it out", name, stray)
 }
 
 // regular opens a file that may have become something else since it was listed:
@@ -132,6 +158,8 @@ func entries(name string, list []*zip.File) ([]*file, error) {
 		switch {
 		case clean == "xl/workbook.xml":
 			return nil, fmt.Errorf("%s is an Excel workbook: save each sheet as CSV (UTF-8), and give the folder", name)
+		case strings.HasPrefix(base, ".") && isStray(base) && !strings.HasPrefix(clean, "__MACOSX"):
+			return nil, misplaced(name, f.Name)
 		case f.FileInfo().IsDir() || strings.HasSuffix(whole, "/") || strings.HasPrefix(clean, "__MACOSX") || strings.HasPrefix(base, "."):
 			continue
 		case strings.EqualFold(path.Ext(base), ".zip"):

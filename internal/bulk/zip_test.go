@@ -67,6 +67,9 @@ func TestZips(t *testing.T) {
 		{"names with a date", []string{"20260901_orgs.csv", orgs, "20260901_users.csv", users}, ""},
 		{"names with a suffix", []string{"orgs-2026.csv", orgs, "users-2026.csv", users}, ""},
 		{"names with two dates", []string{"20260901_orgs.csv", orgs, "20260902_users.csv", users}, "may be meant as"},
+		{"a hidden manifest", []string{".manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs}, ".manifest.csv may be meant as the manifest"},
+		{"a Mac's shadow of a manifest", []string{"._manifest.csv", "x", "orgs.csv", orgs}, ""},
+		{"a manifest in another folder", []string{"meta/manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs}, "several folders"},
 		{"a copy beside", []string{"orgs.csv", orgs, "users (1).csv", users}, "users (1).csv may be meant as users.csv"},
 		{"two of a name", []string{"orgs.csv", orgs, "ORGS.csv", orgs}, "two files of that name"},
 		{"out of the package", []string{"../orgs.csv", orgs}, "leads out of the package"},
@@ -105,5 +108,24 @@ func TestOlderColumns(t *testing.T) {
 	if len(problems) > 0 || records["course/k"].Get("schoolYear") != "y" || records["class/c"].Get("terms") != "y" || records["user/u1"].Get("agents") != "u2" ||
 		records["user/u3"].Get("status") != "tobedeleted" || records["demographics/u1"].Get("birthDate") != "2012-01-02" {
 		t.Errorf("%q %v", problems, records)
+	}
+}
+
+// A manifest that lies elsewhere in a folder is not overlooked.
+func TestStrayManifests(t *testing.T) {
+	for _, name := range []string{".manifest.csv", "meta/manifest.csv", "meta/Manifest (1).csv", ".meta/manifest.csv"} {
+		dir := folder(t, "orgs.csv", orgs)
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("propertyName,value\nfile.orgs,delta\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if p, err := bulk.Open(dir, bulk.Options{}); err == nil || !strings.Contains(err.Error(), name+" may be meant as the manifest") {
+			t.Errorf("%s: %v", name, err)
+			if p != nil {
+				_ = p.Close()
+			}
+		}
 	}
 }
