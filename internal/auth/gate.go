@@ -47,6 +47,8 @@ type Gate struct {
 	signer jose.Signer
 	public jose.JSONWebKey
 
+	guesses guesses
+
 	mu     sync.Mutex
 	tokens map[[32]byte]claims // verified ones
 }

@@ -40,7 +40,12 @@ func (g *Gate) signed(r *http.Request, public *url.URL, header string) (*Caller,
 	if at.Before(now.Add(-g.opt.Window)) || at.After(now.Add(g.opt.Window)) {
 		return nil, unsigned("the timestamp is too far from this server's clock: set the clock of the client")
 	}
-	client, err := g.book.Client(r.Context(), p["oauth_consumer_key"])
+	id := p["oauth_consumer_key"]
+	if wait := g.guesses.pause(id, r.RemoteAddr, now); wait > 0 {
+		return nil, &Denied{Status: http.StatusTooManyRequests,
+			Text: "too many wrong signatures for this key from this address: wait " + wait.Round(time.Second).String()}
+	}
+	client, err := g.book.Client(r.Context(), id)
 	if err != nil {
 		return nil, failed(err)
 	}
@@ -48,6 +53,7 @@ func (g *Gate) signed(r *http.Request, public *url.URL, header string) (*Caller,
 	if d != nil {
 		return nil, d
 	}
+	g.guesses.tell(id, r.RemoteAddr, ok, now)
 	if !ok {
 		return nil, unsigned("unknown consumer key, or the signature does not match; this server saw " + strings.ToUpper(r.Method) + " " +
 			public.Scheme + "://" + public.Host + public.EscapedPath() + ": where the client signed another address, proxies and ports are the usual reason")

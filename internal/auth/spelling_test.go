@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"sort"
 	"strings"
@@ -89,5 +90,43 @@ func TestClientLibrariesSign(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Who tries secrets is slowed, for that client and from that address; the client
+// itself is let in from elsewhere, and from there too once the pause is over.
+func TestGuessersAreSlowed(t *testing.T) {
+	now := time.Date(2026, 11, 26, 10, 0, 0, 0, time.UTC)
+	g, b, key := gate(t, func() time.Time { return now })
+	secret := b.add(key, "sds", now, "read")
+	ask := func(id, secret, from string) int {
+		r := httptest.NewRequest("POST", "/token", nil)
+		r.SetBasicAuth(id, secret)
+		r.RemoteAddr = from
+		w := httptest.NewRecorder()
+		g.ServeToken(w, r)
+		if w.Code == 429 && w.Header().Get("Retry-After") == "" {
+			t.Error("429 without Retry-After")
+		}
+		return w.Code
+	}
+	count := map[int]int{}
+	for n := range 100 {
+		count[ask("sds", "wrong", fmt.Sprintf("192.0.2.1:%d", 1000+n))]++
+	}
+	if count[401] != 10 || count[429] != 90 {
+		t.Errorf("100 wrong secrets: %v", count)
+	}
+	for _, c := range []struct {
+		id, secret, from string
+		want             int
+	}{{"sds", secret, "192.0.2.1:1", 429}, {"sds", secret, "192.0.2.2:1", 200}, {"other", "wrong", "192.0.2.1:1", 401}} {
+		if got := ask(c.id, c.secret, c.from); got != c.want {
+			t.Errorf("%s from %s: %d, want %d", c.id, c.from, got, c.want)
+		}
+	}
+	now = now.Add(2 * time.Minute)
+	if got := ask("sds", secret, "192.0.2.1:1"); got != 200 {
+		t.Errorf("after the pause: %d", got)
 	}
 }

@@ -33,6 +33,9 @@ func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) {
 		if bad.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rollbook"`)
 		}
+		if bad.status == http.StatusTooManyRequests || bad.status == http.StatusServiceUnavailable {
+			w.Header().Set("Retry-After", "5")
+		}
 		if bad.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", "POST")
 		}
@@ -134,15 +137,23 @@ func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *token
 	} else {
 		tries = append(tries, pair{form.Get("client_id"), form.Get("client_secret")})
 	}
+	for _, t := range tries[:1] {
+		if wait := g.guesses.pause(t.id, r.RemoteAddr, g.opt.Now()); wait > 0 {
+			return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
+				"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}
+		}
+	}
 	for _, t := range tries {
 		client, err := g.book.Client(r.Context(), t.id)
 		if err != nil {
 			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable", "the service cannot check credentials now; try again"}
 		}
 		if checkSecret(client, t.secret, g.opt.Now()) {
+			g.guesses.tell(tries[0].id, r.RemoteAddr, true, g.opt.Now())
 			return client, tokenType, nil
 		}
 	}
+	g.guesses.tell(tries[0].id, r.RemoteAddr, false, g.opt.Now())
 	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "unknown client, or the secret is wrong or has expired"}
 }
 

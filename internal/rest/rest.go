@@ -228,8 +228,12 @@ func (s *service) deny(q *request, d *auth.Denied) {
 		q.w.Header().Set("WWW-Authenticate", d.Challenge)
 	}
 	minor := oneroster.Unauthorized
-	if d.Status >= 500 {
+	switch {
+	case d.Status >= 500:
 		minor = oneroster.InternalError
+	case d.Status == http.StatusTooManyRequests:
+		minor = oneroster.ServerBusy
+		q.w.Header().Set("Retry-After", "5")
 	}
 	q.failWith(d.Status, minor, d.Text)
 }
