@@ -108,7 +108,11 @@ func TestClockAhead(t *testing.T) {
 		if _, err := s.Import(t.Context(), made(t, right), store.ImportOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		cmd := program(t.TempDir(), "serve", "--addr", "127.0.0.1:0", "--db", dsn)
+		dir := t.TempDir()
+		if _, errs, code := rollbook(t, dir, "client", "list", "--db", dsn); code != 0 { // makes the key, and says where
+			t.Fatal(errs)
+		}
+		cmd := program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
 		log, err := cmd.StderrPipe()
 		if err != nil || cmd.Start() != nil {
 			t.Fatal(err)

@@ -98,7 +98,8 @@ func initCommand() *cobra.Command {
 // stored answers what the check of a package asks of the district.
 func (o *opened) stored(ctx context.Context) bulk.Stored {
 	return bulk.Stored{
-		IDs: func(r *oneroster.Resource, yield func(id string) error) error { return o.ActiveIDs(ctx, r, yield) },
+		IDs:   func(r *oneroster.Resource, yield func(id string) error) error { return o.ActiveIDs(ctx, r, yield) },
+		Known: func(r *oneroster.Resource, id string) (bool, error) { return o.Known(ctx, r, id) },
 		Count: func(r *oneroster.Resource, filter string) (int, error) {
 			return o.CountActive(ctx, r, filter)
 		},

@@ -70,6 +70,9 @@ const (
 func TestWrongPackages(t *testing.T) {
 	v1 := packages["School Data Sync v1"]
 	v21 := packages["School Data Sync v2.1"]
+	early := map[string]string{"orgs.csv": "sourcedId,name,type,parentSourcedId\ns1,School,school,\n",
+		"users.csv":   "sourcedId,orgSourcedIds,givenName,familyName,username,password,role,grade\nu1,s1,Ann,Ash,ann,,student,9\n",
+		"classes.csv": "sourcedId,orgSourcedId,title\nc1,s1,Maths\n", "enrollments.csv": "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
 	for _, c := range []struct {
 		name  string
 		first map[string]string
@@ -152,7 +155,7 @@ func TestWrongPackages(t *testing.T) {
 		{"a file cut in a row", right, edited(right, "enrollments.csv", "e3,,,c1,s1,w1,teacher,true,,\n→e3,,,c1,s1,w1"), "", 1, "breaks off in this row", ""},
 		{"no line end at the end", right, edited(right, "enrollments.csv", "e3,,,c1,s1,w1,teacher,true,,\n→e3,,,c1,s1,w1,teacher,true,,"), "", 0, "ends without a line end", ""},
 		{"an id twice", right, edited(right, "users.csv", "u2,,→u1,,"), "", 1, `"u1" is there twice`, ""},
-		{"other names", right, map[string]string{"20260901_Users.csv": strings.ReplaceAll(newUser, "active,2026-01-01T00:00:00Z", ","), "20260901_orgs.csv": right["orgs.csv"]}, "--shrink 100", 1, "3 active enrollments need", ""},
+		{"other names", right, map[string]string{"20260901_Users.csv": strings.ReplaceAll(newUser, "active,2026-01-01T00:00:00Z", ","), "20260901_orgs.csv": right["orgs.csv"]}, "--shrink 100", 1, "active enrollments need (3 of them", ""},
 		// School Data Sync v2.1.
 		{"v2.1 codes of races", v21, edited(v21, "demographics.csv", "userSourcedId,sex,birthDate,raceCodes\nu1,Female,2012-01-02,\"ASIAN,White\"\n"), "", 0, "", "demographics.csv:u1,,,2012-01-02,female,,true,,,true"},
 		{"v2.1 a code that is a column", v21, edited(v21, "demographics.csv", "userSourcedId,sex,birthDate,raceCodes\nu1,Female,2012-01-02,sourcedId\n"), "", 1, `"sourcedId" is not one of`, ""},
@@ -166,11 +169,19 @@ func TestWrongPackages(t *testing.T) {
 		{"v2.1 a user without a role", v21, edited(v21, "users.csv", "+u5,eve,Eve,Elm,\n"), "", 1, `"u5" has no row in roles.csv`, ""},
 		{"v2.1 a membership twice", v21, edited(v21, "enrollments.csv", "+c1,u1,student\nc1,t1,Teacher\n"), "", 0, "", "enrollments.csv:c1_u1_student"},
 		{"v1 an unknown section", v1, edited(v1, "StudentEnrollment.csv", "+c9,u1\n"), "", 1, `there is no section "c9" in Section.csv`, ""},
+		{"v2 the four files again", early, early, "", 0, "", "enrollments.csv:c1_u1_student"},
+		{"v2.1 without sessions, again", edited(v21, "academicSessions.csv", "", "classes.csv", ",m1,→,,"), edited(v21, "academicSessions.csv", "", "classes.csv", ",m1,→,,"), "", 0, "", "enrollments.csv:c1_u1_student"},
+		{"v1 a section with a cell more", v1, edited(v1, "Section.csv", "k1,Maths→k1,Maths,x"), "", 1, "1 problem:", ""},
+		{"v1 without sections' rows", v1, edited(v1, "Section.csv", "SIS ID,School SIS ID,Section Name\n"), "", 1, "2 problems:", ""},
+		{"v2.1 without roles' rows", v21, edited(v21, "roles.csv", "userSourcedId,orgSourcedId,role\n"), "", 1, "2 problems:", ""},
+		// What hangs on what is deleted, and can do without.
+		{"a district that is deleted", right, map[string]string{"manifest.csv": "propertyName,value\nfile.orgs,delta\n", "orgs.csv": "sourcedId,status,dateLastModified,name,type\nd1,tobedeleted,2026-01-01T00:00:00Z,,\n"}, "", 0, "", "!orgs.csv:s1,,,School,school,s1,d1"},
+		{"a bulk file that says tobedeleted", many(40, 40), edited(many(40, 40), "enrollments.csv", ",,,c1→,tobedeleted,,c1"), "", 1, "40 of 40 active records would be retired", ""},
 		// What would be retired.
 		{"a bulk file that loses half", many(40, 40), many(40, 20), "", 1, "20 of 40 active records would be retired", ""},
 		{"a bulk file that loses half, wanted", many(40, 40), many(40, 20), "--shrink 50", 0, "", ""},
 		{"a bulk file that loses a tenth", many(40, 40), many(40, 36), "", 0, "", ""},
-		{"users without those who are enrolled", many(40, 40), edited(many(40, 40), "manifest.csv", "propertyName,value\nfile.users,bulk\n", "orgs.csv", "", "academicSessions.csv", "", "courses.csv", "", "classes.csv", "", "enrollments.csv", "", "users.csv", "x1,,,true→x1,tobedeleted,,true"), "", 1, "refer to nothing: it deletes users that 1 active enrollments need", ""},
+		{"users without those who are enrolled", many(40, 40), edited(many(40, 40), "manifest.csv", "propertyName,value\nfile.users,bulk\n", "orgs.csv", "", "academicSessions.csv", "", "courses.csv", "", "classes.csv", "", "enrollments.csv", "", "users.csv", "x1,,,true→x1,tobedeleted,,true"), "", 1, "refer to nothing: it deletes users that active enrollments need (1 of them", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			db := filepath.Join(t.TempDir(), "district.db")
@@ -248,7 +259,7 @@ func TestDeletedIsNotThere(t *testing.T) {
 			"classes.csv":     "sourcedId,status,dateLastModified,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\nc1,tobedeleted,2026-01-01T00:00:00Z,,,,,\n",
 			"enrollments.csv": "sourcedId,status,dateLastModified,classSourcedId,schoolSourcedId,userSourcedId,role\n"}
 		head := gone["enrollments.csv"]
-		if errs, code := in(edited(gone, "enrollments.csv", "", "manifest.csv", "\nfile.enrollments,delta→")); code != 1 || !strings.Contains(errs, "classes that 3 active enrollments need") {
+		if errs, code := in(edited(gone, "enrollments.csv", "", "manifest.csv", "\nfile.enrollments,delta→")); code != 1 || !strings.Contains(errs, "classes that active enrollments need (3 of them") {
 			t.Errorf("a class without its enrollments: %d %s", code, errs)
 		}
 		for _, e := range []string{"e1", "e2", "e3"} {

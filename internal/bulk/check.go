@@ -23,6 +23,8 @@ func hashID(id string) idHash {
 type Stored struct {
 	// IDs yields the sourcedId of every active record.
 	IDs func(r *oneroster.Resource, yield func(id string) error) error
+	// Known tells whether there is such a record, deleted or not.
+	Known func(r *oneroster.Resource, id string) (bool, error)
 	// Count counts the active records that a filter selects; "" selects all.
 	Count func(r *oneroster.Resource, filter string) (int, error)
 }
@@ -37,7 +39,12 @@ type Stored struct {
 func (p *Package) Check(ctx context.Context, stored Stored, progress func(rows int)) (Problems, error) {
 	c := &checker{p: p, stored: stored, progress: progress, ids: map[*oneroster.Resource]map[idHash]standing{},
 		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[string]*follows{},
-		parents: map[string]string{}, schools: map[idHash]idHash{}, odd: map[string]*oddity{}}
+		empties: map[*oneroster.Resource]bool{}, parents: map[string]string{}, schools: map[idHash]idHash{}, odd: map[string]*oddity{}}
+	if p.sds != nil { // its files were read on opening: what is wrong with them comes first
+		if err := p.sds.missing(c); err != nil {
+			return c.problems, err
+		}
+	}
 	for c.pass = 0; c.pass < 2 || c.found; c.pass++ {
 		c.found = false
 		if err := p.each(ctx, c.wrong, c.row); err != nil {
@@ -84,9 +91,10 @@ type checker struct {
 	perFile  map[string]int
 	follow   map[string]*follows
 
-	parents map[string]string  // "org/" or "academicSession/" and sourcedId to that of the parent
-	schools map[idHash]idHash  // class to school
-	odd     map[string]*oddity // what is noted, not refused
+	empties map[*oneroster.Resource]bool // whose file has no rows: references to them follow from that
+	parents map[string]string            // "org/" or "academicSession/" and sourcedId to that of the parent
+	schools map[idHash]idHash            // class to school
+	odd     map[string]*oddity           // what is noted, not refused
 }
 
 // follows counts the references of one file to rows that cannot be used.
@@ -177,10 +185,20 @@ func (c *checker) alone(row oneroster.Row, at place) {
 			if !c.p.bad[at] {
 				if class := row.Get("class"); c.p.sds != nil && r.Name == "enrollment" && p.Field == "school" && class != "" {
 					section := oneroster.ByName("class") // its school is the enrollment's
+					if c.empties[section] {
+						c.hangs(at, Problem{File: at.file, Row: at.line}, true)
+						c.drop(r, at, id)
+						continue
+					}
 					p.Field, p.Text = "class", fmt.Sprintf("there is no %s %q in %s: add it, or correct this id",
 						c.p.called(section), class, c.p.fileOf(section))
 				}
 				if c.p.sds != nil && c.p.sds.version == "v2.1" && at.file == "users.csv" && (p.Field == "role" || p.Field == "orgs") {
+					if c.p.sds.found["roles.csv"] != nil && len(c.p.sds.read["roles.csv"]) == 0 {
+						c.hangs(at, Problem{File: at.file, Row: at.line}, true)
+						c.drop(r, at, id)
+						continue
+					}
 					p.Field, p.Text = "sourcedId", fmt.Sprintf("%q has no row in roles.csv that says its role and org: add one", id)
 				}
 				c.spoil(r, at, id, Problem{at.file, at.line, r.Field(p.Field).Column(), row.Get(p.Field), p.Text, false})
@@ -198,6 +216,9 @@ func (c *checker) alone(row oneroster.Row, at place) {
 	h := hashID(id)
 	switch {
 	case ids[h] != 0:
+		if c.p.bad[at] { // it makes several records, and was told of one
+			return
+		}
 		text := fmt.Sprintf("%q is there twice in this file: keep one row", id)
 		c.spoil(r, at, id, Problem{at.file, at.line, "sourcedId", id, text, false})
 	case status == oneroster.ToBeDeleted:
@@ -263,11 +284,6 @@ func (c *checker) files() error {
 			return err
 		}
 	}
-	if c.p.sds != nil {
-		if err := c.p.sds.missing(c); err != nil {
-			return err
-		}
-	}
 	for _, f := range c.p.absent {
 		rows := 0
 		if err := c.p.rows(f, func([]string) error { return nil }, func(int, []string, error) error { rows++; return nil }); err != nil {
@@ -302,6 +318,7 @@ func (c *checker) empty(name string, r *oneroster.Resource, filter string, pass 
 	text := fmt.Sprintf("there is not one row in this file, which would retire %s: leave the file out, or export it again", plural(n, "active "+r.Name))
 	c.tell(Problem{name, 1, "", "", text, false})
 	c.p.stuck = fmt.Errorf("%s: %s", name, text)
+	c.empties[r] = true
 	return nil
 }
 
@@ -357,6 +374,9 @@ func (c *checker) links() error {
 		for _, x := range found {
 			c.p.linkProblems = append(c.p.linkProblems, x)
 			c.tell(x)
+			for _, owner := range c.p.resources[r] {
+				owner.came = slices.DeleteFunc(owner.came, func(id string) bool { return id == x.Value && x.Column == "resourceSourcedId" })
+			}
 		}
 	}
 	return nil
@@ -382,6 +402,14 @@ func (c *checker) references(row oneroster.Row, at place) error {
 			cause, ok, err := c.is(oneroster.ByName(f.To), id)
 			if err != nil {
 				return err
+			}
+			if !ok && cause != broken {
+				if ok, err = c.outlives(r, oneroster.ByName(f.To), id); err != nil {
+					return err
+				}
+				if ok {
+					c.note(at.file+": the class or pupil of gradebook objects has left", at)
+				}
 			}
 			if ok {
 				continue
@@ -416,16 +444,12 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 	}
 	to := oneroster.ByName(f.To)
 	x := Problem{File: at.file, Row: at.line, Column: f.Column(), Value: id, Mild: !needed}
+	if cause == 0 && c.empties[to] {
+		cause = broken
+	}
 	switch cause {
 	case broken:
-		if c.follow[at.file] == nil {
-			c.follow[at.file] = &follows{first: x}
-		}
-		if needed {
-			c.follow[at.file].n++
-		} else {
-			c.follow[at.file].mild++
-		}
+		c.hangs(at, x, needed)
 	case going:
 		x.Text = fmt.Sprintf("the %s %q is tobedeleted in this package: delete what refers to it too", c.p.called(to), id)
 		c.tell(x)
@@ -441,6 +465,26 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 			ids[hashID(row.ID())] = broken // rows that refer to this one are wrong too
 		}
 		c.drop(row.Resource, at, row.ID())
+	}
+}
+
+// outlives tells of a gradebook object whose class or pupil has left: it stays.
+func (c *checker) outlives(r, to *oneroster.Resource, id string) (bool, error) {
+	if !r.Gradebook || to.Gradebook || c.stored.Known == nil {
+		return false, nil
+	}
+	return c.stored.Known(to, id)
+}
+
+// hangs counts a row that only follows from another problem.
+func (c *checker) hangs(at place, x Problem, needed bool) {
+	if c.follow[at.file] == nil {
+		c.follow[at.file] = &follows{first: x}
+	}
+	if needed {
+		c.follow[at.file].n++
+	} else {
+		c.follow[at.file].mild++
 	}
 }
 

@@ -425,7 +425,9 @@ func (p *Package) link(row *oneroster.Row, at int, mode oneroster.Mode) {
 		row.Keep = []int{at}
 	}
 	switch {
-	case links == nil || len(p.linkProblems) > 0:
+	case links == nil:
+	case len(p.linkProblems) > 0: // what is stored stays, and the good ones come
+		row.Edits = []oneroster.Edit{{Field: at, Came: links.came}}
 	case mode == oneroster.Delta:
 		row.Edits = []oneroster.Edit{{Field: at, Gone: links.gone, Came: links.came}}
 	default:

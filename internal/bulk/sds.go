@@ -111,6 +111,9 @@ func (c *converter) early() bool {
 	return false
 }
 
+// madeYear begins the ids of school years that no package named.
+const madeYear = "school-year-"
+
 // schoolYear adds the school year around today and returns its id: the session
 // of classes that name none in a package that has none.
 func (c *converter) schoolYear(at place) string {
@@ -119,7 +122,7 @@ func (c *converter) schoolYear(at place) string {
 	if now.Month() >= time.August {
 		year++
 	}
-	id := fmt.Sprintf("school-year-%d", year)
+	id := madeYear + fmt.Sprint(year)
 	if !c.yearAdded {
 		c.yearAdded = true
 		c.add("academicSession", at, "sourcedId", id, "title", fmt.Sprintf("School Year %d-%d", year-1, year), "type", "schoolYear",
@@ -172,16 +175,15 @@ func (c *converter) lines(name string) []line {
 		if bad != nil {
 			c.wrong(l.at, "", "", bad.Error(), false)
 			c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired", f.name, n)
-			return nil
 		}
 		for i, cell := range cells {
 			cell = strings.TrimSpace(oneroster.OneLine(cell))
 			if i < len(head) {
 				l.cells[head[i]] = cell
-			} else if cell != "" {
+			} else if cell != "" && bad == nil {
 				c.wrong(l.at, "", cell, "the row has more cells than the header: correct the commas and quotes", false)
 				c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns", f.name, n)
-				return nil
+				break // the row stands for what hangs on it
 			}
 		}
 		out = append(out, l)

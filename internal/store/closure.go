@@ -63,15 +63,94 @@ func (in *importer) close(ctx context.Context) error {
 				return err
 			}
 			if len(ids) > 0 {
-				all = append(all, fmt.Sprintf("it deletes %s that %d active %s need (the first is %q, by its %s): bring %s.csv up to date in the same package",
-					to.Plural, len(ids), r.Plural, ids[0], f.Column(), r.Plural))
+				all = append(all, fmt.Sprintf("it deletes %s that active %s need (%d of them, the first is %q, by its %s): bring %s.csv up to date in the same package",
+					to.Plural, r.Plural, len(ids), ids[0], f.Column(), r.Plural))
 			}
 		}
 	}
 	if len(all) > 0 {
 		return &danglingError{strings.Join(all, "; ")}
 	}
-	return nil
+	return in.clear(ctx)
+}
+
+// clear takes references to what the import deleted out of active records that can
+// do without. Their hash is emptied, so that a package that states them again is a
+// change. In the gradebook results go with their line item, and line items move to
+// another category, as where one is deleted by itself.
+func (in *importer) clear(ctx context.Context) error {
+	for _, r := range oneroster.Resources() {
+		t := tables[r]
+		for i := range r.Fields {
+			f := &r.Fields[i]
+			if f.To == "" || f.Derived() || f.Symmetric() || f.Required && f.Kind == oneroster.Ref {
+				continue
+			}
+			to := tables[oneroster.ByName(f.To)]
+			if !in.touched[to] {
+				continue
+			}
+			gone := `SELECT x."sourcedId" FROM ` + to.name + ` x WHERE x."rev" = $2 AND x."status" = $3`
+			from := `t.` + quote(f.Name) + ` IN (` + gone + `)`
+			args := []any{oneroster.Active, in.rev, oneroster.ToBeDeleted}
+			if f.Kind == oneroster.Refs {
+				from = `t."sourcedId" IN (SELECT l."owner" FROM "links" l WHERE l."field" = $4 AND l."target" IN (` + gone + `))`
+				args = append(args, t.field(i))
+			}
+			ids, err := in.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND `+from, args...)
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if err := in.clearOne(ctx, t, i, id, to); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	items, results := tables[oneroster.ByName("lineItem")], tables[oneroster.ByName("result")]
+	orphans, err := in.orphans(ctx, results, `t."lineItem"`, items)
+	if err == nil {
+		err = in.retire(ctx, results, orphans)
+	}
+	if err != nil || !in.touched[tables[oneroster.ByName("category")]] {
+		return err
+	}
+	gone, err := in.list(ctx, `SELECT "sourcedId" FROM "categories" WHERE "rev" = $1 AND "status" = $2`, in.rev, oneroster.ToBeDeleted)
+	for _, category := range gone {
+		if err == nil {
+			err = in.recategorize(ctx, category)
+		}
+	}
+	return err
+}
+
+// clearOne takes what is deleted out of one reference or list of references.
+func (in *importer) clearOne(ctx context.Context, t *table, field int, id string, to *table) error {
+	col := quote(t.Fields[field].Name)
+	var value string
+	if err := in.QueryRowContext(ctx, in.d.sql("SELECT "+col+" FROM "+t.name+` WHERE "sourcedId" = $1`), id).Scan(&value); err != nil {
+		return err
+	}
+	var kept []string
+	for _, item := range oneroster.Items(value) {
+		n := 0
+		text := in.d.sql("SELECT COUNT(*) FROM " + to.name + ` WHERE "sourcedId" = $1 AND "status" = $2 AND "rev" = $3`)
+		if err := in.QueryRowContext(ctx, text, item, oneroster.ToBeDeleted, in.rev).Scan(&n); err != nil {
+			return err
+		}
+		if n == 0 {
+			kept = append(kept, item)
+			continue
+		}
+		if t.Fields[field].Kind == oneroster.Refs {
+			if err := in.exec(ctx, `DELETE FROM "links" WHERE "field" = $1 AND "owner" = $2 AND "target" = $3`, t.field(field), id, item); err != nil {
+				return err
+			}
+		}
+	}
+	in.touched[t] = true
+	return in.exec(ctx, "UPDATE "+t.name+" SET "+col+` = $1, "hash" = '', "rev" = $2 WHERE "sourcedId" = $3`, oneroster.Join(kept...), in.rev, id)
 }
 
 type danglingError struct{ text string }

@@ -65,6 +65,7 @@ type importer struct {
 	shrink   int
 	closed   bool
 	shrunk   []error // what would retire too much
+	told     int     // records of the current resource that the source calls tobedeleted
 	counts   map[*oneroster.Resource]Counts
 	read     int
 	next     int // index of the next resource of oneroster.Resources to begin
@@ -171,6 +172,7 @@ func (e *orderError) Error() string {
 
 func (in *importer) begin(r *oneroster.Resource) error {
 	t := tables[r]
+	in.told = 0
 	in.table, in.stored, in.kept, in.count = t, map[idHash]*known{}, nil, Counts{}
 	stated := "''"
 	if t.stated {
@@ -258,6 +260,7 @@ func (in *importer) remove(r oneroster.Row, old *known) error {
 	}
 	old.active = false
 	in.count.Retired++
+	in.told++
 	return in.retire(in.ctx, in.table, []string{r.ID()})
 }
 
@@ -334,7 +337,7 @@ func (in *importer) sweep() error {
 			gone++
 		}
 	}
-	if err := in.shrinks(active, gone); err != nil {
+	if err := in.shrinks(active, gone+in.told); err != nil {
 		in.shrunk = append(in.shrunk, err)
 	}
 	if gone == 0 {
