@@ -91,7 +91,8 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err), cmd.Name())}
+		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err),
+			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), restoredCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)

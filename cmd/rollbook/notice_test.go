@@ -270,6 +270,12 @@ func TestRestoredCopy(t *testing.T) {
 	if out := run("restored", 0); !strings.Contains(out, "pull whole once") {
 		t.Error(out)
 	}
+	if out := run("restored --json --after 2099-01-02T03:04:05Z --db copy.db --key-file rollbook.db.key", 0); !strings.Contains(out, `"dateLastModified":"2099-01-02T03:04:05.001Z"`) {
+		t.Error(out)
+	}
+	if _, errs, code := rollbook(t, dir, "restored", "--after", "soon"); code != 2 || !strings.Contains(errs, "--after") {
+		t.Errorf("%d %s", code, errs)
+	}
 	sync("--full")
 	if out := sync("--prove"); !strings.Contains(out, `"differences":[]`) {
 		t.Errorf("after a whole pull the mirror differs: %.600s", out)

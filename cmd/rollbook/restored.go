@@ -5,10 +5,13 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"rollbook/internal/oneroster"
 )
 
 func restoredCommand() *cobra.Command {
 	var asJSON bool
+	var after string
 	cmd := &cobra.Command{
 		Use:   "restored",
 		Short: "Tell the district that an older copy of its database was put in place",
@@ -17,10 +20,20 @@ func restoredCommand() *cobra.Command {
 Readers that pull by delta have passed the time of that copy: what it holds would
 not come to them again. Every record is stamped anew, so that the next delta brings
 all of them. Records that only the lost days had are in no delta: readers keep them
-until they pull whole.`,
+until they pull whole.
+
+The stamp is this machine's time. Where a clock was ahead in the lost days, readers have
+passed a later one: give the latest dateLastModified that they have seen by --after.`,
 		Args: cobra.NoArgs,
 		RunE: withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
-			n, stamp, err := o.Restamp(cmd.Context())
+			if after != "" {
+				at, _, err := oneroster.ParseInstant(after)
+				if err != nil {
+					return usageError{fmt.Errorf("--after: %w", err)}
+				}
+				after = oneroster.FormatTime(at)
+			}
+			n, stamp, err := o.Restamp(cmd.Context(), after)
 			if err != nil {
 				return err
 			}
@@ -36,6 +49,7 @@ sync; rollbook sync sds --full), and import the last packages again.
 			return err
 		}),
 	}
+	cmd.Flags().StringVar(&after, "after", "", "the latest dateLastModified that a reader has seen, where clocks were wrong")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"errors"
 	"html/template"
 	"net"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
 )
 
 // split cuts an escaped path into segments; doubled and trailing slashes count
@@ -101,7 +103,11 @@ func (s *service) open(q *request, segments []string) bool {
 		q.op = "readyz"
 		if err := s.Store.Ping(q.Context()); err != nil {
 			s.Log.Error("not ready", "error", err)
-			q.json(http.StatusServiceUnavailable, map[string]string{"status": "the database does not answer"})
+			status := "the database does not answer"
+			if errors.Is(err, store.ErrMoved) {
+				status = store.ErrMoved.Error()
+			}
+			q.json(http.StatusServiceUnavailable, map[string]string{"status": status})
 			return true
 		}
 		ready := map[string]string{"status": "ok"}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -68,6 +69,9 @@ type engine struct {
 	file os.FileInfo // the file that was opened
 }
 
+// ErrMoved: the file of the database is not the one that was opened.
+var ErrMoved = errors.New("the database was moved, replaced or removed since it was opened")
+
 // same tells why the file that is open is not the one at its path any more: what is
 // written to it would be lost.
 func (e *engine) same() error {
@@ -76,7 +80,7 @@ func (e *engine) same() error {
 	}
 	now, err := os.Stat(e.path)
 	if err != nil || !os.SameFile(now, e.file) {
-		return fmt.Errorf("the database at %s was moved, replaced or removed since it was opened: restart the service", e.path)
+		return fmt.Errorf("%w: %s; restart the service", ErrMoved, e.path)
 	}
 	return nil
 }
