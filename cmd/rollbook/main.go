@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"rollbook/internal/bulk"
 )
 
 // Exit codes, as `rollbook help` tells them.
@@ -107,7 +109,7 @@ func meant(cmd *cobra.Command, err error) string {
 	}
 	best, least := "", 4
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		d := distance(wrong, f.Name)
+		d := bulk.Distance(wrong, f.Name)
 		if strings.HasPrefix(f.Name, wrong) {
 			d = 0
 		}
@@ -119,27 +121,6 @@ func meant(cmd *cobra.Command, err error) string {
 		return ""
 	}
 	return ": did you mean --" + best + "?"
-}
-
-// distance counts the letters to change, add or leave out to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		corner := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := corner
-			if a[i] != b[j] {
-				cost++
-			}
-			corner = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // nameVariables adds to the help of every flag the environment variable that

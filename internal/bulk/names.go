@@ -126,7 +126,7 @@ var copied = regexp.MustCompile(`(?i)\(\d+\)|copy|kopie|copie`)
 func meantAs(name string) string {
 	text := strings.ToLower(name)
 	begin, _, _ := strings.Cut(text, ".")
-	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") || distance(begin, "manifest") <= 2 {
+	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") || Distance(begin, "manifest") <= 2 {
 		return "manifest.csv"
 	}
 	words := regexp.MustCompile(`[^a-z]+`).Split(text, -1)

@@ -245,7 +245,7 @@ func cutFold(text, prefix string) (string, bool) {
 func didYouMean(col string, columns map[string]int) string {
 	best, least := "", 3
 	for name := range columns {
-		if d := distance(foldColumn(col), foldColumn(name)); d < least || d == least && name < best {
+		if d := Distance(foldColumn(col), foldColumn(name)); d < least || d == least && name < best {
 			best, least = name, d
 		}
 	}
@@ -255,8 +255,8 @@ func didYouMean(col string, columns map[string]int) string {
 	return ": did you mean " + best + "?"
 }
 
-// distance counts the letters to change, add or leave out to make b of a.
-func distance(a, b string) int {
+// Distance counts the letters to change, add or leave out to make b of a.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
