@@ -11,12 +11,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/sandbox"
@@ -119,7 +121,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if err != nil {
 		return err
 	}
-	id, secret, err := o.addClient(ctx, demoName(), append(oneroster.Scopes(), oneroster.Flags), true)
+	id, secret, err := o.addClient(ctx, o.demoName(ctx), append(oneroster.Scopes(), oneroster.Flags), true)
 	if err != nil {
 		return err
 	}
@@ -154,9 +156,15 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	return d.serve(ctx, v, rest.NewServer(service), l)
 }
 
-// demoName is of this run: names are given once, and a demo may be started again
-// over one database.
-func demoName() string { return "demo " + time.Now().UTC().Format("2006-01-02 15:04:05.000") }
+// demoName is demo, or of this run where a demo has been served over the same
+// database before: names are given once.
+func (o *opened) demoName(ctx context.Context) string {
+	clients, err := o.Clients(ctx)
+	if err == nil && !slices.ContainsFunc(clients, func(c auth.Client) bool { return c.Name == "demo" }) {
+		return "demo"
+	}
+	return "demo " + time.Now().UTC().Format("2006-01-02 15:04:05.000")
+}
 
 // begin publishes the first day and those that are history, each with the time
 // that it had: what came since yesterday is there to be found.
