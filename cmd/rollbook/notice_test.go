@@ -117,6 +117,7 @@ func TestClockAhead(t *testing.T) {
 		if err != nil || cmd.Start() != nil {
 			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, unless the test failed
 		lines := json.NewDecoder(log)
 		var warning, serving struct{ Msg, Problem, Address string }
 		if lines.Decode(&warning) != nil || lines.Decode(&serving) != nil || !strings.Contains(warning.Problem, "ahead of this machine's clock") {

@@ -122,6 +122,7 @@ func start(t *testing.T, dir, dsn string) (address string, cmd *exec.Cmd) {
 	line, err := lines.ReadBytes('\n')
 	var first struct{ Msg, Address string }
 	if err != nil || json.Unmarshal(line, &first) != nil || first.Msg != "serving" {
+		_ = cmd.Process.Kill() // nobody else would end it
 		t.Fatalf("%s %v", line, err)
 	}
 	read := make(chan struct{})
