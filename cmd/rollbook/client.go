@@ -200,10 +200,13 @@ func clientRotate() *cobra.Command {
 		Long: `Give a client a new secret; the old ones go on for the overlap.
 
 --all is for a key file that is lost: take what is left of it away. Every client gets
-a new secret, which has to be handed out; all tokens end at once; old OAuth 2.0
+a new secret, which has to be handed out; all tokens end with the next start of the service; old OAuth 2.0
 secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if overlap < 0 {
+				return usageError{fmt.Errorf("--overlap %s: give a time such as 72h, or 0s", overlap)}
+			}
 			if all != (len(args) == 0) {
 				return usageError{errors.New("give the id of one client, or --all")}
 			}

@@ -79,8 +79,8 @@ func (e *KeyError) Error() string {
 		what = "holds key " + e.Found
 	}
 	return fmt.Sprintf("the key file %s %s, and this database was sealed with key %s: put that file back, or say where it is with --key-file. "+
-		"Without it OAuth 2.0 secrets go on working; signatures (OAuth 1.0a) and all tokens do not. If it is lost, take the file away and give "+
-		"every client a new secret: rollbook client rotate --all", e.Path, what, e.Wanted)
+		"Nothing is served without it. If it is lost, take the file away and run rollbook client rotate --all: the OAuth 2.0 secrets that clients "+
+		"have go on working for a while then, signatures (OAuth 1.0a) and all tokens do not", e.Path, what, e.Wanted)
 }
 
 // OpenKey reads the key file of a database; sealed is something that the database

@@ -125,6 +125,21 @@ func TestGuessersAreSlowed(t *testing.T) {
 			t.Errorf("%s from %s: %d, want %d", c.id, c.from, got, c.want)
 		}
 	}
+	count = map[int]int{}
+	for n := range 64 { // one client, however its id is spelled
+		id := ""
+		for i, c := range "sdsxyz" {
+			if n>>i&1 == 1 {
+				id += fmt.Sprintf("%%%02x", c)
+			} else {
+				id += string(c)
+			}
+		}
+		count[ask(id, "wrong", "192.0.2.9:1")]++
+	}
+	if count[401] != 10 || count[429] != 54 {
+		t.Errorf("64 spellings of one client: %v", count)
+	}
 	now = now.Add(2 * time.Minute)
 	if got := ask("sds", secret, "192.0.2.1:1"); got != 200 {
 		t.Errorf("after the pause: %d", got)

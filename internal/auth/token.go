@@ -137,11 +137,10 @@ func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *token
 	} else {
 		tries = append(tries, pair{form.Get("client_id"), form.Get("client_secret")})
 	}
-	for _, t := range tries[:1] {
-		if wait := g.guesses.pause(t.id, r.RemoteAddr, g.opt.Now()); wait > 0 {
-			return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
-				"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}
-		}
+	who := tries[len(tries)-1].id // decoded: however it is spelled, it is one client
+	if wait := g.guesses.pause(who, r.RemoteAddr, g.opt.Now()); wait > 0 {
+		return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
+			"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}
 	}
 	for _, t := range tries {
 		client, err := g.book.Client(r.Context(), t.id)
@@ -149,11 +148,11 @@ func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *token
 			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable", "the service cannot check credentials now; try again"}
 		}
 		if checkSecret(client, t.secret, g.opt.Now()) {
-			g.guesses.tell(tries[0].id, r.RemoteAddr, true, g.opt.Now())
+			g.guesses.tell(who, r.RemoteAddr, true, g.opt.Now())
 			return client, tokenType, nil
 		}
 	}
-	g.guesses.tell(tries[0].id, r.RemoteAddr, false, g.opt.Now())
+	g.guesses.tell(who, r.RemoteAddr, false, g.opt.Now())
 	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "unknown client, or the secret is wrong or has expired"}
 }
 

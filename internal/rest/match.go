@@ -92,9 +92,7 @@ func (s *service) open(q *request, segments []string) bool {
 	case tokenPaths[path] || len(below) < len(segments) && tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
 		q.op = "token"
 		w := &statusWriter{ResponseWriter: q.w}
-		from := q.Request.Clone(q.Context())
-		from.RemoteAddr = s.remote(q.Request) + ":0"
-		s.Gate.ServeToken(w, from)
+		s.Gate.ServeToken(w, q.Request)
 		q.status = w.code()
 	case path == "healthz":
 		q.op = "healthz"

@@ -102,6 +102,11 @@ type request struct {
 // our own mistakes.
 func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
+	if s.TrustProxy { // who guesses is known by the address of the client
+		behind := *r
+		behind.RemoteAddr = net.JoinHostPort(s.remote(r), "0")
+		r = &behind
+	}
 	q := &request{Request: r, w: w, id: requestID(r), op: "none"}
 	w.Header().Set("X-Request-Id", q.id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -314,3 +314,25 @@ func TestLogsKeepQuiet(t *testing.T) {
 		t.Errorf("%v %v", last, err)
 	}
 }
+
+// Behind a proxy that is trusted, who guesses is known by the client's address: who
+// signs rightly from another is let in.
+func TestGuessersBehindAProxy(t *testing.T) {
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.TrustProxy = true })
+	ask := func(secret, nonce, from string) int {
+		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/orgs?limit=1", nil)
+		r.Header.Set("X-Forwarded-For", from)
+		auth.Sign(r, s.id, secret, "HMAC-SHA256", nonce, time.Now())
+		status, _, _ := s.do(r)
+		return status
+	}
+	for n := range 12 {
+		ask("wrong", fmt.Sprint("w", n), "192.0.2.1")
+	}
+	if got := ask(s.secret, "n1", "192.0.2.1"); got != 429 {
+		t.Errorf("the guesser's address: %d", got)
+	}
+	if got := ask(s.secret, "n2", "192.0.2.2"); got != 200 {
+		t.Errorf("another address behind the same proxy: %d", got)
+	}
+}
