@@ -25,7 +25,11 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 	if err := legible(body); err != nil {
 		return Record{}, nil, err
 	}
-	members, err := object(bytes.TrimPrefix(body, []byte("\ufeff")))
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	members, err := object(body)
+	if err == nil {
+		err = once(body)
+	}
 	if err != nil {
 		return Record{}, nil, err
 	}
@@ -52,7 +56,7 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 		case err != nil && i == SourcedID:
 		case err != nil:
 			problems = append(problems, Problem{f.Name, err.Error()})
-		case f.Required && v != "" && strings.TrimSpace(v) == "":
+		case f.Required && v != "" && blank(v):
 			problems = append(problems, Problem{f.Name, "is blank: fill it in"})
 		case i != Status:
 			rec.Values[i] = v
@@ -101,16 +105,13 @@ func escaped(text []byte) rune {
 	return rune(unit)
 }
 
-// object reads a JSON object, in which no member comes twice, and nothing after it.
+// object reads a JSON object and nothing after it.
 func object(body []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
-	var members once
+	var members map[string]json.RawMessage
 	if err := dec.Decode(&members); err != nil {
-		var twice *twiceError
 		var syntax *json.SyntaxError
 		switch {
-		case errors.As(err, &twice):
-			return nil, twice
 		case errors.As(err, &syntax):
 			return nil, fmt.Errorf("not JSON at byte %d: %v", syntax.Offset, err)
 		case errors.Is(err, io.EOF):
@@ -127,36 +128,41 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 	return members, nil
 }
 
-// once are the members of an object, each of which comes once.
-type once map[string]json.RawMessage
-
-type twiceError struct{ name string }
-
-func (e *twiceError) Error() string { return fmt.Sprintf("the member %q comes twice", e.name) }
-
-// UnmarshalJSON keeps the members as they came.
-func (o *once) UnmarshalJSON(text []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(text))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return errors.New("not a JSON object")
-	}
-	*o = once{}
-	for dec.More() {
+// once tells of a member that comes twice in one object, at any depth: encoding/json
+// takes the last. The text is JSON.
+func once(body []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	var open []map[string]bool // the members of the objects that are open; nil for a list
+	name := false              // the next text is a member's name
+	for {
 		t, err := dec.Token()
 		if err != nil {
-			return err
+			return nil // the end
 		}
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return err
+		switch t := t.(type) {
+		case json.Delim:
+			switch t {
+			case '{':
+				open = append(open, map[string]bool{})
+			case '[':
+				open = append(open, nil)
+			default:
+				open = open[:len(open)-1]
+			}
+			name = len(open) > 0 && open[len(open)-1] != nil
+			continue
+		case string:
+			if name {
+				members := open[len(open)-1]
+				if members[t] {
+					return fmt.Errorf("the member %q comes twice", t)
+				}
+				members[t], name = true, false
+				continue
+			}
 		}
-		name := t.(string) // an object's key
-		if _, twice := (*o)[name]; twice {
-			return &twiceError{name}
-		}
-		(*o)[name] = raw
+		name = len(open) > 0 && open[len(open)-1] != nil
 	}
-	return nil
 }
 
 func (f *Field) decode(raw json.RawMessage) (string, error) {
@@ -217,7 +223,7 @@ func (f *Field) decodeRef(raw json.RawMessage) (string, error) {
 		case string:
 			return f.Parse(id)
 		case nil:
-			if len(ref) == 0 || ref["href"] == nil {
+			if _, named := ref["sourcedId"]; named || len(ref) == 0 {
 				return "", nil
 			}
 		}

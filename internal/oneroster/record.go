@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -198,6 +199,7 @@ var instantLayouts = []string{
 	"2006-01-02T15:04:05.999999999Z0700",
 	"2006-01-02T15:04:05.999999999Z07",
 	"2006-01-02 15:04",
+	"2006-01-02Z07:00",
 }
 
 // ParseInstant reads an ISO 8601 date or dateTime; a missing zone is UTC, and
@@ -225,7 +227,8 @@ func ParseDate(text string) (time.Time, error) {
 
 // asWritten reads a date or dateTime in its own zone.
 func asWritten(text string) (t time.Time, dateOnly bool, err error) {
-	text = strings.TrimSpace(text)
+	given := text
+	text = strings.ToUpper(strings.TrimSpace(text)) // t and z
 	if len(text) == len(DateLayout) {
 		if t, err = time.Parse(DateLayout, text); err == nil {
 			return t, true, nil
@@ -237,7 +240,7 @@ func asWritten(text string) (t time.Time, dateOnly bool, err error) {
 		}
 	}
 	const forms = "a date (YYYY-MM-DD) or dateTime (2026-09-01T08:00:00.000Z)"
-	return time.Time{}, false, fmt.Errorf("%s is not %s", quoted(text), forms)
+	return time.Time{}, false, fmt.Errorf("%s is not %s", quoted(given), forms)
 }
 
 // inRange keeps years to four digits, which the fixed width relies on.
@@ -262,7 +265,7 @@ func Check(r Record) []Problem {
 	for i := range r.Resource.Fields {
 		f := &r.Resource.Fields[i]
 		switch v := r.Values[i]; {
-		case f.Required && strings.TrimSpace(v) == "":
+		case f.Required && blank(v):
 			out = append(out, Problem{f.Name, "is required and empty: fill it in"})
 		case f.Name == "scoreStatus" && v != "" && r.Get("score") == "" && strings.HasSuffix(v, "graded"):
 			text := quoted(v) + " goes with a score: add it, or write exempt, submitted or not submitted"
@@ -272,6 +275,12 @@ func Check(r Record) []Problem {
 		}
 	}
 	return out
+}
+
+// blank tells a text in which there is nothing to see: spaces, and signs without
+// width.
+func blank(text string) bool {
+	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) == ""
 }
 
 func fourDigits(s string) bool {

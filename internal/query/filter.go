@@ -14,6 +14,8 @@ import (
 const (
 	MaxFilter  = 4096 // bytes, decoded
 	MaxClauses = 50
+	// MaxConditions counts the values of lists too, each of which is one.
+	MaxConditions = 100
 )
 
 // ParseFilter reads a decoded filter: field predicate 'value', joined by AND
@@ -53,7 +55,20 @@ func ParseFilter(r *oneroster.Resource, text string) (Expr, error) {
 			break
 		}
 	}
-	return anyOf(alternatives...), nil
+	whole := anyOf(alternatives...)
+	if n := whole.conditions(); n > MaxConditions {
+		return Expr{}, bad("filter asks for %d values; at most %d are looked for at once: ask in parts", n, MaxConditions)
+	}
+	return whole, nil
+}
+
+// conditions counts what has to be looked at for each record.
+func (e Expr) conditions() int {
+	n := 0
+	for _, a := range e.Args {
+		n += a.conditions()
+	}
+	return max(n, 1)
 }
 
 func bad(format string, args ...any) error {
