@@ -59,6 +59,7 @@ type Package struct {
 
 // spoilt is a value that is left as it is stored: of a list the item.
 type spoilt struct {
+	of    *oneroster.Resource
 	field int
 	item  string
 }

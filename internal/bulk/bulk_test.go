@@ -121,6 +121,31 @@ func TestSkipBadTakesTheRest(t *testing.T) {
 	}
 }
 
+// A line of School Data Sync's files makes several records: what is wrong with one
+// of them spoils that one, and a line that cannot be used takes all of its records.
+func TestSkipBadOfALineThatMakesSeveral(t *testing.T) {
+	const school = "SIS ID,Name\ns1,School\n"
+	const section = "SIS ID,School SIS ID,Section Name,Course SIS ID,Course Name\n"
+	problems, _, p := read(t, folder(t, "School.csv", school, "Section.csv", section+"c1,s1,Maths,k1,Maths\n",
+		"Student.csv", "SIS ID,School SIS ID,Username,First Name,Last Name,Birthdate\nu1,s1,ann,Ann,Lee,31-31-2015\n"), true)
+	kept := map[string][]string{}
+	if err := p.Records(context.Background(), func(row oneroster.Row) error {
+		for _, i := range row.Keep { // links are kept where no file carries them
+			if name := row.Resource.Fields[i].Name; name != "resources" {
+				kept[row.Resource.Name] = append(kept[row.Resource.Name], name)
+			}
+		}
+		return nil
+	}); err != nil || len(problems) != 1 || fmt.Sprint(kept) != "map[demographics:[birthDate]]" {
+		t.Errorf("a wrong birth date: %v %q; kept as stored %v", err, problems, kept)
+	}
+	problems, records, _ := read(t, folder(t, "School.csv", school,
+		"Section.csv", section+"c1,s1,,k1,Maths\nc2,s1,Maths 2,k1,\n"), true)
+	if _, there := records["class/c2"]; there || len(problems) != 2 {
+		t.Errorf("a class of a course that stands on a line that cannot be used: %q %v", problems, records)
+	}
+}
+
 func TestWindows1252IsSaidAloud(t *testing.T) {
 	problems, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\xc9cole,school\n"), false)
 	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "Windows-1252") {

@@ -39,7 +39,8 @@ type Stored struct {
 func (p *Package) Check(ctx context.Context, stored Stored, progress func(rows int)) (Problems, error) {
 	c := &checker{p: p, stored: stored, progress: progress, ids: map[*oneroster.Resource]map[idHash]standing{},
 		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[string]*follows{},
-		empties: map[*oneroster.Resource]bool{}, parents: map[string]string{}, schools: map[idHash]idHash{}, odd: map[string]*oddity{}}
+		empties: map[*oneroster.Resource]bool{}, parents: map[string]string{}, schools: map[idHash]idHash{},
+		twice: map[place][]*oneroster.Resource{}, odd: map[string]*oddity{}}
 	if p.sds != nil { // its files were read on opening: what is wrong with them comes first
 		if err := p.sds.missing(c); err != nil {
 			return c.problems, err
@@ -91,10 +92,11 @@ type checker struct {
 	perFile  map[string]int
 	follow   map[string]*follows
 
-	empties map[*oneroster.Resource]bool // whose file has no rows: references to them follow from that
-	parents map[string]string            // "org/" or "academicSession/" and sourcedId to that of the parent
-	schools map[idHash]idHash            // class to school
-	odd     map[string]*oddity           // what is noted, not refused
+	twice   map[place][]*oneroster.Resource // records whose id stands for an earlier line
+	empties map[*oneroster.Resource]bool    // whose file has no rows: references to them follow from that
+	parents map[string]string               // "org/" or "academicSession/" and sourcedId to that of the parent
+	schools map[idHash]idHash               // class to school
+	odd     map[string]*oddity              // what is noted, not refused
 }
 
 // follows counts the references of one file to rows that cannot be used.
@@ -116,7 +118,7 @@ func (c *checker) wrong(r *oneroster.Resource, at place, id string, field int, c
 	}
 	f := &r.Fields[field]
 	if field > oneroster.Modified && !f.Required {
-		c.p.spoilt[at] = append(c.p.spoilt[at], spoilt{field: field})
+		c.p.spoilt[at] = append(c.p.spoilt[at], spoilt{of: r, field: field})
 		c.tell(Problem{at.file, at.line, column, value, text, true})
 		return
 	}
@@ -166,7 +168,14 @@ func (c *checker) row(row oneroster.Row) error {
 		c.alone(row, at)
 		return nil
 	}
-	if c.p.bad[at] || row.Values[oneroster.Status] == oneroster.ToBeDeleted {
+	if c.p.bad[at] {
+		if id := hashID(row.ID()); c.ids[row.Resource][id] == there && !slices.Contains(c.twice[at], row.Resource) {
+			c.ids[row.Resource][id] = broken // a later record of its line cannot be used
+			c.found = true
+		}
+		return nil
+	}
+	if row.Values[oneroster.Status] == oneroster.ToBeDeleted {
 		return nil
 	}
 	return c.references(row, at)
@@ -216,6 +225,7 @@ func (c *checker) alone(row oneroster.Row, at place) {
 	h := hashID(id)
 	switch {
 	case ids[h] != 0:
+		c.twice[at] = append(c.twice[at], r)
 		if c.p.bad[at] { // it makes several records, and was told of one
 			return
 		}
@@ -435,7 +445,7 @@ func (c *checker) references(row oneroster.Row, at place) error {
 // dangling handles a reference that leads nowhere. needed tells that the row
 // cannot do without it; cause is 0 where nothing else is to blame.
 func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.Field, id string, cause standing, needed bool) {
-	item := spoilt{field, id}
+	item := spoilt{row.Resource, field, id}
 	if !needed {
 		if slices.Contains(c.p.spoilt[at], item) {
 			return
@@ -553,6 +563,9 @@ func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) 
 		at := place{row.File, row.Line}
 		row.Skip = p.bad[at]
 		for _, s := range p.spoilt[at] {
+			if s.of != row.Resource { // the line makes several records
+				continue
+			}
 			items := slices.DeleteFunc(oneroster.Items(row.Values[s.field]), func(item string) bool { return item == s.item })
 			if row.Values[s.field] = oneroster.Join(items...); s.item == "" || len(items) == 0 {
 				row.Keep = append(row.Keep, s.field)
