@@ -262,13 +262,16 @@ func TestRestoredCopy(t *testing.T) {
 	run("import days/day-03.zip --shrink 100", 0)
 	sync("")
 	copyFile("copy.db", "rollbook.db")
-	for _, extra := range []string{"-wal", "-shm"} {
+	for _, extra := range []string{"-wal", "-shm", ".mark"} { // nothing remembers the lost days
 		_ = os.Remove(filepath.Join(dir, "rollbook.db"+extra))
 	}
 	if out := sync("--prove"); strings.Contains(out, `"differences":[]`) {
 		t.Fatal("a restored copy differs in nothing: the test shows nothing")
 	}
 	if out := run("restored", 0); !strings.Contains(out, "pull whole once") {
+		t.Error(out)
+	}
+	if out := run("restored --json --now --db copy.db --key-file rollbook.db.key", 0); !strings.Contains(out, `"records":`) {
 		t.Error(out)
 	}
 	if out := run("restored --json --after 2099-01-02T03:04:05Z --db copy.db --key-file rollbook.db.key", 0); !strings.Contains(out, `"dateLastModified":"2099-01-02T03:04:05.001Z"`) {

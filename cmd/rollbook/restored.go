@@ -2,15 +2,17 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
 )
 
 func restoredCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, now bool
 	var after string
 	cmd := &cobra.Command{
 		Use:   "restored",
@@ -22,8 +24,11 @@ not come to them again. Every record is stamped anew, so that the next delta bri
 all of them. Records that only the lost days had are in no delta: readers keep them
 until they pull whole.
 
-The stamp is this machine's time. Where a clock was ahead in the lost days, readers have
-passed a later one: give the latest dateLastModified that they have seen by --after.`,
+A copy that is older than what this machine has seen is found by itself, by every verb
+that opens it. The stamp is this machine's time. Where a clock was ahead in the lost days,
+readers have passed a later one: give the latest dateLastModified that they have seen by
+--after. A district whose own clock was ahead goes back to the present by --now; readers
+have passed that too, and must all pull whole.`,
 		Args: cobra.NoArgs,
 		RunE: withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
 			if after != "" {
@@ -33,23 +38,23 @@ passed a later one: give the latest dateLastModified that they have seen by --af
 				}
 				after = oneroster.FormatTime(at)
 			}
-			n, stamp, err := o.Restamp(cmd.Context(), after)
-			if err != nil {
-				return err
+			if now && after != "" {
+				return usageError{errors.New("--after and --now: give one of them")}
+			}
+			if o.epoch == nil || after > o.epoch.stamp || now {
+				if err := o.restamp(cmd.Context(), store.Moment{Stamp: after}, now); err != nil {
+					return err
+				}
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": n, "dateLastModified": stamp})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": o.epoch.records, "dateLastModified": o.epoch.stamp})
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), `%d records of %s are stamped anew: %s
-
-The next delta of every reader brings all of them. What was added after the copy was
-made is in no delta: let every reader pull whole once (School Data Sync: reset the
-sync; rollbook sync sds --full), and import the last packages again.
-`, n, o.place, stamp)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", o.place, o.epoch)
 			return err
 		}),
 	}
 	cmd.Flags().StringVar(&after, "after", "", "the latest dateLastModified that a reader has seen, where clocks were wrong")
+	cmd.Flags().BoolVar(&now, "now", false, "stamp with this machine's time, even where the district's clock is ahead of it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -28,6 +29,8 @@ type opened struct {
 	*store.Store
 	key   *auth.Key
 	place string // of the database, for people
+	mark  watermark
+	epoch *epoch // that began when an older copy was found
 }
 
 // openDistrict opens what --db and --key-file name; make lets it be made where it
@@ -58,7 +61,17 @@ func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opene
 		_ = s.Close()
 		return nil, err
 	}
-	return &opened{s, key, store.Place(dsn)}, nil
+	mark, err := watermarkOf(dsn)
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	o := &opened{Store: s, key: key, place: store.Place(dsn), mark: mark}
+	if err := o.older(ctx); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return o, nil
 }
 
 // openKey opens the key that the district was sealed with; a new district gets one.
@@ -74,24 +87,40 @@ func openKey(ctx context.Context, s *store.Store, dsn, file string) (*auth.Key, 
 		return nil, err
 	}
 	key, made, err := auth.OpenKey(file, sealed)
-	if made && strings.HasPrefix(dsn, "postgres") {
+	if made && isPostgres(dsn) {
 		fmt.Fprintf(os.Stderr, "note: the key that seals secrets was made in %s: keep a copy of it\n", file)
 	}
+	if info, wrong := os.Stat(file); err == nil && wrong == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintf(os.Stderr, "note: the key file %s can be read by others (%s): chmod 600 it\n", file, info.Mode().Perm())
+	}
 	return key, err
+}
+
+func isPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
 // defaultKeyFile lies beside a SQLite file, and in the user's configuration
 // folder for PostgreSQL.
 func defaultKeyFile(dsn string) (string, error) {
-	if !strings.HasPrefix(dsn, "postgres://") && !strings.HasPrefix(dsn, "postgresql://") {
+	if !isPostgres(dsn) {
 		return strings.TrimPrefix(dsn, "sqlite://") + ".key", nil
 	}
-	dir, err := os.UserConfigDir()
+	dir, err := configFolder()
 	if err != nil {
 		return "", fmt.Errorf("where is the sealing key? give --key-file: %w", err)
 	}
+	return filepath.Join(dir, "rollbook.key"), nil
+}
+
+// configFolder is the user's folder for what stays outside a PostgreSQL database.
+func configFolder() (string, error) {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", err
+	}
 	dir = filepath.Join(dir, "rollbook")
-	return filepath.Join(dir, "rollbook.key"), os.MkdirAll(dir, 0o700)
+	return dir, os.MkdirAll(dir, 0o700)
 }
 
 // gate lets callers into a district.
@@ -127,6 +156,11 @@ certificate files are read again when they change.`,
 			if cert == "" && config.URL == nil && !loopback(addr) {
 				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of the proxy in front, or listen on 127.0.0.1", addr)}
 			}
+			// A terminal that closes, or a script that wants certificates read again, does
+			// not end the service: they are looked at by themselves.
+			hangup := make(chan os.Signal, 1)
+			signal.Notify(hangup, syscall.SIGHUP)
+			defer signal.Stop(hangup)
 			o, err := openDistrict(cmd, false)
 			if err != nil {
 				return err
@@ -146,18 +180,26 @@ certificate files are read again when they change.`,
 			if err != nil {
 				return err
 			}
-			if ahead, err := o.Ahead(cmd.Context()); err != nil {
+			if problem, err := o.ClockProblem(cmd.Context()); err != nil {
 				return err
-			} else if ahead > time.Minute {
-				config.Log.Warn("clock", "problem", rest.ClockText(ahead))
+			} else if problem != "" {
+				config.Log.Warn("clock", "problem", problem)
 			}
-			// A terminal that closes, or a script that wants certificates read again, does
-			// not end the service: they are looked at by themselves.
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
 			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
-			return serveUntilDone(cmd.Context(), server, l, config.Sending)
+			ctx, stop := context.WithCancelCause(cmd.Context())
+			defer stop(nil)
+			watched := make(chan struct{})
+			go func() {
+				defer close(watched)
+				stop(o.Watch(ctx, watchEvery, o.remember(config.Log)))
+			}()
+			err = serveUntilDone(ctx, server, l, config.Sending)
+			stop(nil)
+			<-watched
+			if gone := context.Cause(ctx); errors.Is(gone, store.ErrMoved) {
+				return gone
+			}
+			return err
 		},
 	}
 	f := cmd.Flags()
@@ -167,6 +209,24 @@ certificate files are read again when they change.`,
 	f.StringVar(&key, "key", "", "PEM file of its key")
 	f.BoolVar(&trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
 	return cmd
+}
+
+// watchEvery is how soon a service notices that another database is beneath it.
+const watchEvery = 2 * time.Second
+
+// remember keeps the watermark while the service goes on.
+func (o *opened) remember(log *slog.Logger) func(store.Moment) {
+	last, told := int64(0), false
+	return func(m store.Moment) {
+		if m.Rev == last {
+			return
+		}
+		last = m.Rev
+		if err := o.mark.advance(m); err != nil && !told {
+			log.Warn("watermark", "error", err)
+			told = true
+		}
+	}
 }
 
 // withoutBase takes the base URL of the service, which demo prints and Microsoft's

@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"sort"
 	"strings"
-	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -109,8 +108,8 @@ func (s *service) open(q *request, segments []string) bool {
 			return true
 		}
 		ready := map[string]string{"status": "ok"}
-		if ahead, err := s.Store.Ahead(q.Context()); err == nil && ahead > time.Minute {
-			ready["clock"] = ClockText(ahead)
+		if problem, err := s.Store.ClockProblem(q.Context()); err == nil && problem != "" {
+			ready["clock"] = problem
 		}
 		q.json(http.StatusOK, ready)
 	case (path == "" || len(segments) > 0 && len(below) == 0) && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
@@ -130,12 +129,6 @@ func (s *service) open(q *request, segments []string) bool {
 		return false
 	}
 	return true
-}
-
-// ClockText says what it means that stamps lie before the clock.
-func ClockText(ahead time.Duration) string {
-	return "the last change is stamped " + ahead.Round(time.Second).String() +
-		" ahead of this machine's clock: set the clock; until it has caught up every change is stamped just behind the last"
 }
 
 // page is what a browser is told that comes to look.

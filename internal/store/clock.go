@@ -49,11 +49,16 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 		return "", err
 	}
 	defer tx.Rollback()
+	seen := s.seen.Load()
 	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, full: map[string]*sql.Stmt{}}
 	// The row is locked until the commit: revs become visible in their order.
 	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
 	if err != nil {
 		return "", err
+	}
+	if c.rev <= seen {
+		s.back.Store(true)
+		return "", s.same()
 	}
 	if err := do(c); err != nil {
 		return "", err
@@ -62,7 +67,11 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	if err != nil {
 		return "", err
 	}
-	return stamp, tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return "", err
+	}
+	s.saw(c.rev)
+	return stamp, nil
 }
 
 // stamp gives the transaction its time: the wall clock in milliseconds, and

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 )
 
 // A dialect is where the two engines differ. Everything else is one text.
@@ -31,6 +32,7 @@ type dialect struct {
 	// again tells whether a write that failed this way is worth trying again.
 	again func(error) bool
 	// maxParams bounds the parameters of one statement.
+	time      string // reads the server's clock, seconds; "" where there is none but ours
 	maxParams int
 }
 
@@ -67,6 +69,10 @@ type engine struct {
 
 	path string      // of a SQLite file, absolute
 	file os.FileInfo // the file that was opened
+
+	seen    atomic.Int64 // the latest rev that this process knows of
+	beneath atomic.Int64 // the latest that stood in the SQLite file itself, without its log
+	back    atomic.Bool  // an older copy was put in place: nothing is taken any more
 }
 
 // ErrMoved: the file of the database is not the one that was opened.
@@ -75,6 +81,9 @@ var ErrMoved = errors.New("the database was moved, replaced or removed since it 
 // same tells why the file that is open is not the one at its path any more: what is
 // written to it would be lost.
 func (e *engine) same() error {
+	if e.back.Load() {
+		return fmt.Errorf("%w: its clock has gone back; restart the service", ErrMoved)
+	}
 	if e.file == nil {
 		return nil
 	}
@@ -86,6 +95,9 @@ func (e *engine) same() error {
 }
 
 func (e *engine) close() error {
+	if e.path != "" && e.back.Load() {
+		return e.abandon()
+	}
 	var first error
 	for _, db := range []*sql.DB{e.nonces, e.book, e.read, e.write} {
 		if db == nil {

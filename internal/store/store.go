@@ -85,6 +85,11 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	s.overwritten(ctx)
+	if _, err := s.Moment(ctx); err != nil {
+		_ = s.Close()
+		return nil, fmt.Errorf("database: %w", err)
+	}
 	return s, nil
 }
 
@@ -96,23 +101,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	if err := s.same(); err != nil {
 		return err
 	}
-	var one int
-	return s.read.QueryRowContext(ctx, "SELECT 1").Scan(&one)
-}
-
-// Ahead is how far the last stamp lies before this machine's clock; 0 when it does
-// not. A clock that was wrong for one import stamps everything a millisecond later
-// than that from then on.
-func (s *Store) Ahead(ctx context.Context) (time.Duration, error) {
-	var stamp string
-	if err := s.read.QueryRowContext(ctx, `SELECT "stamp" FROM "clock" WHERE "id" = 1`).Scan(&stamp); err != nil || stamp == "" {
-		return 0, err
-	}
-	last, err := time.Parse(oneroster.TimeLayout, stamp)
-	if err != nil {
-		return 0, err
-	}
-	return max(0, last.Sub(s.now())), nil
+	_, err := s.Moment(ctx)
+	return err
 }
 
 // snapshot runs do in a transaction that sees one state of the district.
