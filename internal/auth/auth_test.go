@@ -17,12 +17,20 @@ import (
 // book is a Book in memory.
 type book struct {
 	mu      sync.Mutex
+	now     func() time.Time
 	clients map[string]*auth.Client
 	key     string
-	nonces  map[string]bool
+	nonces  map[string]time.Time // when each may be forgotten
+	asked   []string             // what it was asked for, in turn
+	broken  error                // what it fails with
 }
 
-func (b *book) Client(_ context.Context, id string) (*auth.Client, error) { return b.clients[id], nil }
+func (b *book) Client(_ context.Context, id string) (*auth.Client, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.asked = append(b.asked, "client "+id)
+	return b.clients[id], b.broken
+}
 
 func (b *book) SigningKey(_ context.Context, make func() (string, error)) (string, error) {
 	var err error
@@ -32,13 +40,22 @@ func (b *book) SigningKey(_ context.Context, make func() (string, error)) (strin
 	return b.key, err
 }
 
-func (b *book) UseNonce(_ context.Context, client, nonce string, at, _ time.Time) (bool, error) {
+// UseNonce forgets what it may, as the store does.
+func (b *book) UseNonce(_ context.Context, client, nonce string, at, expires time.Time) (bool, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.asked = append(b.asked, "nonce "+nonce)
+	for key, end := range b.nonces {
+		if end.Before(b.now()) {
+			delete(b.nonces, key)
+		}
+	}
 	key := client + " " + nonce + " " + at.String()
-	fresh := !b.nonces[key]
-	b.nonces[key] = true
-	return fresh, nil
+	if _, used := b.nonces[key]; used {
+		return false, b.broken
+	}
+	b.nonces[key] = expires
+	return true, b.broken
 }
 
 // signedAt is the time of the vectors below.
@@ -50,12 +67,24 @@ func gate(t testing.TB, now func() time.Time) (*auth.Gate, *book, *auth.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &book{clients: map[string]*auth.Client{}, nonces: map[string]bool{}}
-	g, err := auth.New(context.Background(), b, key, auth.Options{Now: now, Known: []string{"read", "read.more", "write"}, Prefixes: []string{"https://scopes.example/"}})
+	b := &book{now: now, clients: map[string]*auth.Client{}, nonces: map[string]time.Time{}}
+	return again(t, b, key), b, key
+}
+
+// again makes one more gate over a book, as a restart does.
+func again(t testing.TB, b *book, key *auth.Key) *auth.Gate {
+	t.Helper()
+	g, err := auth.New(context.Background(), b, key, auth.Options{
+		Now:      b.now,
+		Known:    []string{"read", "read.more", "write"},
+		Prefixes: []string{"https://scopes.example/"},
+		Aliases:  map[string]string{"read.v2": "read"},
+		Riders:   map[string]string{"flags": "read.more"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return g, b, key
+	return g
 }
 
 func (b *book) add(key *auth.Key, id string, now time.Time, scopes ...string) (secret string) {
@@ -172,13 +201,9 @@ func TestTokensEnd(t *testing.T) {
 	expect("the second", second, "read", 200)
 	expect("another service's", stranger, "", 401)
 	expect("cut short", first[:len(first)-2], "", 401)
-	again, err := auth.New(context.Background(), b, key, auth.Options{Known: []string{"read"}, Prefixes: []string{""}})
-	if err != nil {
-		t.Fatal(err)
-	}
 	r := httptest.NewRequest("GET", "/x", nil)
 	r.Header.Set("Authorization", "Bearer "+first)
-	if _, d := again.Caller(r, r.URL); d != nil {
+	if _, d := again(t, b, key).Caller(r, r.URL); d != nil {
 		t.Errorf("after a restart: %+v", d)
 	}
 	b.clients["a"].Scopes = nil
