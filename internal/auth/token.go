@@ -1,12 +1,14 @@
 package auth
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -92,13 +94,17 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError)
 	form := url.Values{}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if trimmed := strings.TrimSpace(string(body)); kind == "application/json" && strings.HasPrefix(trimmed, "{") {
-		var members map[string]any
-		if json.Unmarshal(body, &members) != nil {
+		if !json.Valid(body) {
 			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "the body is not JSON"}
 		}
-		for k, v := range members {
+		members := json.NewDecoder(bytes.NewReader(body))
+		_, _ = members.Token() // the brace
+		for members.More() {
+			name, _ := members.Token()
+			var v any
+			_ = members.Decode(&v)
 			if text, ok := v.(string); ok {
-				form.Set(k, text)
+				form.Add(name.(string), text)
 			}
 		}
 	} else {
@@ -108,6 +114,11 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError)
 	for k, v := range query {
 		if !form.Has(k) {
 			form[k] = v
+		}
+	}
+	for k, v := range form { // RFC 6749 §3.2; which of two was meant, nobody can tell
+		if len(v) > 1 {
+			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "parameter " + strconv.QuoteToASCII(k) + " is there twice"}
 		}
 	}
 	return form, nil
