@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/sha256"
 	"strings"
 	"sync"
 	"time"
@@ -20,7 +21,7 @@ const (
 // itself, from another address, is not held up.
 type guesses struct {
 	mu  sync.Mutex
-	who map[string]guesser
+	who map[[32]byte]guesser
 }
 
 type guesser struct {
@@ -28,11 +29,12 @@ type guesser struct {
 	until time.Time
 }
 
-func guesserKey(client, address string) string {
+// guesserKey is a hash: an id is as long as a guesser likes.
+func guesserKey(client, address string) [32]byte {
 	if i := strings.LastIndexByte(address, ':'); i > 0 { // the port changes
 		address = address[:i]
 	}
-	return client + "\x00" + address
+	return sha256.Sum256([]byte(client + "\x00" + address))
 }
 
 // pause is how long a guesser has still to wait.
@@ -52,7 +54,7 @@ func (g *guesses) tell(client, address string, right bool, now time.Time) {
 		return
 	}
 	if g.who == nil {
-		g.who = map[string]guesser{}
+		g.who = map[[32]byte]guesser{}
 	}
 	if len(g.who) >= keptGuessers {
 		for k, x := range g.who {
