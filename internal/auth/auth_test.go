@@ -23,6 +23,7 @@ type book struct {
 	nonces  map[string]time.Time // when each may be forgotten
 	asked   []string             // what it was asked for, in turn
 	broken  error                // what it fails with
+	full    error                // what it fails with where it should keep a nonce
 }
 
 func (b *book) Client(_ context.Context, id string) (*auth.Client, error) {
@@ -52,10 +53,10 @@ func (b *book) UseNonce(_ context.Context, client, nonce string, at, expires tim
 	}
 	key := client + " " + nonce + " " + at.String()
 	if _, used := b.nonces[key]; used {
-		return false, b.broken
+		return false, b.full
 	}
 	b.nonces[key] = expires
-	return true, b.broken
+	return true, b.full
 }
 
 // signedAt is the time of the vectors below.

@@ -61,7 +61,8 @@ func TestForgedTokens(t *testing.T) {
 	bare := func(header, payload string) string {
 		return base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + payload + "."
 	}
-	more, _ := json.Marshal(claims("", "scope", "read read.more write"))
+	wide, _ := json.Marshal(claims("", "scope", "read read.more write"))
+	more := base64.RawURLEncoding.EncodeToString(wide)
 	b.add(key, "", noon, "read") // whom a token without a client would mean
 	for _, c := range []struct {
 		name, token string
@@ -75,7 +76,7 @@ func TestForgedTokens(t *testing.T) {
 		{"no signature", part[0] + "." + part[1] + ".", 401},
 		{"HS256 with what we publish", make(jose.HS256, public, claims("")), 401},
 		{"HS256 with the public key", make(jose.HS256, der, claims("")), 401},
-		{"more scopes under our signature", part[0] + "." + base64.RawURLEncoding.EncodeToString(more) + "." + part[2], 401},
+		{"more scopes under our signature", part[0] + "." + more + "." + part[2], 401},
 		{"without an end", make(jose.ES256, own, claims("exp")), 401},
 		{"without a begin", make(jose.ES256, own, claims("iat")), 401},
 		{"without a client", make(jose.ES256, own, claims("sub")), 401},
@@ -114,7 +115,8 @@ func TestScopes(t *testing.T) {
 		{"read other", "other", "", "invalid_scope"},
 		{"", "", "", ""},
 		{"", "read", "", "invalid_scope"},
-		{"read read.more flags", "", "flags read read.more", "https://scopes.example/read https://scopes.example/read.more"},
+		{"read read.more flags", "", "flags read read.more",
+			"https://scopes.example/read https://scopes.example/read.more"},
 		{"read read.more flags", "read.more", "flags read.more", "read.more"},
 		{"read read.more flags", "read", "read", "read"},
 		{"read read.more flags", "flags", "", "invalid_scope"},
@@ -146,7 +148,9 @@ func TestScopes(t *testing.T) {
 			t.Errorf("who may only write by now, and asked for %q as %q: %q", c.asked, c.may, got)
 		}
 	}
-	for may, want := range map[string]string{"read other": "read", "read flags": "read", "read.more flags": "flags read.more", "flags": ""} {
+	for may, want := range map[string]string{
+		"read other": "read", "read flags": "read", "read.more flags": "flags read.more", "flags": "",
+	} {
 		s := &signer{id: may, secret: b.add(key, may, noon, strings.Fields(may)...)}
 		if got, status := enter(t, g, s.request(noon)); sorted(got) != want || status != 200 {
 			t.Errorf("who may %q signs: %q %d", may, got, status)
@@ -155,7 +159,10 @@ func TestScopes(t *testing.T) {
 	for _, c := range []struct {
 		has, any string
 		want     bool
-	}{{"read", "write read", true}, {"read.more", "read", false}, {"read", "read.more", false}, {"read", "", false}, {"", "", false}} {
+	}{
+		{"read", "write read", true}, {"read.more", "read", false}, {"read", "read.more", false},
+		{"read", "", false}, {"", "", false},
+	} {
 		if got := (&auth.Caller{Scopes: strings.Fields(c.has)}).Holds(strings.Fields(c.any)); got != c.want {
 			t.Errorf("%q holds one of %q: %v", c.has, c.any, got)
 		}

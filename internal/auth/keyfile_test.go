@@ -97,7 +97,12 @@ func TestSeals(t *testing.T) {
 		t.Errorf("%q %v", got, err)
 	}
 	id, body, _ := strings.Cut(sealed, ".")
-	swapped := strings.Map(func(c rune) rune { return map[bool]rune{true: 'B', false: 'A'}[c == 'A'] }, body[:1]) + body[1:]
+	otherID, _, _ := strings.Cut(other.Seal(plain), ".")
+	_, err = other.Open(sealed)
+	if err == nil || !strings.Contains(err.Error(), id) || !strings.Contains(err.Error(), otherID) {
+		t.Errorf("another key does not say which is which: %v", err)
+	}
+	swapped := map[bool]string{true: "B", false: "A"}[body[0] == 'A'] + body[1:]
 	for _, c := range []struct {
 		name, sealed string
 		with         *auth.Key
@@ -118,7 +123,8 @@ func TestSeals(t *testing.T) {
 		if err := os.WriteFile(path, []byte(damaged), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := auth.LoadOrCreateKey(path); err == nil || leaks(err.Error(), text) || !strings.Contains(err.Error(), path) {
+		_, err := auth.LoadOrCreateKey(path)
+		if err == nil || leaks(err.Error(), text) || !strings.Contains(err.Error(), path) {
 			t.Errorf("the file with %q: %v", damaged, err)
 		}
 	}

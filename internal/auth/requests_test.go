@@ -42,7 +42,7 @@ func TestParameterTwice(t *testing.T) {
 		{formKind, login + "&client_id=a", 400},
 		{formKind, login + "&client_secret=x", 400},
 		{formKind, login + "&grant_type=client_credentials&grant_type=password", 400},
-		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","more":{"scope":"x"},"n":[1],"scope":"read"}`, 200},
+		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","n":{"scope":"x"},"scope":"read"}`, 200},
 		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","scope":"read","scope":"write"}`, 400},
 		{jsonKind, `{"client_id":"b","client_secret":"` + secret + `","client_id":"a"}`, 400},
 	} {
@@ -81,7 +81,8 @@ func TestTokenRequestIsBounded(t *testing.T) {
 	login := "client_id=a&client_secret=" + b.add(key, "a", noon, "read") + "&pad="
 	for _, c := range []struct{ size, want int }{{64 << 10, 200}, {64<<10 + 1, 413}, {1 << 20, 413}} {
 		w := post(g, formKind, "", login+strings.Repeat("x", c.size-len(login)))
-		if h := w.Header(); w.Code != c.want || h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" {
+		h := w.Header()
+		if w.Code != c.want || h.Get("Cache-Control") != "no-store" || h.Get("Pragma") != "no-cache" {
 			t.Errorf("%d bytes: %d %v, want %d", c.size, w.Code, w.Header(), c.want)
 		}
 	}

@@ -63,7 +63,8 @@ func TestTokensLifetime(t *testing.T) {
 		want int
 	}{
 		{-time.Hour, 401}, {-time.Minute - time.Second, 401}, {-time.Minute, 200}, {0, 200},
-		{time.Hour - time.Second, 200}, {time.Hour - 1, 200}, {time.Hour, 401}, {time.Hour + time.Second, 401}, {24 * time.Hour, 401},
+		{time.Hour - time.Second, 200}, {time.Hour - 1, 200}, {time.Hour, 401},
+		{time.Hour + time.Second, 401}, {24 * time.Hour, 401},
 	} {
 		now = noon.Add(c.at)
 		if _, got := enter(t, g, bearing(text)); got != c.want {
@@ -121,7 +122,8 @@ func TestNonces(t *testing.T) {
 	if _, got := enter(t, g, s.request(at.Add(-time.Second))); got != 200 {
 		t.Errorf("the nonce of another second: %d", got)
 	}
-	for _, later := range []time.Duration{time.Second, 10 * time.Minute, 20*time.Minute - time.Second, 20 * time.Minute} {
+	for _, seconds := range []int{1, 600, 1199, 1200} {
+		later := time.Duration(seconds) * time.Second
 		now = noon.Add(later)
 		if _, got := enter(t, again(t, b, key), first); got != 401 {
 			t.Errorf("the first again %v later: %d", later, got)
