@@ -227,7 +227,7 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
 	ctx := cmd.Context()
 	dsn, _ := cmd.Flags().GetString("db")
 	file, _ := cmd.Flags().GetString("key-file")
-	s, err := store.Open(ctx, dsn, store.Options{Existing: true})
+	s, err := store.Open(ctx, dsn, store.Options{Existing: true, Throwaway: throwaway})
 	if err != nil {
 		return err
 	}

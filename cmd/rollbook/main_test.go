@@ -18,11 +18,13 @@ import (
 	"rollbook/internal/store/storetest"
 )
 
-// The test binary is the program when this variable is set.
+// The test binary is the program when this variable is set; its districts are
+// thrown away, unless lasting says otherwise.
 const beProgram = "ROLLBOOK_TEST_BE_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(beProgram) != "" {
+	if as := os.Getenv(beProgram); as != "" {
+		throwaway = as == "throwaway"
 		main()
 	}
 	storetest.Main(m)
@@ -31,7 +33,13 @@ func TestMain(m *testing.M) {
 func program(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), beProgram+"=1", "XDG_CONFIG_HOME="+dir)
+	cmd.Env = append(os.Environ(), beProgram+"=throwaway", "XDG_CONFIG_HOME="+dir)
+	return cmd
+}
+
+// lasting makes a program wait for the disk as it does for its users.
+func lasting(cmd *exec.Cmd) *exec.Cmd {
+	cmd.Env = append(cmd.Env, beProgram+"=lasting")
 	return cmd
 }
 
@@ -162,7 +170,7 @@ func TestKilledImport(t *testing.T) {
 		if _, errs, code := rollbook(t, dir, "import", "--new", "a.zip", "--db", db); code != 0 {
 			t.Fatal(errs)
 		}
-		killAt(t, program(dir, "import", "--new", "b.zip", "--db", db), db+"-wal", size)
+		killAt(t, lasting(program(dir, "import", "--new", "b.zip", "--db", db)), db+"-wal", size)
 		got := active(t, db)
 		if got != before && got != after {
 			t.Errorf("killed at %d bytes: %s; before it was %s, after it would be %s", size, got, before, after)

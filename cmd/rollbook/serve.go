@@ -51,7 +51,11 @@ func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
 	return o, err
 }
 
+// throwaway is set by tests alone: see store.Options.
+var throwaway bool
+
 func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opened, error) {
+	opt.Throwaway = throwaway
 	s, err := store.Open(ctx, dsn, opt)
 	if err != nil {
 		return nil, err

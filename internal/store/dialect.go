@@ -112,11 +112,11 @@ func (e *engine) close() error {
 
 // open tells the engine from the DSN: a postgres:// URL, else the path of a
 // SQLite file.
-func open(ctx context.Context, dsn string) (*engine, error) {
+func open(ctx context.Context, dsn string, throwaway bool) (*engine, error) {
 	if isPostgres(dsn) {
 		return openPostgres(ctx, dsn)
 	}
-	return openSQLite(ctx, dsn)
+	return openSQLite(ctx, dsn, throwaway)
 }
 
 func isPostgres(dsn string) bool {

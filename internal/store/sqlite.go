@@ -80,7 +80,7 @@ func look(ctx context.Context, dsn string, existing bool) error {
 
 // openSQLite opens or makes the file. Pragmas stand in the DSN: one that is run
 // once reaches one pooled connection.
-func openSQLite(ctx context.Context, path string) (*engine, error) {
+func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, error) {
 	path = strings.TrimPrefix(path, "sqlite://")
 	if strings.ContainsAny(path, "?#") {
 		return nil, fmt.Errorf("database path %q: a ? or # cannot stand in the path of a SQLite file", path)
@@ -94,8 +94,13 @@ func openSQLite(ctx context.Context, path string) (*engine, error) {
 	const waits = "_pragma=busy_timeout(90000)&_pragma=journal_mode(WAL)"
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
 	e := &engine{dialect: sqliteDialect}
+	// What was answered is on the disk.
+	synchronous := "FULL"
+	if throwaway {
+		synchronous = "OFF"
+	}
 	var err error
-	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous(FULL)&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
+	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous("+synchronous+")&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
 		return nil, err
 	}
 	e.write.SetMaxOpenConns(1)

@@ -40,6 +40,10 @@ type Options struct {
 	Now func() time.Time // the wall clock; nil is time.Now
 	// Existing opens what is there only: a missing district is ErrMissing, not made.
 	Existing bool
+	// Throwaway writes a SQLite file without waiting for the disk: a machine that
+	// loses its power may lose it. For districts that a test makes and throws away;
+	// no verb and no flag sets it.
+	Throwaway bool
 }
 
 // ErrMissing: there is no district where one was to be opened. A mistyped path
@@ -63,7 +67,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	e, err := open(ctx, dsn)
+	e, err := open(ctx, dsn, opt.Throwaway)
 	if err != nil {
 		return nil, err
 	}

@@ -30,9 +30,11 @@ func Engines(t *testing.T, do func(t *testing.T, dsn string)) {
 	t.Run("postgres", func(t *testing.T) { do(t, Postgres(t)) })
 }
 
-// Open opens a store that is closed with the test.
+// Open opens a store that is closed with the test, and thrown away. A benchmark
+// waits for the disk as the program does.
 func Open(t testing.TB, dsn string, opt store.Options) *store.Store {
 	t.Helper()
+	_, opt.Throwaway = t.(*testing.T)
 	s, err := store.Open(context.Background(), dsn, opt)
 	if err != nil {
 		t.Fatal(err)
