@@ -115,6 +115,7 @@ func (s *service) open(q *request, segments []string) bool {
 	case (path == "" || len(segments) > 0 && len(below) == 0) && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
 		q.op = "page"
 		q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		q.w.Header().Set("Cache-Control", "private, no-store") // it names the host that it was asked by
 		q.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		q.status = http.StatusOK
 		_ = page.Execute(q.w, q.base) // a client that has gone is nobody to tell
