@@ -110,22 +110,22 @@ func TestFieldsOfOneObject(t *testing.T) {
 func TestPagesOfASortedList(t *testing.T) {
 	result := oneroster.ByName("result")
 	var recs []oneroster.Record
-	for i, score := range []string{"10", "9", "", "9", "-1", "10", "9", ""} {
+	for i, score := range []string{"10", "9", "", "9", "-1", "10", "9", "", "9", "9", "10", "9", "9", "9"} { // more than are sorted by insertion
 		rec := oneroster.NewRecord(result)
 		rec.Values[oneroster.SourcedID] = string(rune('a' + i))
 		rec.Set("score", score)
 		recs = append(recs, rec)
 	}
 	for _, c := range []struct{ raw, want string }{
-		{"", "abcdefgh"},
-		{"sort=score", "chebdgaf"},
-		{"sort=score&orderBy=desc", "afbdgech"},
-		{"sort=sourcedId&orderBy=desc", "hgfedcba"},
-		{"sort=score&filter=score>'5'", "bdgaf"},
+		{"", "abcdefghijklmn"},
+		{"sort=score", "chebdgijlmnafk"},
+		{"sort=score&orderBy=desc", "afkbdgijlmnech"},
+		{"sort=sourcedId&orderBy=desc", "nmlkjihgfedcba"},
+		{"sort=score&filter=score>'5'", "bdgijlmnafk"},
 	} {
 		for limit := 1; limit <= 9; limit++ {
 			got := ""
-			for offset := 0; offset < 12; offset += limit {
+			for offset := 0; offset < 20; offset += limit {
 				q, err := query.Parse(result, fmt.Sprintf("%s&limit=%d&offset=%d", c.raw, limit, offset))
 				if err != nil {
 					t.Fatal(err)
