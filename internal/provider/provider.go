@@ -40,8 +40,9 @@ type Config struct {
 	Tries int           // of a careful call; 0 is 5
 	Wait  time.Duration // before the second try, doubled for each further one; 0 is 1 s
 
-	Seen func(*Answer) // told of every answer, whole or not; may be called by many at once
-	Note func(string)  // told of every retry, in a sentence; likewise
+	Now  func() time.Time // the clock that tokens end by; nil is time.Now
+	Seen func(*Answer)    // told of every answer, whole or not; may be called by many at once
+	Note func(string)     // told of every retry, in a sentence; likewise
 }
 
 // longestWait bounds what a Retry-After header can make us wait.
@@ -89,6 +90,9 @@ func New(c Config) (*Provider, error) {
 	}
 	if c.Digest == "" {
 		c.Digest = "HMAC-SHA256"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
@@ -244,7 +248,7 @@ func (p *Provider) identify(ctx context.Context, r *http.Request, a *Answer) err
 	case who.Bearer != "":
 		r.Header.Set("Authorization", "Bearer "+who.Bearer)
 	case p.OAuth1:
-		auth.Sign(r, p.Client, p.Secret, p.Digest, rand.Text(), time.Now())
+		auth.Sign(r, p.Client, p.Secret, p.Digest, rand.Text(), p.Now())
 	default:
 		token, err := p.Token(ctx)
 		if err != nil {

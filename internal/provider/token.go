@@ -74,7 +74,7 @@ func keys(body []byte) []string {
 func (p *Provider) Token(ctx context.Context) (string, error) {
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if p.token != "" && time.Now().Before(p.renewAt) {
+	if p.token != "" && p.Now().Before(p.renewAt) {
 		return p.token, nil
 	}
 	a, err := p.RequestToken(ctx, TokenRequest{Client: p.Client, Secret: p.Secret, Scope: p.Scope})
@@ -91,7 +91,7 @@ func (p *Provider) Token(ctx context.Context) (string, error) {
 	if n, err := g.ExpiresIn.Float64(); err == nil && n > 0 {
 		life = time.Duration(n * float64(time.Second))
 	}
-	p.token, p.renewAt = g.AccessToken, time.Now().Add(life-min(time.Minute, life/2))
+	p.token, p.renewAt = g.AccessToken, p.Now().Add(life-min(time.Minute, life/2))
 	return p.token, nil
 }
 
