@@ -1,0 +1,147 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"rollbook/internal/provider"
+)
+
+// A server is given the time that it asks for, and two minutes at most: a
+// Retry-After of a day would hold up the school's morning.
+func TestRetryAfter(t *testing.T) {
+	for _, c := range []struct{ asked, waits string }{
+		{"7", "trying again in 7s"},
+		{"120", "trying again in 2m0s"},
+		{"86400", "trying again in 2m0s"},
+		{time.Now().AddDate(0, 0, 1).UTC().Format(http.TimeFormat), "trying again in 2m0s"},
+		{"Thu, 01 Jan 1970 00:00:00 GMT", "trying again in 0s"},
+		{"-5", "trying again in 1ms"},
+		{"soon", "trying again in 1ms"},
+		{"", "trying again in 1ms"},
+	} {
+		for name, call := range map[string]func(context.Context, *provider.Provider) error{
+			"careful": func(ctx context.Context, p *provider.Provider) error {
+				_, _, err := p.List(ctx, "/orgs", "", "orgs")
+				return err
+			},
+			"patient": func(ctx context.Context, p *provider.Provider) error {
+				_, err := p.Patient(ctx, provider.Call{Path: "/orgs"})
+				return err
+			},
+		} {
+			p, calls, _ := planned(t, status(503, "Retry-After", c.asked))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var notes []string
+			p.Note = func(text string) { // of the wait that begins: it is not sat out
+				notes = append(notes, text)
+				cancel()
+			}
+			if err := call(ctx, p); err == nil || len(notes) != 1 || !strings.Contains(notes[0], c.waits) || calls.Load() != 1 {
+				t.Errorf("%s, asked for %q: %q, %v", name, c.asked, notes, err)
+			}
+		}
+	}
+}
+
+// Patient asks a busy server again, within Tries, and takes any other answer as
+// it is.
+func TestPatient(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers []func(http.ResponseWriter, *http.Request)
+		calls   int64
+		status  int
+	}{
+		{"busy, then good", list(status(429, "Retry-After", "0"), status(503, "Retry-After", "0"), good), 3, 200},
+		{"busy for good", list(status(503, "Retry-After", "0")), 5, 503},
+		{"failing", list(status(500), good), 1, 500},
+		{"refused", list(status(401), good), 1, 401},
+	} {
+		p, calls, _ := planned(t, c.answers...)
+		a, err := p.Patient(t.Context(), provider.Call{Path: "/orgs"})
+		if err != nil || a.Status != c.status || calls.Load() != c.calls {
+			t.Errorf("%s: %d after %d calls, %v", c.name, a.Status, calls.Load(), err)
+		}
+	}
+}
+
+// A token serves until a minute before its end, or half of its life where that
+// is shorter; without expires_in that is an hour.
+func TestTokenEnds(t *testing.T) {
+	for _, c := range []struct {
+		says string // of expires_in
+		life time.Duration
+	}{
+		{`,"expires_in":3600`, 59 * time.Minute},
+		{`,"expires_in":"600"`, 9 * time.Minute},
+		{`,"expires_in":60`, 30 * time.Second},
+		{`,"expires_in":0`, 59 * time.Minute},
+		{``, 59 * time.Minute},
+	} {
+		asked := 0
+		var used []string
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				asked++
+				fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer"%s}`, asked, c.says)
+				return
+			}
+			used = append(used, r.Header.Get("Authorization"))
+			good(w, r)
+		}))
+		defer server.Close()
+		now := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token", Client: "c", Secret: "s", Tries: 1,
+			Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, later := range []time.Duration{0, c.life - time.Second, time.Second} {
+			now = now.Add(later)
+			if _, _, err := p.List(t.Context(), "/orgs", "", "orgs"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := strings.Join(used, ", "); got != "Bearer token-1, Bearer token-1, Bearer token-2" {
+			t.Errorf("%q: %s", c.says, got)
+		}
+	}
+}
+
+// Nobody follows a redirect: the token stays with the host that it is for.
+func TestRedirectElsewhere(t *testing.T) {
+	var led atomic.Int64
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		led.Add(1)
+		good(w, r)
+	}))
+	defer elsewhere.Close()
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		p, calls, _ := planned(t, status(code, "Location", elsewhere.URL+"/orgs"))
+		_, _, err := p.List(t.Context(), "/orgs", "", "orgs")
+		if err == nil || !strings.Contains(err.Error(), "to "+elsewhere.URL) || calls.Load() != 1 || led.Load() != 0 {
+			t.Errorf("%d: %v; %d calls, %d elsewhere", code, err, calls.Load(), led.Load())
+		}
+	}
+}
+
+var nobody = provider.Who{Nobody: true} // a token is an answer too, and a longer one
+
+// An answer of as many bytes as are allowed is whole; of one more it is not.
+func TestLargestAnswer(t *testing.T) {
+	for more, want := range []string{"", "goes on past 0 MiB"} {
+		p, _, _ := planned(t, good)
+		p.MaxBody = int64(len(rows) - more)
+		if a, err := p.Do(t.Context(), provider.Call{Path: "/orgs", Who: nobody}); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%d of %d bytes: %v", len(a.Body), len(rows), err)
+		}
+	}
+}
