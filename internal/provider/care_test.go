@@ -145,3 +145,25 @@ func TestLargestAnswer(t *testing.T) {
 		}
 	}
 }
+
+// Of an endless answer no more is read than is allowed.
+func TestEndlessAnswerIsLeft(t *testing.T) {
+	sent := make(chan int, 1)
+	p, _, _ := planned(t, func(w http.ResponseWriter, r *http.Request) {
+		n := 0
+		for n < 256<<20 {
+			more, err := w.Write(make([]byte, 1<<16))
+			if n += more; err != nil {
+				break
+			}
+		}
+		sent <- n
+	})
+	p.MaxBody = 1 << 20
+	if _, err := p.Do(t.Context(), provider.Call{Path: "/orgs", Who: nobody}); err == nil {
+		t.Error("taken for whole")
+	}
+	if n := <-sent; n > 64<<20 { // what the sockets hold is not much
+		t.Errorf("%d bytes were read, of 1 MiB that are allowed", n)
+	}
+}
