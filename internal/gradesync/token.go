@@ -29,7 +29,7 @@ func (r *run) connect(ctx context.Context) error {
 func (r *run) bearer(ctx context.Context) (string, error) {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	if r.token != "" && time.Now().Before(r.renewAt) {
+	if r.token != "" && r.p.Now().Before(r.renewAt) {
 		return r.token, nil
 	}
 	a, err := r.p.RequestToken(ctx, provider.TokenRequest{Client: r.p.Client, Secret: r.p.Secret})
@@ -51,7 +51,7 @@ func (r *run) bearer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the access token of %s %w", r.p.TokenURL, err)
 	}
-	left := time.Until(ends)
+	left := ends.Sub(r.p.Now())
 	if left <= early {
 		return "", fmt.Errorf("the access token of %s ends at %s, in %v: Grade Sync renews a token five minutes before its end, so this one would be asked for anew at every call; let tokens live for an hour",
 			r.p.TokenURL, ends.UTC().Format(time.RFC3339), left.Round(time.Second))
