@@ -1,0 +1,401 @@
+package gradesync_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/gradesync"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/rest"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+var today = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+
+// A school is a real district, served; spoil answers a request itself, or
+// changes the service's answer.
+type school struct {
+	server  *httptest.Server
+	secret  string
+	teacher string // her username
+
+	lock  sync.Mutex
+	asked []string // method and path below the base, and the body of a PUT
+	spoil func(r *http.Request, path string, a *httptest.ResponseRecorder)
+}
+
+func open(t *testing.T) *school {
+	t.Helper()
+	src := sandbox.New(sandbox.Options{Students: 12, Seed: 1, Today: today})
+	s := &school{}
+	if err := src.Each(t.Context(), oneroster.ByName("user"), func(r oneroster.Record) error {
+		if r.ID() == "tea-001-001" {
+			s.teacher = r.Get("username")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	district := storetest.Open(t, filepath.Join(t.TempDir(), "district.db"), store.Options{})
+	if _, err := district.Import(t.Context(), src, store.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, kept := auth.NewSecret(time.Now(), key, false)
+	s.secret = secret
+	if err := district.AddClient(t.Context(), auth.Client{ID: "grades", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}); err != nil {
+		t.Fatal(err)
+	}
+	gate, err := auth.New(context.Background(), district, key, rest.Words(oneroster.V1p1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := rest.New(rest.Config{Store: district, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.Header.Del("Accept-Encoding")
+		a := httptest.NewRecorder()
+		h.ServeHTTP(a, r)
+		path := strings.TrimPrefix(r.URL.Path, oneroster.V1p1.Base)
+		s.lock.Lock()
+		defer s.lock.Unlock()
+		s.asked = append(s.asked, strings.TrimSpace(r.Method+" "+path+" "+string(body)))
+		if s.spoil != nil {
+			s.spoil(r, path, a)
+			a.Header().Del("Content-Length")
+		}
+		for name, values := range a.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(a.Code)
+		_, _ = w.Write(a.Body.Bytes())
+	}))
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+// count counts what was asked with this beginning since it was forgotten last.
+func (s *school) count(beginning string) (n int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for _, a := range s.asked {
+		if strings.HasPrefix(a, beginning) {
+			n++
+		}
+	}
+	return n
+}
+
+type verb func(context.Context, *provider.Provider, gradesync.Options) (*gradesync.Receipt, error)
+
+func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options), now func() time.Time) (*gradesync.Receipt, error) {
+	t.Helper()
+	s.asked = nil
+	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base, TokenURL: s.server.URL + "/token",
+		Client: "grades", Secret: s.secret, Tries: 1, Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	opt := gradesync.Options{Teacher: s.teacher, Assignments: 3, Seed: 1, Today: "2026-11-25"}
+	if change != nil {
+		change(&opt)
+	}
+	return do(t.Context(), p, opt)
+}
+
+func totals(r *gradesync.Receipt) string { return fmt.Sprint(r.Totals.Items, r.Totals.Results) }
+
+// What is written once is found the second time, overwritten where that is
+// asked for, and gone when it is cleaned up, somebody else's grades excepted.
+func TestWrittenFoundAndRemoved(t *testing.T) {
+	s := open(t)
+	for _, c := range []struct {
+		name   string
+		do     verb
+		force  bool
+		status gradesync.Status
+		puts   bool
+	}{
+		{"first", gradesync.Sync, false, gradesync.Created, true},
+		{"second", gradesync.Sync, false, gradesync.Unchanged, false},
+		{"forced", gradesync.Sync, true, gradesync.Overwritten, true},
+		{"clean", gradesync.Clean, false, gradesync.Removed, false},
+		{"anew", gradesync.Sync, false, gradesync.Created, true},
+	} {
+		r, err := s.run(t, c.do, func(o *gradesync.Options) { o.Force = c.force }, nil)
+		if err != nil {
+			t.Fatal(c.name, err)
+		}
+		students := len(r.Items[0].Grades)
+		want := fmt.Sprint(map[gradesync.Status]int{c.status: 3}, map[gradesync.Status]int{c.status: 3 * students})
+		if students == 0 || totals(r) != want || r.Failures() != 0 {
+			t.Errorf("%s: %s, not %s", c.name, totals(r), want)
+		}
+		puts := 0
+		if c.puts {
+			puts = 3 + 3*students
+		}
+		if n := s.count("PUT "); n != puts {
+			t.Errorf("%s: %d writes, not %d", c.name, n, puts)
+		}
+		if !strings.HasPrefix(r.Slowest.Call, "PUT ") && puts > 0 {
+			t.Errorf("%s: the slowest write is %+v", c.name, r.Slowest)
+		}
+	}
+	if r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Seed = 2 }, nil); err != nil || r.Totals.Items[gradesync.Created] != 3 {
+		t.Errorf("another seed: %v", err)
+	}
+}
+
+// What Grade Sync plans depends on the options only, and is sent as it sends it.
+func TestPlan(t *testing.T) {
+	s := open(t)
+	r, err := s.run(t, gradesync.Sync, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	items, category := 0, 0
+	for _, a := range s.asked {
+		if !strings.HasPrefix(a, "PUT /lineItems/") {
+			continue
+		}
+		items++
+		if strings.Contains(a, `"category"`) {
+			category++
+		}
+		for member, there := range map[string]bool{`"status"`: false, `"dateLastModified"`: false, `"gradingPeriod":{"sourcedId":"` + r.GradingPeriod + `"`: true,
+			`"class":{"sourcedId":"` + r.Items[0].Class + `","type":"class"}`: true, `.1234567Z"`: true} {
+			if strings.Contains(a, member) != there {
+				t.Errorf("%s is in %s: not %v", member, a, there)
+			}
+		}
+	}
+	if items != 3 || category != 2 || r.GradingPeriod == "" {
+		t.Errorf("%d line items, %d with a category, in %q", items, category, r.GradingPeriod)
+	}
+	for _, it := range r.Items {
+		for _, g := range it.Grades {
+			if g.Score < 0 || g.Score > float64(it.Max) || g.Student.ID == "" {
+				t.Errorf("%+v of %d", g, it.Max)
+			}
+		}
+	}
+	again, err := open(t).run(t, gradesync.Sync, nil, nil)
+	if err != nil || again.Items[1].ID != r.Items[1].ID || again.Items[1].Grades[0].Score != r.Items[1].Grades[0].Score {
+		t.Errorf("another time, another plan: %v", err)
+	}
+}
+
+// A token must be a JWT with more than five minutes to live.
+func TestFiveMinutes(t *testing.T) {
+	s := open(t)
+	now := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
+	jwt := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".x"
+	}
+	left := func(d time.Duration) string { return jwt(fmt.Sprintf(`{"exp":%d}`, now.Add(d).Unix())) }
+	for _, c := range []struct{ name, token, want string }{
+		{"an hour", left(time.Hour), "401"}, // taken, and then refused by the service, which did not sign it
+		{"five minutes and a second", left(5*time.Minute + time.Second), "401"},
+		{"five minutes", left(5 * time.Minute), "in 5m0s: Grade Sync renews"},
+		{"over", left(-time.Minute), "in -1m0s"},
+		{"opaque", "abcdef", "is not a JWT"},
+		{"no exp", jwt(`{}`), "a JWT without exp"},
+		{"a text for exp", jwt(`{"exp":"soon"}`), "reads a number there"},
+	} {
+		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+			if path == "/token" {
+				a.Body.Reset()
+				fmt.Fprintf(a.Body, `{"access_token":%q,"token_type":"bearer","expires_in":3600}`, c.token)
+			}
+		}
+		_, err := s.run(t, gradesync.Sync, nil, func() time.Time { return now })
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if n := s.count("GET "); (n > 0) != (c.want == "401") {
+			t.Errorf("%s: %d calls", c.name, n)
+		}
+	}
+}
+
+// Whatever a provider does with a write other than to take it is in the receipt.
+func TestRefusedWrites(t *testing.T) {
+	isItem := func(method string) func(*http.Request, string) bool {
+		return func(r *http.Request, p string) bool { return r.Method == method && strings.HasPrefix(p, "/lineItems/") }
+	}
+	isResult := func(method string) func(*http.Request, string) bool {
+		return func(r *http.Request, p string) bool { return r.Method == method && strings.HasPrefix(p, "/results/") }
+	}
+	written := false
+	for _, c := range []struct {
+		name   string
+		at     func(*http.Request, string) bool
+		code   int
+		old    string // in the body, and what stands there instead
+		new    string
+		items  bool // that the line items fail
+		marks  bool // that the results fail
+		reason string
+	}{
+		{"nothing", isItem("NONE"), 200, "", "", false, false, ""},
+		{"line items refused", isItem("PUT"), 422, "", "", true, true, "answered 422"},
+		{"results refused", isResult("PUT"), 403, "", "", false, true, "answered 403"},
+		{"a redirect", isResult("PUT"), 302, "", "", false, true, "answered 302"},
+		{"a success for what is absent", isItem("GET"), 200, "", "", true, true, "takes any success"},
+		{"an error for what is absent", isResult("GET"), 500, "", "", false, true, "takes 404 for absent"},
+		{"a score is lost", isResult("GET"), 0, `"score":`, `"was":`, false, true, "score: sent"},
+		{"a title is cut", isItem("GET"), 0, `(sample `, `(s`, true, false, "title: sent"},
+		{"not in the list of the class", func(r *http.Request, p string) bool { return written && strings.HasSuffix(p, "/lineItems") }, 0, `"sourcedId":"`,
+			`"sourcedId":"x`, true, false, "does not list it"},
+	} {
+		s := open(t)
+		written = false
+		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+			written = written || r.Method == http.MethodPut
+			if !c.at(r, path) {
+				return
+			}
+			if c.code != 0 {
+				a.Code = c.code
+				a.Body.Reset()
+				a.Body.WriteString(`{"why":"because"}`)
+				return
+			}
+			body := strings.ReplaceAll(a.Body.String(), c.old, c.new)
+			a.Body.Reset()
+			a.Body.WriteString(body)
+		}
+		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Assignments = 1 }, nil)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		items, marks := r.Totals.Items[gradesync.Failed] == 1, r.Totals.Results[gradesync.Failed] == len(r.Items[0].Grades)
+		if items != c.items || marks != c.marks || (r.Failures() > 0) != (c.reason != "") {
+			t.Errorf("%s: %s", c.name, totals(r))
+		}
+		notes := slices.Concat(r.Items[0].Notes, r.Items[0].Grades[0].Notes)
+		if !strings.Contains(strings.Join(notes, "\n"), c.reason) {
+			t.Errorf("%s: %q", c.name, notes)
+		}
+	}
+}
+
+// A line item that holds somebody else's results stays, and a removal that is
+// not one is told.
+func TestCleanUp(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		code       int
+		reason     string
+	}{
+		{"refused", "DELETE /lineItems/", 403, "answered 403"},
+		{"taken and not done", "DELETE /lineItems/", 204, "after it was deleted"},
+		{"a promise", "DELETE /results/", 202, "a deletion is answered with 204"},
+	} {
+		s := open(t)
+		if _, err := s.run(t, gradesync.Sync, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+			if strings.HasPrefix(r.Method+" "+path, c.path) {
+				a.Code = c.code
+			} else if c.code == 204 && r.Method == http.MethodGet && strings.HasPrefix(path, "/lineItems/") {
+				a.Code = 200
+			}
+		}
+		r, err := s.run(t, gradesync.Clean, nil, nil)
+		if err != nil || r.Failures() == 0 {
+			t.Errorf("%s: %v, %s", c.name, err, totals(r))
+			continue
+		}
+		var notes []string
+		for _, it := range r.Items {
+			notes = append(notes, it.Notes...)
+			for _, g := range it.Grades {
+				notes = append(notes, g.Notes...)
+			}
+		}
+		if !strings.Contains(strings.Join(notes, "\n"), c.reason) {
+			t.Errorf("%s: %q", c.name, notes)
+		}
+	}
+	s := open(t)
+	made, err := s.run(t, gradesync.Sync, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := made.Items[0].Grades[0].ID
+	s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+		body := strings.ReplaceAll(a.Body.String(), old, "foreign") // whoever made that
+		a.Body.Reset()
+		a.Body.WriteString(body)
+	}
+	r, err := s.run(t, gradesync.Clean, nil, nil)
+	if err != nil || r.Totals.Items[gradesync.Failed] != 1 || r.Totals.Items[gradesync.Removed] != 2 ||
+		!strings.Contains(strings.Join(r.Items[0].Notes, ""), "holds 1 results that this did not make") {
+		t.Errorf("%v: %s, %q", err, totals(r), r.Items[0].Notes)
+	}
+	if n := s.count("DELETE /lineItems/" + r.Items[0].ID); n != 0 {
+		t.Errorf("it is removed all the same")
+	}
+}
+
+// Rosters that Grade Sync would stumble over end the run, or are told.
+func TestRosters(t *testing.T) {
+	for _, c := range []struct {
+		name, path, old, new string
+		change               func(*gradesync.Options)
+		err, warning         string
+	}{
+		{"nobody of that name", "", "", "", func(o *gradesync.Options) { o.Teacher = "nobody" }, "none of the", ""},
+		{"not her class", "", "", "", func(o *gradesync.Options) { o.Class = "no-such" }, "does not teach class", ""},
+		{"she is gone", "/teachers", `"status":"active"`, `"status":"tobedeleted"`, nil, "is tobedeleted", ""},
+		{"a term for a grading period", "/academicSessions", `"type":"gradingPeriod"`, `"type":"term"`, nil, "is not obeyed", ""},
+		{"a date that is none", "/academicSessions", `"startDate":"2`, `"startDate":"x2`, nil, "Grade Sync ends here", ""},
+		{"another day", "", "", "", func(o *gradesync.Options) { o.Today = "2031-01-01" }, "", "no grading period covers"},
+		{"enrollments of other classes", "/enrollments", `"sourcedId":"cls-`, `"sourcedId":"other-`, nil, "", "is not obeyed"},
+		{"a student without enrollment", "/enrollments", `"role":"student"`, `"role":"proctor"`, nil, "", "has no such enrollment"},
+		{"categories are refused", "/categories", `{"categories"`, `{"other"`, nil, "the list is not under", ""},
+	} {
+		s := open(t)
+		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+			if path == c.path {
+				body := strings.ReplaceAll(a.Body.String(), c.old, c.new)
+				a.Body.Reset()
+				a.Body.WriteString(body)
+			}
+		}
+		r, err := s.run(t, gradesync.Sync, c.change, nil)
+		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if err == nil && !strings.Contains(strings.Join(r.Warnings, "\n"), c.warning) {
+			t.Errorf("%s: %q", c.name, r.Warnings)
+		}
+		if n := s.count("PUT "); err != nil && n > 0 {
+			t.Errorf("%s: %d writes", c.name, n)
+		}
+	}
+}
