@@ -93,6 +93,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	// A writer waits for another process's import rather than fail.
 	const waits = "_pragma=busy_timeout(90000)&_pragma=journal_mode(WAL)"
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	keepPrivate(path)
+	keepPrivate(path + ".nonces")
 	e := &engine{dialect: sqliteDialect}
 	// What was answered is on the disk.
 	synchronous := "FULL"
@@ -109,8 +111,6 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 		_ = e.write.Close()
 		return nil, fmt.Errorf("database %q: %w", path, err)
 	}
-	// The file holds names of children: nobody else on this machine reads it.
-	_ = os.Chmod(path, 0o600)
 	e.path = Place(path)
 	if e.file, err = os.Stat(e.path); err != nil {
 		return nil, err
@@ -132,6 +132,17 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	if err := e.retry(ctx, func() error { return e.nonces.PingContext(ctx) }); err != nil {
 		return nil, fmt.Errorf("nonces: %w", err)
 	}
-	_ = os.Chmod(path+".nonces", 0o600)
 	return e, nil
+}
+
+// keepPrivate lets nobody else on this machine read a file, which holds names of
+// children, before anything is in it: SQLite makes its log and its index as open
+// as the file is at that moment. What cannot be changed is for SQLite to tell.
+func keepPrivate(path string) {
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err == nil {
+		_ = f.Close()
+	}
+	for _, part := range []string{"", "-wal", "-shm"} {
+		_ = os.Chmod(path+part, 0o600)
+	}
 }
