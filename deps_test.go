@@ -16,7 +16,7 @@ var may = map[string]string{
 	"internal/bulk":            "internal/oneroster encoding/csv",
 	"internal/auth":            "",
 	"internal/store":           "internal/oneroster internal/query internal/auth database/sql modernc.org/sqlite github.com/jackc/pgx",
-	"internal/store/storetest": "internal/store database/sql",
+	"internal/store/storetest": "internal/store internal/oneroster internal/query internal/auth database/sql",
 	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
 	"internal/provider":        "internal/oneroster internal/auth",
 	"internal/quality":         "internal/oneroster internal/provider",

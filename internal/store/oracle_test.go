@@ -250,7 +250,7 @@ func (d *district) step(t *testing.T, s *store.Store) {
 		}
 		edited = append(edited, r)
 	}
-	p := packet{modes: map[*oneroster.Resource]oneroster.Mode{}}
+	p := storetest.Package{Carried: map[*oneroster.Resource]oneroster.Mode{}}
 	mode := oneroster.Bulk
 	if n(2) == 0 {
 		mode = oneroster.Delta
@@ -258,7 +258,7 @@ func (d *district) step(t *testing.T, s *store.Store) {
 		for i := len(edited) - 1; i >= 0; i-- { // the last edit of a record counts
 			if key := edited[i].Resource.Name + "/" + edited[i].ID(); !seen[key] {
 				seen[key] = true
-				p.rows = append(p.rows, edited[i])
+				p.Rows = append(p.Rows, edited[i])
 			}
 		}
 	} else {
@@ -268,11 +268,11 @@ func (d *district) step(t *testing.T, s *store.Store) {
 		}
 		sort.Strings(keys)
 		for _, k := range keys {
-			p.rows = append(p.rows, d.rows[k])
+			p.Rows = append(p.Rows, d.rows[k])
 		}
 	}
 	for _, name := range []string{"org", "user", "class", "enrollment"} {
-		p.modes[oneroster.ByName(name)] = mode
+		p.Carried[oneroster.ByName(name)] = mode
 	}
 	if _, err := s.Import(ctx, p, store.ImportOptions{}); err != nil {
 		t.Fatal(err)

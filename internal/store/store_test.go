@@ -2,76 +2,21 @@ package store_test
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"testing"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/query"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
 
-// a package of records in memory
-type packet struct {
-	modes map[*oneroster.Resource]oneroster.Mode
-	rows  []oneroster.Record
-}
+var rec, bulk, route, list = storetest.Rec, storetest.Bulk, storetest.Route, storetest.List
 
-func (p packet) Modes() map[*oneroster.Resource]oneroster.Mode { return p.modes }
-func (p packet) Records(_ context.Context, yield func(oneroster.Row) error) error {
-	for _, res := range oneroster.Resources() {
-		for _, r := range p.rows {
-			if r.Resource == res {
-				if err := yield(oneroster.Row{Record: r}); err != nil {
-					return err
-				}
-			}
-		}
+// What package store promises holds on every engine.
+func TestPromises(t *testing.T) {
+	for _, e := range storetest.All {
+		t.Run(e.Name, func(t *testing.T) { storetest.Run(t, e.Empty) })
 	}
-	return nil
-}
-
-// rec makes a record from name, value, name, value, ….
-func rec(resource string, pairs ...string) oneroster.Record {
-	r := oneroster.NewRecord(oneroster.ByName(resource))
-	for i := 0; i < len(pairs); i += 2 {
-		r.Set(pairs[i], pairs[i+1])
-	}
-	return r
-}
-
-func bulk(rows ...oneroster.Record) packet {
-	p := packet{map[*oneroster.Resource]oneroster.Mode{}, rows}
-	for _, r := range rows {
-		p.modes[r.Resource] = oneroster.Bulk
-	}
-	return p
-}
-
-func route(op string) *oneroster.Route {
-	for i := range oneroster.V1p1.Routes {
-		if oneroster.V1p1.Routes[i].Op == op {
-			return &oneroster.V1p1.Routes[i]
-		}
-	}
-	panic("no operation " + op)
-}
-
-// list reads a whole collection.
-func list(t *testing.T, s *store.Store, sel store.Selection) (rows []oneroster.Record, total int) {
-	t.Helper()
-	if sel.Query.Limit == 0 {
-		sel.Query.Limit = query.MaxLimit
-	}
-	err := s.List(context.Background(), sel, func(n int) error { total = n; return nil }, func(values []string) error {
-		rows = append(rows, oneroster.Record{Resource: sel.Route.Resource, Values: append([]string(nil), values...)})
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows, total
 }
 
 // Processes that start together on a new database all find it ready.
@@ -121,51 +66,6 @@ func TestImportThenRead(t *testing.T) {
 		again, err := s.Import(context.Background(), p, store.ImportOptions{})
 		if err != nil || again.Stamp != "" {
 			t.Fatalf("the same package again: %+v %v", again, err)
-		}
-	})
-}
-
-// Of who has left nothing is served but what the standard requires, also from a
-// database of before that was so; and whoever comes back has everything again.
-func TestTombstonesAreBare(t *testing.T) {
-	storetest.Engines(t, func(t *testing.T, dsn string) {
-		ctx := context.Background()
-		s := storetest.Open(t, dsn, store.Options{})
-		org := rec("org", "sourcedId", "o1", "name", "School", "type", "school", "identifier", "o1")
-		ana := rec("user", "sourcedId", "u1", "enabledUser", "true", "orgs", "o1", "role", "student", "username", "ana", "givenName", "Ana", "familyName", "Ash",
-			"email", "ana@x.example", "phone", "1", "identifier", "7", "grades", "09", "agents", "u2", "userIds", "a"+oneroster.PartSep+"b", "metadata", `{"k":"v"}`)
-		bob := rec("user", "sourcedId", "u2", "enabledUser", "true", "orgs", "o1", "role", "parent", "username", "bob", "givenName", "Bob", "familyName", "Ash", "identifier", "8")
-		facts := rec("demographics", "sourcedId", "u1", "birthDate", "2012-01-02", "sex", "female")
-		take := func(rows ...oneroster.Record) {
-			t.Helper()
-			if _, err := s.Import(ctx, bulk(rows...), store.ImportOptions{}); err != nil {
-				t.Fatal(err)
-			}
-		}
-		served := func(op string) string {
-			all, _ := list(t, s, store.Selection{Route: route(op)})
-			for _, r := range all {
-				if r.ID() == "u1" {
-					values := append([]string(nil), r.Values...)
-					values[oneroster.Modified] = ""
-					return strings.Join(values, "|")
-				}
-			}
-			return ""
-		}
-		take(org, ana, bob, facts)
-		user, demographics := served("getAllUsers"), served("getAllDemographics")
-		take(org, bob, rec("demographics", "sourcedId", "u2"))
-		gone := served("getAllUsers")
-		if strings.ContainsAny(gone, "@79v") || !strings.Contains(gone, "tobedeleted") || !strings.Contains(gone, "Ana") || !strings.Contains(gone, "o1") {
-			t.Errorf("who has left is served as %s", gone)
-		}
-		if got := strings.Trim(served("getAllDemographics"), "|"); got != "u1|tobedeleted" {
-			t.Errorf("demographics of who has left: %s", got)
-		}
-		take(org, ana, bob, facts)
-		if served("getAllUsers") != user || served("getAllDemographics") != demographics {
-			t.Errorf("who came back is %s, was %s", served("getAllUsers"), user)
 		}
 	})
 }

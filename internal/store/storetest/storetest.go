@@ -1,6 +1,7 @@
 // Package storetest opens districts for tests, on every engine: a fresh SQLite
 // file, and a fresh schema of a PostgreSQL server that the test process starts
-// for itself in a folder of its own.
+// for itself in a folder of its own. Run holds an engine to what package store
+// promises.
 package storetest
 
 import (
@@ -23,12 +24,25 @@ import (
 	"rollbook/internal/store"
 )
 
+// All are the engines, each with what makes the DSN of an empty district.
+var All = []struct {
+	Name  string
+	Empty func(t testing.TB) (dsn string)
+}{
+	{"sqlite", SQLite},
+	{"postgres", Postgres},
+}
+
 // Engines runs do once for each engine, with the DSN of an empty district.
 func Engines(t *testing.T, do func(t *testing.T, dsn string)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { do(t, filepath.Join(t.TempDir(), "district.db")) })
-	t.Run("postgres", func(t *testing.T) { do(t, Postgres(t)) })
+	for _, e := range All {
+		t.Run(e.Name, func(t *testing.T) { do(t, e.Empty(t)) })
+	}
 }
+
+// SQLite returns the path of a file that is not there yet, in a folder of its own.
+func SQLite(t testing.TB) string { return filepath.Join(t.TempDir(), "district.db") }
 
 // Open opens a store that is closed with the test, and thrown away. A benchmark
 // waits for the disk as the program does.
@@ -112,7 +126,8 @@ func start() (url string, stop func(), err error) {
 	// A socket in the folder, and no port: one that was free a moment ago may be
 	// another test's by now, and its server would be taken for ours.
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", "5432",
-		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=300")
+		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum=off",
+		"-c", "max_connections=300")
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	if err := cmd.Start(); err != nil {
 		return "", func() {}, err

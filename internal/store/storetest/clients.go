@@ -1,0 +1,157 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/store"
+)
+
+// secret of a client that has one.
+func secret(id string, expires time.Time) auth.Secret {
+	return auth.Secret{ID: id, Hash: "hash of " + id, Sealed: "sealed " + id, Created: time.Date(2026, 1, 2,
+		3, 4, 5, 6000, time.UTC), Expires: expires}
+}
+
+func (t *trial) add(id string, secrets ...auth.Secret) auth.Client {
+	t.Helper()
+	c := auth.Client{ID: id, Name: "The " + id, Scopes: []string{"a", "b"}, OAuth1: len(secrets) > 0,
+		Created: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Secrets: secrets}
+	t.must(t.s.AddClient(ctx, c))
+	return c
+}
+
+func (t *trial) client(id string) *auth.Client {
+	t.Helper()
+	c, err := t.s.Client(ctx, id)
+	t.must(err)
+	return c
+}
+
+var clients = []promise{
+	{"a client is kept whole", func(t *trial) {
+		b := t.add("b", secret("b1", time.Time{}), secret("b2", t.now))
+		a := t.add("a")
+		t.equal("b", *t.client("b"), b)
+		t.equal("nobody", t.client("B"), (*auth.Client)(nil))
+		t.equal("a text that cannot be an id", t.client("\xff\x00"), (*auth.Client)(nil))
+		all, err := t.s.Clients(ctx)
+		t.must(err)
+		t.equal("all", all, []auth.Client{a, b})
+	}},
+	{"an id that is taken is refused, and its client stays as it is", func(t *trial) {
+		c := t.add("c", secret("c1", time.Time{}))
+		if err := t.s.AddClient(ctx, auth.Client{ID: "c", Name: "Other", Secrets: []auth.Secret{secret("c2",
+			time.Time{})}}); err == nil {
+			t.Error("it was taken")
+		}
+		t.equal("c", *t.client("c"), c)
+	}},
+	{"a removed client leaves no secret", func(t *trial) {
+		t.add("c", secret("c1", time.Time{}))
+		d := t.add("d", secret("d1", time.Time{}))
+		t.must(t.s.RemoveClient(ctx, "c"))
+		t.equal("c", t.client("c"), (*auth.Client)(nil))
+		if err := t.s.RemoveClient(ctx, "c"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("once more: %v", err)
+		}
+		t.add("c")
+		t.equal("one of the same name", len(t.client("c").Secrets), 0)
+		t.equal("d", *t.client("d"), d)
+	}},
+	{"old secrets end when a new one comes, and none later than it would have", func(t *trial) {
+		early, end, late := t.now.Add(time.Hour), t.now.Add(3*time.Hour), t.now.Add(5*time.Hour)
+		t.add("c", secret("1", time.Time{}), secret("2", early), secret("3", late))
+		d := t.add("d", secret("4", time.Time{}))
+		t.must(t.s.RotateSecret(ctx, "c", secret("5", time.Time{}), end))
+		ends := map[string]time.Time{}
+		for _, s := range t.client("c").Secrets {
+			ends[s.ID] = s.Expires
+		}
+		t.equal("ends", ends, map[string]time.Time{"1": end, "2": early, "3": end, "5": {}})
+		t.equal("another's", *t.client("d"), d)
+		if err := t.s.RotateSecret(ctx, "nobody", secret("6", time.Time{}), end); !errors.Is(err,
+			store.ErrNotFound) {
+			t.Errorf("nobody: %v", err)
+		}
+		t.add("nobody")
+		t.equal("nobody", len(t.client("nobody").Secrets), 0)
+	}},
+	{"an unknown id is looked for as long as a known one", func(t *trial) {
+		t.add("c", secret("c1", time.Time{}))
+		t.byHand(`ALTER TABLE "secrets" RENAME TO "elsewhere"`)
+		for _, id := range []string{"c", "nobody", "\xff"} {
+			if _, err := t.s.Client(ctx, id); err == nil {
+				t.Errorf("%q: its secrets were not asked for", id)
+			}
+		}
+	}},
+	{"clients come and go without time passing on the clock", func(t *trial) {
+		t.add("c", secret("c1", time.Time{}))
+		t.must(t.s.RotateSecret(ctx, "c", secret("c2", time.Time{}), t.now))
+		t.must(t.s.RemoveClient(ctx, "c"))
+		empty, err := t.s.Empty(ctx)
+		t.must(err)
+		t.equal("empty", empty, true)
+		t.equal("the first time", t.put("category", "sourcedId", "k", "title", "x").Get("dateLastModified"),
+			"2026-09-01T08:00:00.000Z")
+	}},
+	{"a nonce is used once, by each client at each time, and is forgotten when it has expired",
+		func(t *trial) {
+			at, end := t.now, t.now.Add(10*time.Minute)
+			for _, c := range []struct {
+				client, nonce string
+				at            time.Time
+				pass          time.Duration
+				fresh         bool
+			}{
+				{"c", "n", at, 0, true}, {"c", "n", at, 0, false}, {"c", "N", at, 0, true}, {"d", "n", at, 0,
+					true}, {"c", "n", at.Add(time.Second), 0, true},
+				{"c", "n", at, 9 * time.Minute, false}, {"c", "n", at, time.Minute, false}, {"c", "n", at,
+					time.Second, true},
+			} {
+				t.tick(c.pass)
+				fresh, err := t.s.UseNonce(ctx, c.client, c.nonce, c.at, end)
+				t.must(err)
+				t.equal(fmt.Sprintf("%+v", c), fresh, c.fresh)
+			}
+			t.open()
+			fresh, err := t.s.UseNonce(ctx, "e", "n", at, t.now.Add(time.Hour))
+			t.must(err)
+			t.open()
+			again, err := t.s.UseNonce(ctx, "e", "n", at, t.now.Add(time.Hour))
+			t.must(err)
+			t.equal("after the service has started again", []bool{fresh, again}, []bool{true, false})
+		}},
+	{"the signing key is made once, and forgotten with all that its key sealed", func(t *trial) {
+		sealed := func() string {
+			text, err := t.s.Sealed(ctx)
+			t.must(err)
+			return text
+		}
+		t.equal("nothing is sealed", sealed(), "")
+		t.add("plain", auth.Secret{ID: "p", Hash: "h"})
+		t.equal("nothing is sealed", sealed(), "")
+		t.add("c", secret("c1", time.Time{}))
+		t.equal("a secret is", sealed(), "sealed c1")
+		for _, c := range []struct{ make, want string }{{"one", "one"}, {"two", "one"}} {
+			got, err := t.s.SigningKey(ctx, func() (string, error) { return c.make, nil })
+			t.must(err)
+			t.equal(c.make, got, c.want)
+		}
+		t.equal("the key is", sealed(), "one")
+		t.must(t.s.ForgetSealed(ctx))
+		t.equal("nothing is sealed", sealed(), "")
+		got := t.client("c").Secrets[0]
+		t.equal("the secret", got.Hash+got.Sealed, "hash of c1")
+		if _, err := t.s.SigningKey(ctx, func() (string, error) { return "", errCut }); !errors.Is(err,
+			errCut) {
+			t.Errorf("a key that cannot be made: %v", err)
+		}
+		key, err := t.s.SigningKey(ctx, func() (string, error) { return "three", nil })
+		t.must(err)
+		t.equal("made anew", key, "three")
+	}},
+}

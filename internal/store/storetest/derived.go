@@ -1,0 +1,181 @@
+package storetest
+
+import (
+	"strings"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+// people of these agents, "who:agent,agent who:agent".
+func people(agents string) (out []oneroster.Record) {
+	for _, word := range strings.Fields(agents) {
+		id, of, _ := strings.Cut(word, ":")
+		out = append(out, Rec("user", "sourcedId", id, "username", id, "role", "student", "orgs", "o1",
+			"agents", oneroster.Join(strings.FieldsFunc(of, func(r rune) bool { return r == ',' })...)))
+	}
+	return out
+}
+
+// served is the same of what is served.
+func served(t *trial) string {
+	t.Helper()
+	var out []string
+	for _, r := range t.rows("getAllUsers | status='active'") {
+		out = append(out, r.ID()+":"+strings.Join(oneroster.Items(r.Get("agents")), ","))
+	}
+	return strings.Join(out, " ")
+}
+
+var derived = []promise{
+	{"agents are served on both sides, whichever side states them", func(t *trial) {
+		for _, c := range []struct{ stated, served, moved string }{
+			{"a: b: c:", "a: b: c:", "a b c"},
+			{"a:b b: c:", "a:b b:a c:", "a b"},
+			{"a: b:a c:", "a:b b:a c:", ""}, // the other side says it now
+			{"a: b: c:", "a: b: c:", "a b"},
+			{"a:c,b b: c:a", "a:b,c b:a c:a", "a b c"},
+			{"a:b b: c:a", "a:b,c b:a c:a", ""},
+			{"a:b b:", "a:b b:a", "a c"}, // who is gone is stated by nobody
+			{"a:b,c b:", "a:b,c b:a", "a"},
+			{"a:b,c b: c:", "a:b,c b:a c:a", "c"},
+			{"b: c:", "b: c:", "a b c"},
+			{"a: b:a", "a:b b:a", "a b c"},
+		} {
+			t.tick(time.Hour)
+			report := t.take(people(c.stated)...)
+			t.equal(c.stated, served(t), c.served)
+			moved := ""
+			if report.Stamp != "" {
+				moved = t.ids("getAllUsers | dateLastModified='" + report.Stamp + "'")
+			}
+			t.equal(c.stated+" moves the time of", moved, c.moved)
+		}
+	}},
+	{"agents follow a delta", func(t *trial) {
+		t.take(people("a: b: c:")...)
+		t.takeDelta(people("a:b")...)
+		t.equal("came", served(t), "a:b b:a c:")
+		t.takeDelta(people("b:c")...)
+		t.equal("came on the other side", served(t), "a:b b:a,c c:b")
+		t.takeDelta(gone("user", "c"))
+		t.equal("left", served(t), "a:b b:a,c") // b states c
+		t.takeDelta(people("a: b:")...)
+		t.equal("neither states it", served(t), "a: b:")
+	}},
+	{"children are those whose parent it is, and are active", func(t *trial) {
+		tree := func(words string) (out []oneroster.Record) {
+			for _, w := range strings.Fields(words) {
+				id, parent, _ := strings.Cut(w, "<")
+				out = append(out, Rec("org", "sourcedId", id, "name", id, "type", "school", "parent", parent))
+			}
+			return out
+		}
+		for _, c := range []struct{ stated, children, moved string }{
+			{"d s2<d s1<d", "s1,s2", "d s2 s1"}, {"d s2<d s1<d", "s1,s2", ""}, {"d s2<d s1", "s2", "d s1"},
+			{"d s1<d", "s1", "d s2 s1"}, {"d", "", "d s1"},
+			{"d<d", "d", "d"},
+		} {
+			t.tick(time.Hour)
+			report := t.take(tree(c.stated)...)
+			t.equal(c.stated, strings.Join(oneroster.Items(t.one("getAllOrgs", "d").Get("children")), ","),
+				c.children)
+			moved := ""
+			if report.Stamp != "" {
+				moved = t.ids("getAllOrgs | dateLastModified='" + report.Stamp + "'")
+			}
+			t.equal(c.stated+" moves the time of", moved, c.moved)
+		}
+	}},
+}
+
+var closure = []promise{
+	{"a package that deletes what active records need is refused", func(t *trial) {
+		t.take(school()...)
+		before := t.everything()
+		for _, c := range []struct{ gone, say string }{
+			{"org o1", "it deletes orgs that active courses need (1 of them, the first is \"co\""},
+			{"academicSession y",
+				"it deletes academicSessions that active classes need (2 of them, the first is \"c1\""},
+			{"course co", "it deletes courses that active classes need (2 of them"},
+			{"class c1", "it deletes classes that active enrollments need (2 of them, the first is \"e1\""},
+			{"user u1", "it deletes users that active enrollments need (1 of them"},
+		} {
+			_, err := t.s.Import(ctx, Bulk(without(school(), c.gone)...), store.ImportOptions{Closed: true})
+			if strings.HasPrefix(c.gone, "academic") { // no row of its kind is left
+				p := Bulk(without(school(), c.gone)...)
+				p.Carried[oneroster.ByName("academicSession")] = oneroster.Bulk
+				_, err = t.s.Import(ctx, p, store.ImportOptions{Closed: true})
+			} else if strings.HasPrefix(c.gone, "course") {
+				p := Bulk(without(school(), c.gone)...)
+				p.Carried[oneroster.ByName("course")] = oneroster.Bulk
+				_, err = t.s.Import(ctx, p, store.ImportOptions{Closed: true})
+			}
+			t.refused("without "+c.gone, before, err, c.say)
+		}
+	}},
+	{"references that a record can do without to what an import deletes are taken out of it", func(t *trial) {
+		rows := append(with(with(school(), "org o2", "parent", "o1"), "class c1", "resources",
+			oneroster.Join("r1", "r2"), "terms", oneroster.Join("y", "z")),
+			Rec("resource", "sourcedId", "r1", "vendorResourceId", "1"), Rec("resource", "sourcedId", "r2",
+				"vendorResourceId", "2"),
+			Rec("academicSession", "sourcedId", "z", "title", "Term", "type", "gradingPeriod", "startDate",
+				"2026-08-01", "endDate", "2027-07-31",
+				"schoolYear", "2027", "parent", "y"))
+		t.take(rows...)
+		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
+		t.equal("the period of the line item", t.one("getAllLineItems", "i").Get("gradingPeriod"), "z")
+		t.tick(time.Hour)
+		left := without(rows, "resource r1", "academicSession z", "org o2")
+		t.report(Bulk(with(left, "user u3", "orgs", "o1")...), store.ImportOptions{Closed: true})
+		c1 := t.one("getAllClasses", "c1")
+		t.equal("of the class", c1.Get("resources")+" "+c1.Get("terms")+" "+c1.Get("dateLastModified"),
+			"r2 y 2026-09-01T09:00:00.000Z")
+		t.equal("its resources", t.ids("getResourcesForClass c1"), "r2")
+		t.equal("classes of the term", t.ids("getClassesForTerm z"), "")
+		i := t.one("getAllLineItems", "i")
+		t.equal("of the line item", i.Get("gradingPeriod")+" "+i.Get("dateLastModified"),
+			" 2026-09-01T09:00:00.000Z")
+		t.equal("children", t.one("getAllOrgs", "o1").Get("children"), "")
+		t.tick(time.Hour)
+		t.report(Bulk(rows...), store.ImportOptions{Closed: true})
+		c1 = t.one("getAllClasses", "c1")
+		t.equal("stated again", c1.Get("resources")+" "+c1.Get("terms")+" "+c1.Get("dateLastModified"),
+			oneroster.Join("r1", "r2")+" "+oneroster.Join("y", "z")+" 2026-09-01T10:00:00.000Z")
+	}},
+	{"demographics go with their user, and grades outlive class and pupil", func(t *trial) {
+		t.take(school()...)
+		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
+		t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1", "score", "5")
+		p := Bulk(without(school(), "user u1", "class c1", "enrollment e1", "enrollment e3",
+			"demographics u1")...)
+		p.Carried[oneroster.ByName("enrollment")] = oneroster.Bulk
+		t.report(p, store.ImportOptions{Closed: true})
+		t.equal("demographics", t.one("getAllDemographics", "u1").Get("status"), oneroster.ToBeDeleted)
+		t.equal("line items", t.ids("getAllLineItems"), "i")
+		t.equal("results", t.ids("getAllResults"), "r")
+		t.equal("more results may come", t.put("result", "sourcedId", "r2", "lineItem", "i", "student", "u1",
+			"score", "5").ID(), "r2")
+	}},
+	{"nothing refers to a gradebook object that an import deletes", func(t *trial) {
+		t.take(append(school(), Rec("category", "sourcedId", "k1", "title", "1"), Rec("category", "sourcedId",
+			"k2", "title", "2"),
+			Rec("lineItem", "sourcedId", "i1", "title", "1", "class", "c1", "category", "k1", "assignDate",
+				"2026-09-01T00:00:00.000Z", "dueDate",
+				"2026-09-01T00:00:00.000Z", "resultValueMin", "0", "resultValueMax", "9"))...)
+		t.put("lineItem", "sourcedId", "i2", "title", "1", "class", "c1", "category", "k1")
+		t.put("result", "sourcedId", "r1", "lineItem", "i1", "student", "u1", "score", "5")
+		t.put("result", "sourcedId", "r2", "lineItem", "i2", "student", "u1", "score", "5")
+		t.tick(time.Hour)
+		t.report(Package{map[*oneroster.Resource]oneroster.Mode{oneroster.ByName("category"): oneroster.Bulk,
+			oneroster.ByName("lineItem"): oneroster.Bulk},
+			[]oneroster.Record{Rec("category", "sourcedId", "k2", "title", "2")}},
+			store.ImportOptions{Closed: true})
+		t.equal("line items", t.ids("getAllLineItems"), "i2")
+		t.equal("its category", t.one("getAllLineItems", "i2").Get("category"), "k2")
+		t.equal("results", t.ids("getAllResults"), "r2")
+		t.equal("told to a reader", t.ids("getAllResults | dateLastModified>='2026-09-01T09:00:00.000Z'"),
+			"r1")
+	}},
+}
