@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
@@ -179,6 +180,10 @@ func TestDeltaIsTheDifference(t *testing.T) {
 				}
 			}
 		}
+		if d.refused == 0 || d.refused > d.written/4 {
+			t.Errorf("%d of %d writes were refused: the test tries little", d.refused, d.written)
+		}
+		t.Logf("%d of %d writes were refused", d.refused, d.written)
 	})
 }
 
@@ -195,10 +200,135 @@ func sameButTime(a, b []string) bool {
 type district struct {
 	rng  *rand.Rand
 	rows map[string]oneroster.Record
+	// What writes are held to, by resource and sourcedId: who was ever imported, and
+	// which gradebook objects are there.
+	ever, there      map[string]bool
+	results          map[string]string // to the line item
+	written, refused int
 }
 
 func newDistrict(rng *rand.Rand) *district {
-	return &district{rng, map[string]oneroster.Record{}}
+	return &district{rng: rng, rows: map[string]oneroster.Record{}, ever: map[string]bool{},
+		there: map[string]bool{}, results: map[string]string{}}
+}
+
+func (d *district) id(kind string, of int) string { return fmt.Sprintf("%s%d", kind, d.rng.IntN(of)) }
+
+// likely is an id that mostly leads to what is there.
+func (d *district) likely(resource, kind string, of int) (id string) {
+	for range 4 {
+		id = d.id(kind, of)
+		if key := resource + "/" + id; d.ever[key] || d.there[key] {
+			break
+		}
+	}
+	return id
+}
+
+// write writes to the gradebook. It is refused for the field that names what is not
+// there, and for nothing else; and what is refused changes nothing.
+func (d *district) write(t *testing.T, s *store.Store) {
+	t.Helper()
+	ctx, n, id := context.Background(), d.rng.IntN, d.id
+	first := func(reasons ...string) string { // of a field, what it needs, a field, …
+		for i := 0; i < len(reasons); i += 2 {
+			if !d.ever[reasons[i+1]] && !d.there[reasons[i+1]] {
+				return reasons[i]
+			}
+		}
+		return ""
+	}
+	put := func(want string, r oneroster.Record) (done bool) {
+		t.Helper()
+		before := gradebook(t, s)
+		_, created, err := s.Put(ctx, r)
+		key := r.Resource.Name + "/" + r.ID()
+		if done = d.said(t, s, before, err, want); !done {
+			return false
+		}
+		if created == d.there[key] {
+			t.Errorf("%s: created is %v", key, created)
+		}
+		d.there[key] = true
+		return true
+	}
+	remove := func(resource, id string) {
+		t.Helper()
+		key := resource + "/" + id
+		before := gradebook(t, s)
+		err := s.Delete(ctx, oneroster.ByName(resource), id)
+		d.said(t, s, before, err, first("not found", key))
+		if delete(d.there, key); resource != "lineItem" {
+			return
+		}
+		for key, item := range d.results {
+			if item == id {
+				delete(d.there, key)
+			}
+		}
+	}
+	switch n(8) {
+	case 0, 1, 2:
+		class := d.likely("class", "c", 4)
+		put(first("class", "class/"+class), rec("lineItem", "sourcedId", id("i", 4), "title", id("t", 3), "class", class))
+	case 3, 4, 5:
+		item, student := d.likely("lineItem", "i", 4), d.likely("user", "u", 8)
+		r := rec("result", "sourcedId", id("r", 6), "lineItem", item, "student", student, "score", fmt.Sprint(n(3)))
+		if put(first("lineItem", "lineItem/"+item, "student", "user/"+student), r) {
+			d.results["result/"+r.ID()] = item
+		}
+	case 6:
+		remove("lineItem", d.likely("lineItem", "i", 4))
+	case 7:
+		put("", rec("category", "sourcedId", id("k", 2), "title", id("t", 2)))
+		if n(2) == 0 {
+			remove("category", d.likely("category", "k", 2))
+		}
+	}
+}
+
+// said holds the outcome of a write to what was foretold: the field that it is
+// refused for, "not found", or "" where it is done.
+func (d *district) said(t *testing.T, s *store.Store, before string, err error, want string) (done bool) {
+	t.Helper()
+	d.written++
+	var refused *store.Refused
+	got := ""
+	switch {
+	case errors.As(err, &refused):
+		got = refused.Field
+	case errors.Is(err, store.ErrNotFound):
+		got = "not found"
+	case err != nil:
+		t.Fatal(err)
+	}
+	if got != want {
+		t.Fatalf("a write was answered with %q (%v), not %q", got, err, want)
+	}
+	if got == "" {
+		return true
+	}
+	d.refused++
+	if after := gradebook(t, s); after != before {
+		t.Fatalf("a write that was refused (%v) changed\n%s\nto\n%s", err, before, after)
+	}
+	return false
+}
+
+// gradebook is all that a district serves of its gradebook, with times.
+func gradebook(t *testing.T, s *store.Store) (all string) {
+	t.Helper()
+	for _, op := range []string{"getAllCategories", "getAllLineItems", "getAllResults"} {
+		f, err := query.ParseFilter(route(op).Resource, "status='active' OR status='tobedeleted'")
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, _ := list(t, s, store.Selection{Route: route(op), Query: query.Query{Filter: f}})
+		for _, r := range rows {
+			all += fmt.Sprintf("%s %q\n", op, r.Values)
+		}
+	}
+	return all
 }
 
 func (d *district) put(r oneroster.Record) { d.rows[r.Resource.Name+"/"+r.ID()] = r }
@@ -207,24 +337,9 @@ func (d *district) put(r oneroster.Record) { d.rows[r.Resource.Name+"/"+r.ID()] 
 // the gradebook.
 func (d *district) step(t *testing.T, s *store.Store) {
 	t.Helper()
-	ctx, n := context.Background(), d.rng.IntN
-	id := func(kind string, of int) string { return fmt.Sprintf("%s%d", kind, n(of)) }
+	ctx, n, id := context.Background(), d.rng.IntN, d.id
 	if n(3) == 0 {
-		var err error
-		switch n(4) {
-		case 0:
-			_, _, err = s.Put(ctx, rec("lineItem", "sourcedId", id("i", 4), "title", id("t", 3), "class", id("c", 4)))
-		case 1:
-			_, _, err = s.Put(ctx, rec("result", "sourcedId", id("r", 6), "lineItem", id("i", 4), "student", id("u", 8), "score", fmt.Sprint(n(3))))
-		case 2:
-			err = s.Delete(ctx, oneroster.ByName("lineItem"), id("i", 4))
-		case 3:
-			_, _, err = s.Put(ctx, rec("category", "sourcedId", id("k", 2), "title", id("t", 2)))
-			if err == nil && n(2) == 0 {
-				err = s.Delete(ctx, oneroster.ByName("category"), id("k", 2))
-			}
-		}
-		_ = err // refused and not found are answers; the reader is compared all the same
+		d.write(t, s)
 		return
 	}
 	var edited []oneroster.Record
@@ -276,5 +391,10 @@ func (d *district) step(t *testing.T, s *store.Store) {
 	}
 	if _, err := s.Import(ctx, p, store.ImportOptions{}); err != nil {
 		t.Fatal(err)
+	}
+	for _, r := range p.Rows {
+		if r.Get("status") != oneroster.ToBeDeleted {
+			d.ever[r.Resource.Name+"/"+r.ID()] = true
+		}
 	}
 }
