@@ -2,6 +2,7 @@ package rest_test
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -141,6 +142,30 @@ func TestFailuresKeepTheirReason(t *testing.T) {
 	s.Close()
 	if !strings.Contains(written.String(), "closed") {
 		t.Errorf("the log does not tell:\n%s", written.String())
+	}
+}
+
+// A table that is gone is told to nobody but the log.
+func TestBrokenTableIsNotTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.db")
+	s := serve(t, path, oneroster.Scopes())
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(`ALTER TABLE "categories" RENAME TO "gone"`); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ method, target, body string }{
+		{"GET", "/categories", ""}, {"GET", "/categories/cat-1", ""}, {"DELETE", "/categories/cat-1", ""},
+		{"PUT", "/categories/c1", `{"category":{"title":"x"}}`},
+	} {
+		status, header, body := s.call(c.method, c.target, c.body)
+		if status != 500 || header.Get("Retry-After") == "" || bytes.Contains(body, []byte("no such table")) ||
+			bytes.Contains(body, []byte("SQL")) {
+			t.Errorf("%s %s: %d %v %s", c.method, c.target, status, header, body)
+		}
 	}
 }
 
