@@ -1,0 +1,160 @@
+package verify_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+	"rollbook/internal/verify"
+)
+
+// A provider that moves while it is verified is told to stand still; one that
+// does not is not.
+func TestChangedMeanwhile(t *testing.T) {
+	dsn := t.TempDir() + "/moving.db"
+	s := correct(t, dsn)
+	other := storetest.Open(t, dsn, store.Options{})
+	for _, moves := range []bool{false, true} {
+		report, err := verified(t, s, s, verify.Options{Profiles: []string{"core"}, Only: []string{"page.size", "list.answer"},
+			Progress: func(done, _ int, _ string) {
+				if done != 1 || !moves {
+					return
+				}
+				if _, err := other.Import(t.Context(), sandbox.New(sandbox.Options{Students: 25, Seed: 1}), store.ImportOptions{}); err != nil {
+					t.Error(err)
+				}
+			}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told := strings.Contains(strings.Join(report.Notes, "\n"), "/users changed while it was checked"); told != moves {
+			t.Errorf("moves: %v: %q", moves, report.Notes)
+		}
+	}
+}
+
+// What the checks write is removed again, and what cannot be is named.
+func TestNothingIsLeftBehind(t *testing.T) {
+	s := correct(t, t.TempDir()+"/left.db")
+	count := func() string {
+		server := httptest.NewServer(s)
+		defer server.Close()
+		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, plural := range []string{"categories", "lineItems", "results"} {
+			page, _, err := p.List(t.Context(), "/"+plural, provider.Query("limit", "1"), plural)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, fmt.Sprint(plural, " ", page.Total))
+		}
+		return strings.Join(out, ", ")
+	}
+	before := count()
+	refusing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodDelete {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		s.ServeHTTP(w, r)
+	})
+	for _, c := range []struct {
+		name  string
+		h     http.Handler
+		stays bool
+	}{{"removed", s, false}, {"refused", refusing, true}} {
+		report, err := verified(t, s, c.h, verify.Options{Profiles: []string{"all"}, Write: true, Only: []string{"put"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := strings.Contains(strings.Join(report.Notes, "\n"), "could not be removed again (403): remove it by hand")
+		if after := count(); (after != before) != c.stays || told != c.stays {
+			t.Errorf("%s: %s before, %s after; notes %q", c.name, before, after, report.Notes)
+		}
+		if report.Counts().Passed == 0 {
+			t.Errorf("%s: nothing was checked", c.name)
+		}
+	}
+}
+
+// A provider that sends back what it was given does not get it into a report,
+// whatever its form.
+func TestReportsKeepSecrets(t *testing.T) {
+	s := correct(t, t.TempDir()+"/secrets.db")
+	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ2ZXJpZmllciJ9.c2lnbmF0dXJl"
+	const password = "correct-horse-battery"
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if below(r) != "/orgs" {
+			s.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Www-Authenticate", "Bearer "+token)
+		w.Header().Set("Location", "https://someone:"+password+"@roster.example.org/")
+		w.WriteHeader(http.StatusInternalServerError)
+		fmt.Fprintf(w, "asked with %s; client_secret=%s, password: %s, %q", r.Header.Get("Authorization"), s.secret, password, `{"access_token":"`+token+`"}`)
+	})
+	report, err := verified(t, s, h, verify.Options{Profiles: []string{"core"}, Only: []string{"list.answer", "page.size"}}, func(c *provider.Config) { c.Tries, c.Wait = 1, 1 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text, junit, page bytes.Buffer
+	for _, write := range []error{report.WriteText(&text), report.WriteJUnit(&junit), report.WriteHTML(&page)} {
+		if write != nil {
+			t.Fatal(write)
+		}
+	}
+	j, err := json.Marshal(report.JSON())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for form, out := range map[string]string{"text": text.String(), "JUnit": junit.String(), "HTML": page.String(), "JSON": string(j)} {
+		for _, secret := range []string{s.secret, token, password, "Bearer eyJ"} {
+			if strings.Contains(out, secret) {
+				t.Errorf("%s holds %q", form, secret)
+			}
+		}
+		if !strings.Contains(out, "left out") {
+			t.Errorf("%s does not tell the answer at all", form)
+		}
+	}
+}
+
+// What could not be checked is neither passed nor failed, in every form.
+func TestUncheckedIsNoFailure(t *testing.T) {
+	s := correct(t, t.TempDir()+"/unchecked.db")
+	report, err := verified(t, s, s, verify.Options{Profiles: []string{"all"}, Only: []string{"sort.ties", "list.answer", "nested.deleted-links", "nested.both-parents"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, unchecked := report.Counts(), len(report.Of(verify.Unchecked))
+	if unchecked == 0 || c.Unchecked != unchecked || c.Failed != 0 || c.Passed != len(report.Of(verify.Passed)) || c.Passed == 0 {
+		t.Errorf("%+v, %d unchecked", c, unchecked)
+	}
+	if j := report.JSON(); j["ok"] != true || j["failed"] != 0 || j["notChecked"] != unchecked {
+		t.Errorf("JSON: ok %v, failed %v, notChecked %v", j["ok"], j["failed"], j["notChecked"])
+	}
+	var junit bytes.Buffer
+	if err := report.WriteJUnit(&junit); err != nil {
+		t.Fatal(err)
+	}
+	if f, k := strings.Count(junit.String(), "<failure"), strings.Count(junit.String(), "<skipped"); f != 0 || k != unchecked {
+		t.Errorf("JUnit: %d failures, %d skipped of %d", f, k, unchecked)
+	}
+	for _, a := range report.Areas() {
+		if a.Failed != 0 {
+			t.Errorf("area %s: %+v", a.Area, a)
+		}
+	}
+}
