@@ -132,7 +132,8 @@ func TestTokenRequests(t *testing.T) {
 		w := httptest.NewRecorder()
 		g.ServeToken(w, r)
 		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || w.Header().Get("Cache-Control") != "no-store" ||
-			(w.Code == 401) != (w.Header().Get("WWW-Authenticate") != "") || w.Code == 200 && strings.Contains(w.Body.String(), "error") {
+			(w.Code == 401) != (w.Header().Get("WWW-Authenticate") != "") ||
+			(w.Code == 405) != (w.Header().Get("Allow") == "POST") || w.Code == 200 && strings.Contains(w.Body.String(), "error") {
 			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
 		}
 	}

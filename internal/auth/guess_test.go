@@ -192,7 +192,7 @@ func TestForgersAreSlowed(t *testing.T) {
 // What is remembered of guessers is bounded, in their number and in the length of
 // the ids that they try.
 func TestGuessersAreForgotten(t *testing.T) {
-	for _, c := range []struct{ guessers, id int }{{30000, 8}, {1000, 32 << 10}} {
+	for _, c := range []struct{ guessers, id int }{{20000, 8}, {1000, 32 << 10}} {
 		g, b, _ := gate(t, func() time.Time { return noon })
 		pad := strings.Repeat("x", c.id)
 		before := heap()
@@ -203,7 +203,7 @@ func TestGuessersAreForgotten(t *testing.T) {
 			g.ServeToken(httptest.NewRecorder(), r)
 			b.asked = nil
 		}
-		if grown := heap() - before; grown > 5<<19 {
+		if grown := heap() - before; grown > 7<<18 {
 			t.Errorf("%d guessers with ids of %d bytes: %d bytes are kept", c.guessers, c.id, grown)
 		}
 		runtime.KeepAlive(g)

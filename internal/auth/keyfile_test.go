@@ -116,7 +116,7 @@ func TestSeals(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "key")
-	for _, damaged := range []string{text[:42], text + "AA", strings.Replace(text, text[:1], "*", 1), ""} {
+	for _, damaged := range []string{text[:32], text[:42], text + "AA", strings.Replace(text, text[:1], "*", 1), ""} {
 		if _, err := auth.ParseKey(damaged); err == nil || leaks(err.Error(), text) {
 			t.Errorf("the key %q: %v", damaged, err)
 		}
