@@ -71,7 +71,12 @@ docs:
 soak: packages
 	ROLLBOOK_WIDE=1000000 go test ./internal/store -run TestBrokenFiltersNeverWiden -timeout 60m
 
+# Whether the tests notice a fault: see tools/mutants/run. An hour or more.
+MUTANTS := query oneroster auth bulk rest store $(notdir $(wildcard internal/intake))
+mutants:
+	tools/mutants/run $(MUTANTS:%=internal/%)
+
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
-.PHONY: soak lint readers compiler build postgres chromium axe test fuzz packages check docs bench
+.PHONY: mutants soak lint readers compiler build postgres chromium axe test fuzz packages check docs bench
