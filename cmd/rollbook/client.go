@@ -31,15 +31,6 @@ func (o *opened) addClient(ctx context.Context, name string, scopes []string, oa
 	if name == "" {
 		return "", "", usageError{errors.New("a client has a name: say what it is for")}
 	}
-	clients, err := o.Clients(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	for _, c := range clients {
-		if strings.EqualFold(c.Name, name) {
-			return "", "", fmt.Errorf("there is a client of the name %q already, %s: take another name, or rotate its secret", name, c.ID)
-		}
-	}
 	now := time.Now()
 	secret, kept := auth.NewSecret(now, o.key, oauth1)
 	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now, Secrets: []auth.Secret{kept}}
@@ -147,8 +138,7 @@ func clientList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := table.NewWriter()
-			out.SetOutputMirror(cmd.OutOrStdout())
+			out := newTable(cmd.OutOrStdout())
 			out.AppendHeader(table.Row{"id", "name", "oauth1", "secrets", "scopes"})
 			list := []map[string]any{}
 			for _, c := range clients {
@@ -174,7 +164,7 @@ func clientList() *cobra.Command {
 
 func clientRotate() *cobra.Command {
 	var overlap time.Duration
-	var asJSON, all bool
+	var asJSON, all, now, signingKey bool
 	one := withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 		c, err := o.Client(cmd.Context(), args[0])
 		if err != nil {
@@ -183,21 +173,29 @@ func clientRotate() *cobra.Command {
 		if c == nil {
 			return unknownClient(args[0])
 		}
-		now := time.Now()
-		secret, kept := auth.NewSecret(now, o.key, c.OAuth1)
-		if err := o.RotateSecret(cmd.Context(), c.ID, kept, now.Add(overlap)); err != nil {
+		at := time.Now()
+		secret, kept := auth.NewSecret(at, o.key, c.OAuth1)
+		if err := o.RotateSecret(cmd.Context(), c.ID, kept, at.Add(overlap)); err != nil {
 			return err
 		}
-		if err := credentials(cmd.OutOrStdout(), asJSON, c.ID, secret); err != nil || overlap > 0 {
+		if now {
+			if err := o.EndTokens(cmd.Context(), c.ID); err != nil {
+				return err
+			}
+		}
+		if err := credentials(cmd.OutOrStdout(), asJSON, c.ID, secret); err != nil || overlap > 0 || now {
 			return err
 		}
-		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "note: the old secrets are worth nothing; tokens that were got with them live on for an hour at most")
+		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "note: the old secrets are worth nothing; tokens that were got with them live on for an hour at most (--now ends them)")
 		return err
 	})
 	cmd := &cobra.Command{
-		Use:   "rotate ID | --all",
+		Use:   "rotate ID | --all | --signing-key",
 		Short: "Give a client a new secret; the old ones go on for the overlap",
 		Long: `Give a client a new secret; the old ones go on for the overlap.
+
+--now ends the old secrets and all tokens of the client at once. --signing-key gives the
+district another key to sign tokens with: all tokens end within a minute, secrets stay.
 
 --all is for a key file that is lost: take what is left of it away. Every client gets
 a new secret, which has to be handed out; all tokens end with the next start of the service; old OAuth 2.0
@@ -207,8 +205,23 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 			if overlap < 0 {
 				return usageError{fmt.Errorf("--overlap %s: give a time such as 72h, or 0s", overlap)}
 			}
-			if all != (len(args) == 0) {
-				return usageError{errors.New("give the id of one client, or --all")}
+			if len(args) > 0 == (all || signingKey) || all && signingKey || now && (all || signingKey) {
+				return usageError{errors.New("give the id of one client, or --all, or --signing-key")}
+			}
+			if now {
+				if cmd.Flags().Changed("overlap") {
+					return usageError{errors.New("--now and --overlap: give one of them")}
+				}
+				overlap = 0
+			}
+			if signingKey {
+				return withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
+					if err := o.ForgetSigningKey(cmd.Context()); err != nil {
+						return err
+					}
+					_, err := fmt.Fprintln(cmd.ErrOrStderr(), "every token ends within a minute: clients get new ones with the secrets that they have")
+					return err
+				})(cmd, args)
 			}
 			if all {
 				return rotateAll(cmd, overlap, asJSON)
@@ -216,6 +229,8 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 			return one(cmd, args)
 		},
 	}
+	cmd.Flags().BoolVar(&now, "now", false, "end the old secrets and all tokens of the client at once")
+	cmd.Flags().BoolVar(&signingKey, "signing-key", false, "of the district, that tokens are signed with")
 	cmd.Flags().BoolVar(&all, "all", false, "of every client, and a new key file where it is lost")
 	cmd.Flags().DurationVar(&overlap, "overlap", 72*time.Hour, "how long the old secrets stay valid")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
@@ -250,8 +265,7 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
 		return err
 	}
 	list := []map[string]string{}
-	out := table.NewWriter()
-	out.SetOutputMirror(cmd.OutOrStdout())
+	out := newTable(cmd.OutOrStdout())
 	out.AppendHeader(table.Row{"client", "name", "new secret"})
 	for _, c := range clients {
 		now := time.Now()

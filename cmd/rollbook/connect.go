@@ -44,7 +44,7 @@ func (c *connection) identity(cmd *cobra.Command) {
 
 // open makes the provider at a base URL.
 func (c *connection) open(url string) (*provider.Provider, error) {
-	c.URL = url
+	c.URL, c.Version = url, version()
 	if c.Digest != "HMAC-SHA256" && c.Digest != "HMAC-SHA1" {
 		return nil, usageError{fmt.Errorf("--signature %q is neither HMAC-SHA256 nor HMAC-SHA1", c.Digest)}
 	}

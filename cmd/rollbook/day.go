@@ -88,8 +88,7 @@ func post(ctx context.Context, url, kind string, into any) error {
 const most = 40
 
 func (m moved) print(w io.Writer) {
-	out := table.NewWriter()
-	out.SetOutputMirror(w)
+	out := newTable(w)
 	out.AppendHeader(table.Row{"", "what", "sourcedId", "why"})
 	for i, c := range m.Changes {
 		if i == most {

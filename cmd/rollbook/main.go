@@ -43,7 +43,7 @@ type usageError struct{ error }
 func run(ctx context.Context, args []string) int {
 	root := command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string) int {
 	var code exitCode
 	if errors.As(err, &code) {
 		return int(code)
+	}
+	if isUnknown(err) && !strings.Contains(err.Error(), "rollbook help") {
+		err = fmt.Errorf("%w (see rollbook help%s)", err, strings.TrimPrefix(cmd.CommandPath(), "rollbook"))
 	}
 	fmt.Fprintln(os.Stderr, "rollbook:", lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()), " "))
 	var usage usageError
@@ -90,7 +93,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().String("db", "rollbook.db", "path of a SQLite file, or a postgres:// URL")
-	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file)")
+	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file; for PostgreSQL rollbook/rollbook.key in your configuration folder)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err),

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/bulk"
@@ -175,10 +174,8 @@ func (in *importing) tell(problems bulk.Problems) error {
 	if in.problems == "csv" {
 		return problems.WriteCSV(in.ErrOrStderr())
 	}
-	out := table.NewWriter()
-	out.SetOutputMirror(in.ErrOrStderr())
+	out := newTable(in.ErrOrStderr())
 	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
-	out.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 90, WidthMaxEnforcer: text.WrapSoft}})
 	for _, x := range problems.List {
 		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
 	}
@@ -193,8 +190,7 @@ func (in *importing) tell(problems bulk.Problems) error {
 // the same or skipped; retired are records that a file lacks or deletes.
 func (in *importing) report(report store.Report, problems bulk.Problems) error {
 	counts, files := map[string]map[string]int{}, map[string]map[string]int{}
-	out := table.NewWriter()
-	out.SetOutputMirror(in.OutOrStdout())
+	out := newTable(in.OutOrStdout())
 	out.AppendHeader(table.Row{"", "rows", "added", "changed", "same", "skipped", "retired"})
 	for _, r := range oneroster.Resources() {
 		if c, ok := report.Counts[r]; ok {
@@ -219,10 +215,25 @@ func exportCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			return o.Snapshot(cmd.Context(), func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
-				return writePackage(args[0], each)
+				return sayPackage(cmd.ErrOrStderr(), args[0], each)
 			})
 		}),
 	}
+}
+
+// sayPackage writes a package and says what it wrote.
+func sayPackage(w io.Writer, name string, each bulk.Each) error {
+	n := 0
+	err := writePackage(name, func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+		return each(r, func(rec oneroster.Record) error {
+			n++
+			return yield(rec)
+		})
+	})
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s in %s\n", plural(n, "record"), name)
+	}
+	return err
 }
 
 func writePackage(name string, each bulk.Each) error {

@@ -43,7 +43,7 @@ func sandboxCommand() *cobra.Command {
 				return usageError{errors.New("--delta and --json tell of days: say how many with --days")}
 			}
 			made := sandbox.New(opt)
-			return writePackage(args[0], func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+			return sayPackage(cmd.ErrOrStderr(), args[0], func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
 				return made.Each(cmd.Context(), r, yield)
 			})
 		},
@@ -235,8 +235,7 @@ func tellDays(w io.Writer, counts []dayCount, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(map[string]any{"days": counts})
 	}
-	out := table.NewWriter()
-	out.SetOutputMirror(w)
+	out := newTable(w)
 	out.AppendHeader(table.Row{"day", "date", "added", "changed", "retired"})
 	for _, c := range counts {
 		out.AppendRow(table.Row{c.Day, c.Date, c.Added, c.Changed, c.Retired})

@@ -146,7 +146,7 @@ token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
 certificate files are read again when they change.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{}, Log: slog.New(slog.NewJSONHandler(os.Stderr, nil))}
+			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{}, Log: newLog(os.Stderr)}
 			if public != "" {
 				u, err := url.Parse(public)
 				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||

@@ -110,8 +110,7 @@ func tellGrades(w io.Writer, r *gradesync.Receipt) {
 	for _, text := range r.Warnings {
 		fmt.Fprintln(w, "warning:", text)
 	}
-	out := table.NewWriter()
-	out.SetOutputMirror(w)
+	out := newTable(w)
 	out.AppendHeader(table.Row{"assignment", "student", "score", "status"})
 	for _, it := range r.Items {
 		class := it.ClassTitle

@@ -159,8 +159,7 @@ func (s *sdsSync) tell(r sds.Report) error {
 			Results string `json:"results"`
 		}{r, s.results})
 	}
-	out := table.NewWriter()
-	out.SetOutputMirror(w)
+	out := newTable(w)
 	out.AppendHeader(table.Row{"", "read", "rows", "added", "changed", "same", "retired"})
 	for _, res := range oneroster.Resources() {
 		if c, ok := r.Collections[res.Plural]; ok {
@@ -189,8 +188,7 @@ func (s *sdsSync) tell(r sds.Report) error {
 }
 
 func (s *sdsSync) tellCounts(c sds.Counts) {
-	out := table.NewWriter()
-	out.SetOutputMirror(s.OutOrStdout())
+	out := newTable(s.OutOrStdout())
 	out.AppendHeader(table.Row{"School Data Sync would hold", ""})
 	matched, unmatched := any(c.Matched), any(c.Unmatched)
 	if s.Directory == nil {
@@ -222,8 +220,7 @@ func (s *sdsSync) tellHistory(ctx context.Context, url string) error {
 		Counts json.RawMessage `json:"counts"`
 	}
 	lines := make([]line, 0, len(runs))
-	out := table.NewWriter()
-	out.SetOutputMirror(s.OutOrStdout())
+	out := newTable(s.OutOrStdout())
 	out.AppendHeader(table.Row{"began", "ended", "kind", "status", "people", "classes", "memberships", "errors", "warnings"})
 	for _, r := range runs {
 		var c sds.Counts

@@ -16,7 +16,9 @@ type Client struct {
 	Scopes  []string // short names; what the client may ask for at most
 	OAuth1  bool     // may also sign with OAuth 1.0a
 	Created time.Time
-	Secrets []Secret // those not expired are all valid
+	// Generation of its tokens: those of an earlier one have ended.
+	Generation int
+	Secrets    []Secret // those not expired are all valid
 }
 
 // A Secret is a client secret at rest: its SHA-256 for OAuth 2.0, and, only for

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -41,13 +42,13 @@ type Options struct {
 
 // A Gate lets callers in. It is safe for concurrent use.
 type Gate struct {
-	book   Book
-	key    *Key
-	opt    Options
-	signer jose.Signer
-	public jose.JSONWebKey
-
+	book    Book
+	key     *Key
+	opt     Options
 	guesses guesses
+
+	signing atomic.Pointer[signing]
+	reading sync.Mutex // one reads the signing key anew
 
 	mu     sync.Mutex
 	tokens map[[32]byte]claims // verified ones
@@ -58,8 +59,19 @@ type claims struct {
 	Subject string           `json:"sub"`
 	Scope   string           `json:"scope"`
 	ID      string           `json:"jti"`
+	Gen     int              `json:"gen,omitempty"` // of the client
 	Issued  *jwt.NumericDate `json:"iat"`
 	Expiry  *jwt.NumericDate `json:"exp"`
+
+	key string // id of the signing key
+}
+
+// signing is the token signing key as it was read.
+type signing struct {
+	signer jose.Signer
+	public jose.JSONWebKey
+	read   time.Time
+	named  bool // because a token named it
 }
 
 // A Caller is an authenticated client and the scopes that it holds, short names.
@@ -84,6 +96,7 @@ func (c *Caller) Holds(any []string) bool {
 type Denied struct {
 	Status    int    // 400, 401, or 503 when the gate itself failed
 	Challenge string // WWW-Authenticate; set on every 401
+	Client    string // that was tried, as the caller gave it; "" when unknown
 	Text      string // for the caller
 	Err       error  // for the log, with 503
 }
@@ -91,7 +104,8 @@ type Denied struct {
 const noCredentials = `Bearer realm="rollbook"`
 
 func denied(text string) *Denied {
-	return &Denied{http.StatusUnauthorized, noCredentials + `, error="invalid_token", error_description="` + text + `"`, text, nil}
+	return &Denied{Status: http.StatusUnauthorized, Text: text,
+		Challenge: noCredentials + `, error="invalid_token", error_description="` + text + `"`}
 }
 
 func failed(err error) *Denied {
@@ -111,11 +125,52 @@ func New(ctx context.Context, book Book, key *Key, opt Options) (*Gate, error) {
 		opt.Window = 10 * time.Minute
 	}
 	g := &Gate{book: book, key: key, opt: opt, tokens: map[[32]byte]claims{}}
-	sealed, err := book.SigningKey(ctx, func() (string, error) { return newSigningKey(key) })
+	s, err := g.readSigning(ctx)
 	if err != nil {
 		return nil, err
 	}
-	text, err := key.Open(sealed)
+	g.signing.Store(s)
+	return g, nil
+}
+
+// How often the signing key is read anew: one that was rotated is taken without a
+// restart.
+const (
+	signingAge  = time.Minute
+	signingSoon = time.Second // where one token after the other names another key
+)
+
+// currentSigning is the signing key, read anew when it was read a while ago, or when
+// a token names another. Only who finds it old waits for that.
+func (g *Gate) currentSigning(ctx context.Context, kid string) *signing {
+	s, age := g.signing.Load(), signingAge
+	named := kid != "" && kid != s.public.KeyID
+	switch {
+	case named && s.named:
+		age = signingSoon
+	case named:
+		age = 0
+	}
+	if g.opt.Now().Sub(s.read).Abs() < age || !g.reading.TryLock() {
+		return s
+	}
+	defer g.reading.Unlock()
+	fresh, err := g.readSigning(ctx)
+	if err != nil { // the client is looked up in the same book next, which tells
+		return s
+	}
+	fresh.named = named
+	g.signing.Store(fresh)
+	return fresh
+}
+
+func (g *Gate) readSigning(ctx context.Context) (*signing, error) {
+	at := g.opt.Now()
+	sealed, err := g.book.SigningKey(ctx, func() (string, error) { return newSigningKey(g.key) })
+	if err != nil {
+		return nil, err
+	}
+	text, err := g.key.Open(sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -133,9 +188,10 @@ func New(ctx context.Context, book Book, key *Key, opt Options) (*Gate, error) {
 	}
 	sum := sha256.Sum256(point)
 	kid := hex.EncodeToString(sum[:8])
-	g.public = jose.JSONWebKey{Key: &private.PublicKey, KeyID: kid, Algorithm: "ES256", Use: "sig"}
-	g.signer, err = jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: kid}}, (&jose.SignerOptions{}).WithType("JWT"))
-	return g, err
+	public := jose.JSONWebKey{Key: &private.PublicKey, KeyID: kid, Algorithm: "ES256", Use: "sig"}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: kid}},
+		(&jose.SignerOptions{}).WithType("JWT"))
+	return &signing{signer: signer, public: public, read: at}, err
 }
 
 func newSigningKey(key *Key) (string, error) {
@@ -152,7 +208,7 @@ func newSigningKey(key *Key) (string, error) {
 
 // JWKS is the public half of the signing key, as published.
 func (g *Gate) JWKS() jose.JSONWebKeySet {
-	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{g.public}}
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{g.signing.Load().public}}
 }
 
 // Caller tells who sends a request. public is the URL of this very request as
@@ -166,16 +222,19 @@ func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
 	case "oauth":
 		return g.signed(r, public, rest)
 	case "":
-		return nil, &Denied{http.StatusUnauthorized, noCredentials, "no credentials: get an access token at /token and send it as Authorization: Bearer …", nil}
+		return nil, &Denied{Status: http.StatusUnauthorized, Challenge: noCredentials,
+			Text: "no credentials: get an access token at /token and send it as Authorization: Bearer …"}
 	}
-	return nil, &Denied{http.StatusUnauthorized, noCredentials, "this Authorization scheme is not taken here: send Bearer and an access token", nil}
+	return nil, &Denied{Status: http.StatusUnauthorized, Challenge: noCredentials,
+		Text: "this Authorization scheme is not taken here: send Bearer and an access token"}
 }
 
 // bearer checks an access token. The client is looked up each time: one that
 // was removed is out at once.
 func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
-	c, d := g.verify(token)
+	c, d := g.verify(ctx, token)
 	if d != nil {
+		d.Client = c.Subject
 		return nil, d
 	}
 	client, err := g.book.Client(ctx, c.Subject)
@@ -183,7 +242,14 @@ func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
 		return nil, failed(err)
 	}
 	if client == nil {
-		return nil, denied("the client of this token was removed")
+		d := denied("the client of this token was removed")
+		d.Client = c.Subject
+		return nil, d
+	}
+	if c.Gen != client.Generation {
+		d := denied("the tokens of this client were ended: get a new one")
+		d.Client = c.Subject
+		return nil, d
 	}
 	return &Caller{client.ID, g.riding(client, both(strings.Fields(c.Scope), client.Scopes))}, nil
 }
@@ -217,26 +283,32 @@ const keptTokens = 10000
 
 // verify checks signature and times of a token; what was verified once is
 // remembered by the token's hash until it expires.
-func (g *Gate) verify(token string) (claims, *Denied) {
+func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
 	now := g.opt.Now()
 	sum := sha256.Sum256([]byte(token))
 	g.mu.Lock()
 	c, ok := g.tokens[sum]
 	g.mu.Unlock()
+	if ok && c.key != g.currentSigning(ctx, c.key).public.KeyID {
+		ok = false // the key was rotated
+	}
 	if !ok {
+		c = claims{}
 		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
 			return claims{}, denied("the access token is not one of ours")
 		}
-		if err := parsed.Claims(g.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil || c.Subject == "" {
+		now := g.currentSigning(ctx, parsed.Headers[0].KeyID)
+		c.key = now.public.KeyID
+		if err := parsed.Claims(now.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil || c.Subject == "" {
 			return claims{}, denied("the access token is not one of ours")
 		}
 	}
 	if !now.Before(c.Expiry.Time()) {
-		return claims{}, denied("the access token has expired: get a new one")
+		return c, denied("the access token has expired: get a new one")
 	}
 	if c.Issued.Time().After(now.Add(time.Minute)) {
-		return claims{}, denied("the access token is from the future")
+		return c, denied("the access token is from the future: the clocks of the machines that serve differ by more than a minute")
 	}
 	if !ok {
 		g.remember(sum, c, now)

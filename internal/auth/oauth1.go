@@ -32,6 +32,15 @@ func (g *Gate) signed(r *http.Request, public *url.URL, header string) (*Caller,
 	if d != nil {
 		return nil, d
 	}
+	caller, d := g.signedWith(r, public, p)
+	if d != nil {
+		id := p["oauth_consumer_key"]
+		d.Client = id[:min(len(id), 100)]
+	}
+	return caller, d
+}
+
+func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string) (*Caller, *Denied) {
 	seconds, err := strconv.ParseInt(p["oauth_timestamp"], 10, 62)
 	if err != nil || seconds <= 0 {
 		return nil, badRequest("oauth_timestamp is not a number of seconds")

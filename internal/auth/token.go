@@ -26,12 +26,14 @@ type tokenError struct {
 
 // ServeToken is the token endpoint: the client credentials grant (RFC 6749
 // §4.4), with credentials in a Basic header, else in a form, JSON or query.
-func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) {
+// It returns what a log tells of it.
+func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) (told TokenRequest) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Pragma", "no-cache")
 	w.Header().Set("Content-Type", "application/json")
-	answer, bad := g.grant(w, r)
+	answer, bad := g.grant(w, r, &told)
 	if bad != nil {
+		told.Reason = bad.text
 		if bad.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rollbook"`)
 		}
@@ -43,9 +45,16 @@ func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) {
 		}
 		w.WriteHeader(bad.status)
 		_ = json.NewEncoder(w).Encode(map[string]string{"error": bad.code, "error_description": bad.text})
-		return
+		return told
 	}
 	_ = json.NewEncoder(w).Encode(answer)
+	return told
+}
+
+// A TokenRequest is what a log may tell of one.
+type TokenRequest struct {
+	Client string // the id that was tried, at most 100 bytes of it
+	Reason string // why it was refused; "" when it was granted
 }
 
 type tokenAnswer struct {
@@ -55,7 +64,7 @@ type tokenAnswer struct {
 	Scope       string `json:"scope"`
 }
 
-func (g *Gate) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, *tokenError) {
+func (g *Gate) grant(w http.ResponseWriter, r *http.Request, told *TokenRequest) (*tokenAnswer, *tokenError) {
 	if r.Method != http.MethodPost {
 		return nil, &tokenError{http.StatusMethodNotAllowed, "invalid_request", "send a POST request"}
 	}
@@ -66,7 +75,7 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, *tok
 	if grant := form.Get("grant_type"); grant != "" && grant != "client_credentials" {
 		return nil, &tokenError{http.StatusBadRequest, "unsupported_grant_type", "only client_credentials is granted here"}
 	}
-	client, tokenType, bad := g.client(r, form)
+	client, tokenType, bad := g.client(r, form, told)
 	if bad != nil {
 		return nil, bad
 	}
@@ -75,9 +84,9 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request) (*tokenAnswer, *tok
 		return nil, bad
 	}
 	now := g.opt.Now()
-	c := claims{Subject: client.ID, Scope: strings.Join(granted, " "), ID: random(12),
+	c := claims{Subject: client.ID, Gen: client.Generation, Scope: strings.Join(granted, " "), ID: random(12),
 		Issued: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.opt.TokenLife))}
-	token, err := jwt.Signed(g.signer).Claims(c).Serialize()
+	token, err := jwt.Signed(g.currentSigning(r.Context(), "").signer).Claims(c).Serialize()
 	if err != nil {
 		return nil, &tokenError{http.StatusInternalServerError, "server_error", "the token could not be signed"}
 	}
@@ -126,7 +135,7 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError)
 
 // client authenticates the client (RFC 6749 §2.3.1). Parts of a Basic header are
 // compared as they are and form-decoded: clients do either.
-func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *tokenError) {
+func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Client, string, *tokenError) {
 	type pair struct{ id, secret string }
 	var tries []pair
 	tokenType := "Bearer"
@@ -149,6 +158,7 @@ func (g *Gate) client(r *http.Request, form url.Values) (*Client, string, *token
 		tries = append(tries, pair{form.Get("client_id"), form.Get("client_secret")})
 	}
 	who := tries[len(tries)-1].id // decoded: however it is spelled, it is one client
+	told.Client = who[:min(len(who), 100)]
 	if wait := g.guesses.pause(who, r.RemoteAddr, g.opt.Now()); wait > 0 {
 		return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
 			"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}

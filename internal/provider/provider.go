@@ -32,6 +32,8 @@ type Config struct {
 	OAuth1   bool   // sign with OAuth 1.0a instead
 	Digest   string // HMAC-SHA256 (the default) or HMAC-SHA1
 
+	Version string // of this program, told as User-Agent
+
 	HTTP1   bool          // speak HTTP/1.1 even where HTTP/2 is offered: many calls at once are then as many connections
 	CA      []byte        // PEM of authorities to trust beside the system's
 	Timeout time.Duration // for one call until its last byte; 0 is 100 s
@@ -208,7 +210,7 @@ func (p *Provider) do(ctx context.Context, a *Answer) error {
 		return &Trouble{Kind: Unreachable, Text: err.Error()}
 	}
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "Rollbook")
+	r.Header.Set("User-Agent", strings.TrimSpace("Rollbook "+p.Version))
 	if a.Call.Body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}

@@ -91,8 +91,8 @@ func (s *service) open(q *request, segments []string) bool {
 	case tokenPaths[path] || len(below) < len(segments) && tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
 		q.op = "token"
 		w := &statusWriter{ResponseWriter: q.w}
-		s.Gate.ServeToken(w, q.Request)
-		q.status = w.code()
+		told := s.Gate.ServeToken(w, q.Request)
+		q.status, q.bytes, q.client, q.reason = w.code(), w.bytes, told.Client, told.Reason
 	case path == "healthz":
 		q.op = "healthz"
 		q.json(http.StatusOK, map[string]string{"status": "ok"})
@@ -151,6 +151,13 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 type statusWriter struct {
 	http.ResponseWriter
 	status int
+	bytes  int64
+}
+
+func (w *statusWriter) Write(part []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(part)
+	w.bytes += int64(n)
+	return n, err
 }
 
 func (w *statusWriter) WriteHeader(status int) {

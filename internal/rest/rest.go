@@ -96,6 +96,7 @@ type request struct {
 	rows   int
 	bytes  int64  // of the body, before compression
 	reason string // of a refusal, for the log
+	client string // that called, or was tried
 }
 
 // serve keeps the frame of every request: an id, a log line, a guard against
@@ -121,11 +122,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 				broken = http.ErrAbortHandler
 			}
 		}
-		client := ""
-		if q.caller != nil {
-			client = q.caller.Client
-		}
-		line := []any{"op", q.op, "method", r.Method, "client", client, "status", q.status, "rows", q.rows, "bytes", q.bytes,
+		line := []any{"op", q.op, "method", r.Method, "client", q.client, "status", q.status, "rows", q.rows, "bytes", q.bytes,
 			"ms", time.Since(began).Milliseconds(), "remote", s.remote(r), "request", q.id, "aborted", broken != nil}
 		if q.op == "none" { // no filter, which may name people
 			line = append(line, "path", r.URL.EscapedPath()[:min(len(r.URL.EscapedPath()), 200)])
@@ -194,16 +191,19 @@ func (s *service) answer(q *request) {
 		return
 	}
 	var denied *auth.Denied
+	if q.route != nil {
+		q.op = q.route.Op
+	}
 	if q.caller, denied = s.Gate.Caller(q.Request, q.public); denied != nil {
 		s.deny(q, denied)
 		return
 	}
+	q.client = q.caller.Client
 	if q.route == nil {
 		q.w.Header().Set("Allow", strings.Join(allowed, ", "))
 		q.fail(oneroster.Unsupported, "this path takes "+strings.Join(allowed, ", ")+" only")
 		return
 	}
-	q.op = q.route.Op
 	if !q.caller.Holds(q.route.OAuth) {
 		q.w.Header().Set("WWW-Authenticate", `Bearer realm="rollbook", error="insufficient_scope", scope="`+s.Face.ScopePrefix+q.route.OAuth[0]+`"`)
 		q.fail(oneroster.Forbidden, "this needs the scope "+strings.Join(q.route.OAuth, " or "))
@@ -241,6 +241,7 @@ func (s *service) deny(q *request, d *auth.Denied) {
 		q.w.Header().Set("Retry-After", "5")
 	}
 	q.failWith(d.Status, minor, d.Text)
+	q.client, q.reason = d.Client, d.Text
 }
 
 // broken answers a failure of the store. The caller is told nothing of it.

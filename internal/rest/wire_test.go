@@ -315,6 +315,34 @@ func TestLogsKeepQuiet(t *testing.T) {
 	}
 }
 
+// The log tells who was refused, and why; the operation where the path is one.
+func TestLogsTellWhoWasRefused(t *testing.T) {
+	var written bytes.Buffer
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
+		func(c *rest.Config) { c.Log = slog.New(slog.NewJSONHandler(&written, nil)) })
+	for _, c := range []struct{ method, path, auth, op, client, reason string }{
+		{"GET", "/ims/oneroster/v1p1/orgs", "Bearer nonsense", "getAllOrgs", "", "not one of ours"},
+		{"GET", "/ims/oneroster/v1p1/nothing", "", "none", "", "unknown object"},
+		{"POST", "/token", "Basic dGVzdGVyOndyb25n", "token", "tester", "secret is wrong"},
+		{"GET", "/ims/oneroster/v1p1/orgs", `OAuth oauth_consumer_key="tester",oauth_timestamp="1",oauth_nonce="n",oauth_signature="x",oauth_signature_method="HMAC-SHA256"`,
+			"getAllOrgs", "tester", "too far from this server's clock"},
+	} {
+		written.Reset()
+		r, _ := http.NewRequest(c.method, s.URL+c.path, http.NoBody)
+		r.Header.Set("Authorization", c.auth)
+		w := httptest.NewRecorder()
+		r.RequestURI, r.RemoteAddr = r.URL.RequestURI(), "192.0.2.7:80"
+		s.Config.Handler.ServeHTTP(w, r)
+		lines := strings.Split(strings.TrimSpace(written.String()), "\n")
+		var last map[string]any
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != c.op || last["client"] != c.client ||
+			last["remote"] != "192.0.2.7" || last["bytes"] != float64(w.Body.Len()) || last["reason"] == nil ||
+			!strings.Contains(fmt.Sprint(last["reason"]), c.reason) {
+			t.Errorf("%s %s: %v", c.method, c.path, last)
+		}
+	}
+}
+
 // Behind a proxy that is trusted, who guesses is known by the client's address: who
 // signs rightly from another is let in.
 func TestGuessersBehindAProxy(t *testing.T) {

@@ -31,11 +31,11 @@ func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
 func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
 	var out []auth.Client
 	err := snapshot(ctx, s.engine.book, s.reads, func(tx *sql.Tx) error {
-		err := queryAll(ctx, tx, s.sql(`SELECT "id", "name", "scopes", "oauth1", "created" FROM "clients"`+where), args, func(scan func(...any) error) error {
+		err := queryAll(ctx, tx, s.sql(`SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"`+where), args, func(scan func(...any) error) error {
 			var c auth.Client
 			var scopes, created string
 			var oauth1 int
-			if err := scan(&c.ID, &c.Name, &scopes, &oauth1, &created); err != nil {
+			if err := scan(&c.ID, &c.Name, &scopes, &oauth1, &created, &c.Generation); err != nil {
 				return err
 			}
 			c.Scopes, c.OAuth1, c.Created = strings.Fields(scopes), oauth1 == 1, stampTime(created)
@@ -102,12 +102,21 @@ func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
 	})
 }
 
-// AddClient keeps a new client with its secrets. An id that is taken is an error.
+// AddClient keeps a new client with its secrets. An id or a name that is taken is an
+// error.
 func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
 		oauth1 := 0
 		if c.OAuth1 {
 			oauth1 = 1
+		}
+		var twin string
+		err := tx.QueryRowContext(ctx, s.sql(`SELECT "id" FROM "clients" WHERE LOWER("name") = LOWER($1) LIMIT 1`), c.Name).Scan(&twin)
+		if err == nil {
+			return fmt.Errorf("there is a client of the name %q already, %s: take another name, or rotate its secret", c.Name, twin)
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
 		}
 		done, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created") VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
 			c.ID, c.Name, strings.Join(c.Scopes, " "), oauth1, stampText(c.Created))
@@ -151,6 +160,21 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 	})
 }
 
+// EndTokens ends every token that a client has. ErrNotFound when there is no such
+// client.
+func (s *Store) EndTokens(ctx context.Context, client string) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client)
+		if err != nil {
+			return err
+		}
+		if n, _ := done.RowsAffected(); n == 0 {
+			return ErrNotFound
+		}
+		return nil
+	})
+}
+
 // RemoveClient forgets a client and its secrets; its tokens are worth nothing
 // from then on. ErrNotFound when there is no such client.
 func (s *Store) RemoveClient(ctx context.Context, id string) error {
@@ -186,6 +210,15 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
 	})
 	return sealed, err
+}
+
+// ForgetSigningKey forgets the token signing key, and with it every token: the next
+// process that needs one makes another.
+func (s *Store) ForgetSigningKey(ctx context.Context) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "keys" WHERE "name" = $1`), "token")
+		return err
+	})
 }
 
 // Sealed is something that was sealed with the district's key: the token signing

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -79,8 +80,16 @@ func (e *engine) exists(ctx context.Context, dsn string) error {
 	return nil
 }
 
-// withoutPassword keeps a mistyped DSN's password out of error texts.
+// withoutPassword keeps a mistyped DSN's password out of error texts. What each try
+// of a connection says is said once.
 func withoutPassword(err error, dsn string) error {
+	var parts []string
+	for _, part := range strings.Split(err.Error(), "\n") {
+		if part = strings.TrimSpace(part); !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	err = errors.New(strings.Join(parts, " "))
 	if u, e := url.Parse(dsn); e == nil && u.User != nil {
 		if _, has := u.User.Password(); has {
 			return errors.New(strings.ReplaceAll(err.Error(), dsn, u.Redacted()))

@@ -50,18 +50,28 @@ var clock = []promise{
 					len(stamps)-1-i)
 			}
 		}},
-	{"a time after the last is told as ahead of the clock", func(t *trial) {
-		ahead := func() time.Duration {
-			d, err := t.s.Ahead(ctx)
+	{"a clock that is behind the last change, or off the server's, is told", func(t *trial) {
+		t.now = time.Now()
+		told := func(what, want string) {
+			t.Helper()
+			text, err := t.s.ClockProblem(ctx)
 			t.must(err)
-			return d
+			if (text == "") != (want == "") || !strings.Contains(text, want) {
+				t.Errorf("%s: %q, not %q", what, text, want)
+			}
 		}
-		t.equal("empty", ahead(), time.Duration(0))
+		off := ""
+		if t.postgres() {
+			off = "off the database server's"
+		}
+		told("empty", "")
 		t.put("category", "sourcedId", "k", "title", "x")
+		t.tick(-55 * time.Second)
+		told("a little back", "")
 		t.tick(-time.Hour)
-		t.equal("an hour back", ahead(), time.Hour)
+		told("an hour back", "ahead of this machine's clock")
 		t.tick(2 * time.Hour)
-		t.equal("an hour on", ahead(), time.Duration(0))
+		told("an hour on", off)
 	}},
 	{"relations of dateLastModified take in or leave out what has that very time", func(t *trial) {
 		for _, id := range []string{"k1", "k2", "k3"} {
@@ -139,17 +149,32 @@ var clock = []promise{
 		t.take(school()...)
 		t.take(without(school(), "user u2")...)
 		all := len(t.everything())
-		for _, c := range []struct{ after, want string }{
-			{"", "2026-09-02T08:00:00.000Z"},
-			{"2026-12-24T00:00:00.000Z", "2026-12-24T00:00:00.001Z"},
-			{"2026-01-01T00:00:00.000Z", "2026-12-24T00:00:00.002Z"},
+		for _, c := range []struct {
+			after, want string
+			rev         int64
+			now         bool
+		}{
+			{"", "2026-09-02T08:00:00.000Z", 0, false},
+			{"2026-12-24T00:00:00.000Z", "2026-12-24T00:00:00.001Z", 0, false},
+			{"2026-01-01T00:00:00.000Z", "2026-12-24T00:00:00.002Z", 1000, false},
+			{"", "2026-12-24T00:00:00.003Z", 0, false},
+			{"", "2026-09-02T08:00:00.000Z", 0, true},
 		} {
 			t.now = time.Date(2026, 9, 2, 8, 0, 0, 0, time.UTC)
 			since := max(t.stamp("getAllUsers", "u1"), t.stamp("getAllUsers", "u2"))
 			delta := "getAllUsers | dateLastModified>'" + since + "'"
 			t.equal("the delta before", t.ids(delta), "")
-			n, stamp, err := t.s.Restamp(ctx, c.after)
+			n, stamp, err := t.s.Restamp(ctx, store.Moment{Rev: c.rev, Stamp: c.after}, c.now)
 			t.must(err)
+			m, err := t.s.Moment(ctx)
+			t.must(err)
+			t.equal("the clock", m.Stamp, c.want)
+			if m.Rev <= c.rev {
+				t.Errorf("rev %d was seen, and %d is given", c.rev, m.Rev)
+			}
+			if c.now { // whoever has passed the present reads whole
+				delta = "getAllUsers"
+			}
 			t.equal("records", n, all)
 			t.equal("stamp", stamp, c.want)
 			t.equal("the delta", t.ids(delta), "u1 u2 u3")

@@ -65,12 +65,14 @@ var opening = []promise{
 		t.take(school()...)
 		t.byHand(`DELETE FROM "upkeep"`)
 		before := t.everything()
+		was, err := t.s.Moment(ctx)
+		t.must(err)
 		t.tick(time.Hour)
 		t.open()
 		t.equal("the district", t.everything(), before)
-		d, err := t.s.Ahead(ctx)
+		m, err := t.s.Moment(ctx)
 		t.must(err)
-		t.equal("ahead", d, time.Duration(0))
+		t.equal("the clock", m, was)
 		t.tick(-time.Hour)
 		t.equal("the next time", t.put("category", "sourcedId", "k", "title", "x").Get("dateLastModified"),
 			"2026-09-01T08:00:00.001Z")
@@ -171,7 +173,7 @@ var opening = []promise{
 			}()
 			_, importErr := t.s.Import(ctx, Bulk(Rec("category", "sourcedId", "k", "title", "x")),
 				store.ImportOptions{})
-			_, _, restampErr := t.s.Restamp(ctx, "")
+			_, _, restampErr := t.s.Restamp(ctx, store.Moment{}, false)
 			for who, err := range map[string]error{"ping": t.s.Ping(ctx), "put": putErr, "import": importErr,
 				"restored": restampErr} {
 				if !errors.Is(err, store.ErrMoved) {
