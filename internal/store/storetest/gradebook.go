@@ -18,7 +18,8 @@ var gradebook = []promise{
 		t.take(append(school(), period("past", "y", "2026-01-01", "2026-06-01"), period("other", "z",
 			"2026-08-01", "2027-01-01"),
 			period("now", "y", "2026-08-01", "2027-01-01"), period("ended", "y", "2026-08-01",
-				"2026-09-01"))...)
+				"2026-09-01"),
+			period("last", "y", "2027-01-01", "2027-03-01"), period("other last", "z", "2027-01-01", "2027-05-01"))...)
 		i := t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
 		for field, want := range map[string]string{"assignDate": "2026-09-01T08:00:00.000Z",
 			"dueDate": "2026-09-01T08:00:00.000Z", "resultValueMin": "0", "resultValueMax": "100",
@@ -31,9 +32,13 @@ var gradebook = []promise{
 		t.equal("result", r.Get("scoreDate")+" "+r.Get("scoreStatus"), "2026-09-01 fully graded")
 		r = t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1")
 		t.equal("result without score", r.Get("score")+" "+r.Get("scoreStatus"), "0 not submitted")
-		t.now = time.Date(2027, 6, 1, 0, 0, 0, 0, time.UTC)
-		t.equal("after the last period", t.put("lineItem", "sourcedId", "i2", "title", "Quiz", "class",
-			"c1").Get("gradingPeriod"), "now")
+		for day, want := range map[string]string{"2027-02-28": "last", "2027-03-01": "other last", "2027-06-01": "last"} {
+			var err error
+			t.now, err = time.Parse(oneroster.DateLayout, day) // a period's last day is past
+			t.must(err)
+			i := t.put("lineItem", "sourcedId", "on "+day, "title", "Quiz", "class", "c1")
+			t.equal(day, i.Get("gradingPeriod"), want)
+		}
 	}},
 	{"a line item without category gets its class's own, else one of all classes", func(t *trial) {
 		t.take(school()...)
