@@ -29,6 +29,7 @@ func Run(t *testing.T, empty func(t testing.TB) (dsn string)) {
 		opening} {
 		for _, p := range subject {
 			t.Run(p.name, func(t *testing.T) {
+				t.Parallel()
 				tr := &trial{T: t, dsn: empty(t), now: time.Date(2026, 9, 1, 8, 0, 0, 0, time.UTC)}
 				tr.open()
 				p.hold(tr)
