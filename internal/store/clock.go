@@ -23,7 +23,8 @@ type change struct {
 	rev     int64
 	last    string // stamp of the rev before
 	touched map[*table]bool
-	now     func() time.Time
+	now     func() time.Time     // the wall clock
+	wall    func() time.Time     // the same, for the stamp
 	full    map[string]*sql.Stmt // statements of full batches, prepared once
 }
 
@@ -50,7 +51,8 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	}
 	defer tx.Rollback()
 	seen := s.seen.Load()
-	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, full: map[string]*sql.Stmt{}}
+	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, wall: s.wall,
+		full: map[string]*sql.Stmt{}}
 	// The row is locked until the commit: revs become visible in their order.
 	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
 	if err != nil {
@@ -63,6 +65,7 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	if err := do(c); err != nil {
 		return "", err
 	}
+	defer s.committed() // only who holds the clock's row stamps
 	stamp, err := c.stamp(ctx)
 	if err != nil {
 		return "", err
@@ -74,10 +77,39 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	return stamp, nil
 }
 
+// Time is a time that no change will be stamped before that cannot be read yet: the
+// wall clock, or the stamp of a change that is being committed in this process. An
+// answer that is read after it was taken, and says so, loses its reader nothing.
+func (s *Store) Time() time.Time {
+	s.stamping.Lock()
+	defer s.stamping.Unlock()
+	now := s.now()
+	if s.committing != nil && s.committing.Before(now) {
+		return *s.committing
+	}
+	return now
+}
+
+// wall takes the wall clock's time for a stamp: from then on until committed, Time is
+// not later.
+func (s *Store) wall() time.Time {
+	s.stamping.Lock()
+	defer s.stamping.Unlock()
+	at := s.now().UTC().Truncate(time.Millisecond)
+	s.committing = &at
+	return at
+}
+
+func (s *Store) committed() {
+	s.stamping.Lock()
+	defer s.stamping.Unlock()
+	s.committing = nil
+}
+
 // stamp gives the transaction its time: the wall clock in milliseconds, and
 // always later than the stamp before.
 func (c *change) stamp(ctx context.Context) (string, error) {
-	at := c.now().UTC().Truncate(time.Millisecond)
+	at := c.wall()
 	if c.last != "" {
 		last, err := time.Parse(oneroster.TimeLayout, c.last)
 		if err != nil {

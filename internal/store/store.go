@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -56,6 +57,9 @@ type Store struct {
 	*engine
 	now   func() time.Time
 	pages *pageCache
+
+	stamping   sync.Mutex
+	committing *time.Time // the wall clock when the change was stamped that is being committed
 }
 
 // Open opens the district at dsn, a postgres:// URL or the path of a SQLite
