@@ -2,48 +2,36 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 export CGO_ENABLED := 0
+# A test that misses a program fails, and is not skipped.
+export ROLLBOOK_ALL := 1
 # What several do at once is looked at by the race detector too.
 RACE := -run 'AtOnce|Together|Waiting|Isolation|DeepPages|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
 # About ten seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
 FUZZ := query:FuzzFilter:200000x bulk:FuzzCSV:20000x auth:FuzzTokenRequest:60000x auth:FuzzOAuthHeader:60000x oneroster:FuzzPutBody:300000x
 
+# What the tests work with, where it is, and the Debian package that brings it. They
+# start PostgreSQL themselves, look at the HTML report in a browser, read its PDF, and
+# run the readers of docs/reading.md; the race detector needs a C compiler.
+NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" chromium:chromium pdftotext:poppler-utils \
+  python3:python3 node:nodejs gcc:gcc /usr/include/stdlib.h:libc6-dev
+
+# The release, or the commit: the go command does not see it everywhere.
+COMMIT := $(shell git describe --always --abbrev=12 --dirty --exclude '*' 2>/dev/null)
+RELEASE := $(or $(shell git describe --exact-match --dirty 2>/dev/null),$(COMMIT:%=commit %))
+
 build:
-	go build -o rollbook ./cmd/rollbook
+	go build -ldflags "-X 'main.release=$(RELEASE)'" -o rollbook ./cmd/rollbook
 
-# A fresh machine has no PostgreSQL: the tests start a server of their own from it.
-postgres:
-	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || \
-	  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y postgresql; }
-
-# The tests of the HTML report look at it in a browser, and read its PDF.
-chromium:
-	@for need in chromium:chromium pdftotext:poppler-utils; do command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
-	  test -z "$$missing" || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; }
-
-# The rules of accessibility that the report is held to: a tool of the tests, not
-# of the program.
-axe: .cache/node_modules/axe-core/axe.min.js
-
-.cache/node_modules/axe-core/axe.min.js:
-	@command -v npm >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends nodejs npm; }
-	npm install --prefix .cache --no-save --no-audit --no-fund --ignore-scripts axe-core@4.14.1
-
-# The readers of docs/reading.md are run as they stand there.
-readers:
-	@for need in python3:python3 node:nodejs; do command -v $${need%:*} >/dev/null || missing="$$missing $${need#*:}"; done; \
-	  test -z "$$missing" || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; }
-
-# The race detector needs a C compiler.
-compiler:
-	@command -v gcc >/dev/null || { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev; }
+needs:
+	@tools/need $(NEEDS)
 
 lint:
 	@test -z "$$(gofmt -l .)" || { echo "not as gofmt has it:"; gofmt -l .; exit 1; }
 	go vet ./...
 	go tool -modfile=tools/go.mod staticcheck ./...
 
-test: lint postgres chromium axe readers compiler
+test: needs lint
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -timeout 20m $(RACE)
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
@@ -73,10 +61,10 @@ soak: packages
 
 # Whether the tests notice a fault: see tools/mutants/run. An hour or more.
 MUTANTS := query oneroster auth bulk rest store $(notdir $(wildcard internal/intake))
-mutants:
+mutants: needs
 	tools/mutants/run $(MUTANTS:%=internal/%)
 
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
-.PHONY: mutants soak lint readers compiler build postgres chromium axe test fuzz packages check docs bench
+.PHONY: mutants soak lint needs build test fuzz packages check docs bench

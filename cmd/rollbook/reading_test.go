@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollbook/internal/machine"
 	"rollbook/internal/store/storetest"
 )
 
@@ -22,8 +23,8 @@ func TestReadersOfTheDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ language, file, program string }{
-		{"python", "reader.py", "python3"}, {"javascript", "reader.js", "node"},
+	for _, c := range []struct{ language, file, program, debian string }{
+		{"python", "reader.py", "python3", "python3"}, {"javascript", "reader.js", "node", "nodejs"},
 	} {
 		found := regexp.MustCompile("(?s)```" + c.language + "\n(.*?)```").FindSubmatch(text)
 		if found == nil {
@@ -32,6 +33,7 @@ func TestReadersOfTheDocs(t *testing.T) {
 		small := regexp.MustCompile(`LIMIT(, TRIES)? = 1000`).ReplaceAll(found[1], []byte("LIMIT$1 = 100"))
 		t.Run(c.language, func(t *testing.T) {
 			t.Parallel()
+			machine.Has(t, c.program, c.debian)
 			storetest.Engines(t, func(t *testing.T, dsn string) {
 				t.Parallel() // a reader mostly waits
 				dir := t.TempDir()

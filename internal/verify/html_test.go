@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"rollbook/internal/machine"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/verify"
 )
@@ -118,9 +119,7 @@ type viewer struct {
 // anything.
 func open(t *testing.T, text string) *viewer {
 	t.Helper()
-	if _, err := exec.LookPath("chromium"); err != nil {
-		t.Fatalf("the report is looked at in chromium, which is not installed: run make chromium (%v)", err)
-	}
+	machine.Has(t, "chromium", "chromium")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprint(w, text)
@@ -281,9 +280,9 @@ func failedRoutes(r *verify.Report) int {
 // axe-core finds nothing, in either colour scheme, on a telephone and on a desk;
 // nothing is cut off at the side.
 func TestReportForEverybody(t *testing.T) {
-	axe, err := os.ReadFile("../../.cache/node_modules/axe-core/axe.min.js")
+	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
 	if err != nil {
-		t.Fatalf("axe-core, which holds the report to the rules of accessibility, is not here: run make axe (%v)", err)
+		t.Fatal(err)
 	}
 	eachReport(t, func(t *testing.T, _ *verify.Report, v *viewer) {
 		v.do(t, chromedp.Evaluate[chromedp.Void](string(axe)))
@@ -360,9 +359,7 @@ func TestReportByKeyboard(t *testing.T) {
 
 // On paper everything is there: what a click would open is open.
 func TestReportOnPaper(t *testing.T) {
-	if _, err := exec.LookPath("pdftotext"); err != nil {
-		t.Fatalf("the PDF is read with pdftotext, which is not installed: run make chromium (%v)", err)
-	}
+	machine.Has(t, "pdftotext", "poppler-utils")
 	r, page := report(t, "spoiled")
 	v := open(t, page)
 	v.media(t, "", "dark") // of the screen: not of the paper
