@@ -12,11 +12,14 @@ import (
 	"strings"
 	"testing"
 
+	"rollbook/internal/machine"
 	"rollbook/internal/store/storetest"
 )
 
 // onTerminal runs a command line of this program on a terminal of so many columns.
-func onTerminal(dir string, columns int, line string) *exec.Cmd {
+func onTerminal(t *testing.T, dir string, columns int, line string) *exec.Cmd {
+	t.Helper()
+	machine.Has(t, "script", "bsdutils")
 	self, _ := os.Executable()
 	cmd := program(dir)
 	shell := fmt.Sprintf("stty cols %d; exec %s %s", columns, self, line)
@@ -37,7 +40,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 		}
 	}
 	for _, columns := range []int{200, 70, 50} {
-		text, err := onTerminal(dir, columns, "client list").CombinedOutput()
+		text, err := onTerminal(t, dir, columns, "client list").CombinedOutput()
 		if err != nil {
 			t.Fatalf("%v %s", err, text)
 		}
@@ -63,7 +66,7 @@ func TestLogOnATerminal(t *testing.T) {
 	if _, errs, code := rollbook(t, dir, "import", "--new", "."); code != 0 {
 		t.Fatal(errs)
 	}
-	cmd := onTerminal(dir, 100, "serve --addr 127.0.0.1:0")
+	cmd := onTerminal(t, dir, 100, "serve --addr 127.0.0.1:0")
 	in, err := cmd.StdinPipe() // ^C comes by it
 	if err != nil {
 		t.Fatal(err)

@@ -106,6 +106,37 @@ func TestOlderCopyIsFound(t *testing.T) {
 	})
 }
 
+// A copy that is made while the service runs and takes writes is whole.
+func TestBackupOfARunningService(t *testing.T) {
+	dir := write(t, right)
+	if _, errs, code := rollbook(t, dir, "import", "--new", "."); code != 0 {
+		t.Fatal(errs)
+	}
+	serving(t, dir, filepath.Join(dir, "rollbook.db"))
+	if _, errs, code := rollbook(t, dir, "import", write(t, edited(right, "users.csv", "Ann→Anna")), "--db", filepath.Join(dir, "rollbook.db")); code != 0 {
+		t.Fatal(errs)
+	}
+	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 0 || !strings.Contains(errs, "key file is not in it") {
+		t.Fatalf("%d %s", code, errs)
+	}
+	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 1 || !strings.Contains(errs, "exists") {
+		t.Errorf("over another file: %d %s", code, errs)
+	}
+	info, err := os.Stat(filepath.Join(dir, "copy.db"))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	for _, name := range []string{"copy", "rollbook"} {
+		if _, errs, code := rollbook(t, dir, "export", name+".zip", "--db", name+".db", "--key-file", "rollbook.db.key"); code != 0 {
+			t.Fatal(errs)
+		}
+	}
+	got, want := entries(t, filepath.Join(dir, "copy.zip")), entries(t, filepath.Join(dir, "rollbook.zip"))
+	if text := strings.Join(got, "\n"); text != strings.Join(want, "\n") || !strings.Contains(text, "Anna") {
+		t.Errorf("the copy has\n%s", text)
+	}
+}
+
 // A copy that is put in place beneath a running service ends it within seconds, with
 // a sentence; the next start serves the copy, in a new epoch.
 func TestCopyBeneathTheService(t *testing.T) {
