@@ -19,7 +19,8 @@ var gradebook = []promise{
 			"2026-08-01", "2027-01-01"),
 			period("now", "y", "2026-08-01", "2027-01-01"), period("ended", "y", "2026-08-01",
 				"2026-09-01"),
-			period("last", "y", "2027-01-01", "2027-03-01"), period("other last", "z", "2027-01-01", "2027-05-01"))...)
+			period("last", "y", "2027-01-01", "2027-03-01"), period("other last", "z", "2027-01-01",
+				"2027-05-01"))...)
 		i := t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
 		for field, want := range map[string]string{"assignDate": "2026-09-01T08:00:00.000Z",
 			"dueDate": "2026-09-01T08:00:00.000Z", "resultValueMin": "0", "resultValueMax": "100",
@@ -32,7 +33,8 @@ var gradebook = []promise{
 		t.equal("result", r.Get("scoreDate")+" "+r.Get("scoreStatus"), "2026-09-01 fully graded")
 		r = t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1")
 		t.equal("result without score", r.Get("score")+" "+r.Get("scoreStatus"), "0 not submitted")
-		for day, want := range map[string]string{"2027-02-28": "last", "2027-03-01": "other last", "2027-06-01": "last"} {
+		for day, want := range map[string]string{"2027-02-28": "last", "2027-03-01": "other last",
+			"2027-06-01": "last"} {
 			var err error
 			t.now, err = time.Parse(oneroster.DateLayout, day) // a period's last day is past
 			t.must(err)
