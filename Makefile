@@ -6,6 +6,8 @@ export CGO_ENABLED := 0
 export ROLLBOOK_ALL := 1
 # What several do at once is looked at by the race detector too.
 RACE := -run 'AtOnce|Together|Waiting|Isolation|DeepPages|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
+# So are the readers, with the fake providers of their tests.
+RACE_SYNC := -run 'KilledSync|TwoSyncs|RestlessProvider' ./cmd/rollbook
 # About ten seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
 FUZZ := query:FuzzFilter:200000x bulk:FuzzCSV:20000x auth:FuzzTokenRequest:60000x auth:FuzzOAuthHeader:60000x oneroster:FuzzPutBody:300000x
@@ -34,6 +36,7 @@ lint:
 test: needs lint
 	go test -timeout 20m ./...
 	CGO_ENABLED=1 go test -race -timeout 20m $(RACE)
+	CGO_ENABLED=1 go test -race -timeout 20m $(RACE_SYNC)
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
 	  go test ./internal/$$package -run '^$$' -fuzz "^$$target$$" -fuzztime $$inputs -fuzzminimizetime 10x | tail -1; done
 

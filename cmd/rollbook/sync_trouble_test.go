@@ -197,9 +197,10 @@ func TestKilledSync(t *testing.T) {
 		cmd := program(f.dir, f.args("--full")...)
 		var said bytes.Buffer
 		cmd.Stderr = &said
+		started := make(chan *os.Process, 1)
 		f.set(func(n int, w http.ResponseWriter, r *http.Request) bool {
 			if n == at {
-				_ = cmd.Process.Signal(signal) // it may have ended just now
+				_ = (<-started).Signal(signal) // it may have ended just now
 				<-r.Context().Done()           // the connection ends with the process
 			}
 			return n >= at
@@ -207,6 +208,7 @@ func TestKilledSync(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		started <- cmd.Process
 		_ = cmd.Wait() // killed
 		if signal == os.Interrupt && (cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "interrupted; the mirror holds no half of a pull")) {
 			t.Errorf("Ctrl-C: %v %s", cmd.ProcessState, said.String())
