@@ -39,7 +39,7 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 		}
 	} else if len(members) == 1 {
 		for key, inner := range members {
-			if trimmed := bytes.TrimSpace(inner); r.Index(key) < 0 && len(trimmed) > 0 && trimmed[0] == '{' {
+			if r.Index(key) < 0 && bytes.HasPrefix(inner, []byte("{")) {
 				return Record{}, nil, fmt.Errorf("the object is wrapped in %q; wrap it in %q", key, r.Wrapper())
 			}
 		}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -126,16 +126,10 @@ func (c *column) appendRef(dst []byte, id string) []byte {
 
 // EscapeID writes a sourcedId as one URL path segment.
 func EscapeID(id string) string {
-	for i := 0; i < len(id); i++ {
-		c := id[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.' || c == '_' || c == '~') {
-			return url.PathEscape(id)
-		}
-	}
 	if id == "." || id == ".." { // a client would resolve these away
 		return strings.ReplaceAll(id, ".", "%2E")
 	}
-	return id
+	return url.PathEscape(id)
 }
 
 const hexDigits = "0123456789abcdef"
@@ -281,7 +275,7 @@ func FlattenMetadata(metadata string) []Pair {
 	for k, v := range seen {
 		out = append(out, Pair{plain(k), plain(v)})
 	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Key < out[j].Key })
+	slices.SortFunc(out, func(a, b Pair) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }
 
@@ -300,7 +294,7 @@ func flatten(seen map[string]string, prefix string, object map[string]any) {
 	for k := range object {
 		keys = append(keys, k)
 	}
-	sort.Strings(keys) // where two spellings meet in one dotted key, the first by name wins
+	slices.Sort(keys) // where two spellings meet in one dotted key, the first by name wins
 	for _, k := range keys {
 		key := prefix + k
 		if inner, ok := object[k].(map[string]any); ok {

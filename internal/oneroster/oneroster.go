@@ -75,7 +75,6 @@ const (
 type Resource struct {
 	Name      string // singular: JSON wrapper of one object, type of a reference to it
 	Plural    string // JSON wrapper of a list, path segment, table name, CSV file name
-	One       string // wrapper of a single object where it is not Name (demographics)
 	Gradebook bool   // written by PUT and DELETE; deletions are hidden from plain reads
 	Extension bool   // not in OneRoster 1.1; called by Microsoft's and Google's clients
 	Fields    []Field
@@ -84,12 +83,7 @@ type Resource struct {
 }
 
 // Wrapper is the JSON key that a single object of this resource is served under.
-func (r *Resource) Wrapper() string {
-	if r.One != "" {
-		return r.One
-	}
-	return r.Name
-}
+func (r *Resource) Wrapper() string { return r.Name }
 
 // Index returns the position of the named field, or -1. Names are case-sensitive.
 func (r *Resource) Index(name string) int {

@@ -300,12 +300,12 @@ func fourDigits(s string) bool {
 // are the sourcedId where a source gives none; the score of a result that has
 // none is 0, and its scoreStatus tells that it is no grade.
 func Complete(r Record) {
-	if i := r.Resource.Index("score"); i >= 0 && r.Values[i] == "" {
-		r.Values[i] = "0"
-	}
-	for _, name := range []string{"identifier", "courseCode"} {
-		if i := r.Resource.Index(name); i >= 0 && r.Values[i] == "" {
-			r.Values[i] = r.ID()
+	fill := func(name, value string) {
+		if r.Resource.Field(name) != nil && r.Get(name) == "" {
+			r.Set(name, value)
 		}
 	}
+	fill("score", "0")
+	fill("identifier", r.ID())
+	fill("courseCode", r.ID())
 }
