@@ -30,12 +30,25 @@ func folder(t *testing.T, files ...string) string {
 // read checks a package and returns its problems and, by resource and id, its records.
 func read(t *testing.T, path string, skipBad bool) ([]string, map[string]oneroster.Record, *bulk.Package) {
 	t.Helper()
-	p, err := bulk.Open(path, bulk.Options{SkipBad: skipBad})
+	problems, rows, p := readInto(t, path, bulk.Options{SkipBad: skipBad}, bulk.Stored{})
+	records := map[string]oneroster.Record{}
+	for _, r := range rows {
+		if !r.Skip {
+			records[r.Resource.Name+"/"+r.ID()] = r.Record
+		}
+	}
+	return problems, records, p
+}
+
+// readInto checks a package against what is stored and returns its problems and rows.
+func readInto(t *testing.T, path string, opt bulk.Options, stored bulk.Stored) ([]string, []oneroster.Row, *bulk.Package) {
+	t.Helper()
+	p, err := bulk.Open(path, opt)
 	if err != nil {
 		return []string{err.Error()}, nil, nil
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
+	problems, err := p.Check(context.Background(), stored, nil)
 	if err != nil {
 		return []string{err.Error()}, nil, p
 	}
@@ -43,14 +56,12 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 	for _, x := range problems.List {
 		texts = append(texts, x.String())
 	}
-	records := map[string]oneroster.Record{}
+	var rows []oneroster.Row
 	_ = p.Records(context.Background(), func(r oneroster.Row) error { // refused when there are problems
-		if !r.Skip {
-			records[r.Resource.Name+"/"+r.ID()] = r.Record
-		}
+		rows = append(rows, r)
 		return nil
 	})
-	return texts, records, p
+	return texts, rows, p
 }
 
 const (
