@@ -374,7 +374,7 @@ func (c *checker) links() error {
 			for _, row := range x.rows {
 				if _, ok, err := c.is(resource, row.target); err != nil {
 					return err
-				} else if !ok && c.ids[resource][hashID(row.target)] != broken {
+				} else if !ok {
 					text := fmt.Sprintf("there is no resource with the sourcedId %q: add it to resources.csv, or correct this id", row.target)
 					found = append(found, Problem{f.name, row.line, "resourceSourcedId", row.target, text, false})
 				}
@@ -383,7 +383,11 @@ func (c *checker) links() error {
 		slices.SortFunc(found, func(a, b Problem) int { return a.Row - b.Row })
 		for _, x := range found {
 			c.p.linkProblems = append(c.p.linkProblems, x)
-			c.tell(x)
+			if x.Column == "resourceSourcedId" && (c.empties[resource] || c.ids[resource][hashID(x.Value)] == broken) {
+				c.hangs(place{x.File, x.Row}, x, false)
+			} else {
+				c.tell(x)
+			}
 			for _, owner := range c.p.resources[r] {
 				owner.came = slices.DeleteFunc(owner.came, func(id string) bool { return id == x.Value && x.Column == "resourceSourcedId" })
 			}

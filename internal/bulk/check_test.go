@@ -33,7 +33,7 @@ func (d district) stored() bulk.Stored {
 	}
 }
 
-// told is what becomes of a row: "user/u1 skipped", "class/c1 keeps resources +r1 -r2".
+// told is what becomes of a row, but for links: "user/u1 skipped", "org/o1 keeps parent".
 func told(row oneroster.Row) string {
 	out := row.Resource.Name + "/" + row.ID()
 	switch {
@@ -43,12 +43,9 @@ func told(row oneroster.Row) string {
 		out += " goes"
 	}
 	for _, i := range row.Keep {
-		if name := row.Resource.Fields[i].Name; name != "resources" || len(row.Edits) > 0 {
+		if name := row.Resource.Fields[i].Name; name != "resources" {
 			out += " keeps " + name
 		}
-	}
-	for _, e := range row.Edits {
-		out += fmt.Sprintf(" +%s -%s", strings.Join(e.Came, ","), strings.Join(e.Gone, ","))
 	}
 	return out
 }
