@@ -47,6 +47,7 @@ func TestParse(t *testing.T) {
 		{"user", "givenName", "a\x1bb", "!"},
 		{"user", "givenName", "a\u0085b", "!"},
 		{"user", "givenName", "a\x7fb", "!"},
+		{"user", "givenName", "\x01a", "!"},
 		{"user", "givenName", "a\xffb", "!"},
 		{"user", "sourcedId", "a\tb", "a b"},
 		{"user", "role", "Student", "student"},
