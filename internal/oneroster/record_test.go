@@ -177,7 +177,8 @@ func TestRefusalsQuote(t *testing.T) {
 func filled(resource string, given ...string) oneroster.Record {
 	rec := oneroster.NewRecord(oneroster.ByName(resource))
 	byKind := map[oneroster.Kind]string{oneroster.Bool: "true", oneroster.Number: "1",
-		oneroster.Date: "2026-09-01", oneroster.Time: "2026-09-01T00:00:00.000Z", oneroster.Metadata: `{"a":"b"}`}
+		oneroster.Date: "2026-09-01", oneroster.Time: "2026-09-01T00:00:00.000Z",
+		oneroster.Metadata: `{"a":"b"}`}
 	for i, f := range rec.Resource.Fields {
 		switch {
 		case len(f.Enum) > 0:
