@@ -117,6 +117,7 @@ func TestTokenRequests(t *testing.T) {
 		{"a foreign word alone", "POST", "", "scope=openid", "", basic("sds@x", secret), 400, `"invalid_scope"`},
 		{"a foreign word beside one of ours", "POST", "", "scope=openid+read", "", basic("sds@x", secret), 200, `"scope":"read"`},
 		{"another version and a slash", "POST", "", "scope=https://other.example/v9/read/", "", basic("sds@x", secret), 200, `"scope":"https://other.example/v9/read/"`},
+		{"a scope twice", "POST", "", "scope=read+read", "", basic("sds@x", secret), 200, `"scope":"read"`},
 		{"commas", "POST", "", "scope=read,write", "", basic("sds@x", secret), 200, `"scope":"read write"`},
 		{"a scope it may not have", "POST", "", "scope=https://scopes.example/read.more", "", basic("sds@x", secret), 400, `"invalid_scope"`},
 		{"another grant", "POST", "", "grant_type=password", "", basic("sds@x", secret), 400, `"unsupported_grant_type"`},

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -184,7 +185,7 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 func (g *Gate) scopes(client *Client, asked string) (granted, said []string, bad *tokenError) {
 	words := strings.FieldsFunc(asked, func(c rune) bool { return c == ' ' || c == ',' || c == '\t' || c == '\n' || c == '\r' })
 	for _, word := range words {
-		if short := g.short(word); len(both([]string{short}, client.Scopes)) == 1 {
+		if short := g.short(word); len(both([]string{short}, client.Scopes)) == 1 && !slices.Contains(granted, short) {
 			granted = append(granted, short)
 			said = append(said, word)
 		}
