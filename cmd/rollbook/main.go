@@ -99,7 +99,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err),
 			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), backupCommand(), restoredCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -22,6 +22,7 @@ type importing struct {
 	*cobra.Command
 	o        *opened
 	p        *bulk.Package
+	name     string // of the package
 	opt      bulk.Options
 	shrink   int // percent
 	asJSON   bool
@@ -55,7 +56,7 @@ wrong, 4 taken in but for rows or values with problems (--skip-bad).`,
 			if in.problems == "csv" {
 				in.opt.Problems = 1 << 20
 			}
-			in.Command = cmd
+			in.Command, in.name = cmd, filepath.Base(args[0])
 			if in.p, err = bulk.Open(args[0], in.opt); err != nil {
 				return err
 			}
@@ -140,8 +141,11 @@ func (in *importing) run(ctx context.Context) error {
 		rows += n
 	}
 	meter.expect(rows)
-	report, err := in.o.Import(ctx, in.p, store.ImportOptions{Progress: meter.rows, Shrink: in.shrink, Closed: true})
+	report, err := in.o.Import(store.By(ctx, "import "+in.name), in.p, store.ImportOptions{Progress: meter.rows, Shrink: in.shrink, Closed: true})
 	meter.done()
+	if err == nil {
+		err = in.o.prune(ctx)
+	}
 	var shrinks *store.ShrinkError
 	if errors.As(err, &shrinks) {
 		return fmt.Errorf("%w. Was the export whole? If it was, import with --shrink %d", err, (100*shrinks.Retired+shrinks.Active-1)/shrinks.Active)
@@ -209,16 +213,27 @@ func (in *importing) report(report store.Report, problems bulk.Problems) error {
 }
 
 func exportCommand() *cobra.Command {
-	return &cobra.Command{
+	var day string
+	cmd := &cobra.Command{
 		Use:   "export FILE.zip",
-		Short: "Write what is stored as a OneRoster 1.1 CSV package",
+		Short: "Write what is stored, or was, as a OneRoster 1.1 CSV package",
 		Args:  cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			return o.Snapshot(cmd.Context(), func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
+			write := func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
 				return sayPackage(cmd.ErrOrStderr(), args[0], each)
-			})
+			}
+			if day == "" {
+				return o.Snapshot(cmd.Context(), write)
+			}
+			at, err := asOf(day)
+			if err != nil {
+				return err
+			}
+			return o.AsOf(cmd.Context(), at, write)
 		}),
 	}
+	cmd.Flags().StringVar(&day, "as-of", "", "the district as it was at the end of a day such as 2026-10-01, or at a time")
+	return cmd
 }
 
 // sayPackage writes a package and says what it wrote.

@@ -101,7 +101,7 @@ func (o *opened) older(ctx context.Context) error {
 
 // restamp begins a new epoch and remembers it.
 func (o *opened) restamp(ctx context.Context, after store.Moment, now bool) error {
-	n, stamp, err := o.Restamp(ctx, after, now)
+	n, stamp, err := o.Restamp(store.By(ctx, "restored"), after, now)
 	if err != nil {
 		return err
 	}

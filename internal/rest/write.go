@@ -32,7 +32,7 @@ func (s *service) put(q *request) {
 		q.fail(oneroster.InvalidData, oneroster.Describe(problems))
 		return
 	}
-	stored, created, err := s.Store.Put(q.Context(), rec)
+	stored, created, err := s.Store.Put(store.By(q.Context(), "client "+q.client), rec)
 	var refused *store.Refused
 	switch {
 	case errors.As(err, &refused):
@@ -52,7 +52,7 @@ func (q *request) unprocessable(text string) {
 
 // remove deletes a gradebook object.
 func (s *service) remove(q *request) {
-	err := s.Store.Delete(q.Context(), q.route.Resource, q.vars["id"])
+	err := s.Store.Delete(store.By(q.Context(), "client "+q.client), q.route.Resource, q.vars["id"])
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		q.unknown()

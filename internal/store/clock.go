@@ -23,8 +23,9 @@ type change struct {
 	rev     int64
 	last    string // stamp of the rev before
 	touched map[*table]bool
-	now     func() time.Time     // the wall clock
-	wall    func() time.Time     // the same, for the stamp
+	now     func() time.Time // the wall clock
+	wall    func() time.Time // the same, for the stamp
+	journal journal
 	full    map[string]*sql.Stmt // statements of full batches, prepared once
 }
 
@@ -52,7 +53,7 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	defer tx.Rollback()
 	seen := s.seen.Load()
 	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, wall: s.wall,
-		full: map[string]*sql.Stmt{}}
+		full: map[string]*sql.Stmt{}, journal: journal{of: map[*table][][]string{}}}
 	// The row is locked until the commit: revs become visible in their order.
 	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
 	if err != nil {
@@ -68,6 +69,9 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	defer s.committed() // only who holds the clock's row stamps
 	stamp, err := c.stamp(ctx)
 	if err != nil {
+		return "", err
+	}
+	if err := c.keepJournal(ctx, stamp); err != nil {
 		return "", err
 	}
 	if err := tx.Commit(); err != nil {

@@ -127,6 +127,9 @@ func (in *importer) clear(ctx context.Context) error {
 
 // clearOne takes what is deleted out of one reference or list of references.
 func (in *importer) clearOne(ctx context.Context, t *table, field int, id string, to *table) error {
+	if err := in.before(ctx, t, []string{id}); err != nil {
+		return err
+	}
 	col := quote(t.Fields[field].Name)
 	var value string
 	if err := in.QueryRowContext(ctx, in.d.sql("SELECT "+col+" FROM "+t.name+` WHERE "sourcedId" = $1`), id).Scan(&value); err != nil {

@@ -88,8 +88,16 @@ func (c *change) activeOf(ctx context.Context, t *table, ids []string, each func
 
 // setDerived writes the texts and the change's rev. changed is by sourcedId.
 func (c *change) setDerived(ctx context.Context, t *table, col string, changed [][2]string) error {
-	if len(changed) > 0 {
-		c.touched[t] = true
+	if len(changed) == 0 {
+		return nil
+	}
+	c.touched[t] = true
+	ids := make([]string, len(changed))
+	for i := range changed {
+		ids[i] = changed[i][0]
+	}
+	if err := c.before(ctx, t, ids); err != nil {
+		return err
 	}
 	for start := 0; start < len(changed); start += 1000 {
 		st := &statement{d: c.d}

@@ -32,6 +32,7 @@ type dialect struct {
 	// again tells whether a write that failed this way is worth trying again.
 	again func(error) bool
 	// maxParams bounds the parameters of one statement.
+	blob      string // the type of bytes
 	time      string // reads the server's clock, seconds; "" where there is none but ours
 	maxParams int
 }
@@ -56,7 +57,7 @@ func (d *dialect) inOrder(n int) string {
 
 // ddl does the same for a migration.
 func (d *dialect) ddl(text string) string {
-	return strings.ReplaceAll(text, " TEXT", " "+d.text)
+	return strings.NewReplacer(" TEXT", " "+d.text, " BLOB", " "+d.blob).Replace(text)
 }
 
 // engine is an opened database: a pool to read records, one to read clients, one to

@@ -117,6 +117,11 @@ func (s *Store) Restamp(ctx context.Context, after Moment, now bool) (records in
 				return err
 			}
 		}
+		for _, r := range oneroster.Resources() {
+			if err := c.beforeAll(ctx, tables[r]); err != nil {
+				return err
+			}
+		}
 		if now {
 			c.last = ""
 			if err := c.exec(ctx, `DELETE FROM "revs"`); err != nil {

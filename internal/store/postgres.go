@@ -17,6 +17,7 @@ var postgresDialect = &dialect{
 	name:        "postgres",
 	placeholder: "$",
 	text:        `TEXT COLLATE "C"`,
+	blob:        "BYTEA",
 	position:    "strpos",
 	reads:       &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true},
 	// Whoever waited for the clock's row must see what the one before committed.

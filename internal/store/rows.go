@@ -54,6 +54,15 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		return nil
 	}
 	c.touched[t] = true
+	var stored []string
+	for i := range rows {
+		if !rows[i].fresh {
+			stored = append(stored, rows[i].values[oneroster.SourcedID])
+		}
+	}
+	if err := c.before(ctx, t, stored); err != nil {
+		return err
+	}
 	width := len(t.columns)
 	most := c.d.maxParams / width
 	if most > 500 {
@@ -205,6 +214,9 @@ func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 		return nil
 	}
 	c.touched[t] = true
+	if err := c.before(ctx, t, ids); err != nil {
+		return err
+	}
 	for _, i := range t.dropped {
 		if err := c.unlink(ctx, t.field(i), ids); err != nil {
 			return err

@@ -20,6 +20,7 @@ var sqliteDialect = &dialect{
 	name:        "sqlite",
 	placeholder: "?",
 	text:        "TEXT", // SQLite compares bytes
+	blob:        "BLOB",
 	position:    "instr",
 	// A deferred transaction in WAL mode reads one snapshot.
 	reads: &sql.TxOptions{ReadOnly: true},

@@ -1,0 +1,316 @@
+package store
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"rollbook/internal/oneroster"
+)
+
+// by is the key of a context under which a write finds who makes it.
+type by struct{}
+
+// By says who makes the writes of a context, for the journal: "client sds-1f2e", the
+// name of a package.
+func By(ctx context.Context, cause string) context.Context {
+	return context.WithValue(ctx, by{}, cause)
+}
+
+func causeOf(ctx context.Context) string {
+	cause, _ := ctx.Value(by{}).(string)
+	return cause
+}
+
+// pieceSize is how many records a piece of the journal holds at most: enough for
+// compression to tell, few enough to hold some of them in memory.
+const pieceSize = 500
+
+// A journal gathers what records were before a change.
+type journal struct {
+	pieces int
+	of     map[*table][][]string // each with the rev that it had, then its values
+}
+
+// before keeps what records are before they are changed. Those that this change has
+// changed already are kept; those that are not stored yet have nothing before.
+func (c *change) before(ctx context.Context, t *table, ids []string) error {
+	for batch := range slices.Chunk(ids, 1000) {
+		st := &statement{d: c.d}
+		where := ` WHERE t."sourcedId" IN ` + st.in(batch) + ` AND t."rev" < ` + st.arg(c.rev)
+		if err := c.beforeWhere(ctx, t, where, st.args); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beforeAll keeps what all records of a table are.
+func (c *change) beforeAll(ctx context.Context, t *table) error {
+	next, err := c.nextSeq(ctx, t)
+	for from := int64(0); err == nil && from < next; from += 5000 {
+		st := &statement{d: c.d}
+		where := ` WHERE t."seq" >= ` + st.arg(from) + ` AND t."seq" < ` + st.arg(from+5000)
+		err = c.beforeWhere(ctx, t, where, st.args)
+	}
+	return err
+}
+
+func (c *change) beforeWhere(ctx context.Context, t *table, where string, args []any) error {
+	rows, err := c.QueryContext(ctx, `SELECT t."rev", `+t.selects+" FROM "+t.name+" t"+where, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var full [][][]string // written when the rows are closed: one connection carries both
+	for rows.Next() {
+		rev := ""
+		values, into := t.scanner()
+		if err := rows.Scan(append([]any{&rev}, into...)...); err != nil {
+			return err
+		}
+		c.journal.of[t] = append(c.journal.of[t], append([]string{rev}, values...))
+		if len(c.journal.of[t]) == pieceSize {
+			full = append(full, c.journal.of[t])
+			c.journal.of[t] = nil
+		}
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, piece := range full {
+		if err := c.keepPiece(ctx, t, piece); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keepJournal writes what is left of it, and who made the change.
+func (c *change) keepJournal(ctx context.Context, stamp string) error {
+	for _, r := range oneroster.Resources() {
+		if piece := c.journal.of[tables[r]]; len(piece) > 0 {
+			if err := c.keepPiece(ctx, tables[r], piece); err != nil {
+				return err
+			}
+		}
+	}
+	return c.exec(ctx, `INSERT INTO "causes" ("rev", "stamp", "cause") VALUES ($1, $2, $3)`, c.rev, stamp, causeOf(ctx))
+}
+
+func (c *change) keepPiece(ctx context.Context, t *table, piece [][]string) error {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestSpeed)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(json.NewEncoder(w).Encode(piece), w.Close()); err != nil {
+		return err
+	}
+	c.journal.pieces++
+	return c.exec(ctx, `INSERT INTO "journal" ("rev", "piece", "resource", "records") VALUES ($1, $2, $3, $4)`,
+		c.rev, c.journal.pieces, t.Plural, out.Bytes())
+}
+
+// A version is a record as it was from one change to another.
+type version struct {
+	was    int64 // the rev that made it
+	until  int64 // the rev that ended it
+	values []string
+}
+
+// versions yields what the journal has of a resource from changes after a rev, the
+// earliest first.
+func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64, yield func(version) error) error {
+	text := e.sql(`SELECT "rev", "records" FROM "journal" WHERE "resource" = $1 AND "rev" > $2 ORDER BY "rev", "piece"`)
+	return queryAll(ctx, tx, text, []any{t.Plural, after}, func(scan func(...any) error) error {
+		var until int64
+		var packed []byte
+		if err := scan(&until, &packed); err != nil {
+			return err
+		}
+		plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
+		if err != nil {
+			return fmt.Errorf("the journal of change %d is damaged: %w", until, err)
+		}
+		var piece [][]string
+		if err := json.Unmarshal(plain, &piece); err != nil {
+			return fmt.Errorf("the journal of change %d is damaged: %w", until, err)
+		}
+		for _, row := range piece {
+			v := version{until: until, values: row[1:]}
+			if _, err := fmt.Sscan(row[0], &v.was); err != nil || len(v.values) != len(t.Fields) {
+				return fmt.Errorf("the journal of change %d is damaged", until)
+			}
+			if err := yield(v); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// A NotKept error: the journal does not go back to a time.
+type NotKept struct {
+	Begins string // dateLastModified of the earliest state that can be had; "" when there is none
+}
+
+func (e *NotKept) Error() string {
+	return "the journal does not go back that far: it begins at " + e.Begins
+}
+
+// AsOf is Snapshot of the district as it was at a time, with the values and the
+// dateLastModified that readers were served then. NotKept when the journal does not
+// go back to it.
+func (s *Store) AsOf(ctx context.Context, at time.Time, do func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
+	return s.snapshot(ctx, func(tx *sql.Tx) error {
+		rev, err := s.revAt(ctx, tx, at)
+		if err != nil {
+			return err
+		}
+		return do(func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+			return s.asOf(ctx, tx, tables[r], rev, yield)
+		})
+	})
+}
+
+// revAt is the last change at a time.
+func (s *Store) revAt(ctx context.Context, tx *sql.Tx, at time.Time) (rev int64, err error) {
+	var first int64
+	var begins string
+	err = tx.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "causes" ORDER BY "rev" LIMIT 1`).Scan(&first, &begins)
+	if err != nil {
+		return 0, err
+	}
+	stamp := oneroster.FormatTime(at)
+	err = tx.QueryRowContext(ctx, s.sql(`SELECT COALESCE(MAX("rev"), -1) FROM "causes" WHERE "stamp" <= $1`), stamp).Scan(&rev)
+	if err == nil && rev < first {
+		err = &NotKept{begins}
+	}
+	return rev, err
+}
+
+func (s *Store) asOf(ctx context.Context, tx *sql.Tx, t *table, rev int64, yield func(oneroster.Record) error) error {
+	then := map[string]version{} // the first that ended after rev is what there was at rev
+	err := versions(ctx, tx, s.engine, t, rev, func(v version) error {
+		if id := v.values[oneroster.SourcedID]; then[id].values == nil {
+			then[id] = v
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT t."rev", `+t.selects+" FROM "+t.name+` t ORDER BY t."seq"`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v := version{}
+		values, into := t.scanner()
+		if err := rows.Scan(append([]any{&v.was}, into...)...); err != nil {
+			return err
+		}
+		v.values = values
+		if old, ok := then[values[oneroster.SourcedID]]; ok {
+			v = old
+		}
+		if v.was > rev {
+			continue // it came later
+		}
+		if err := yield(oneroster.Record{Resource: t.Resource, Values: v.values}); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// A Version is a record as it was served from one change on.
+type Version struct {
+	Stamp  string // dateLastModified
+	Cause  string // who made the change; "" where nobody said
+	Record oneroster.Record
+}
+
+// History is every version of a record that is kept, the earliest first. ErrNotFound
+// when there never was such a record.
+func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (out []Version, err error) {
+	t := tables[r]
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		var all []version
+		err := versions(ctx, tx, s.engine, t, 0, func(v version) error {
+			if v.values[oneroster.SourcedID] == id {
+				all = append(all, v)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		now := version{}
+		values, into := t.scanner()
+		text := s.sql(`SELECT t."rev", ` + t.selects + " FROM " + t.name + ` t WHERE t."sourcedId" = $1`)
+		err = tx.QueryRowContext(ctx, text, id).Scan(append([]any{&now.was}, into...)...)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		now.values = values
+		for _, v := range append(all, now) {
+			one := Version{Stamp: v.values[oneroster.Modified], Record: oneroster.Record{Resource: r, Values: v.values}}
+			err := tx.QueryRowContext(ctx, s.sql(`SELECT "cause" FROM "causes" WHERE "rev" = $1`), v.was).Scan(&one.Cause)
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
+				return err
+			}
+			out = append(out, one)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Prune forgets what the journal has of changes before a time. What there was at that
+// time, and since, can still be had.
+func (s *Store) Prune(ctx context.Context, before time.Time) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		var last sql.NullInt64
+		text := s.sql(`SELECT MAX("rev") FROM "causes" WHERE "stamp" <= $1`)
+		if err := tx.QueryRowContext(ctx, text, oneroster.FormatTime(before)).Scan(&last); err != nil || !last.Valid {
+			return err
+		}
+		for _, text := range []string{`DELETE FROM "journal" WHERE "rev" <= $1`, `DELETE FROM "causes" WHERE "rev" < $1`} {
+			if _, err := tx.ExecContext(ctx, s.sql(text), last.Int64); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Setting is what a setting of the district was set to; "" where it was not.
+func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
+	err = s.read.QueryRowContext(ctx, s.sql(`SELECT "value" FROM "settings" WHERE "name" = $1`), name).Scan(&value)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return value, err
+}
+
+// Set keeps a setting of the district.
+func (s *Store) Set(ctx context.Context, name, value string) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		text := `INSERT INTO "settings" ("name", "value") VALUES ($1, $2) ON CONFLICT ("name") DO UPDATE SET "value" = excluded."value"`
+		_, err := tx.ExecContext(ctx, s.sql(text), name, value)
+		return err
+	})
+}

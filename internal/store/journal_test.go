@@ -1,0 +1,155 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+type each = func(*oneroster.Resource, func(oneroster.Record) error) error
+
+// whole is every record of a state of a district, in order.
+func whole(t *testing.T, read func(ctx context.Context, do func(each) error) error) (out []string) {
+	t.Helper()
+	err := read(t.Context(), func(e each) error {
+		for _, r := range oneroster.Resources() {
+			err := e(r, func(rec oneroster.Record) error {
+				out = append(out, r.Name+" "+strings.Join(rec.Values, "|"))
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// The district as of each step is what it was at that step, object by object and
+// stamp by stamp: through the days of a school, writes and deletions of clients, and
+// new epochs. What the journal has forgotten is refused, and nothing else is.
+func TestAsOfEachStep(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		now := time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC)
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return now }})
+		life := sandbox.NewLife(sandbox.Options{Students: 60, Seed: 3, Today: now})
+		rng := rand.New(rand.NewPCG(1, 2))
+		type step struct {
+			at   time.Time
+			what string
+			all  []string
+		}
+		asOf := func(at time.Time) func(ctx context.Context, do func(each) error) error {
+			return func(ctx context.Context, do func(each) error) error { return s.AsOf(ctx, at, do) }
+		}
+		var steps []step
+		note := func(what string, err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			steps = append(steps, step{now, what, whole(t, s.Snapshot)})
+			now = now.Add(time.Duration(1+rng.IntN(600)) * time.Minute)
+		}
+		note("nothing", nil)
+		for day := range 24 { // the rollover among them
+			_, err := s.Import(t.Context(), life, store.ImportOptions{Closed: true})
+			note(fmt.Sprint("day ", day), err)
+			k := oneroster.NewRecord(oneroster.ByName("category"))
+			k.Set("sourcedId", fmt.Sprint("k", rng.IntN(3)))
+			k.Set("title", fmt.Sprint("title ", rng.IntN(3)))
+			_, _, err = s.Put(store.By(t.Context(), "client x"), k)
+			note("PUT", err)
+			if rng.IntN(2) == 0 {
+				note("DELETE", s.Delete(t.Context(), k.Resource, k.ID()))
+			}
+			if day%9 == 8 {
+				_, _, err = s.Restamp(t.Context(), store.Moment{Rev: int64(1000 * day)}, day == 17)
+				note("epoch", err)
+			}
+			life.Step()
+		}
+		for i, one := range steps {
+			got := whole(t, asOf(one.at))
+			if !slices.Equal(got, one.all) {
+				for j := range got {
+					if j >= len(one.all) || got[j] != one.all[j] {
+						t.Errorf("%s\nnot %s", got[j], one.all[min(j, len(one.all)-1)])
+						break
+					}
+				}
+				t.Fatalf("as of step %d (%s): %d records, not %d", i, one.what, len(got), len(one.all))
+			}
+		}
+		cut := len(steps) / 2
+		if err := s.Prune(t.Context(), steps[cut].at); err != nil {
+			t.Fatal(err)
+		}
+		for i := range steps {
+			if i >= cut {
+				if got := whole(t, asOf(steps[i].at)); !slices.Equal(got, steps[i].all) {
+					t.Errorf("after pruning step %d is another", i)
+				}
+				continue
+			}
+			var none *store.NotKept
+			err := s.AsOf(t.Context(), steps[i].at, func(each) error { return nil })
+			if !errors.As(err, &none) || none.Begins != oneroster.FormatTime(steps[cut].at) {
+				t.Fatalf("step %d, which was pruned: %v", i, err)
+			}
+		}
+	})
+}
+
+// A record's history is each state that readers were served, and who made it.
+func TestHistory(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		now := time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC)
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return now }})
+		category := oneroster.ByName("category")
+		put := func(title, who string) {
+			t.Helper()
+			now = now.Add(time.Hour)
+			if _, _, err := s.Put(store.By(t.Context(), who), storetest.Rec("category", "sourcedId", "k", "title", title)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("a", "client one")
+		put("b", "client two")
+		put("b", "client three") // nothing changes
+		now = now.Add(time.Hour)
+		if err := s.Delete(store.By(t.Context(), "client four"), category, "k"); err != nil {
+			t.Fatal(err)
+		}
+		all, err := s.History(t.Context(), category, "k")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range all {
+			got = append(got, strings.Join([]string{v.Stamp, v.Cause, v.Record.Get("status"), v.Record.Get("title")}, " "))
+		}
+		want := []string{"2026-09-01T07:00:00.000Z client one active a", "2026-09-01T08:00:00.000Z client two active b",
+			"2026-09-01T10:00:00.000Z client four tobedeleted b"}
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, not %q", got, want)
+		}
+		if _, err := s.History(t.Context(), category, "nobody"); !errors.Is(err, store.ErrNotFound) {
+			t.Error(err)
+		}
+	})
+}
