@@ -1,0 +1,175 @@
+package bulk_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"rollbook/internal/bulk"
+	"rollbook/internal/oneroster"
+)
+
+// What a cell becomes: its value, or what is wrong with it.
+func TestValuesOfCells(t *testing.T) {
+	stored := district{"org": "o1", "course": "k1", "academicSession": "t1 t2", "class": "c1",
+		"category": "g1",
+		"user":     "u1", "lineItem": "l1", "resource": "r1"}
+	const items = "sourcedId,title,assignDate,dueDate,classSourcedId,categorySourcedId," +
+		"resultValueMin,resultValueMax\n"
+	const noDate = ` is not a date (YYYY-MM-DD) or dateTime (2026-09-01T08:00:00.000Z)`
+	const noText = ` holds control characters or is not UTF-8`
+	const allRoles = ` is not one of administrator, aide, guardian, parent, proctor, relative, student, ` +
+		`teacher`
+	people := func(column string) string {
+		return strings.TrimSpace(users) + "," + column + "\nx,true,o1,student,a,A,B,@"
+	}
+	for _, c := range []struct {
+		file, text, field string   // @ is the cell
+		cells             []string // cell, wanted, cell, wanted, …; "!" begins what is wrong
+	}{
+		{"lineItems", items + "x,T,2026-09-01,2026-09-02,c1,g1,0,@", "resultValueMax", []string{
+			"1e-400", "0", "-0", "0", "1e3", "1000", ".50", "0.5", "0.1", "0.1",
+			"1e400", `!"1e400" is not a number`, "1_000", `!"1_000" is not a number`, "0x10",
+			`!"0x10" is not a number`,
+			"NaN", `!"NaN" is not a number`, `"1,5"`, `!"1,5" is not a number`, "",
+			"!is required and empty: fill it in"}},
+		{"lineItems", items + "x,T,2026-09-01,@,c1,g1,0,1", "dueDate", []string{
+			"2026-09-02", "2026-09-02T00:00:00.000Z", "2026-09-02T00:00:00+02:00", "2026-09-01T22:00:00.000Z",
+			"2026-09-02 08:30", "2026-09-02T08:30:00.000Z", "02/09/2026", `!"02/09/2026"` + noDate}},
+		{"results", results + "x,l1,u1,fully graded,1,@", "scoreDate", []string{
+			"2026-09-02T00:00:00+02:00", "2026-09-02", "2026-09-02T23:00:00-08:00", "2026-09-02",
+			"2026-09-02Z", "2026-09-02",
+			"2026-02-30", `!"2026-02-30"` + noDate}},
+		{"results", results + "x,l1,u1,@,1,2026-09-02", "scoreStatus", []string{"FULLY GRADED",
+			"fully graded"}},
+		{"academicSessions", "sourcedId,title,type,startDate,endDate,schoolYear\n" +
+			"x,T,term,2026-08-01,2027-07-31,@",
+			"schoolYear", []string{"2027", "2027", "27", `!"27" is not a year of four digits: ` +
+				`write the year in which the school year ends`}},
+		{"orgs", "sourcedId,name,type\nx,@,school", "name", []string{
+			"\"  A\tB\r\nC \"", "A B C", "李 😀", "李 😀", "\"A\x7f\"", `!"A\x7f"` + noText, "A\u0085B",
+			`!"A\u0085B"` + noText,
+			"A\x00B", `orgs.csv holds NUL bytes`, "\u200b", "!is required and empty: fill it in"}},
+		{"orgs", "sourcedId,name,type,status\nx,A,school,@", "status", []string{"Active", "active",
+			"TOBEDELETED", "tobedeleted",
+			"Inactive", "tobedeleted", "gone", `!"gone" is not one of active, tobedeleted`}},
+		{"orgs", "sourcedId,name,type,dateLastModified\nx,A,school,@", "dateLastModified",
+			[]string{"no date at all", ""}},
+		{"orgs", "sourcedId,name,type,metadata.b,metadata.a\nx,A,school,1,@", "metadata", []string{
+			`"x,y"`, `{"a":"x,y","b":"1"}`, "", `{"b":"1"}`, "\xe9é", `!"\xe9é"` + noText}},
+		{"orgs", "sourcedId,name,type,METADATA.a,metadata.\nx,A,school,@,2", "metadata", []string{"1",
+			`{"a":"1"}`}},
+		{"users", "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" +
+			"x,@,o1,student,a,A,B",
+			"enabledUser", []string{"TRUE", "true", "yes", `!"yes" is not true or false`, "1",
+				`!"1" is not true or false`}},
+		{"users", users + "x,true,@,student,a,A,B", "orgs", []string{"o1", "o1", `"o9,o1"`, "o1"}},
+		{"users", people("userIds"), "userIds", []string{`"{ldap:a:b}, {x:y}"`, "ldap=a:b,x=y", "77",
+			"userId=77",
+			"{77}", `!"{77}" is not {type:id}`, "77}", `!"77}" is not {type:id}`}},
+		{"users", people("grades"), "grades", []string{`" 09 ,10"`, "09,10"}},
+		{"users", people("userSourcedId"), "identifier", []string{"1", ""}},
+		{"resources", "sourcedId,vendorResourceId,roles\nx,v,@", "roles", []string{`"Teacher,student"`,
+			"teacher,student",
+			`"teacher,pupil"`, `!"pupil"` + allRoles}},
+		{"enrollments", enrolled + "x,c1,o1,u1,@,,", "role", []string{"principal", "administrator", "aide",
+			"proctor",
+			"Teacher", "teacher", "janitor", `!"janitor" is not one of administrator, proctor, student, ` +
+				`teacher`}},
+	} {
+		for i := 0; i < len(c.cells); i += 2 {
+			path := folder(t, c.file+".csv", strings.Replace(c.text, "@", c.cells[i], 1)+"\n")
+			problems, rows, _ := readInto(t, path, bulk.Options{SkipBad: true}, stored.stored())
+			got := strings.Join(problems, "\n")
+			if len(rows) == 1 && !rows[0].Skip && !strings.Contains(c.cells[i+1], "!") {
+				got = strings.Join(oneroster.Items(rows[0].Get(c.field)), ",")
+				got = strings.ReplaceAll(got, oneroster.PartSep, "=")
+			} else if _, text, is := strings.Cut(got, ":2: "); is {
+				_, text, _ = strings.Cut(text, ": ")
+				got = "!" + text
+			}
+			if got != c.cells[i+1] && !(len(rows) == 0 && strings.HasPrefix(got, c.cells[i+1])) {
+				t.Errorf("%s %s %q: %q, want %q", c.file, c.field, c.cells[i], got, c.cells[i+1])
+			}
+		}
+	}
+}
+
+// Of each file the first problems are listed, and all are counted.
+func TestProblemsAreBoundedAndCounted(t *testing.T) {
+	many := func(n int) string {
+		text := orgs
+		for i := range n {
+			text += fmt.Sprintf("x%d,,,,school\n", i)
+		}
+		return text
+	}
+	for _, c := range []struct{ keep, orgs, listed, total int }{
+		{2, 5, 4, 8}, {5, 5, 8, 8}, {4, 5, 7, 8}, {0, 5, 8, 8}, {0, 1000, 1003, 1003}, {0, 1001, 1003, 1004},
+	} {
+		p, err := bulk.Open(folder(t, "orgs.csv", many(c.orgs), "users.csv",
+			users+strings.Repeat(",true,o1,student,a,A,B\n", 3)),
+			bulk.Options{Problems: c.keep})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
+		if err != nil || len(problems.List) != c.listed || problems.Total != c.total {
+			t.Errorf("%+v: %d listed of %d, %v", c, len(problems.List), problems.Total, err)
+		}
+		user, org := oneroster.ByName("user"), oneroster.ByName("org")
+		if p.Rows[org] != c.orgs+1 || p.Skipped[org] != c.orgs || p.Rows[user] != 3 || p.Skipped[user] != 3 {
+			t.Errorf("%+v: %v rows, %v skipped", c, p.Rows, p.Skipped)
+		}
+	}
+}
+
+// A spreadsheet that opens the list of problems computes nothing.
+func TestProblemsAsCSV(t *testing.T) {
+	problems := bulk.Problems{List: []bulk.Problem{
+		{File: "=a.csv", Row: 2, Column: "+b", Value: "-1", Text: "@SUM"},
+		{File: "a.csv", Row: 13, Column: "", Value: "=1+1", Text: "a \"quote\""},
+		{File: "a.csv", Row: 14, Value: "\t=1", Text: "\r=1"},
+	}}
+	const want = "file,row,column,value,problem\n'=a.csv,2,'+b,'-1,'@SUM\n" +
+		"a.csv,13,,'=1+1,\"a \"\"quote\"\"\"\n" +
+		"a.csv,14,,'\t=1,\"'\r=1\"\n"
+	var out bytes.Buffer
+	if err := problems.WriteCSV(&out); err != nil || out.String() != want {
+		t.Errorf("%v %q, want %q", err, out.String(), want)
+	}
+}
+
+// A problem stands on the line on which its row begins, whatever the rows before it hold.
+func TestProblemsStandOnTheirLine(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"a value of three lines", orgs + "o2,,,\"A\nB\nC\",school\no3,,,,school\n", "6"},
+		{"a value of three lines of Windows", orgs + "o2,,,\"A\r\nB\r\nC\",school\r\no3,,,,school\r\n", "6"},
+		{"in the row itself", orgs + "o2,,,\"A\nB\nC\",none\n", "3"},
+		{"of old Macs", strings.ReplaceAll(orgs+"o2,,,\"A\rB\",school\no3,,,,school\n", "\n", "\r"), "5"},
+		{"in the header", "sourcedId,\"name\",type,\"x\ny\"\no1,A,school,\no3,,school,\n", "4"},
+		{"blank rows", "\n\n" + orgs + "\n,,,,\n\no3,,,,school\n", "8"},
+		{"sep=", "sep=,\n" + orgs + "o3,,,,school\n", "4"},
+		{"a quote that is not closed, behind one that is",
+			orgs + "o2,,,\"A\nB\",school\no3,,,\"C,school\n", "5"},
+		{"a quote that is not closed, in a row of two lines", orgs + "o2,,\"A\nB\",\"C,school\n", "4"},
+		{"a quote and what is behind it", orgs + "o2,,,\"A,school\no3,,,B,school\no4,,,,school\n", "3 5"},
+		{"more than a buffer before it", orgs + "o2,,,\"" + strings.Repeat("A\n",
+			40000) + "\",school\no3,,,,school\n", "40004"},
+		{"a row of more than a buffer", orgs + "o2,,," + strings.Repeat("A",
+			200000) + "\"B,school\no3,,,,school\n", "3 4"},
+	} {
+		problems, _, _ := read(t, folder(t, "orgs.csv", c.text), false)
+		var lines []string
+		for _, x := range problems {
+			line, _, _ := strings.Cut(strings.TrimPrefix(x, "orgs.csv:"), ":")
+			lines = append(lines, line)
+		}
+		if got := strings.Join(lines, " "); got != c.want {
+			t.Errorf("%s: %q, want line %s", c.name, problems, c.want)
+		}
+	}
+}
