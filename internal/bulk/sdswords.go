@@ -127,7 +127,7 @@ func (c *converter) missing(ch *checker) error {
 				return err
 			}
 		}
-		if here == "" && c.yearAdded && loss.resource == "academicSession" && n > 0 {
+		if c.yearAdded && loss.resource == "academicSession" && n > 0 {
 			made, err := ch.stored.Count(oneroster.ByName(loss.resource), "sourcedId~'"+madeYear+"'")
 			if err != nil {
 				return err
