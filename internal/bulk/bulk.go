@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/encoding"
 
@@ -26,6 +27,8 @@ type Options struct {
 	Encoding encoding.Encoding
 	// Problems is how many problems of each file are kept; 0 is 1,000.
 	Problems int
+	// Now tells today, for packages that name no school year; nil is time.Now.
+	Now func() time.Time
 }
 
 // A Package is an opened set of files. It is a oneroster.Source once Check has
@@ -55,6 +58,7 @@ type Package struct {
 	stuck        error // why even skipping does not help
 	skipBad      bool
 	keep         int
+	now          func() time.Time
 }
 
 // spoilt is a value that is left as it is stored: of a list the item.
@@ -92,10 +96,13 @@ func Open(name string, opt Options) (*Package, error) {
 		return nil, err
 	}
 	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{}, bad: map[place]bool{},
-		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems,
+		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems, now: opt.Now,
 		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
 	if p.keep == 0 {
 		p.keep = 1000
+	}
+	if p.now == nil {
+		p.now = time.Now
 	}
 	var list []*file
 	switch {

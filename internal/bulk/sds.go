@@ -117,7 +117,7 @@ const madeYear = "school-year-"
 // schoolYear adds the school year around today and returns its id: the session
 // of classes that name none in a package that has none.
 func (c *converter) schoolYear(at place) string {
-	now := time.Now().UTC()
+	now := c.p.now().UTC()
 	year := now.Year()
 	if now.Month() >= time.August {
 		year++
