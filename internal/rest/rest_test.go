@@ -76,21 +76,27 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with
 	}
 	out.Server = httptest.NewServer(rest.New(config))
 	t.Cleanup(out.Close)
-	form := strings.NewReader("grant_type=client_credentials")
-	r, _ := http.NewRequest("POST", out.URL+"/Token", form)
+	out.token = out.grant(out.id, secret)
+	return out
+}
+
+// grant gets a token of a client.
+func (s *service) grant(id, secret string) string {
+	s.t.Helper()
+	r, _ := http.NewRequest("POST", s.URL+"/Token", strings.NewReader("grant_type=client_credentials"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(out.id, secret)
-	status, _, body := out.do(r)
+	r.SetBasicAuth(id, secret)
+	status, _, body := s.do(r)
 	var answer struct {
 		Token string `json:"access_token"`
 		Type  string `json:"token_type"`
 		Life  int    `json:"expires_in"`
 	}
-	if err := json.Unmarshal(body, &answer); err != nil || status != 200 || answer.Type != "bearer" || answer.Life != 3600 || strings.Count(answer.Token, ".") != 2 {
-		t.Fatalf("token: %d %s %v", status, body, err)
+	if err := json.Unmarshal(body, &answer); err != nil || status != 200 || answer.Type != "bearer" ||
+		answer.Life != 3600 || strings.Count(answer.Token, ".") != 2 {
+		s.t.Fatalf("token: %d %s %v", status, body, err)
 	}
-	out.token = answer.Token
-	return out
+	return answer.Token
 }
 
 func (s *service) do(r *http.Request) (int, http.Header, []byte) {

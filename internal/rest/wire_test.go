@@ -85,16 +85,7 @@ func TestBrokenListLooksBroken(t *testing.T) {
 func TestReadersThatDoNotRead(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := serveDistrict(t, dsn, oneroster.Scopes(), 1400)
-		host := strings.TrimPrefix(s.URL, "http://")
-		for range 300 {
-			conn, err := net.Dial("tcp", host)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-			fmt.Fprintf(conn, "GET %s/enrollments?limit=50000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", oneroster.V1p1.Base, s.token)
-		}
+		s.stall(300, "/enrollments?limit=50000")
 		for _, target := range []string{"/orgs?limit=1", "/users?limit=100", "/enrollments?limit=5000&offset=3000", "/orgs/dst-1"} {
 			if status, _, body := s.call("GET", target, ""); status != 200 {
 				t.Errorf("%s: %d %.200s", target, status, body)
@@ -109,6 +100,31 @@ func TestReadersThatDoNotRead(t *testing.T) {
 			t.Errorf("/token: %d %s", status, body)
 		}
 	})
+}
+
+// stall sends a request so many times and reads none of the answers until the test
+// ends, or the readers are told to go.
+func (s *service) stall(readers int, target string) (leave func()) {
+	s.t.Helper()
+	var all []net.Conn
+	leave = func() {
+		for _, conn := range all {
+			_ = conn.Close()
+		}
+	}
+	s.t.Cleanup(leave)
+	host := strings.TrimPrefix(s.URL, "http://")
+	for range readers {
+		conn, err := net.Dial("tcp", host)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all = append(all, conn)
+		_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+		fmt.Fprintf(conn, "GET %s%s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n",
+			oneroster.V1p1.Base, target, s.token)
+	}
+	return leave
 }
 
 func TestGzipWhenOffered(t *testing.T) {
