@@ -153,7 +153,7 @@ func (s *scanner) value() (string, error) {
 			i += w
 			continue
 		}
-		if strings.HasPrefix(s.text[i+w:], string(c)) && !ends(s.text[i+w:]) {
+		if strings.HasPrefix(s.text[i+w:], string(c)) {
 			i += 2 * w // a doubled quote
 			continue
 		}
@@ -232,7 +232,7 @@ func logical(rest string) (word string, size int) {
 		return "", 0
 	}
 	for _, w := range []string{"AND", "OR"} {
-		if len(trimmed) > len(w) && strings.EqualFold(trimmed[:len(w)], w) {
+		if head := trimmed[:min(len(w), len(trimmed))]; strings.EqualFold(head, w) {
 			after := trimmed[len(w):]
 			name := strings.TrimLeftFunc(after, unicode.IsSpace)
 			if len(name) < len(after) && likeClause(name) {
@@ -248,29 +248,22 @@ func logical(rest string) (word string, size int) {
 // be taken for the end of a value, which no row has.
 func likeClause(text string) bool {
 	text = strings.TrimLeft(text, "( ")
-	end := strings.IndexAny(text, "=!<>~")
-	if end <= 0 {
-		return false
-	}
-	for _, c := range strings.TrimSpace(text[:end]) {
-		if !(unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._-:", c)) {
-			return false
-		}
-	}
-	return strings.TrimSpace(text[:end]) != ""
+	name := strings.TrimSpace(text[:max(strings.IndexAny(text, "=!<>~"), 0)])
+	return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
+		return !(unicode.IsLetter(c) || unicode.IsDigit(c) || strings.ContainsRune("._-:", c))
+	})
 }
 
 // bare reads an unquoted value up to the next operator.
 func (s *scanner) bare() string {
-	for i := s.at; i < len(s.text); i++ {
-		if _, size := logical(s.text[i:]); size > 0 {
-			value := s.text[s.at:i]
-			s.at = i
-			return strings.TrimSpace(value)
+	value := s.rest()
+	for i := range value {
+		if _, size := logical(value[i:]); size > 0 {
+			value = value[:i]
+			break
 		}
 	}
-	value := s.rest()
-	s.at = len(s.text)
+	s.at += len(value)
 	return strings.TrimSpace(value)
 }
 

@@ -88,6 +88,8 @@ var (
 	word     = regexp.MustCompile(`^[\pL\pN_.-]*$`)
 	words    = regexp.MustCompile(`^\s*[\pL\pN_.-]*(\s*,\s*[\pL\pN_.-]+)*\s*$`)
 	timeText = regexp.MustCompile(`^[0-9TZtz:. +-]*$`)
+
+	lastSpace = regexp.MustCompile(` ([^ ]*)$`)
 )
 
 func alphabet(f *oneroster.Field, key string, c clause) error {
@@ -259,8 +261,8 @@ func timed(f *oneroster.Field, c clause) (Expr, error) {
 		return t, err
 	}
 	t, err := read(c.value)
-	if i := strings.LastIndexByte(c.value, ' '); err != nil && i > 0 { // the + of an offset may have become a space
-		if again, failed := read(c.value[:i] + "+" + c.value[i+1:]); failed == nil {
+	if err != nil { // the + of an offset may have become a space
+		if again, failed := read(lastSpace.ReplaceAllString(c.value, "+$1")); failed == nil {
 			t, err = again, nil
 		}
 	}
