@@ -101,14 +101,14 @@ func (s *scanner) clause() (clause, error) {
 	}
 	end := strings.IndexAny(s.rest(), "=!<>~")
 	if end < 0 {
-		return clause{}, bad("filter: no predicate (= != > >= < <= ~) after %q", short(s.rest()))
+		return clause{}, bad("filter: no predicate (= != > >= < <= ~) after %s", short(s.rest()))
 	}
 	c := clause{field: strings.TrimSpace(s.rest()[:end])}
 	if strings.ContainsAny(c.field, "()") {
 		return clause{}, bad("filter: parentheses are not part of the filter language; AND binds tighter than OR")
 	}
 	if !fieldName.MatchString(c.field) {
-		return clause{}, bad("filter: a field name was expected before %q", short(s.rest()[end:]))
+		return clause{}, bad("filter: a field name was expected before %s", short(s.rest()[end:]))
 	}
 	s.at += end
 	for _, p := range predicates {
@@ -118,7 +118,7 @@ func (s *scanner) clause() (clause, error) {
 		}
 	}
 	if c.predicate == "" {
-		return clause{}, bad("filter: %q is not a predicate; use = != > >= < <= ~", short(s.rest()))
+		return clause{}, bad("filter: %s is not a predicate; use = != > >= < <= ~", short(s.rest()))
 	}
 	s.at += len(c.predicate)
 	s.space()
