@@ -29,15 +29,16 @@ type nature struct {
 // Encoding finds an encoding by one of the names that web pages use for it.
 func Encoding(name string) (encoding.Encoding, error) {
 	plain := strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(name))
+	web := name
 	switch { // names that people use and web pages do not
 	case plain == "macroman" || plain == "macosroman":
-		name = "macintosh"
+		web = "macintosh"
 	case plain == "ansi":
-		name = "windows-1252"
+		web = "windows-1252"
 	case len(plain) == 6 && strings.HasPrefix(plain, "cp125"), len(plain) == 11 && strings.HasPrefix(plain, "windows125"):
-		name = "windows-125" + plain[len(plain)-1:]
+		web = "windows-125" + plain[len(plain)-1:]
 	}
-	e, err := htmlindex.Get(name)
+	e, err := htmlindex.Get(web)
 	if err != nil {
 		return nil, fmt.Errorf("%q is no encoding that is known here: give a name such as windows-1252, macintosh, shift_jis or utf-16le", name)
 	}
