@@ -88,6 +88,12 @@ func utf16le(text string) string {
 	return out.String()
 }
 
+func utf16be(text string) string {
+	var out bytes.Buffer
+	_ = binary.Write(&out, binary.BigEndian, utf16.Encode([]rune("\ufeff"+text)))
+	return out.String()
+}
+
 // orgNamed is a file of orgs with the names given.
 func orgNamed(names ...string) string {
 	out := "sourcedId,name,type\n"
@@ -138,6 +144,16 @@ func TestEncodings(t *testing.T) {
 		{"French", encoded(t, charmap.Windows1252, orgNamed("Lycée Où", "Anaïs Noël", "L’Haÿ", "Maître Benoît", "ÉCOLE ÉLÉMENTAIRE", "Sœur")), "", "Lycée Où", "Windows-1252"},
 		{"Italian and German", encoded(t, charmap.Windows1252, orgNamed("Niccolò Libertà", "Jürgen Groß", "Özil", "§ 5 – „Haus“")), "", "Niccolò Libertà", "Windows-1252"},
 		{"Mac Roman named", encoded(t, charmap.Macintosh, orgNamed("René")), "mac roman", "René", ""},
+		{"UTF-16, big end first", utf16be(orgNamed("Zoë 李")), "", "Zoë 李", "is UTF-16"},
+		{"UTF-8 whatever is named", orgNamed("Zoë"), "windows-1252", "Zoë", ""},
+		{"UTF-8 with its mark", "\ufeff" + orgNamed("Zoë"), "", "Zoë", ""},
+		{"Windows-1252 named", encoded(t, charmap.Windows1252, orgNamed("Zoë")), "ANSI", "Zoë", ""},
+		{"what would not be plausible, named", encoded(t, charmap.Windows1252, orgNamed("aÉb")),
+			"Windows 1252", "aÉb", ""},
+		{"Mac Roman by another name", encoded(t, charmap.Macintosh, orgNamed("René")), "Mac OS Roman",
+			"René", ""},
+		{"a code page that is none", orgNamed("A"), "cp1259", `"cp1259" is no encoding that is known here`,
+			""},
 		{"a name that is none", orgNamed("A"), "klingon", `"klingon" is no encoding that is known here`, ""},
 	} {
 		var p *bulk.Package
@@ -257,7 +273,18 @@ func TestFilesThatAreNoCSV(t *testing.T) {
 // An upload that goes on while a package is read, and what is no file, are refused.
 func TestFoldersThatChange(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
-		"grows":    func(dir string) error { return appendTo(filepath.Join(dir, "orgs.csv"), "o2,,,New,school\n") },
+		"grows": func(dir string) error {
+			return appendTo(filepath.Join(dir, "orgs.csv"),
+				"o2,,,New,school\n")
+		},
+		"same size": func(dir string) error {
+			return os.WriteFile(filepath.Join(dir, "orgs.csv"), []byte(strings.Replace(orgs, "School",
+				"Schule", 1)), 0o600)
+		},
+		"shrinks": func(dir string) error {
+			return os.Truncate(filepath.Join(dir, "orgs.csv"),
+				int64(len(orgs)-1))
+		},
 		"replaced": func(dir string) error { return os.Rename(filepath.Join(dir, "other"), filepath.Join(dir, "orgs.csv")) },
 	} {
 		dir := folder(t, "orgs.csv", orgs, "other", "sourcedId,name,type\no9,,,X,school\n")
@@ -293,6 +320,13 @@ func TestFoldersThatChange(t *testing.T) {
 	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "is a pipe or a device") {
 		t.Errorf("a file that became a pipe: %v", err)
+	}
+	if err = os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "has gone or cannot be opened any more") {
+		t.Errorf("a file that has gone: %v", err)
 	}
 	for name, put := range map[string]func(path string) error{
 		"is a pipe or a device": func(path string) error { return syscall.Mkfifo(path, 0o600) },
@@ -339,6 +373,7 @@ func TestZipsThatAreDamaged(t *testing.T) {
 		"a password":     {set(whole, at+8, whole[at+8]|1), "is locked with a password"},
 		"a method":       {set(whole, at+10, 93), "not read here (method 93)"},
 		"a damaged byte": {set(whole, at-60, whole[at-60]^0xff), "cannot be read, it is damaged"},
+		"no zip":         {[]byte("sourcedId,name"), "is neither a folder nor a zip"},
 		"gzip":           {[]byte("\x1f\x8b\x08xxxxxxxxxxxxxxxxxxxxxxxx"), "is a gzip archive"},
 		"old Excel":      {[]byte("\xd0\xcf\x11\xe0xxxxxxxxxxxxxxxxxxxxxxx"), "is an old Excel workbook"},
 	} {
