@@ -94,11 +94,12 @@ func (c *Caller) Holds(any []string) bool {
 
 // Denied says why a caller is not let in.
 type Denied struct {
-	Status    int    // 400, 401, or 503 when the gate itself failed
-	Challenge string // WWW-Authenticate; set on every 401
-	Client    string // that was tried, as the caller gave it; "" when unknown
-	Text      string // for the caller
-	Err       error  // for the log, with 503
+	Status    int           // 400, 401, or 503 when the gate itself failed
+	Challenge string        // WWW-Authenticate; set on every 401
+	Client    string        // that was tried, as the caller gave it; "" when unknown
+	Text      string        // for the caller
+	Wait      time.Duration // with 429
+	Err       error         // for the log, with 503
 }
 
 const noCredentials = `Bearer realm="rollbook"`

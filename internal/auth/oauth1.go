@@ -51,7 +51,7 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	}
 	id := p["oauth_consumer_key"]
 	if wait := g.guesses.pause(id, r.RemoteAddr, now); wait > 0 {
-		return nil, &Denied{Status: http.StatusTooManyRequests,
+		return nil, &Denied{Status: http.StatusTooManyRequests, Wait: wait,
 			Text: "too many wrong signatures for this key from this address: wait " + wait.Round(time.Second).String()}
 	}
 	client, err := g.book.Client(r.Context(), id)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -105,8 +106,16 @@ func TestGuessersAreSlowed(t *testing.T) {
 		r.RemoteAddr = from
 		w := httptest.NewRecorder()
 		g.ServeToken(w, r)
-		if w.Code == 429 && w.Header().Get("Retry-After") == "" {
-			t.Error("429 without Retry-After")
+		if w.Code == 429 { // it says how long, to the second that lets one in
+			var told struct {
+				Text string `json:"error_description"`
+			}
+			_ = json.Unmarshal(w.Body.Bytes(), &told)
+			_, text, _ := strings.Cut(told.Text, ": wait ")
+			wait, err := time.ParseDuration(text)
+			if after := w.Header().Get("Retry-After"); err != nil || after != fmt.Sprint(int(wait.Seconds())) {
+				t.Errorf("429 with Retry-After %q: %s", after, w.Body)
+			}
 		}
 		return w.Code
 	}

@@ -38,8 +38,11 @@ func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) (told TokenReq
 		if bad.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rollbook"`)
 		}
-		if bad.status == http.StatusTooManyRequests || bad.status == http.StatusServiceUnavailable {
-			w.Header().Set("Retry-After", "5")
+		switch bad.status {
+		case http.StatusTooManyRequests:
+			w.Header().Set("Retry-After", RetryAfter(told.wait))
+		case http.StatusServiceUnavailable:
+			w.Header().Set("Retry-After", RetryAfter(5*time.Second))
 		}
 		if bad.status == http.StatusMethodNotAllowed {
 			w.Header().Set("Allow", "POST")
@@ -56,6 +59,12 @@ func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) (told TokenReq
 type TokenRequest struct {
 	Client string // the id that was tried, at most 100 bytes of it
 	Reason string // why it was refused; "" when it was granted
+	wait   time.Duration
+}
+
+// RetryAfter writes a wait in the whole seconds of a Retry-After header, never short.
+func RetryAfter(wait time.Duration) string {
+	return strconv.Itoa(int((wait + time.Second - 1) / time.Second))
 }
 
 type tokenAnswer struct {
@@ -161,6 +170,7 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 	who := tries[len(tries)-1].id // decoded: however it is spelled, it is one client
 	told.Client = who[:min(len(who), 100)]
 	if wait := g.guesses.pause(who, r.RemoteAddr, g.opt.Now()); wait > 0 {
+		told.wait = wait
 		return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
 			"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}
 	}

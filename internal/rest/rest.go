@@ -240,7 +240,7 @@ func (s *service) deny(q *request, d *auth.Denied) {
 		minor = oneroster.InternalError
 	case d.Status == http.StatusTooManyRequests:
 		minor = oneroster.ServerBusy
-		q.w.Header().Set("Retry-After", "5")
+		q.w.Header().Set("Retry-After", auth.RetryAfter(d.Wait))
 	}
 	q.failWith(d.Status, minor, d.Text)
 	q.client, q.reason = d.Client, d.Text
