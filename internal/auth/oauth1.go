@@ -134,6 +134,8 @@ func splitHeader(header string) (parts []string) {
 				parts = append(parts, part)
 			}
 			start = i + 1
+		case header[i] == '\\' && quoted: // the next sign is text (RFC 7230 §3.2.6)
+			i = min(i+1, len(header)-1)
 		case header[i] == '"':
 			quoted = !quoted
 		}

@@ -128,6 +128,7 @@ func TestSignedHeader(t *testing.T) {
 		want   int
 	}{
 		{"as it is", func(h string) string { return h }, 200},
+		{"a realm with quoted signs", swap("OAuth ", `OAuth realm="a \", b", `), 200},
 		{"PLAINTEXT", func(h string) string {
 			return swap(value(h, text), s.secret+"%26")(swap(sha, `oauth_signature_method="PLAINTEXT"`)(h))
 		}, 400},
