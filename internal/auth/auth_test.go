@@ -34,6 +34,7 @@ func (b *book) Client(_ context.Context, id string) (*auth.Client, error) {
 }
 
 func (b *book) SigningKey(_ context.Context, make func() (string, error)) (string, error) {
+	b.asked = append(b.asked, "signing key")
 	var err error
 	if b.key == "" {
 		b.key, err = make()

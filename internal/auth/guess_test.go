@@ -210,6 +210,41 @@ func TestGuessersAreForgotten(t *testing.T) {
 	}
 }
 
+// Where guessers are more than are remembered, those whose pause is long over go
+// first, and who has just been slowed stays slowed; only where all are new all go.
+func TestWhichGuessersAreForgotten(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		old  time.Duration // how long before the last the others came
+		want int
+	}{
+		{"long ago", time.Hour, 429}, {"a minute ago", time.Minute, 401}, {"just now", 0, 401},
+		{"more than a minute ago", time.Minute + 1, 429},
+	} {
+		now := noon
+		g, b, _ := gate(t, func() time.Time { return now })
+		guess := func(id string) int {
+			b.asked = nil
+			return post(g, formKind, id+":guess", "").Code
+		}
+		for n := range 9998 {
+			guess(fmt.Sprint(n))
+		}
+		now = now.Add(c.old)
+		for range 10 {
+			guess("slowed")
+		}
+		guess("the last that is remembered")
+		if got := guess("slowed"); got != 429 {
+			t.Errorf("the others came %s: with 10,000 remembered: %d", c.name, got)
+		}
+		guess("one too many")
+		if got := guess("slowed"); got != c.want {
+			t.Errorf("the others came %s: with more: %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -68,7 +68,9 @@ func TestKeyFileBelongsToTheDatabase(t *testing.T) {
 		if errors.As(err, &lost) != c.lost || (got == nil) != c.lost || made || string(after) != string(before) {
 			t.Errorf("%s: made %v, file changed %v, %v", c.name, made, string(after) != string(before), err)
 		}
-		if c.lost && (lost.Wanted != id || lost.Path != c.path || !strings.Contains(err.Error(), id)) {
+		says := map[string]string{"none": " is missing,", "another": " holds key "}[c.name]
+		if c.lost && (lost.Wanted != id || lost.Path != c.path || !strings.Contains(err.Error(), id) ||
+			!strings.Contains(err.Error(), says)) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		if !c.lost && err == nil {
@@ -126,6 +128,22 @@ func TestSeals(t *testing.T) {
 		_, err := auth.LoadOrCreateKey(path)
 		if err == nil || leaks(err.Error(), text) || !strings.Contains(err.Error(), path) {
 			t.Errorf("the file with %q: %v", damaged, err)
+		}
+	}
+}
+
+// The id of a client shows its name in letters that need no escape anywhere, and is
+// new each time.
+func TestClientIDs(t *testing.T) {
+	for name, want := range map[string]string{
+		"Grade Sync": "gradesync", "a-z_0-9": "a-z_0-9", "`a{z/0:9,@[": "az09", "ÉCOLE Ünïon": "colenon",
+		"":       "",
+		"azAZ09": "azaz09", "日本": "", "a/b?c#d%e&f=g+h": "abcdefgh",
+	} {
+		id, again := auth.NewClientID(name), auth.NewClientID(name)
+		begin, end := id[:max(0, len(id)-9)], id[max(0, len(id)-9):]
+		if begin != want || end[0] != '-' || strings.Trim(end[1:], "0123456789abcdef") != "" || id == again {
+			t.Errorf("%q: %s, %s", name, id, again)
 		}
 	}
 }

@@ -67,6 +67,46 @@ func TestParameterTwice(t *testing.T) {
 	}
 }
 
+// A nonce is any text of up to 255 bytes.
+func TestNoncesOfAnyText(t *testing.T) {
+	g, b, key := gate(t, func() time.Time { return noon })
+	secret := b.add(key, "a", noon, "read")
+	for _, nonce := range []string{"n", "0", "a b", "é", "~", "a,b=\"c\"", strings.Repeat("n", 255)} {
+		r := httptest.NewRequest("GET", "https://sis.example.org/x", nil)
+		auth.Sign(r, "a", secret, "HMAC-SHA1", nonce, noon)
+		if _, got := enter(t, g, r); got != 200 {
+			t.Errorf("%q: %d", nonce, got)
+		}
+	}
+}
+
+// A log is told who asked, up to 100 bytes of it, and why it was refused; of what
+// was granted there is nothing to tell.
+func TestTokenRequestsAreTold(t *testing.T) {
+	g, b, key := gate(t, func() time.Time { return noon })
+	login := "client_id=a&client_secret=" + b.add(key, "a", noon, "read")
+	for _, c := range []struct {
+		method, body, client, reason string
+	}{
+		{"POST", login, "a", ""},
+		{"POST", login + "x", "a", "wrong"},
+		{"POST", login + "&scope=none", "a", "none of the scopes"},
+		{"POST", "client_id=nobody", "nobody", "unknown client"},
+		{"POST", "client_id=" + strings.Repeat("x", 100), strings.Repeat("x", 100), "unknown client"},
+		{"POST", "client_id=" + strings.Repeat("x", 101), strings.Repeat("x", 100), "unknown client"},
+		{"POST", "", "", "no client credentials"},
+		{"GET", login, "", "POST"},
+	} {
+		r := httptest.NewRequest(c.method, "/token", strings.NewReader(c.body))
+		r.Header.Set("Content-Type", formKind)
+		told := g.ServeToken(httptest.NewRecorder(), r)
+		said := strings.Contains(told.Reason, c.reason) && (told.Reason == "") == (c.reason == "")
+		if told.Client != c.client || !said {
+			t.Errorf("%s %.40s: %+v", c.method, c.body, told)
+		}
+	}
+}
+
 // endless is a body without an end.
 type endless struct{ read int }
 
@@ -148,6 +188,11 @@ func TestSignedHeader(t *testing.T) {
 		{"the time in words", with("oauth_timestamp", "now"), 400},
 		{"the time with a fraction", with("oauth_timestamp", fmt.Sprint(noon.Unix(), ".5")), 400},
 		{"the time before all times", with("oauth_timestamp", "-1"), 400},
+		{"the time zero", with("oauth_timestamp", "0"), 400},
+		{"a nonce that is no text", with("oauth_nonce", "a%FFb"), 400},
+		{"a parameter without a value", func(h string) string { return h + ",oauth_version" }, 400},
+		{"a parameter with half an escape", func(h string) string { return h + `,x="%4"` }, 400},
+		{"a name with half an escape", func(h string) string { return h + `,x%4="1"` }, 400},
 		{"a nonce of 256 bytes", with("oauth_nonce", strings.Repeat("n", 256)), 400},
 		{"a nonce with a control sign", with("oauth_nonce", "a%00b"), 400},
 		{"another nonce than signed", with("oauth_nonce", "other"), 401},

@@ -69,3 +69,49 @@ func TestSigningKeyRotates(t *testing.T) {
 		t.Errorf("key %s is published, not %s", got, want)
 	}
 }
+
+// Tokens that name keys of others make the gate read its own again once a second,
+// however many come, and never let in; its own tokens do once a minute.
+func TestForeignTokensReadTheKeySeldom(t *testing.T) {
+	now := noon
+	g, b, key := gate(t, func() time.Time { return now })
+	own := token(t, g, "a", b.add(key, "a", noon, "read"))
+	stranger, theirs, theirKey := gate(t, func() time.Time { return noon })
+	foreign := token(t, stranger, "a", theirs.add(theirKey, "a", noon, "read"))
+	reads := func(token string, want int) (n int) {
+		b.asked = nil
+		for range 20 {
+			if _, status := enter(t, g, bearing(token)); status != want {
+				t.Errorf("%v after noon: %d, not %d", now.Sub(noon), status, want)
+			}
+		}
+		for _, asked := range b.asked {
+			if asked == "signing key" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, c := range []struct {
+		at    time.Duration
+		token string
+		want  int
+		reads int
+	}{
+		{0, own, 200, 0},
+		{time.Second, foreign, 401, 1}, // the first at once
+		{2*time.Second - 1, foreign, 401, 0},
+		{2 * time.Second, foreign, 401, 1},
+		{3 * time.Second, own, 200, 0},
+		{61 * time.Second, own, 200, 0},
+		{62 * time.Second, own, 200, 1},
+		{122*time.Second - 1, own, 200, 0},
+		{122*time.Second - 1, foreign, 401, 1}, // no token has named another for a while
+		{0, own, 200, 1},                       // a clock that was put back
+	} {
+		now = noon.Add(c.at)
+		if got := reads(c.token, c.want); got != c.reads {
+			t.Errorf("%v after noon the key is read %d times, not %d", c.at, got, c.reads)
+		}
+	}
+}

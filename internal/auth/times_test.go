@@ -180,6 +180,22 @@ func TestWhoMaySign(t *testing.T) {
 	}
 }
 
+// A request as a server has it, with the host beside the address, can be signed too.
+func TestSignOfAServersRequest(t *testing.T) {
+	g, b, key := gate(t, func() time.Time { return noon })
+	secret := b.add(key, "a", noon, "read")
+	public, err := url.Parse("http://sis.example.org/x?a=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest("GET", "/x?a=1", nil)
+	r.Host, r.URL.Scheme = public.Host, public.Scheme
+	auth.Sign(r, "a", secret, "HMAC-SHA1", "n", noon)
+	if _, d := g.Caller(r, public); d != nil {
+		t.Error(d.Text)
+	}
+}
+
 // A signature is of one method, one address and one query. The port that goes
 // without saying may be said, and host names have no case (RFC 5849 §3.4.1.2).
 func TestSignatureIsOfOneRequest(t *testing.T) {
