@@ -108,7 +108,7 @@ func (c *rowReader) next() (line int, cells []string, err error) {
 				line = c.line + bytes.Count(c.buf[c.at:c.at+opened], []byte{c.end})
 				c.skip(opened)
 				if c.open++; c.open > maxOpen {
-					return line, nil, fmt.Errorf("line %d: %d quotes are not closed: the file is not read further", line, c.open)
+					return line, nil, fmt.Errorf("%d quotes are not closed: the file is not read further", c.open)
 				}
 			} else {
 				c.skip(n)
