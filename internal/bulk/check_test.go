@@ -1,6 +1,8 @@
 package bulk_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -268,6 +270,79 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 		if notes := strings.Join(notesOf(p), "\n"); c.note == "-" && notes != "" || c.note != "-" &&
 			!strings.Contains(notes, c.note) {
 			t.Errorf("%s: notes %q, want %q", c.name, notes, c.note)
+		}
+	}
+}
+
+// Progress is told each thousand rows, of both readings, and a caller who is gone ends them.
+func TestCheckIsFollowedAndEnded(t *testing.T) {
+	text := "sourcedId,name,type\n"
+	for i := range 1250 {
+		text += fmt.Sprintf("o%d,A,school\n", i)
+	}
+	p, err := bulk.Open(folder(t, "orgs.csv", text), bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	if err := p.Records(context.Background(), nil); err == nil {
+		t.Error("records are yielded before they are checked")
+	}
+	var told []int
+	if _, err := p.Check(context.Background(), bulk.Stored{}, func(rows int) {
+		told = append(told,
+			rows)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(told) != "[1000 2000]" {
+		t.Errorf("told of %v", told)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	rows := 0
+	err = p.Records(ctx, func(oneroster.Row) error {
+		if rows++; rows == 3 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || rows != 3 {
+		t.Errorf("after %d rows: %v", rows, err)
+	}
+	full := errors.New("the disk is full")
+	if err := p.Records(context.Background(), func(oneroster.Row) error { return full }); !errors.Is(err,
+		full) {
+		t.Errorf("an error of who takes the rows: %v", err)
+	}
+}
+
+// What the database cannot tell is not taken for an answer.
+func TestCheckOfADatabaseThatFails(t *testing.T) {
+	broken := errors.New("the database is gone")
+	links := bulkLinks("classResources.csv", "classSourcedId,resourceSourcedId\nc1,r1\nc1,r9\n")
+	for _, c := range []struct {
+		name  string
+		files []string
+	}{
+		{"ids", []string{"users.csv", users + "u1,true,o1,student,a,A,B\n"}},
+		{"ids of demographics", []string{"demographics.csv", "sourcedId\nu1\n"}},
+		{"ids of links", append(links, "resources.csv", "sourcedId,vendorResourceId\nr9,\n")},
+		{"who has left", []string{"results.csv", results + "r1,l1,u1,fully graded,1,2026-09-01\n"}},
+		{"counts", []string{"orgs.csv", "sourcedId,name,type\n"}},
+		{"counts of School Data Sync", v1("StudentEnrollment.csv", "Section SIS ID,SIS ID\n")},
+	} {
+		stored := district{"lineItem": "l1"}.stored()
+		switch c.name {
+		case "who has left":
+			stored.Known = func(*oneroster.Resource, string) (bool, error) { return false, broken }
+		default:
+			stored.IDs = func(*oneroster.Resource, func(string) error) error { return broken }
+		}
+		stored.Count = func(*oneroster.Resource, string) (int, error) { return 0, broken }
+		if problems, _, _ := readInto(t, folder(t, c.files...), bulk.Options{SkipBad: true},
+			stored); len(problems) != 1 ||
+			problems[0] != broken.Error() {
+			t.Errorf("%s: %q", c.name, problems)
 		}
 	}
 }

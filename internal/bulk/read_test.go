@@ -436,6 +436,21 @@ func TestLongRowsAreBounded(t *testing.T) {
 	}
 }
 
+// Each quote that is not closed costs a look at what is behind it: there is an end to that.
+func TestQuotesThatAreNotClosedAreBounded(t *testing.T) {
+	for n, want := range map[int]string{
+		200: "orgs.csv:201: a quote opens on this line and is not closed before the end of the file: close " +
+			"it",
+		201: "orgs.csv:202: 201 quotes are not closed: the file is not read further",
+	} {
+		got, _, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\n"+strings.Repeat("o,\"A,school\n",
+			n)), false)
+		if last := got[len(got)-1]; last != want || n == 200 && len(got) != 200 {
+			t.Errorf("%d quotes: %d problems, the last %q, want %q", n, len(got), last, want)
+		}
+	}
+}
+
 func notesOf(p *bulk.Package) []string {
 	if p == nil {
 		return nil
