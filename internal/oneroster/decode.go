@@ -129,7 +129,7 @@ func object(body []byte) (map[string]json.RawMessage, error) {
 }
 
 // once tells of a member that comes twice in one object, at any depth: encoding/json
-// takes the last. The text is JSON.
+// takes the last. The text is a JSON object.
 func once(body []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	var open []map[string]bool // the members of the objects that are open; nil for a list
@@ -161,7 +161,7 @@ func once(body []byte) error {
 				continue
 			}
 		}
-		name = len(open) > 0 && open[len(open)-1] != nil
+		name = open[len(open)-1] != nil
 	}
 }
 
