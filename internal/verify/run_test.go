@@ -17,27 +17,40 @@ import (
 	"rollbook/internal/verify"
 )
 
-// A provider that moves while it is verified is told to stand still; one that
-// does not is not.
+// A provider that moves while it is verified is told to stand still, whether the
+// lists were being read or the checks ran; one that does not is not.
 func TestChangedMeanwhile(t *testing.T) {
 	dsn := t.TempDir() + "/moving.db"
 	s := correct(t, dsn)
 	other := storetest.Open(t, dsn, store.Options{})
-	for _, moves := range []bool{false, true} {
-		report, err := verified(t, s, s, verify.Options{Profiles: []string{"core"}, Only: []string{"page.size", "list.answer"},
-			Progress: func(done, _ int, _ string) {
-				if done != 1 || !moves {
-					return
-				}
-				if _, err := other.Import(t.Context(), sandbox.New(sandbox.Options{Students: 25, Seed: 1}), store.ImportOptions{}); err != nil {
-					t.Error(err)
-				}
-			}})
+	for i, c := range []struct {
+		name string
+		now  func(done int, area string) bool
+	}{
+		{"never", func(int, string) bool { return false }},
+		{"before the users are read", func(_ int, area string) bool { return area == "reading /users" }},
+		{"after the users are read", func(_ int, area string) bool { return area == "reading /lineItems" }},
+		{"after the first check", func(done int, _ string) bool { return done == 1 }},
+	} {
+		moved := false
+		options := verify.Options{Profiles: []string{"core"}, Only: []string{"page.size", "list.answer"}}
+		options.Progress = func(done, _ int, area string) {
+			if !c.now(done, area) {
+				return
+			}
+			moved = true
+			source := sandbox.New(sandbox.Options{Students: 22 + 3*i, Seed: 1})
+			if _, err := other.Import(t.Context(), source, store.ImportOptions{}); err != nil {
+				t.Error(err)
+			}
+		}
+		report, err := verified(t, s, s, options)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if told := strings.Contains(strings.Join(report.Notes, "\n"), "/users changed while it was checked"); told != moves {
-			t.Errorf("moves: %v: %q", moves, report.Notes)
+		told := strings.Contains(strings.Join(report.Notes, "\n"), "/users changed while it was checked")
+		if told != moved || moved != (c.name != "never") {
+			t.Errorf("%s: moved %v, notes %q", c.name, moved, report.Notes)
 		}
 	}
 }

@@ -66,6 +66,11 @@ func (r *run) survey() {
 		}
 	}
 	for i := range r.face.Routes {
+		if route := &r.face.Routes[i]; contains(rosters, route.Path) && needed[route.Path] {
+			r.watchUnread(route)
+		}
+	}
+	for i := range r.face.Routes {
 		route := &r.face.Routes[i]
 		if Lists.covers(route) && needed[route.Path] && r.ctx.Err() == nil {
 			if r.opt.Progress != nil {

@@ -93,7 +93,8 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		return nil, err
 	}
 	r.survey()
-	r.newer = r.newest()
+	r.moved() // meanwhile
+	r.watchLists()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ type run struct {
 	began    time.Time
 	grant    *provider.Grant // nil with OAuth 1.0a
 	door     string          // a list that can be read
-	newer    map[string]int  // rows that are newer than the newest of a list: deleted ones that it hides
+	watched  []watch
 
 	lists   map[string]*collection // by path, of collections without a parent
 	results []Result
@@ -331,35 +332,69 @@ func (p *probe) served() bool {
 	return true
 }
 
-// moved tells when the rosters changed while the checks ran: then totals and
-// pages may differ for no fault of the provider's.
-func (r *run) moved() {
-	now := r.newest()
-	for path, before := range r.newer {
-		if now[path] != before {
-			r.note("%s changed while it was checked: verify a provider that stands still, or run again", path)
+// rosters are the lists that most checks lean on.
+var rosters = []string{"/orgs", "/academicSessions", "/classes", "/users", "/enrollments"}
+
+// A watch knows how many rows of a list are newer than a stamp: as many as now,
+// unless the list changes. They need not be none: a list may hide deleted rows.
+type watch struct {
+	path, since string
+	newer       int
+}
+
+// watch begins to watch a list, if it can be filtered at all.
+func (r *run) watch(path, since string) {
+	if n := r.newer(path, since); n >= 0 {
+		r.watched = append(r.watched, watch{path, since, n})
+	}
+}
+
+// watchUnread watches a list that was not read yet, from the newest row that it
+// tells of. Where it cannot sort that is any row, and less is noticed.
+func (r *run) watchUnread(route *oneroster.Route) {
+	query := provider.Query("limit", "1", "sort", "dateLastModified", "orderBy", "desc")
+	a, err := r.p.Patient(r.ctx, provider.Call{Path: route.Path, Query: query})
+	if err != nil || a.Status != http.StatusOK {
+		return
+	}
+	if page, err := a.List(wrappers(route.Resource)...); err == nil && len(page.Objects) > 0 {
+		r.watch(route.Path, page.Objects[0].Text("dateLastModified"))
+	}
+}
+
+// watchLists watches the lists that were read, from the newest row that came.
+func (r *run) watchLists() {
+	r.watched = nil
+	for _, path := range rosters {
+		c := r.lists[path]
+		if !c.usable() || !c.whole {
+			continue
+		}
+		if stamps := distinct(c, oneroster.Modified); len(stamps) > 0 {
+			r.watch(path, stamps[len(stamps)-1])
 		}
 	}
 }
 
-// newest counts the rows that are newer than the newest that a list shows.
-func (r *run) newest() map[string]int {
-	out := map[string]int{}
-	for _, path := range []string{"/orgs", "/academicSessions", "/classes", "/users", "/enrollments"} {
-		c := r.lists[path]
-		if !c.usable() {
-			continue
-		}
-		latest := distinct(c, oneroster.Modified)
-		if len(latest) == 0 || !c.whole {
-			continue
-		}
-		a, err := r.p.Patient(r.ctx, provider.Call{Path: path, Query: provider.Query("limit", "1", "filter", "dateLastModified>"+provider.Quote(latest[len(latest)-1]))})
-		if err == nil && a.Status == http.StatusOK && a.Total() >= 0 {
-			out[path] = a.Total()
+// moved tells when the rosters changed while they were watched: then totals and
+// pages may differ for no fault of the provider's.
+func (r *run) moved() {
+	for _, w := range r.watched {
+		if n := r.newer(w.path, w.since); n >= 0 && n != w.newer {
+			r.note("%s changed while it was checked: verify a provider that stands still, or run again", w.path)
 		}
 	}
-	return out
+}
+
+// newer counts the rows of a list that are newer than a stamp; -1 when it does
+// not tell.
+func (r *run) newer(path, since string) int {
+	query := provider.Query("limit", "1", "filter", "dateLastModified>"+provider.Quote(since))
+	a, err := r.p.Patient(r.ctx, provider.Call{Path: path, Query: query})
+	if err != nil || a.Status != http.StatusOK {
+		return -1
+	}
+	return a.Total()
 }
 
 func (r *run) area(name string) AreaCount {
