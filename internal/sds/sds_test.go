@@ -153,63 +153,175 @@ func TestListsThatAreNotBelieved(t *testing.T) {
 	}
 }
 
+// ref is a reference as it is served.
+func ref(typ, id string) map[string]any { return map[string]any{"sourcedId": id, "type": typ} }
+
+// first is the first of the rows whose member has this value, "" being any.
+func first(r rows, member, value string) map[string]any {
+	for _, o := range r {
+		if value == "" || o[member] == value {
+			return o
+		}
+	}
+	return nil
+}
+
+// put gives a member of the first row another value; it returns the row's id.
+func put(member string, value any) func(rows) (rows, string) {
+	return putInto("", "", member, value)
+}
+
+// putInto does so to the first row whose member which has the value is.
+func putInto(which, is, member string, value any) func(rows) (rows, string) {
+	return func(r rows) (rows, string) {
+		o := first(r, which, is)
+		o[member] = value
+		id, _ := o["sourcedId"].(string)
+		return r, id
+	}
+}
+
+// without takes a member of the first row away.
+func without(member string) func(rows) (rows, string) {
+	return func(r rows) (rows, string) {
+		delete(r[0], member)
+		return r, r[0]["sourcedId"].(string)
+	}
+}
+
+// another adds a row like the first, with another id and members.
+func another(id string, members map[string]any) func(rows) (rows, string) {
+	return func(r rows) (rows, string) {
+		o := maps.Clone(r[0])
+		maps.Copy(o, members)
+		o["sourcedId"] = id
+		return append(r, o), id
+	}
+}
+
+// each gives a member of every row another value; what is found has no id.
+func each(members map[string]any) func(rows) (rows, string) {
+	return func(r rows) (rows, string) {
+		for _, o := range r {
+			maps.Copy(o, members)
+		}
+		return r, ""
+	}
+}
+
 // Each rule that drops a record or a value is told for the record that breaks
 // it, decides how the run ends, and leaves the record out of the counts.
 func TestRules(t *testing.T) {
 	s := serve(t, small(12, 1), store.Options{})
-	var clean sds.Counts
-	change := func(member string, value any) func(map[string]any) {
-		return func(o map[string]any) {
-			if value == nil {
-				delete(o, member)
-			} else {
-				o[member] = value
+	const ok, warned, broken = sds.Completed, sds.CompletedWithWarnings, sds.CompletedWithErrors
+	plain := func(*sds.Options) {}
+	contacts := func(o *sds.Options) { o.Contacts = true }
+	demographics := func(o *sds.Options) { o.Demographics = true }
+	usernames := func(o *sds.Options) { o.MatchStudents = "username" }
+	accounts := func(o *sds.Options) { o.CreateUsers, o.MatchStaff, o.MatchStudents = true, "username", "username" }
+	past := map[string]any{"startDate": "2000-08-01", "endDate": "2001-07-31", "schoolYear": "2001"}
+	// domains makes a domain part of every username from that row on.
+	domains := func(from int) func(rows) (rows, string) {
+		return func(r rows) (rows, string) {
+			for _, o := range r[from:] {
+				o["username"] = o["username"].(string) + "@example.org"
 			}
+			return r, r[0]["sourcedId"].(string)
 		}
 	}
+	// pair gives the second student something of the first.
+	pair := func(member string) func(rows) (rows, string) {
+		return func(r rows) (rows, string) {
+			var two rows
+			for _, o := range r {
+				if o["role"] == "student" {
+					two = append(two, o)
+				}
+			}
+			two[1][member] = two[0][member]
+			return r, two[1]["sourcedId"].(string)
+		}
+	}
+	twin := func(r rows) (rows, string) {
+		r[1]["sourcedId"] = r[0]["sourcedId"]
+		return r, r[0]["sourcedId"].(string)
+	}
+	// unsaid leaves the first student's contacts unnamed, who are found for it.
+	unsaid := func(r rows) (rows, string) {
+		o := first(r, "role", "student")
+		contact := o["agents"].([]any)[0].(map[string]any)["sourcedId"].(string)
+		o["agents"] = []any{}
+		return r, contact
+	}
+	var clean sds.Counts
 	for _, c := range []struct {
 		rule, plural string
-		do           func(map[string]any) // to the first row
+		do           func(rows) (rows, string) // the id is of the record that breaks the rule
 		status       string
+		lost         int // people
+		with         func(*sds.Options)
 	}{
-		{"", "users", func(map[string]any) {}, sds.Completed},
-		{"SDS-G02", "users", change("status", "inactive"), sds.CompletedWithErrors},
-		{"SDS-G03", "users", change("dateLastModified", "2026-11-01"), sds.CompletedWithErrors},
-		{"SDS-U01", "users", change("givenName", ""), sds.CompletedWithErrors},
-		{"SDS-U02", "users", change("orgs", nil), sds.CompletedWithErrors},
-		{"SDS-U08", "users", change("familyName", "<b>"), sds.CompletedWithErrors},
-		{"SDS-U03", "users", change("email", nil), sds.CompletedWithWarnings},
-		{"SDS-C01", "classes", change("title", ""), sds.CompletedWithErrors},
-		{"SDS-C02", "classes", change("title", "a/b: c"), sds.CompletedWithWarnings},
-		{"SDS-E01", "enrollments", change("role", nil), sds.CompletedWithErrors},
-		{"SDS-E02", "enrollments", change("user", map[string]any{"sourcedId": "gone", "type": "user"}), sds.CompletedWithErrors},
-		{"SDS-O01", "orgs", change("name", ""), sds.CompletedWithErrors},
-		{"SDS-K01", "courses", change("title", ""), sds.CompletedWithErrors},
-		{"SDS-S01", "academicSessions", change("title", ""), sds.CompletedWithErrors},
+		{"", "users", each(nil), ok, 0, plain},
+		{"SDS-G01", "users", put("sourcedId", 7), broken, 1, plain},
+		{"SDS-G01", "users", twin, broken, 1, plain},
+		{"SDS-G02", "users", put("status", "inactive"), broken, 1, plain},
+		{"SDS-G03", "users", put("dateLastModified", "2026-11-01"), broken, 1, plain},
+		{"SDS-G05", "users", put("middleName", nil), warned, 0, plain},
+		{"SDS-G06", "users", put("orgs", []any{ref("org", "gone")}), broken, 1, plain},
+		{"SDS-G06", "users", put("orgs", []any{ref("org", "sch-001"), ref("org", "gone")}), warned, 0, plain},
+		{"SDS-G06", "courses", put("schoolYear", ref("academicSession", "gone")), warned, 0, plain},
+		{"SDS-U01", "users", put("givenName", ""), broken, 1, plain},
+		{"SDS-U02", "users", without("orgs"), broken, 1, plain},
+		{"SDS-U07", "users", put("role", "wizard"), warned, 0, plain},
+		{"SDS-U07", "users", putInto("role", "student", "grades", []any{"fourth"}), warned, 0, plain},
+		{"SDS-U08", "users", put("familyName", "<b>"), broken, 1, plain},
+		{"SDS-U03", "users", without("email"), warned, 0, plain},
+		{"SDS-U03", "users", pair("email"), broken, 2, plain},
+		{"SDS-U09", "users", pair("email"), warned, 0, usernames},
+		{"SDS-C01", "classes", put("title", ""), broken, 0, plain},
+		{"SDS-C02", "classes", put("title", "a/b: c"), warned, 0, plain},
+		{"SDS-C03", "classes", another("c.2", map[string]any{"title": "Other"}), warned, 0, plain},
+		{"SDS-C04", "classes", another("c2", map[string]any{"title": "Other"}), warned, 0, plain},
+		{"SDS-C04", "classes", put("course", ref("course", "gone")), warned, 0, plain},
+		{"SDS-C05", "classes", another("z2", nil), warned, 0, plain},
+		{"SDS-E01", "enrollments", without("role"), broken, 0, plain},
+		{"SDS-E02", "enrollments", put("user", ref("user", "gone")), broken, 0, plain},
+		{"SDS-E03", "enrollments", another("z2", nil), warned, 0, plain},
+		{"SDS-E04", "enrollments", put("endDate", "2099-01-01"), warned, 0, plain},
+		{"SDS-O01", "orgs", put("name", ""), broken, 0, plain},
+		{"SDS-O02", "orgs", putInto("type", "school", "parent", ref("org", "sch-001")), warned, 0, plain},
+		{"SDS-K01", "courses", put("title", ""), broken, 0, plain},
+		{"SDS-S01", "academicSessions", put("title", ""), broken, 0, plain},
+		{"SDS-S02", "academicSessions", putInto("type", "gradingPeriod", "startDate", "2026-01-01"), broken, 0, plain},
+		{"SDS-S03", "academicSessions", putInto("type", "gradingPeriod", "schoolYear", "2001"), broken, 0, plain},
+		{"SDS-S04", "academicSessions", each(past), warned, 0, plain},
+		{"", "users", each(nil), ok, 0, contacts},
+		{"SDS-U05", "users", putInto("role", "guardian", "email", "none"), broken, 1, contacts},
+		{"SDS-U06", "users", unsaid, broken, 1, contacts},
+		{"", "users", each(nil), ok, 0, demographics},
+		{"SDS-D01", "demographics", put("asian", true), warned, 0, demographics},
+		{"", "users", domains(0), ok, 0, accounts},
+		{"SDS-U04", "users", domains(1), broken, 1, accounts},
 	} {
 		s.mirror = filepath.Join(t.TempDir(), "m.db")
 		id := ""
 		s.spoil = at("/"+c.plural, func(r rows, n int) (rows, int) {
-			id, _ = r[0]["sourcedId"].(string)
-			c.do(r[0])
-			return r, n
+			was := len(r)
+			r, id = c.do(r)
+			return r, n + len(r) - was
 		})
-		r, found, err := s.sync(t, nil)
+		r, found, err := s.sync(t, c.with)
 		what := c.rule + " " + oneroster.ByName(c.plural).Name + " " + id
 		if err != nil || r.Status != c.status || c.rule != "" && !found[what] {
 			t.Errorf("%s: %s, %v; found %v", what, r.Status, err, found)
 		}
-		if broken := r.Counts.Errors > 0; broken != (c.status == sds.CompletedWithErrors) {
+		if errors := r.Counts.Errors > 0; errors != (c.status == sds.CompletedWithErrors) {
 			t.Errorf("%s: %+v", what, r.Counts)
 		}
 		if c.rule == "" {
 			clean = r.Counts
 		}
-		lost := 0
-		if c.plural == "users" && c.status == sds.CompletedWithErrors {
-			lost = 1
-		}
-		if r.Counts.People != clean.People-lost {
+		if r.Counts.People != clean.People-c.lost {
 			t.Errorf("%s: %d people, %d without it", what, r.Counts.People, clean.People)
 		}
 	}
