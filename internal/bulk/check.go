@@ -353,22 +353,16 @@ func (c *checker) links() error {
 		var found []Problem
 		for id, x := range c.p.resources[r] {
 			// In a delta a link changes the row of its class, which must be there.
-			state, stored := c.ids[r][hashID(id)], false
-			if state == 0 && f.mode == oneroster.Bulk {
-				var err error
-				if _, stored, err = c.is(r, id); err != nil {
-					return err
-				}
-			}
+			state := c.ids[r][hashID(id)]
 			if state == going {
 				continue // its links go with it
 			}
-			if state != there && !stored && state != broken {
-				line, text := firstLine(x), fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or correct this id", r.Name, id, r.Plural)
+			if state != there && state != broken {
+				text := fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or correct this id", r.Name, id, r.Plural)
 				if f.mode == oneroster.Delta {
 					text = fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row of each %s whose resources change", id, r.Plural, r.Name)
 				}
-				found = append(found, Problem{f.name, line, r.Name + "SourcedId", id, text, false})
+				found = append(found, Problem{f.name, x.line, r.Name + "SourcedId", id, text, false})
 				continue
 			}
 			for _, row := range x.rows {
@@ -394,13 +388,6 @@ func (c *checker) links() error {
 		}
 	}
 	return nil
-}
-
-func firstLine(x *linked) int {
-	if len(x.rows) > 0 {
-		return x.rows[0].line
-	}
-	return 1
 }
 
 func (c *checker) references(row oneroster.Row, at place) error {

@@ -407,6 +407,7 @@ func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at
 
 // linked is what a link file says of one class or course.
 type linked struct {
+	line       int // of the first row
 	came, gone []string
 	rows       []linkRow
 }
@@ -492,7 +493,7 @@ func (p *Package) readLinks() error {
 			}
 			x := out[id]
 			if x == nil {
-				x = &linked{}
+				x = &linked{line: line}
 				out[id] = x
 			}
 			if gone {
