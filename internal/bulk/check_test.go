@@ -175,6 +175,10 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 			"org/o1, user/u1 keeps agents", ""},
 		{"a bulk row whose id cannot be read", nil, []string{"orgs.csv", orgs + ",,,Nameless,school\n"},
 			[]string{`orgs.csv:3: sourcedId: is required and empty: fill it in`}, "", ""},
+		{"a quote in an id", nil, []string{"orgs.csv", orgs + "\"o2,,,B,school\no3,,,C,school\n"},
+			[]string{"orgs.csv:3: a quote opens on this line and is not closed before the end of the file: " +
+				"close it"},
+			"org/o1, org/o2 skipped, org/o3", ""},
 		{"a delta row whose id cannot be read", nil, []string{"manifest.csv",
 			"propertyName,value\nfile.orgs,delta\n",
 			"orgs.csv", "sourcedId,status,name,type\no1,active,A,school\n\x01,active,B,school\n"},
@@ -270,6 +274,37 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 		if notes := strings.Join(notesOf(p), "\n"); c.note == "-" && notes != "" || c.note != "-" &&
 			!strings.Contains(notes, c.note) {
 			t.Errorf("%s: notes %q, want %q", c.name, notes, c.note)
+		}
+	}
+}
+
+// A problem says whether the row can be used without the value.
+func TestProblemsSayWhatTheyCost(t *testing.T) {
+	for _, c := range []struct {
+		name, orgs, users string
+		mild              string // of each problem
+	}{
+		{"a row", "o2,,,,school\n", "", "false"},
+		{"a value", "", ",o1,u9\n", "true"},
+		{"what hangs, and can be done without", "o2,,,,school\n", "\"o1,o2\",\n", "false true"},
+		{"what hangs", "o2,,,,school\n", "\"o1,o2\",\nu2,true,student,b,A,B,o2,\n", "false false"},
+	} {
+		text := "sourcedId,enabledUser,role,username,givenName,familyName,orgSourcedIds,agentSourcedIds\n"
+		if c.users != "" {
+			text += "u1,true,student,a,A,B," + strings.TrimPrefix(c.users, ",")
+		}
+		p, err := bulk.Open(folder(t, "orgs.csv", orgs+c.orgs, "users.csv", text), bulk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
+		var got []string
+		for _, x := range problems.List {
+			got = append(got, fmt.Sprint(x.Mild))
+		}
+		if err != nil || strings.Join(got, " ") != c.mild {
+			t.Errorf("%s: %v %+v", c.name, err, problems.List)
 		}
 	}
 }

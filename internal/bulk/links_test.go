@@ -68,6 +68,19 @@ func TestLinks(t *testing.T) {
 		{"that came and went", append(deltaLinks("c1,active,r1\nc1,tobedeleted,r7\n"), "resources.csv",
 			"sourcedId,status,vendorResourceId\nr1,active,x\n"), nil,
 			"course/k1 keeps, class/c1 keeps +r1 -r7"},
+		{"that went from a class that is not there", deltaLinks("c1,active,r1\nc9,tobedeleted,r1\n" +
+			"c9,active,r1\n"),
+			[]string{`classResources.csv:3: classSourcedId: "c9" has no row in classes.csv that can be ` +
+				`used: in a delta, ` +
+				`add the row of each class whose resources change`}, "course/k1 keeps, class/c1 keeps +r1 -"},
+		{"many that are wrong", bulkLinks("classResources.csv",
+			head+"c1,r8\nc3,r1\nc2,r9\nc4,r1\nc1,r7\nc2,r2\n"),
+			[]string{nowhere("classResources.csv:2: resourceSourcedId", "resource", "r8"),
+				nowhere("classResources.csv:3: classSourcedId", "class", "c3"),
+				nowhere("classResources.csv:4: resourceSourcedId", "resource", "r9"),
+				nowhere("classResources.csv:5: classSourcedId", "class", "c4"),
+				nowhere("classResources.csv:6: resourceSourcedId", "resource", "r7")},
+			"course/k1 keeps, class/c1 keeps + -, class/c2 keeps +r2 -"},
 		{"of a class that goes", append(deltaLinks("c1,active,r9\n"), "classes.csv",
 			"sourcedId,status,title,courseSourcedId,"+
 				"classType,schoolSourcedId,termSourcedIds\nc1,tobedeleted,,,,,\n"), nil,
@@ -83,7 +96,11 @@ func TestLinks(t *testing.T) {
 				hang("classResources.csv:3", "1 reference", "1 in classResources.csv")},
 			"course/k1 keeps, class/c1 keeps +r1 -, class/c2 keeps"},
 	} {
-		problems, rows, _ := readInto(t, folder(t, c.files...), bulk.Options{SkipBad: true}, bulk.Stored{})
+		path := folder(t, c.files...)
+		if _, rows, _ := readInto(t, path, bulk.Options{}, bulk.Stored{}); len(c.want) > 0 && len(rows) > 0 {
+			t.Errorf("%s: %d rows are yielded beside problems", c.name, len(rows))
+		}
+		problems, rows, _ := readInto(t, path, bulk.Options{SkipBad: true}, bulk.Stored{})
 		if strings.Join(problems, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, problems, c.want)
 		}
