@@ -213,6 +213,15 @@ func TestShapesOfFiles(t *testing.T) {
 			[]string{"orgs.csv:3: the quote that opens on this line ends before something that is no separator: close it, and double the quotes inside the cell"}, "", "o1 o3 o4 o5"},
 		{"a quote never closed", "orgs.csv", a + "o1,A,school\no2,\"B,school\n" + "o3,C,school\n",
 			[]string{"orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it"}, "", "o1 o3"},
+		{"blanks around quotes", "orgs.csv", a + "  \"o1\"  , \"A, B\" ,school\no2,  C ,\"school\" \r\n",
+			nil, "", "o1 o2"},
+		{"a quote that ends the file", "orgs.csv", a + "o1,A,\"school\"", nil, "ends without a line end",
+			"o1"},
+		{"a row that breaks off", "orgs.csv", a + "o1,A,school\no2,B", []string{
+			"orgs.csv:3: the file breaks off in this row: the upload was cut; send the file again"}, "",
+			"o1"},
+		{"a first line of commas", "orgs.csv", ",,\r\n\r\n" + a + "o1,A,school\n", nil, "", "o1"},
+		{"bars", "orgs.csv", "sourcedId|name|type\no1|A, B|school\n", nil, "separated by bars", "o1"},
 		{"empty cells more", "orgs.csv", a + "o1,A,school,,\n,,\n\n   \n", nil, "", "o1"},
 		{"a header that ends with a comma", "orgs.csv", "sourcedId,name,type,\no1,A,school,\n", nil, "", "o1"},
 		{"a row too short", "orgs.csv", "sourcedId,name,type,identifier\no1,A,school,1\no2,A,school\n", nil, "1 row is shorter than the header, the first in line 3", "o1 o2"},
@@ -264,6 +273,18 @@ func TestFilesThatAreNoCSV(t *testing.T) {
 	_, _, p := read(t, folder(t, "orgs.csv", orgs, "users.xlsx", "PK"), false)
 	if !strings.Contains(strings.Join(notesOf(p), "\n"), "users.xlsx was not read: it is no CSV file") {
 		t.Errorf("%q", notesOf(p))
+	}
+	dir := folder(t)
+	for _, name := range []string{"a/orgs.csv", "a/users.csv", "b/orgs.CSV", "c/read me.txt"} {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(orgs),
+			0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := "there are in " + filepath.Join(dir, "a") + ", " + filepath.Join(dir, "b") + ": give that"
+	if got, _, _ := read(t, dir, false); len(got) != 1 || !strings.HasSuffix(got[0], want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 	if got, _, _ := read(t, folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0], "there is no CSV file in it") {
 		t.Errorf("%q", got)

@@ -157,6 +157,8 @@ func TestProblemsStandOnTheirLine(t *testing.T) {
 			orgs + "o2,,,\"A\nB\",school\no3,,,\"C,school\n", "5"},
 		{"a quote that is not closed, in a row of two lines", orgs + "o2,,\"A\nB\",\"C,school\n", "4"},
 		{"a quote and what is behind it", orgs + "o2,,,\"A,school\no3,,,B,school\no4,,,,school\n", "3 5"},
+		{"a quote inside a cell, behind a value of two lines",
+			orgs + "o2,,\"A\nB\",C \"D\",school\no3,,,,school\n", "3 5"},
 		{"more than a buffer before it", orgs + "o2,,,\"" + strings.Repeat("A\n",
 			40000) + "\",school\no3,,,,school\n", "40004"},
 		{"a row of more than a buffer", orgs + "o2,,," + strings.Repeat("A",
