@@ -37,7 +37,7 @@ func (s *service) list(q *request) {
 		s.broken(q, ctx.Err())
 		return
 	}
-	var answer spool
+	answer := spool{memory: &s.memory}
 	defer answer.close()
 	var buf []byte
 	total := 0

@@ -38,6 +38,9 @@ type Config struct {
 	Log        *slog.Logger
 	// Sending, when set, is told of every part of an answer that was taken.
 	Sending *Sending
+	// Memory is how many bytes all lists on their way may hold in memory together; what
+	// is beyond lies in temporary files. 0 is 64 MiB.
+	Memory int64
 }
 
 // Words are what a gate must know of the scopes of a face.
@@ -60,11 +63,15 @@ type service struct {
 	Config
 	openAPI []byte
 	turns   turns
+	memory  memory
 }
 
 // New makes the handler of a service.
 func New(c Config) http.Handler {
 	s := &service{Config: c, openAPI: OpenAPI(c.Face)}
+	if s.memory.most = c.Memory; s.memory.most == 0 {
+		s.memory.most = spoolMemory
+	}
 	zip, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false))
 	if err != nil {
 		panic(err) // only our own options can be wrong

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// spoolMemory is what all answers on their way may hold in memory together; what
-	// is beyond lies in temporary files.
+	// spoolMemory is what all answers on their way may hold in memory together, where
+	// Config.Memory does not tell.
 	spoolMemory = 64 << 20
 	// spoolPart is how much of an answer is sent, and held, at a time.
 	spoolPart = 64 << 10
@@ -20,27 +20,39 @@ const (
 	progressTime = 30 * time.Second
 )
 
-// spooled counts the bytes of answers that are held in memory.
-var spooled atomic.Int64
+// A memory is what the answers of a service hold together.
+type memory struct {
+	held atomic.Int64
+	most int64
+}
+
+// take tells whether there is room for so many bytes more; give gives them back.
+func (m *memory) take(bytes int) bool {
+	if m.held.Add(int64(bytes)) <= m.most {
+		return true
+	}
+	m.give(bytes)
+	return false
+}
+
+func (m *memory) give(bytes int) { m.held.Add(-int64(bytes)) }
 
 // A spool holds an answer between the database and the reader: it is filled as fast
 // as the database goes, and sent as fast as the reader reads, so that no reader
 // holds a snapshot open.
 type spool struct {
-	parts [][]byte // in memory, at first
-	file  *os.File // the rest; unlinked where the system can
-	name  string
-	size  int64
+	memory *memory
+	parts  [][]byte // in memory, at first
+	file   *os.File // the rest; unlinked where the system can
+	name   string
 }
 
 func (s *spool) add(text []byte) error {
 	if s.file == nil {
-		if spooled.Add(int64(len(text))) <= spoolMemory {
+		if s.memory.take(len(text)) {
 			s.parts = append(s.parts, append([]byte(nil), text...))
-			s.size += int64(len(text))
 			return nil
 		}
-		spooled.Add(-int64(len(text)))
 		f, err := os.CreateTemp("", "rollbook-answer-*")
 		if err != nil {
 			return fmt.Errorf("an answer cannot be put aside: %w", err)
@@ -48,9 +60,7 @@ func (s *spool) add(text []byte) error {
 		s.file, s.name = f, f.Name()
 		_ = os.Remove(s.name) // Windows keeps it until close
 	}
-	n, err := s.file.Write(text)
-	s.size += int64(n)
-	if err != nil {
+	if _, err := s.file.Write(text); err != nil {
 		return fmt.Errorf("an answer cannot be put aside: %w", err)
 	}
 	return nil
@@ -88,7 +98,7 @@ func (s *spool) sendTo(send func([]byte) error) error {
 
 func (s *spool) close() {
 	for _, p := range s.parts {
-		spooled.Add(-int64(len(p)))
+		s.memory.give(len(p))
 	}
 	if s.file != nil {
 		_ = s.file.Close()
