@@ -92,7 +92,8 @@ func BenchmarkBeside(b *testing.B) {
 				secret, hashed := auth.NewSecret(time.Now(), nil, false)
 				s := serveDistrict(b, e.Empty(b), oneroster.Scopes(), 1400, func(config *rest.Config) {
 					kept = config.Store
-					quick := auth.Client{ID: "quick", Name: "quick", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{hashed}}
+					quick := auth.Client{ID: "quick", Name: "quick", Scopes: oneroster.Scopes(),
+						Secrets: []auth.Secret{hashed}}
 					if err := kept.AddClient(context.Background(), quick); err != nil {
 						b.Fatal(err)
 					}
