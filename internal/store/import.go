@@ -18,6 +18,8 @@ type Counts struct {
 type Report struct {
 	Counts map[*oneroster.Resource]Counts
 	Stamp  string // the dateLastModified of all that changed; "" when nothing did
+	// Fields are those that records which stay lose, get or have another value of.
+	Fields map[*oneroster.Resource][]FieldChange
 }
 
 // ImportOptions of an import.
@@ -30,6 +32,8 @@ type ImportOptions struct {
 	// Closed refuses an import that would leave an active record without one that
 	// it needs.
 	Closed bool
+	// Plan only tells what the import would do, and does nothing.
+	Plan bool
 }
 
 // Import publishes a source in one transaction: readers see the district before
@@ -46,10 +50,11 @@ func (s *Store) Import(ctx context.Context, src oneroster.Source, opt ImportOpti
 			return err
 		}
 		report.Counts = in.counts
-		if len(c.touched) == 0 {
-			return errUnchanged
+		var err error
+		if report.Fields, err = c.fieldChanges(ctx); err == nil && (opt.Plan || len(c.touched) == 0) {
+			err = errUnchanged
 		}
-		return nil
+		return err
 	})
 	report.Stamp = stamp
 	return report, err

@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -136,13 +135,9 @@ func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64,
 		if err := scan(&until, &packed); err != nil {
 			return err
 		}
-		plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(packed)))
+		piece, err := unpack(packed)
 		if err != nil {
-			return fmt.Errorf("the journal of change %d is damaged: %w", until, err)
-		}
-		var piece [][]string
-		if err := json.Unmarshal(plain, &piece); err != nil {
-			return fmt.Errorf("the journal of change %d is damaged: %w", until, err)
+			return fmt.Errorf("change %d: %w", until, err)
 		}
 		for _, row := range piece {
 			v := version{until: until, values: row[1:]}

@@ -12,12 +12,14 @@ type table struct {
 	*oneroster.Resource
 	name    string // quoted
 	selects string // the columns of a read, in the order of Fields, of the table as t
-	columns []string
-	stated  bool // has agentSourcedIds
-	linked  []int
-	derived []int  // positions of fields that are read off other records
-	bare    string // assignments that leave of a deleted record what the standard requires
-	dropped []int  // positions of linked fields among them
+	// unstamped are the same without dateLastModified, which a change has none of yet.
+	unstamped string
+	columns   []string
+	stated    bool // has agentSourcedIds
+	linked    []int
+	derived   []int  // positions of fields that are read off other records
+	bare      string // assignments that leave of a deleted record what the standard requires
+	dropped   []int  // positions of linked fields among them
 }
 
 var tables = func() map[*oneroster.Resource]*table {
@@ -63,6 +65,8 @@ func newTable(r *oneroster.Resource) *table {
 	}
 	t.bare += `, "metadataText" = ''`
 	t.selects = strings.Join(selects, ", ")
+	selects[oneroster.Modified] = "''"
+	t.unstamped = strings.Join(selects, ", ")
 	t.columns = append(t.columns, `"seq"`, `"rev"`, `"metadataText"`, `"hash"`, `"imported"`)
 	if t.stated {
 		t.columns = append(t.columns, `"agentSourcedIds"`)
