@@ -71,7 +71,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 		{"v1", v1(), nil, nil, "academicSession/t1 startDate=2026-02-01, academicSession/t1 " +
 			"endDate=2026-06-03, " +
 			"demographics/u1 birthDate=2010-04-02, user/u1 grades=09, class/c1 course=k1, " +
-			"enrollment/c1_u8_teacher school=s1", ""},
+			"enrollment/c1_u8_teacher school=s1", "-stands in for it"},
 		{"v1, dates that are day first", v1("Student.csv",
 			v1Student+"u1,s1,ann,Ann,Lee,10,13/2/2010,a@x.org\n"), nil, nil,
 			"demographics/u1 birthDate=2010-02-13, academicSession/t1 startDate=2026-01-02, user/u1 " +
@@ -243,6 +243,11 @@ func TestSchoolDataSyncRows(t *testing.T) {
 				"academicSession sourcedId~'school-year-'": "school-year-2026"},
 			[]string{"academicSessions.csv:1: is not in the package" + retires +
 				"1 session: add the file"}, "", ""},
+		{"v2.1, sessions that are missing and named", append(slices.Delete(v21(), 6, 8), "classes.csv",
+			"sourcedId,orgSourcedId,title,sessionSourcedIds\nc1,o1,C,\nc2,o1,D,t9\n"),
+			district{"academicSession": "y"},
+			[]string{"academicSessions.csv:1: is not in the package" + retires + "1 session: add the file",
+				hang("classes.csv:3", "1 reference", "1 in classes.csv")}, "", ""},
 		{"v2.1, references to nothing", v21("enrollments.csv",
 			"classSourcedId,userSourcedId,role\nc9,u1,student\n",
 			"courses.csv", "sourcedId,orgSourcedId,title,code\nk1,o9,K,7\n",

@@ -70,6 +70,7 @@ func TestValuesOfCells(t *testing.T) {
 			"userId=77",
 			"{77}", `!"{77}" is not {type:id}`, "77}", `!"77}" is not {type:id}`}},
 		{"users", people("grades"), "grades", []string{`" 09 ,10"`, "09,10"}},
+		{"users", people("password"), "status", []string{"secret", ""}},
 		{"users", people("userSourcedId"), "identifier", []string{"1", ""}},
 		{"resources", "sourcedId,vendorResourceId,roles\nx,v,@", "roles", []string{`"Teacher,student"`,
 			"teacher,student",
@@ -93,6 +94,22 @@ func TestValuesOfCells(t *testing.T) {
 			if got != c.cells[i+1] && !(len(rows) == 0 && strings.HasPrefix(got, c.cells[i+1])) {
 				t.Errorf("%s %s %q: %q, want %q", c.file, c.field, c.cells[i], got, c.cells[i+1])
 			}
+		}
+	}
+}
+
+// How far two names are apart.
+func TestDistance(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		want int
+	}{
+		{"", "", 0}, {"abc", "", 3}, {"", "abc", 3}, {"abc", "abc", 0}, {"abc", "xabc", 1}, {"abc", "ac",
+			1}, {"abc", "axc", 1},
+		{"manifset", "manifest", 2}, {"kitten", "sitting", 3}, {"ab", "xyzab", 3}, {"abc", "bca", 2},
+	} {
+		if got := bulk.Distance(c.a, c.b); got != c.want {
+			t.Errorf("%q and %q: %d, want %d", c.a, c.b, got, c.want)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package bulk_test
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,8 @@ func TestZips(t *testing.T) {
 			"no OneRoster 1.1 files (orgs.csv"},
 		{"a name and a date without a sign", []string{"20260901orgs.csv", orgs, "20260901users.csv",
 			users}, ""},
+		{"a date that begins with nought", []string{"orgs0901.csv", orgs, "users0901.csv", users}, ""},
+		{"a number before", []string{"9orgs.csv", orgs, "9users.csv", users}, ""},
 		{"a name behind a letter", []string{"xorgs.csv", orgs}, "no OneRoster 1.1 files"},
 		{"a date before and behind", []string{"2026_orgs.csv", orgs, "users_2026.csv", users},
 			"may be meant as"},
@@ -142,6 +145,25 @@ func TestZips(t *testing.T) {
 	if len(problems) > 0 || len(records) != 1 {
 		t.Errorf("%q %v", problems, records)
 	}
+}
+
+// A large file that does not unpack to far more than it is packed to is no bomb.
+func TestLargeFilesOfAZip(t *testing.T) {
+	var out bytes.Buffer
+	z := zip.NewWriter(&out)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "orgs.csv", Method: zip.Store})
+	if err == nil {
+		_, err = w.Write([]byte(orgs + strings.Repeat("\n", 11<<20)))
+	}
+	path := filepath.Join(t.TempDir(), "package.zip")
+	if err = errors.Join(err, z.Close(), os.WriteFile(path, out.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p, err := bulk.Open(path, bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = p.Close()
 }
 
 // OneRoster 1.0 had other names for some columns.
