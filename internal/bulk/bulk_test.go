@@ -95,6 +95,9 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"a column missing", []string{"orgs.csv", "sourcedId,name\no1,x\n"}, []string{`orgs.csv:1: the required column type is missing among sourcedId, name`}},
 		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"}, []string{`orgs.csv:1: column name is there twice: keep one`}},
 		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"}, []string{`orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it`}},
+		{"a quote in the header", []string{"orgs.csv", "sourcedId,\"name,type\no1,A,school\n"},
+			[]string{`orgs.csv:1: a quote opens on this line and is not closed before the end of the file: ` +
+				`close it`}},
 		{"an empty file", []string{"orgs.csv", ""}, []string{`orgs.csv is empty: it has not even a header; leave the file out`}},
 		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs},
 			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},

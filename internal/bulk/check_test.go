@@ -99,6 +99,8 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 			[]string{"orgs.csv", orgs, "users.csv", users + pupil("u1", "o9")},
 			[]string{nowhere("users.csv:2: orgSourcedIds", "org", "o9")},
 			"org/o1, user/u1 skipped", ""},
+		{"a header that ends in commas", nil, []string{"orgs.csv", "sourcedId,name,type,,\no1,A,school\n"},
+			nil, "org/o1", "-"},
 		{"a file whose name is in capitals", nil, []string{"ORGS.CSV", orgs, "users.csv",
 			users + pupil("u1", "o9")},
 			[]string{strings.Replace(nowhere("users.csv:2: orgSourcedIds", "org", "o9"), "orgs.csv",

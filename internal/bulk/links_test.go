@@ -68,6 +68,10 @@ func TestLinks(t *testing.T) {
 		{"without the other", bulkLinks("courseResources.csv", "course,resourceSourcedId\nk1,r1\n"),
 			[]string{"courseResources.csv:1: the columns courseSourcedId and resourceSourcedId are " +
 				"required"}, ""},
+		{"without a status behind them", append(deltaLinks(""), "classResources.csv",
+			"classSourcedId,resourceSourcedId,status\nc1,r1\n"),
+			[]string{"classResources.csv:2: status: is empty in a delta file: write active or tobedeleted"},
+			"course/k1 keeps, class/c1 keeps"},
 		{"that came and went", append(deltaLinks("c1,active,r1\nc1,tobedeleted,r7\n"), "resources.csv",
 			"sourcedId,status,vendorResourceId\nr1,active,x\n"), nil,
 			"course/k1 keeps, class/c1 keeps +r1 -r7"},

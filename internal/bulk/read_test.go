@@ -112,6 +112,8 @@ func TestEncodings(t *testing.T) {
 	}{
 		{"UTF-8", orgNamed("Zoë"), "", "Zoë", ""},
 		{"one broken byte", orgNamed("Zoë", "Ren\xe9"), "", `orgs.csv:3: name: "Ren\xe9" holds control characters or is not UTF-8`, ""},
+		{"one broken byte beside a Chinese letter", orgNamed("李", "Ren\xe9"), "",
+			`orgs.csv:3: name: "Ren\xe9" holds control characters or is not UTF-8`, ""},
 		{"Windows-1252", encoded(t, charmap.Windows1252, orgNamed("École Émile", "Müller", "O’Brien", "Peña", "Søren Åse", "Ægir", "Désirée", "Françoise", "Cœur", "Straße")), "",
 			"École Émile", "orgs.csv is not UTF-8 and was read as Windows-1252, which makes \"École\", \"Émile\", \"Müller\" of it"},
 		{"Spanish", encoded(t, charmap.Windows1252, orgNamed("José Núñez", "Añover", "María", "Col·legi", "I.E.S. nº 3")), "", "José Núñez", "Windows-1252"},

@@ -59,6 +59,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 		return "users.csv:" + line + `: sourcedId: "` + id +
 			`" has no row in roles.csv that says its role and org: add one`
 	}
+	long := strings.Repeat("u", oneroster.MaxID-len("c1__student"))
 	roleRows := "userSourcedId,orgSourcedId,role,grade,isPrimary\nu2,o1,teacher,,\nu3,o1,parent,,\n"
 	for _, c := range []struct {
 		name   string
@@ -83,8 +84,9 @@ func TestSchoolDataSyncRows(t *testing.T) {
 				`(2026-09-01T08:00:00.000Z)`},
 			"demographics/u2 birthDate=2010-02-13, user/u1 grades=K, user/u2 email=b@y.org",
 			"-dates are written"},
-		{"v1, other dates", v1("Student.csv", v1Student+"u1,s1,ann,Ann,Lee,9,2010-02-13,\n"), nil, nil,
-			"demographics/u1 birthDate=2010-02-13, academicSession/t1 startDate=2026-02-01",
+		{"v1, other dates", v1("Student.csv", v1Student+"u1,s1,ann,Ann,Lee,1,2010-02-13,\n"), nil, nil,
+			"user/u1 grades=01, demographics/u1 birthDate=2010-02-13, academicSession/t1 " +
+				"startDate=2026-02-01",
 			"-dates are written"},
 		{"UK dates", uk("c1,s1,Maths,t1,2/1/2026,6/3/2026\n"), nil, nil,
 			"academicSession/t1 startDate=2026-01-02, academicSession/t1 endDate=2026-03-06, " +
@@ -138,6 +140,11 @@ func TestSchoolDataSyncRows(t *testing.T) {
 			district{}, []string{noRow("StudentEnrollment.csv:3: SIS ID", "person", strings.Repeat("u",
 				250), "Student.csv or Teacher.csv")},
 			"enrollment/c1_u1_student user=u1", ""},
+		{"v1, an enrollment whose id is as long as ids are", v1("Student.csv",
+			v1Student+long+",s1,a,A,A,,,\nu"+long+",s1,b,B,B,,,\n",
+			"StudentEnrollment.csv", "Section SIS ID,SIS ID\nc1,"+long+"\nc1,u"+long+"\n"), nil, nil,
+			"enrollment/c1_" + long + "_student user=" + long + ", enrollment/c1_u" + long +
+				"_student, user/u" + long + " role=student", ""},
 		{"v1, references to nothing", v1("StudentEnrollment.csv",
 			"Section SIS ID,SIS ID\nc9,u1\nc1,u9\nc1,u1\n",
 			"Teacher.csv", "SIS ID,School SIS ID,Username,First Name,Last Name\nu8,s9,tim,Tim,Ray\n",

@@ -58,7 +58,8 @@ func TestValuesOfCells(t *testing.T) {
 		{"orgs", "sourcedId,name,type,dateLastModified\nx,A,school,@", "dateLastModified",
 			[]string{"no date at all", ""}},
 		{"orgs", "sourcedId,name,type,metadata.b,metadata.a\nx,A,school,1,@", "metadata", []string{
-			`"x,y"`, `{"a":"x,y","b":"1"}`, "", `{"b":"1"}`, "\xe9é", `!"\xe9é"` + noText}},
+			`"x,y"`, `{"a":"x,y","b":"1"}`, "", `{"b":"1"}`, "\x01A", `!"\x01A"` + noText, "\xe9é",
+			`!"\xe9é"` + noText}},
 		{"orgs", "sourcedId,name,type,METADATA.a,metadata.\nx,A,school,@,2", "metadata", []string{"1",
 			`{"a":"1"}`}},
 		{"users", "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" +
