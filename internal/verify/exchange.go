@@ -85,7 +85,7 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\
 // secrets are what a provider may send back of what it was given: tokens,
 // credentials, signatures.
 var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{20,}`),
+	regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`), // … is cut off
 	regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
 	regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
 	regexp.MustCompile(`(://)[^/@\s"']+@`),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,19 +109,28 @@ func TestReportsKeepSecrets(t *testing.T) {
 	s := correct(t, t.TempDir()+"/secrets.db")
 	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ2ZXJpZmllciJ9.c2lnbmF0dXJl"
 	const password = "correct-horse-battery"
+	typed := where(func(r *http.Request) bool { return below(r) == "/users" },
+		func(a *answer) { a.header.Set("Content-Type", "text/"+token) })(s) // is quoted by the check
 	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if below(r) != "/orgs" {
-			s.ServeHTTP(w, r)
+			typed.ServeHTTP(w, r)
 			return
 		}
 		w.Header().Set("Www-Authenticate", "Bearer "+token)
 		w.Header().Set("Location", "https://someone:"+password+"@roster.example.org/")
 		w.WriteHeader(http.StatusInternalServerError)
-		fmt.Fprintf(w, "asked with %s; client_secret=%s, password: %s, %q", r.Header.Get("Authorization"), s.secret, password, `{"access_token":"`+token+`"}`)
+		fmt.Fprintf(w, "client_secret=%s, password: %s, %q; asked with %s", s.secret, password,
+			`{"access_token":"`+token+`"}`, r.Header.Get("Authorization")) // the longest last: an excerpt is short
 	})
-	report, err := verified(t, s, h, verify.Options{Profiles: []string{"core"}, Only: []string{"list.answer", "page.size"}}, func(c *provider.Config) { c.Tries, c.Wait = 1, 1 })
+	options := verify.Options{Profiles: []string{"core"}, Only: []string{"list.answer", "list.content-type"}}
+	report, err := verified(t, s, h, options, func(c *provider.Config) { c.Tries, c.Wait = 1, 1 })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if f := report.Of(verify.Failed); !slices.ContainsFunc(f, func(r verify.Result) bool {
+		return strings.Contains(r.Failures[0].Text, "(left out)")
+	}) {
+		t.Errorf("no text of a failure quotes a secret: %+v", f)
 	}
 	var text, junit, page bytes.Buffer
 	for _, write := range []error{report.WriteText(&text), report.WriteJUnit(&junit), report.WriteHTML(&page)} {
