@@ -393,6 +393,44 @@ func TestClassic(t *testing.T) {
 	}
 }
 
+// Classic sees neither districts nor school years, and does not tell of them;
+// what it does see it judges as ever.
+func TestClassicTellsOfWhatItSees(t *testing.T) {
+	s := serve(t, small(12, 1), store.Options{})
+	const school = "/schools/sch-003" // read last: the terms of all schools are the same
+	known, gone := ref("org", "sch-003"), ref("org", "gone")
+	unknown := func(r rows) (rows, string) {
+		return put("terms", append(r[0]["terms"].([]any), ref("academicSession", "gone")))(r)
+	}
+	for _, c := range []struct {
+		name, path string
+		do         func(rows) (rows, string)
+		told       string // "" is nothing
+	}{
+		{"parents, children, contacts and school years are elsewhere", "/schools", each(nil), ""},
+		{"a school without parent", "/schools", without("parent"), ""},
+		{"a term without parent", school + "/terms", without("parent"), ""},
+		{"a department of the school", school + "/teachers", put("orgs", []any{known, gone}), ""},
+		{"a course of the district", school + "/classes", put("course", ref("course", "gone")), ""},
+		{"no school at all", school + "/teachers", put("orgs", []any{gone}), "SDS-G06 user "},
+		{"an unknown term", school + "/classes", unknown, "SDS-G06 class "},
+		{"nobody in it", school + "/classes", another("z2", map[string]any{"title": "Other"}), "SDS-C04 class "},
+		{"a term that ends first", school + "/terms", put("endDate", "2000-01-01"), "SDS-S02 academicSession "},
+	} {
+		s.mirror = filepath.Join(t.TempDir(), "m.db")
+		id := ""
+		s.spoil = at(c.path, func(r rows, n int) (rows, int) {
+			was := len(r)
+			r, id = c.do(r)
+			return r, n + len(r) - was
+		})
+		r, found, err := s.sync(t, func(o *sds.Options) { o.Classic = true })
+		if err != nil || (r.Counts.Errors+r.Counts.Warnings > 0) != (c.told != "") || c.told != "" && !found[c.told+id] {
+			t.Errorf("%s: %+v, %v; found %v", c.name, r.Counts, err, found)
+		}
+	}
+}
+
 // People are found by what their account has, in any case; of two accounts with
 // one address none is taken, and who is not found has no membership.
 func TestDirectory(t *testing.T) {
