@@ -246,6 +246,12 @@ func TestPagesThatCutATie(t *testing.T) {
 // An address that could end a header or a reference, or that nobody vouches for, is
 // in no answer.
 func TestHostsThatAreNone(t *testing.T) {
+	trusting := map[bool]http.Handler{}
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 30, func(c *rest.Config) {
+		for _, c.TrustProxy = range []bool{true, false} {
+			trusting[c.TrustProxy] = rest.New(*c)
+		}
+	})
 	for _, c := range []struct {
 		trust                  bool
 		host, forwarded, proto string
@@ -270,17 +276,12 @@ func TestHostsThatAreNone(t *testing.T) {
 		{false, "evil.example/x?", "", "", "http://localhost/"},
 		{false, "", "", "", "http://localhost/"},
 	} {
-		var handler http.Handler
-		s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 30, func(config *rest.Config) {
-			config.TrustProxy = c.trust
-			handler = rest.New(*config)
-		})
 		r := httptest.NewRequest("GET", oneroster.V1p1.Base+"/orgs?limit=2", nil)
 		r.Host = c.host
 		r.Header.Set("Authorization", "Bearer "+s.token)
 		r.Header["X-Forwarded-Host"], r.Header["X-Forwarded-Proto"] = []string{c.forwarded}, []string{c.proto}
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, r)
+		trusting[c.trust].ServeHTTP(w, r)
 		if body := w.Body.String(); w.Code != 200 || !strings.HasPrefix(w.Header().Get("Link"), "<"+c.want+"ims/") ||
 			strings.Count(body, `"href":"`) == 0 || strings.Count(body, `"href":"`) != strings.Count(body, `"href":"`+c.want+"ims/") {
 			t.Errorf("%+v: %d %s\n%s", c, w.Code, w.Header().Get("Link"), body)
