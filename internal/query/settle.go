@@ -195,9 +195,6 @@ func listed(f *oneroster.Field, key string, c clause) (Expr, error) {
 			}
 			each = append(each, anyOf(either...))
 		}
-		if len(parts) == 1 && parts[0] == c.value {
-			return each[0], nil
-		}
 		return anyOf(make(Has, c.value), all(each...)), nil
 	case "~":
 		var any []Expr
