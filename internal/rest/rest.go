@@ -116,8 +116,6 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 		r = &behind
 	}
 	q := &request{Request: r, w: w, id: requestID(r), op: "none"}
-	// A reader begins its next delta by it: it is taken before anything is read.
-	w.Header().Set("Date", s.Store.Time().UTC().Format(http.TimeFormat))
 	w.Header().Set("X-Request-Id", q.id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	defer func() {
@@ -144,6 +142,8 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			panic(broken)
 		}
 	}()
+	// A reader begins its next delta by it: it is taken before anything is read.
+	w.Header().Set("Date", s.Store.Time().UTC().Format(http.TimeFormat))
 	s.answer(q)
 }
 
