@@ -75,7 +75,7 @@ func TestDateIsNeverLate(t *testing.T) {
 			}
 			return date, stamps
 		}
-		const writes = 60
+		writes := storetest.Tries(60)
 		var writing sync.WaitGroup
 		for w := range 2 {
 			writing.Add(1)

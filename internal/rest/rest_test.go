@@ -463,7 +463,8 @@ func TestThreeHundredGradesAtOnce(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := serve(t, dsn, oneroster.Scopes())
 		var wait sync.WaitGroup
-		for n := range 300 {
+		many := storetest.Tries(300)
+		for n := range many {
 			wait.Go(func() {
 				body := fmt.Sprintf(`{"result":{"lineItem":{"sourcedId":"itm-001-001-1-1"},"student":{"sourcedId":"a1"},"score":%d}}`, n)
 				if status, _, answer := s.call("PUT", fmt.Sprintf("/results/many-%d", n), body); status != 201 {
@@ -473,8 +474,8 @@ func TestThreeHundredGradesAtOnce(t *testing.T) {
 		}
 		wait.Wait()
 		_, header, _ := s.call("GET", "/results?filter="+url.QueryEscape("sourcedId~'many-'"), "")
-		if header.Get("X-Total-Count") != "300" {
-			t.Errorf("%s of 300 were kept", header.Get("X-Total-Count"))
+		if header.Get("X-Total-Count") != fmt.Sprint(many) {
+			t.Errorf("%s of %d were kept", header.Get("X-Total-Count"), many)
 		}
 	})
 }

@@ -20,7 +20,7 @@ import (
 // more: a reader of "every row" would take pupils for others. ROLLBOOK_WIDE sets
 // how many filters are tried on each engine.
 func TestBrokenFiltersNeverWiden(t *testing.T) {
-	tries := 6000
+	tries := storetest.Tries(6000)
 	if text := os.Getenv("ROLLBOOK_WIDE"); text != "" {
 		var err error
 		if tries, err = strconv.Atoi(text); err != nil {

@@ -70,9 +70,12 @@ var (
 )
 
 // Postgres returns the DSN of an empty schema. The server runs until Stop; a
-// test on a machine without PostgreSQL is skipped.
+// test on a machine without PostgreSQL is skipped, and so is it under -short.
 func Postgres(t testing.TB) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: SQLite only")
+	}
 	server.Do(func() { serving.url, stop, serving.err = start() })
 	if errors.Is(serving.err, exec.ErrNotFound) {
 		machine.Lacks(t, "PostgreSQL", "postgresql")
@@ -90,6 +93,15 @@ func Postgres(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return serving.url + "&search_path=" + schema
+}
+
+// Tries is how often a test tries something by chance or at length: n times, and a
+// tenth of that under -short.
+func Tries(n int) int {
+	if testing.Short() {
+		return n / 10
+	}
+	return n
 }
 
 // Main runs the tests of a package and stops the server: call it from TestMain.
