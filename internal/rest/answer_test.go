@@ -385,7 +385,7 @@ func (b *breaking) Write(part []byte) (int, error) {
 // takes it for whole.
 func TestWhatBreaksOffIsAborted(t *testing.T) {
 	var handler http.Handler
-	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 1400, func(c *rest.Config) { handler = rest.New(*c) })
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 200, func(c *rest.Config) { handler = rest.New(*c) })
 	for _, c := range []struct {
 		left    int
 		mistake bool
