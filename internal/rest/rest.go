@@ -236,6 +236,7 @@ func (s *service) do(q *request) {
 
 func (s *service) deny(q *request, d *auth.Denied) {
 	if d.Err != nil {
+		q.abortIfGone(d.Err)
 		s.Log.Error("authentication", "request", q.id, "error", d.Err)
 	}
 	if d.Challenge != "" {
@@ -255,15 +256,20 @@ func (s *service) deny(q *request, d *auth.Denied) {
 
 // broken answers a failure of the store. The caller is told nothing of it.
 func (s *service) broken(q *request, err error) {
-	if errors.Is(err, context.Canceled) && q.Context().Err() != nil {
-		panic(http.ErrAbortHandler) // the client has gone
-	}
+	q.abortIfGone(err)
 	s.Log.Error("store", "request", q.id, "op", q.op, "error", err)
 	if errors.Is(err, context.DeadlineExceeded) {
 		q.failWith(http.StatusServiceUnavailable, oneroster.ServerBusy, "the service is busy, or this takes too long: ask for less, or later")
 		return
 	}
 	q.fail(oneroster.InternalError, "the service failed; its log tells more under this request id")
+}
+
+// abortIfGone ends a request that failed because its client has gone.
+func (q *request) abortIfGone(err error) {
+	if errors.Is(err, context.Canceled) && q.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
 }
 
 func (q *request) fail(minor oneroster.CodeMinor, text string) {
