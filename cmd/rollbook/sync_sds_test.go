@@ -19,8 +19,8 @@ import (
 
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/store/storetest"
+	"rollbook/internal/wire"
 )
 
 // A front stands before the real service: it sees what is asked, and may
@@ -172,7 +172,7 @@ func (f *front) mirrored(t *testing.T, file, way string) map[string]string {
 		if r.Gradebook || r.Extension {
 			continue
 		}
-		err := m.Each(context.Background(), r, func(o provider.Object) error {
+		err := m.Each(context.Background(), r, func(o wire.Object) error {
 			out[r.Name+" "+o.ID()] = o.Canonical()
 			return nil
 		})
@@ -191,7 +191,7 @@ func (f *front) served(t *testing.T, plurals ...string) map[string]string {
 	token, _, _ = strings.Cut(token, `"`)
 	out := map[string]string{}
 	for _, plural := range plurals {
-		var lists map[string][]provider.Object
+		var lists map[string][]wire.Object
 		body := ask(t, "GET", f.URL+base+"/"+plural+"?limit=50000&filter=status%3D%27active%27", token, "", "")
 		dec := json.NewDecoder(strings.NewReader(body))
 		dec.UseNumber()

@@ -18,7 +18,7 @@ import (
 	"time"
 
 	"rollbook/internal/mirror"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A sketch is a provider of few rows, whose stamps, counts, links and pages are
@@ -26,7 +26,7 @@ import (
 type sketch struct {
 	*httptest.Server
 	lock sync.Mutex
-	rows map[string][]provider.Object // by collection, in their order
+	rows map[string][]wire.Object // by collection, in their order
 
 	behind            time.Duration // its stamps, of its Date header
 	most              int           // rows of a page; 0 gives what is asked for
@@ -37,7 +37,7 @@ type sketch struct {
 
 func sketched(t *testing.T, people int) *sketch {
 	t.Helper()
-	s := &sketch{rows: map[string][]provider.Object{}}
+	s := &sketch{rows: map[string][]wire.Object{}}
 	for _, name := range []string{"academicSessions", "orgs", "classes", "enrollments", "courses"} {
 		s.put(name, name+"-1", "2026-08-01T08:00:00.000Z")
 	}
@@ -50,11 +50,11 @@ func sketched(t *testing.T, people int) *sketch {
 }
 
 // put adds a row, or gives it another stamp.
-func (s *sketch) put(collection, id, stamp string) provider.Object {
+func (s *sketch) put(collection, id, stamp string) wire.Object {
 	list := s.rows[collection]
-	i, found := slices.BinarySearchFunc(list, id, func(o provider.Object, id string) int { return cmp.Compare(o.ID(), id) })
+	i, found := slices.BinarySearchFunc(list, id, func(o wire.Object, id string) int { return cmp.Compare(o.ID(), id) })
 	if !found {
-		list = slices.Insert(list, i, provider.Object{"sourcedId": id, "status": "active", "role": "student"})
+		list = slices.Insert(list, i, wire.Object{"sourcedId": id, "status": "active", "role": "student"})
 	}
 	list[i]["dateLastModified"] = stamp
 	s.rows[collection] = list
@@ -85,7 +85,7 @@ func (s *sketch) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	filter := r.URL.Query().Get("filter")
 	_, since, isDelta := strings.Cut(filter, "dateLastModified>'")
 	since, _, _ = strings.Cut(since, "'")
-	list := []provider.Object{}
+	list := []wire.Object{}
 	for _, o := range s.rows[collection] {
 		if isDelta && o.Text("dateLastModified") > since || !isDelta && o.Text("status") == "active" {
 			list = append(list, o)
@@ -261,7 +261,7 @@ func TestTwins(t *testing.T) {
 			s.put("enrollments", fmt.Sprintf("e-%04d", i), "2026-08-01T09:00:00.000Z")
 		}
 		list := s.rows[collection]
-		twin := provider.Object{"givenName": "Twin"}
+		twin := wire.Object{"givenName": "Twin"}
 		for name, v := range list[3] {
 			if twin[name] == nil {
 				twin[name] = v

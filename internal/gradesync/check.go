@@ -7,13 +7,14 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // readBack reads every object by its id and in the lists of its class, and
 // compares what was sent in this run with what is read.
 func (r *run) readBack(ctx context.Context) {
 	items, grades := r.receipt.Items, r.receipt.grades()
-	itemRead, markRead := make([]provider.Object, len(items)), make([]provider.Object, len(grades))
+	itemRead, markRead := make([]wire.Object, len(items)), make([]wire.Object, len(grades))
 	each(len(items), gentle, func(i int) { itemRead[i] = r.again(ctx, &items[i].Entry); r.step() })
 	each(len(grades), gentle, func(i int) { markRead[i] = r.again(ctx, &grades[i].Entry); r.step() })
 	// A student of two classes of a group has one result, sent for both of them:
@@ -37,7 +38,7 @@ func (r *run) readBack(ctx context.Context) {
 }
 
 // stands tells whether what is read is one of several versions of a result.
-func stands(versions []*Grade, read provider.Object) bool {
+func stands(versions []*Grade, read wire.Object) bool {
 	for _, g := range versions {
 		if len(versions) > 1 && read != nil && len(differences(g.of, g.wanted, read)) == 0 {
 			return true
@@ -47,12 +48,12 @@ func stands(versions []*Grade, read provider.Object) bool {
 }
 
 // again reads one object; nil when that failed, or it failed before.
-func (r *run) again(ctx context.Context, e *Entry) provider.Object {
+func (r *run) again(ctx context.Context, e *Entry) wire.Object {
 	if e.Status == Failed {
 		return nil
 	}
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
-	var o provider.Object
+	var o wire.Object
 	switch {
 	case err != nil:
 	case a.Status == http.StatusNotFound:
@@ -72,7 +73,7 @@ func (r *run) again(ctx context.Context, e *Entry) provider.Object {
 }
 
 // compare fails an object that was sent in this run and is read otherwise.
-func (e *Entry) compare(where string, read provider.Object) {
+func (e *Entry) compare(where string, read wire.Object) {
 	if !e.sent || e.Status == Failed || read == nil {
 		return
 	}
@@ -82,9 +83,9 @@ func (e *Entry) compare(where string, read provider.Object) {
 }
 
 // readLists looks for every object in the list that readers find it in.
-func (r *run) readLists(ctx context.Context, itemRead, markRead []provider.Object) {
+func (r *run) readLists(ctx context.Context, itemRead, markRead []wire.Object) {
 	items := r.receipt.Items
-	inClass := map[string]map[string]provider.Object{} // nil: it could not be read
+	inClass := map[string]map[string]wire.Object{} // nil: it could not be read
 	for i, it := range items {
 		if itemRead[i] == nil || itemRead[i].RefID("class") != it.Class { // somebody moved it
 			continue
@@ -129,7 +130,7 @@ func (r *run) readLists(ctx context.Context, itemRead, markRead []provider.Objec
 }
 
 // listed fails an object that a list lacks, or shows otherwise than it was sent.
-func (e *Entry) listed(path string, list map[string]provider.Object) {
+func (e *Entry) listed(path string, list map[string]wire.Object) {
 	o, ok := list[e.ID]
 	if !ok {
 		e.fail("%s does not list it", path)
@@ -140,8 +141,8 @@ func (e *Entry) listed(path string, list map[string]provider.Object) {
 
 // whole reads a list to its end, page by page: this is our check, not a call of
 // the real client. A 404 is an empty list.
-func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]provider.Object, error) {
-	out := map[string]provider.Object{}
+func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.Object, error) {
+	out := map[string]wire.Object{}
 	for offset := 0; ; {
 		query := provider.Query("limit", "7000")
 		if offset > 0 {

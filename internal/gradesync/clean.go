@@ -7,6 +7,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // Clean removes what Sync makes with the same options, results first, and looks
@@ -125,7 +126,7 @@ func (r *run) absent(ctx context.Context, e *Entry) {
 
 // unlisted checks that no list shows what was removed.
 func (r *run) unlisted(ctx context.Context) {
-	inClass := map[string]map[string]provider.Object{}
+	inClass := map[string]map[string]wire.Object{}
 	for _, it := range r.receipt.Items {
 		path := "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems"
 		listed, known := inClass[it.Class]
@@ -147,7 +148,7 @@ func (r *run) unlisted(ctx context.Context) {
 	}
 }
 
-func (e *Entry) notIn(path string, list map[string]provider.Object) {
+func (e *Entry) notIn(path string, list map[string]wire.Object) {
 	if _, there := list[e.ID]; there && e.Status != Failed {
 		e.fail("%s lists it after it was deleted", path)
 	}

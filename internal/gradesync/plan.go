@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // ours is the namespace of the ids that are made here (RFC 9562 §5.5).
@@ -76,7 +76,7 @@ func (r *run) item(f found, c class, n int) *Item {
 	task := tasks[(n-1)%len(tasks)]
 	it := &Item{Assignment: n, Title: fmt.Sprintf("%s (sample %d)", task.title, n), Class: c.id, ClassTitle: c.title, Max: task.max}
 	assigned := firstDay(f.period, r.Today).Add(time.Duration(7*60+n%600) * time.Minute)
-	body := provider.Object{
+	body := wire.Object{
 		"sourcedId": r.itemID(c.id, n), "title": it.Title, "description": task.text, "assignDate": roundTrip(assigned),
 		"class": ref(c.id, "class"), "gradingPeriod": "", "resultValueMin": 0, "resultValueMax": task.max,
 	}
@@ -111,7 +111,7 @@ func (f found) fitting(class string) []string {
 
 // grade is a result as Grade Sync sends it: scoreDate is a dateTime, a comment
 // that was not written is an empty text.
-func (r *run) grade(f found, it *Item, student provider.Object) *Grade {
+func (r *run) grade(f found, it *Item, student wire.Object) *Grade {
 	made := r.made("result", it.Class, it.Assignment, student.ID())
 	dice := binary.BigEndian.Uint32(made[12:])
 	quarters := int(dice % uint32(4*it.Max+1))
@@ -120,7 +120,7 @@ func (r *run) grade(f found, it *Item, student provider.Object) *Grade {
 	if dice%5 == 0 {
 		comment = "Well argued – see <b>page 2</b> & try the last one again."
 	}
-	body := provider.Object{
+	body := wire.Object{
 		"sourcedId": made.String(), "lineItem": ref(it.ID, "lineItem"), "student": ref(student.ID(), "user"),
 		"score": json.Number(oneroster.FormatNumber(score)), "scoreStatus": "fully graded",
 		"scoreDate": roundTrip(firstDay(f.period, r.Today).Add(14 * time.Hour)), "comment": comment,
@@ -131,7 +131,7 @@ func (r *run) grade(f found, it *Item, student provider.Object) *Grade {
 // firstDay is when the grading period begins. Without one it is the 1st of
 // September that the school year began with: the day of the run would make
 // other dates tomorrow.
-func firstDay(period provider.Object, today string) time.Time {
+func firstDay(period wire.Object, today string) time.Time {
 	if t, _, err := oneroster.ParseInstant(period.Text("startDate")); err == nil {
 		return t
 	}

@@ -6,6 +6,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A Receipt is what came of a run.
@@ -44,7 +45,7 @@ type Entry struct {
 	Notes  []string `json:"notes,omitempty"` // why it failed, or how what is there differs
 
 	of     *oneroster.Resource
-	wanted provider.Object // as it is sent
+	wanted wire.Object // as it is sent
 	sent   bool
 }
 

@@ -9,18 +9,19 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // found is what the rosters say.
 type found struct {
 	classes  []class
-	period   provider.Object   // nil: none
-	category []provider.Object // active ones
+	period   wire.Object   // nil: none
+	category []wire.Object // active ones
 }
 
 type class struct {
 	id, title string
-	students  []provider.Object
+	students  []wire.Object
 }
 
 // read makes the calls that Grade Sync makes before it writes, in its order and
@@ -64,7 +65,7 @@ func (r *run) read(ctx context.Context) (found, error) {
 
 // list reads a collection as far as its first page goes, and warns of what the
 // server keeps back.
-func (r *run) list(ctx context.Context, path, query string, wrappers ...string) ([]provider.Object, error) {
+func (r *run) list(ctx context.Context, path, query string, wrappers ...string) ([]wire.Object, error) {
 	a, err := r.call(ctx, provider.Call{Path: path, Query: query})
 	if err != nil {
 		return nil, err
@@ -83,12 +84,12 @@ func (r *run) list(ctx context.Context, path, query string, wrappers ...string) 
 }
 
 // teacher finds the one whose e-mail address or username is given.
-func (r *run) teacher(ctx context.Context) (provider.Object, error) {
+func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	all, err := r.list(ctx, "/teachers", provider.Query("limit", "7000"), "users", "teachers")
 	if err != nil {
 		return nil, err
 	}
-	var hits, gone []provider.Object
+	var hits, gone []wire.Object
 	for _, t := range all {
 		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"), r.Teacher) {
 			continue
@@ -121,7 +122,7 @@ func (r *run) soFar() string {
 }
 
 // classes are those whose grades are written: one of hers, or those of a group.
-func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, error) {
+func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error) {
 	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", provider.Query("limit", "7000"), "classes")
 	if err != nil {
 		return nil, err
@@ -146,16 +147,16 @@ func (r *run) classes(ctx context.Context, teacher provider.Object) ([]class, er
 		}
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s teaches no active class", named([]provider.Object{teacher}))
+		return nil, fmt.Errorf("%s teaches no active class", named([]wire.Object{teacher}))
 	}
-	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]provider.Object{teacher}), r.Class, strings.Join(ids, ", "))
+	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]wire.Object{teacher}), r.Class, strings.Join(ids, ", "))
 }
 
 // anywhere are the classes in which something may have been made: the one that
 // is named, hers or not any more, or all of hers.
-func (r *run) anywhere(hers []provider.Object) []class {
+func (r *run) anywhere(hers []wire.Object) []class {
 	if r.Class != "" {
-		hers = []provider.Object{{"sourcedId": r.Class}}
+		hers = []wire.Object{{"sourcedId": r.Class}}
 	}
 	var out []class
 	for _, c := range hers {
@@ -165,7 +166,7 @@ func (r *run) anywhere(hers []provider.Object) []class {
 }
 
 // members are the classes of the group, by title where they are hers.
-func (r *run) members(ctx context.Context, hers []provider.Object) ([]class, error) {
+func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) {
 	a, err := r.call(ctx, provider.Call{Path: "/classGroups/" + oneroster.EscapeID(r.Group), Query: provider.Query("limit", "7000")})
 	if err != nil {
 		return nil, err
@@ -227,19 +228,19 @@ func (r *run) students(ctx context.Context, c *class) error {
 	}
 	for _, s := range c.students {
 		if !enrolled[s.ID()] {
-			r.warn("%s is a student of class %s, but /enrollments has no such enrollment", named([]provider.Object{s}), c.id)
+			r.warn("%s is a student of class %s, but /enrollments has no such enrollment", named([]wire.Object{s}), c.id)
 		}
 	}
 	return nil
 }
 
 // gradingPeriod is the one that covers today, else the one that ends last.
-func (r *run) gradingPeriod(ctx context.Context) (provider.Object, error) {
+func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
 	all, err := r.list(ctx, "/academicSessions", provider.Query("limit", "5000", "filter", "type='gradingPeriod'"), "academicSessions")
 	if err != nil {
 		return nil, err
 	}
-	var latest provider.Object
+	var latest wire.Object
 	end := ""
 	for _, s := range all {
 		if deleted(s) {
@@ -276,16 +277,16 @@ func day(text string) (string, error) {
 	return t.Format(oneroster.DateLayout), err
 }
 
-func deleted(o provider.Object) bool {
+func deleted(o wire.Object) bool {
 	return strings.EqualFold(o.Text("status"), oneroster.ToBeDeleted)
 }
 
-func name(o provider.Object) string {
+func name(o wire.Object) string {
 	return strings.TrimSpace(o.Text("givenName") + " " + o.Text("familyName"))
 }
 
 // named lists people for a sentence.
-func named(people []provider.Object) string {
+func named(people []wire.Object) string {
 	var out []string
 	for _, o := range people {
 		out = append(out, fmt.Sprintf("%s (%s)", name(o), o.ID()))

@@ -9,6 +9,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // write sends the line items all at once, and when they are through the results
@@ -71,7 +72,7 @@ func (r *run) put(ctx context.Context, e *Entry) {
 }
 
 // exists asks for an object by its id: nil is absent, which only a 404 says.
-func (r *run) exists(ctx context.Context, e *Entry) (provider.Object, error) {
+func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
 	if err != nil {
 		return nil, err
@@ -86,7 +87,7 @@ func (r *run) exists(ctx context.Context, e *Entry) (provider.Object, error) {
 	switch {
 	case r.Force: // it would be sent whatever came
 		if o == nil {
-			o = provider.Object{}
+			o = wire.Object{}
 		}
 	case err != nil || o.ID() != e.ID:
 		return nil, fmt.Errorf("%s: answered %d without the %s: Grade Sync takes any success for \"it exists\" and never sends it; answer 404 for what is absent", a.Line(), a.Status, e.of.Name)
@@ -121,7 +122,7 @@ func (d difference) say(sent, read string) string {
 // differences compares the fields that were sent with content: numbers as
 // numbers, references by sourcedId, times to the millisecond, and scoreDate by
 // the day, as the fields of the standard are read.
-func differences(of *oneroster.Resource, sent, read provider.Object) []difference {
+func differences(of *oneroster.Resource, sent, read wire.Object) []difference {
 	want, got := sent.Record(of), read.Record(of)
 	var out []difference
 	for i := range of.Fields {

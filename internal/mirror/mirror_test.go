@@ -11,7 +11,7 @@ import (
 
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var users = oneroster.ByName("user")
@@ -29,15 +29,15 @@ func open(t *testing.T, path string) *mirror.Mirror {
 }
 
 // objects reads "id:name" a word, with ! before it for what is tobedeleted.
-func objects(words string) []provider.Object {
-	var out []provider.Object
+func objects(words string) []wire.Object {
+	var out []wire.Object
 	for _, w := range strings.Fields(words) {
 		id, name, _ := strings.Cut(w, ":")
 		status := oneroster.Active
 		if after, ok := strings.CutPrefix(id, "!"); ok {
 			id, status = after, oneroster.ToBeDeleted
 		}
-		out = append(out, provider.Object{"sourcedId": id, "status": status, "dateLastModified": "2026-11-01T08:00:00.000Z", "givenName": name})
+		out = append(out, wire.Object{"sourcedId": id, "status": status, "dateLastModified": "2026-11-01T08:00:00.000Z", "givenName": name})
 	}
 	return out
 }
@@ -46,7 +46,7 @@ func objects(words string) []provider.Object {
 func shown(t *testing.T, m *mirror.Mirror) string {
 	t.Helper()
 	var out []string
-	if err := m.Each(t.Context(), users, func(o provider.Object) error {
+	if err := m.Each(t.Context(), users, func(o wire.Object) error {
 		out = append(out, o.ID()+":"+o.Text("givenName"))
 		return nil
 	}); err != nil {

@@ -8,7 +8,7 @@ import (
 	"strconv"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A Cursor is where one path of the pull under way stands.
@@ -112,7 +112,7 @@ const Twin = "\x02"
 // those that share one both: a judge wants to see them. An object that comes
 // again on a later page is kept beside the first when apart says so, and it is
 // not the same one as before, which a list that moves gives twice.
-func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []provider.Object, apart bool) error {
+func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire.Object, apart bool) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
 		if len(objects) == 0 {
 			return setCursor(ctx, tx, c)

@@ -9,11 +9,11 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // Each streams the active objects that the mirror shows, by their ids.
-func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(provider.Object) error) error {
+func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(wire.Object) error) error {
 	rows, err := m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural)
 	if err != nil {
 		return err
@@ -35,15 +35,15 @@ func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(pro
 	return rows.Err()
 }
 
-func object(body []byte) (provider.Object, error) {
+func object(body []byte) (wire.Object, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
-	var o provider.Object
+	var o wire.Object
 	return o, dec.Decode(&o)
 }
 
 // One is an object that the mirror shows, deleted or not; nil when there is none.
-func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (provider.Object, error) {
+func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wire.Object, error) {
 	var body string
 	err := m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?", r.Plural, id).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {

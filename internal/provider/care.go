@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollbook/internal/wire"
 )
 
 // Careful makes a call as often as it takes, within Tries: a server that is
@@ -86,8 +88,8 @@ func (p *Provider) Patient(ctx context.Context, c Call) (*Answer, error) {
 
 // List reads one page of a collection with care. wrappers are the keys that the
 // list may come under.
-func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (Page, *Answer, error) {
-	var page Page
+func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (wire.Page, *Answer, error) {
+	var page wire.Page
 	a, err := p.Careful(ctx, Call{Path: path, Query: query}, func(a *Answer) (err error) {
 		page, err = a.List(wrappers...)
 		return err

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // looks are the first looks: what an object needs to know of others of its own
@@ -114,7 +114,7 @@ func (j *judge) missing(s *subject, rule string, names ...string) {
 
 // A reference of a subject that was looked up.
 type target struct {
-	provider.Ref
+	wire.Ref
 	field string
 }
 

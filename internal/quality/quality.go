@@ -8,7 +8,7 @@ import (
 	"context"
 	"time"
 
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // Severity says what School Data Sync does about a broken rule.
@@ -51,12 +51,12 @@ type Options struct {
 	CreateUsers               bool      // School Data Sync shall make accounts, not only find them
 	Contacts, Demographics    bool      // are switched on
 
-	Kept func(resource string, o provider.Object) // told of every record that is not dropped; may be nil
+	Kept func(resource string, o wire.Object) // told of every record that is not dropped; may be nil
 }
 
 // Each streams the objects of one resource, named in the singular. Objects that
 // are not active may be among them; a judge may ask for a resource twice.
-type Each func(resource string, yield func(provider.Object) error) error
+type Each func(resource string, yield func(wire.Object) error) error
 
 // An Outcome is what a judge leaves behind.
 type Outcome struct {
@@ -104,7 +104,7 @@ type judge struct {
 
 // A subject is the object that is being judged.
 type subject struct {
-	provider.Object
+	wire.Object
 	resource string
 	id       string
 	dropped  bool
@@ -115,7 +115,7 @@ type subject struct {
 func (j *judge) collection(ctx context.Context, resource string, each Each) error {
 	read := func(do func(*subject)) error {
 		n := 0
-		return each(resource, func(o provider.Object) error {
+		return each(resource, func(o wire.Object) error {
 			if n++; n%1000 == 0 && ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -167,7 +167,7 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 
 // isActive tells what School Data Sync looks at: anything that is not told to
 // be deleted. A status that is neither is a finding of its own.
-func isActive(o provider.Object) bool { return !equalFold(o.Text("status"), "tobedeleted") }
+func isActive(o wire.Object) bool { return !equalFold(o.Text("status"), "tobedeleted") }
 
 // find reports a rule that s breaks.
 func (j *judge) find(s *subject, rule, field, value, text string) {

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/quality"
 	"rollbook/internal/sandbox"
+	"rollbook/internal/wire"
 )
 
 var today = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
@@ -37,9 +37,9 @@ const clean = `{
 
 const same = `"status":"active","dateLastModified":"2026-11-01T08:00:00.000Z"`
 
-func district(t *testing.T) map[string][]provider.Object {
+func district(t *testing.T) map[string][]wire.Object {
 	t.Helper()
-	var out map[string][]provider.Object
+	var out map[string][]wire.Object
 	if err := json.Unmarshal([]byte(strings.ReplaceAll(clean, "<same>", same)), &out); err != nil {
 		t.Fatal(err)
 	}
@@ -49,10 +49,10 @@ func district(t *testing.T) map[string][]provider.Object {
 var strict = quality.Options{Today: today, MatchStaff: "email", MatchStudents: "email", CreateUsers: true, Contacts: true, Demographics: true}
 
 // judged returns what was found, as "rule severity resource id", and how much was kept.
-func judged(t *testing.T, opt quality.Options, d map[string][]provider.Object) ([]string, quality.Outcome) {
+func judged(t *testing.T, opt quality.Options, d map[string][]wire.Object) ([]string, quality.Outcome) {
 	t.Helper()
 	var found []string
-	out, err := quality.Judge(context.Background(), opt, func(resource string, yield func(provider.Object) error) error {
+	out, err := quality.Judge(context.Background(), opt, func(resource string, yield func(wire.Object) error) error {
 		for _, o := range d[resource] {
 			if err := yield(o); err != nil {
 				return err
@@ -198,7 +198,7 @@ func TestRules(t *testing.T) {
 
 // alter breaks one member of one object, takes an object away, or adds one like
 // the last of its resource.
-func alter(t *testing.T, d map[string][]provider.Object, at, value string) {
+func alter(t *testing.T, d map[string][]wire.Object, at, value string) {
 	t.Helper()
 	words := strings.Fields(at)
 	if len(words) == 0 {
@@ -237,7 +237,7 @@ func alter(t *testing.T, d map[string][]provider.Object, at, value string) {
 	t.Fatalf("there is no %s", at)
 }
 
-func merge(t *testing.T, o provider.Object, patch string) {
+func merge(t *testing.T, o wire.Object, patch string) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(patch), &o); err != nil {
 		t.Fatal(err)
@@ -295,12 +295,12 @@ func TestRulesOfMany(t *testing.T) {
 func TestSandboxIsClean(t *testing.T) {
 	for _, day := range []time.Time{today, time.Date(2026, 7, 31, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 16, 0, 0, 0, 0, time.UTC)} {
 		made := sandbox.New(sandbox.Options{Students: 700, Today: day})
-		d := map[string][]provider.Object{}
+		d := map[string][]wire.Object{}
 		for _, r := range oneroster.Resources() {
 			w := oneroster.NewWriter(r, "http://x.example", nil)
 			err := made.Each(context.Background(), r, func(rec oneroster.Record) error {
 				rec.Values[oneroster.Modified] = "2026-06-01T08:00:00.000Z"
-				var o provider.Object
+				var o wire.Object
 				if err := json.Unmarshal(w.Append(nil, rec.Values), &o); err != nil {
 					return err
 				}

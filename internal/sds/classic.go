@@ -6,6 +6,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // nested are the lists that Classic reads of each school.
@@ -55,7 +56,7 @@ func (r *run) bySchool(ctx context.Context) error {
 // classicReads tells whether the classic way has use for an object: the
 // enrollments of other roles than student and teacher name people who are in no
 // list of a school.
-func classicReads(resource string, o provider.Object) bool {
+func classicReads(resource string, o wire.Object) bool {
 	role := o.Text("role")
 	return resource != "enrollment" || role == "student" || role == "teacher"
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/quality"
+	"rollbook/internal/wire"
 )
 
 // judge holds the mirror against the rules, finds the people in the directory,
@@ -24,7 +24,7 @@ func (r *run) judge(ctx context.Context) error {
 		}
 	}
 	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents, CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics, Kept: c.kept}
-	_, err := quality.Judge(ctx, opt, func(resource string, yield func(provider.Object) error) error {
+	_, err := quality.Judge(ctx, opt, func(resource string, yield func(wire.Object) error) error {
 		return c.each(ctx, resource, yield)
 	}, c.found)
 	return firstOf(err, c.err)
@@ -62,11 +62,11 @@ func (c *census) found(f quality.Finding) {
 }
 
 // each streams one resource of the mirror to the judge.
-func (c *census) each(ctx context.Context, resource string, yield func(provider.Object) error) error {
+func (c *census) each(ctx context.Context, resource string, yield func(wire.Object) error) error {
 	if resource == "course" && !c.Courses {
 		return nil
 	}
-	return c.Mirror.Each(ctx, oneroster.ByName(resource), func(o provider.Object) error {
+	return c.Mirror.Each(ctx, oneroster.ByName(resource), func(o wire.Object) error {
 		if c.Classic && !classicReads(resource, o) {
 			return nil
 		}
@@ -77,7 +77,7 @@ func (c *census) each(ctx context.Context, resource string, yield func(provider.
 	})
 }
 
-func (c *census) kept(resource string, o provider.Object) {
+func (c *census) kept(resource string, o wire.Object) {
 	n := &c.report.Counts
 	switch resource {
 	case "org":
@@ -93,7 +93,7 @@ func (c *census) kept(resource string, o provider.Object) {
 	}
 }
 
-func (c *census) person(o provider.Object) {
+func (c *census) person(o wire.Object) {
 	n, by := &c.report.Counts, ""
 	switch quality.GroupOf(o.Text("role")) {
 	case quality.Staff:

@@ -12,6 +12,7 @@ import (
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A Proof is the comparison of the mirror, which the deltas made, with another
@@ -136,7 +137,7 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 	if err != nil {
 		return nil, err
 	}
-	var theirs provider.Object
+	var theirs wire.Object
 	a, err := r.Provider.Careful(ctx, provider.Call{Path: "/" + c.resource.Plural + "/" + url.PathEscape(c.id)}, func(a *provider.Answer) (err error) {
 		theirs, _, err = a.One(c.resource.Wrapper(), c.resource.Name)
 		return err
@@ -150,9 +151,9 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 	return differ(c, mine, theirs), nil
 }
 
-func isGone(o provider.Object) bool { return o == nil || o.Text("status") == oneroster.ToBeDeleted }
+func isGone(o wire.Object) bool { return o == nil || o.Text("status") == oneroster.ToBeDeleted }
 
-func state(o provider.Object) string {
+func state(o wire.Object) string {
 	switch {
 	case o == nil:
 		return absent
@@ -162,7 +163,7 @@ func state(o provider.Object) string {
 	return "it"
 }
 
-func differ(c candidate, mine, theirs provider.Object) []Difference {
+func differ(c candidate, mine, theirs wire.Object) []Difference {
 	d := Difference{Resource: c.resource.Name, SourcedID: c.id}
 	if isGone(mine) || isGone(theirs) {
 		if isGone(mine) && isGone(theirs) {
@@ -176,7 +177,7 @@ func differ(c candidate, mine, theirs provider.Object) []Difference {
 	}
 	var out []Difference
 	names := map[string]bool{}
-	for _, o := range []provider.Object{mine, theirs} {
+	for _, o := range []wire.Object{mine, theirs} {
 		for name := range o {
 			names[name] = true
 		}
@@ -192,13 +193,13 @@ func differ(c candidate, mine, theirs provider.Object) []Difference {
 }
 
 // member is one member of an object as canonical JSON.
-func member(o provider.Object, name string) string {
+func member(o wire.Object, name string) string {
 	v, there := o[name]
 	if !there {
 		return absent
 	}
 	var out map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(provider.Object{name: v}.Canonical()), &out); err != nil {
+	if err := json.Unmarshal([]byte(wire.Object{name: v}.Canonical()), &out); err != nil {
 		return fmt.Sprint(v)
 	}
 	return string(out[name])

@@ -10,6 +10,7 @@ import (
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A source is one list that a pull reads.
@@ -174,7 +175,7 @@ func (w *walk) pages(ctx context.Context) error {
 }
 
 // page takes one page, and tells whether it is the last.
-func (w *walk) page(ctx context.Context, page provider.Page, a *provider.Answer) (end bool, err error) {
+func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (end bool, err error) {
 	first, n := w.c.Offset, len(page.Objects)
 	if first == 0 {
 		w.c.WalkBegan = clock(a)
@@ -222,7 +223,7 @@ const seconds = len("2006-01-02T15:04:05")
 // last tells whether a page is the last. A short one is, unless the provider
 // says that there is more: then it gives fewer rows a page than were asked for.
 // One that tells neither a count nor a next page is asked until nothing comes.
-func (w *walk) last(page provider.Page) bool {
+func (w *walk) last(page wire.Page) bool {
 	n := len(page.Objects)
 	switch {
 	case n == 0:
@@ -334,7 +335,7 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 
 // asItCame tells whether the walk brought a row as the provider has it now. One
 // that is not active need not have come.
-func (w *walk) asItCame(ctx context.Context, o provider.Object) (bool, error) {
+func (w *walk) asItCame(ctx context.Context, o wire.Object) (bool, error) {
 	id, stamp := o.ID(), o.Text("dateLastModified")
 	if id == "" {
 		return true, nil
@@ -493,7 +494,7 @@ func clock(a *provider.Answer) string {
 }
 
 // stampOf reads a dateLastModified of any precision; "" when it is none.
-func stampOf(o provider.Object) string {
+func stampOf(o wire.Object) string {
 	t, err := time.Parse(time.RFC3339Nano, o.Text("dateLastModified"))
 	if err != nil {
 		return ""

@@ -26,6 +26,7 @@ import (
 	"rollbook/internal/sds"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
+	"rollbook/internal/wire"
 )
 
 // A service is a real district, served, whose answers may be spoiled on the way.
@@ -148,7 +149,7 @@ func (s *service) shows(t *testing.T, way string) map[string]string {
 	defer m.Close()
 	out := map[string]string{}
 	for _, name := range []string{"academicSession", "org", "user", "class", "enrollment", "course"} {
-		if err := m.Each(t.Context(), oneroster.ByName(name), func(o provider.Object) error {
+		if err := m.Each(t.Context(), oneroster.ByName(name), func(o wire.Object) error {
 			out[name+" "+o.ID()] = o.Canonical()
 			return nil
 		}); err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/query"
+	"rollbook/internal/wire"
 )
 
 const nothing = "sourcedId='norecords'"
@@ -153,7 +153,7 @@ var brokenFilters = []broken{
 		}
 		page := ask(next, other(r, below(r), without(q, "filter")))
 		page.setTotal(a.total())
-		page.choose(func(o map[string]any) bool { return query.Match(e, provider.Object(o).Record(route.Resource)) })
+		page.choose(func(o map[string]any) bool { return query.Match(e, wire.Object(o).Record(route.Resource)) })
 		*a = *page
 	})},
 	{name: "a filtered list is not paged", check: "filter.pages", spoil: asks(func(_ *http.Request, q url.Values) {
@@ -216,7 +216,7 @@ func keeps(of func(rec oneroster.Record, filter string) bool, is func(rec oneros
 			return
 		}
 		*a = *ask(next, other(r, below(r), without(q, "filter")))
-		a.choose(func(o map[string]any) bool { return is(provider.Object(o).Record(route.Resource), f) })
+		a.choose(func(o map[string]any) bool { return is(wire.Object(o).Record(route.Resource), f) })
 	})
 }
 

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var brokenOrders = []broken{
@@ -36,7 +36,7 @@ var brokenOrders = []broken{
 	{name: "numbers are sorted letter by letter", check: "sort.ascending", spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, list []any) []any {
 		if r.URL.Query().Get("sort") == "score" {
 			sortBy(list, func(o any) string {
-				return provider.Object(o.(map[string]any)).Record(oneroster.ByName("result")).Get("score")
+				return wire.Object(o.(map[string]any)).Record(oneroster.ByName("result")).Get("score")
 			})
 		}
 		return list

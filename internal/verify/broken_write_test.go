@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var brokenWrites = []broken{
@@ -114,7 +114,7 @@ var brokenWrites = []broken{
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "PUT" {
 				body, _ := io.ReadAll(r.Body) // what broke off is no JSON
-				var m map[string]provider.Object
+				var m map[string]wire.Object
 				_ = json.Unmarshal(body, &m)
 				for _, o := range m {
 					r = r.Clone(r.Context())

@@ -7,6 +7,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // Areas of checks, in the order in which they run.
@@ -257,14 +258,14 @@ func (p *probe) raw(path, query string) *provider.Answer {
 
 // list reads a list answer of a resource; false with a failure told when it is
 // none.
-func (p *probe) list(a *provider.Answer, r *oneroster.Resource) (provider.Page, bool) {
+func (p *probe) list(a *provider.Answer, r *oneroster.Resource) (wire.Page, bool) {
 	if a.Err != nil {
 		p.fail(a, "no answer: %v", a.Err)
-		return provider.Page{}, false
+		return wire.Page{}, false
 	}
 	if a.Status != http.StatusOK {
 		p.fail(a, "answered %d where a list was expected", a.Status)
-		return provider.Page{}, false
+		return wire.Page{}, false
 	}
 	page, err := a.List(wrappers(r)...)
 	if err != nil {

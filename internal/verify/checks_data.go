@@ -10,6 +10,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 const ruleData = ruleREST + ", data model"
@@ -17,7 +18,7 @@ const ruleData = ruleREST + ", data model"
 var dataChecks = []Check{
 	{ID: "data.id", Area: areaData, On: Wholes, Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G01)", Fix: "Write ids as strings, also where the source has numbers.", Run: func(p *probe) {
-			p.each(func(o provider.Object) string {
+			p.each(func(o wire.Object) string {
 				if _, ok := o["sourcedId"].(string); !ok {
 					return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
 				}
@@ -29,7 +30,7 @@ var dataChecks = []Check{
 		}},
 	{ID: "data.status", Area: areaData, On: Wholes, Title: "Every row has a status, active or tobedeleted",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)", Fix: "Send status with every row; 1.0's inactive is tobedeleted now.", Run: func(p *probe) {
-			p.each(func(o provider.Object) string {
+			p.each(func(o wire.Object) string {
 				if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
 					return fmt.Sprintf("status is %s", text(o["status"]))
 				}
@@ -38,7 +39,7 @@ var dataChecks = []Check{
 		}},
 	{ID: "data.modified", Area: areaData, On: Wholes, Title: "Every row has a dateLastModified in UTC with three fraction digits",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form", Fix: "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.", Run: func(p *probe) {
-			p.each(func(o provider.Object) string {
+			p.each(func(o wire.Object) string {
 				if v := o.Text("dateLastModified"); !isTime(v) {
 					return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
 				}
@@ -56,7 +57,7 @@ var dataChecks = []Check{
 		}},
 	{ID: "data.empty", Area: areaData, On: Wholes, Title: "An optional attribute without a value is left out: no null, no empty string",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null", Fix: "Leave the member out.", Run: func(p *probe) {
-			p.each(func(o provider.Object) string {
+			p.each(func(o wire.Object) string {
 				for key, v := range o {
 					if v == nil {
 						return key + " is null"
@@ -120,7 +121,7 @@ var dataChecks = []Check{
 		Rule: ruleData + "; " + ruleSDS + " (SDS-U06)", Fix: "Add the link to the other side, and move its dateLastModified.", Run: checkAgents},
 	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true, Title: "Rows have no attributes that the standard does not",
 		Rule: ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.", Run: func(p *probe) {
-			p.each(func(o provider.Object) string {
+			p.each(func(o wire.Object) string {
 				for key := range o {
 					if p.route.Resource.Index(key) < 0 {
 						return key + " is not an attribute of " + p.route.Resource.Name
@@ -160,7 +161,7 @@ var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.En
 
 // each runs a judgement over every row: what is wrong, or "". The first rows
 // are told, the rest counted.
-func (p *probe) each(judge func(provider.Object) string) {
+func (p *probe) each(judge func(wire.Object) string) {
 	c, ok := p.walked()
 	if !ok {
 		return
@@ -173,7 +174,7 @@ func (p *probe) each(judge func(provider.Object) string) {
 }
 
 func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) string) {
-	p.each(func(o provider.Object) string {
+	p.each(func(o wire.Object) string {
 		for i := range p.route.Resource.Fields {
 			f := &p.route.Resource.Fields[i]
 			v, there := o[f.Name]
@@ -185,7 +186,7 @@ func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) stri
 	})
 }
 
-func (p *probe) rowFailure(c *collection, o provider.Object, wrong string) {
+func (p *probe) rowFailure(c *collection, o wire.Object, wrong string) {
 	var a *provider.Answer
 	if len(p.failures) < moreMaximum {
 		a = p.row(c, o)
@@ -194,7 +195,7 @@ func (p *probe) rowFailure(c *collection, o provider.Object, wrong string) {
 }
 
 // row is a walked object as an answer: the request that shows it alone.
-func (r *run) row(c *collection, o provider.Object) *provider.Answer {
+func (r *run) row(c *collection, o wire.Object) *provider.Answer {
 	return &provider.Answer{URL: r.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
 }
 
@@ -289,7 +290,7 @@ func checkReferences(p *probe) {
 		if allowed == nil {
 			allowed = []string{f.To}
 		}
-		for _, ref := range (provider.Object{f.Name: v}).Refs(f.Name) {
+		for _, ref := range (wire.Object{f.Name: v}).Refs(f.Name) {
 			switch {
 			case ref.ID == "":
 				return "has a reference without a sourcedId"
@@ -310,7 +311,7 @@ func checkReferences(p *probe) {
 func checkResolve(p *probe) {
 	asked := 0
 	known := map[string]string{} // of lists that were not read whole: collection/id to what is wrong
-	p.each(func(o provider.Object) string {
+	p.each(func(o wire.Object) string {
 		if o.Text("status") == oneroster.ToBeDeleted {
 			return ""
 		}
@@ -409,7 +410,7 @@ func checkChildren(p *probe) {
 			of[parent][o.ID()] = true
 		}
 	}
-	p.each(func(o provider.Object) string {
+	p.each(func(o wire.Object) string {
 		if o.Text("status") == oneroster.ToBeDeleted {
 			return ""
 		}
@@ -435,7 +436,7 @@ func checkAgents(p *probe) {
 		return
 	}
 	some := false
-	p.each(func(o provider.Object) string {
+	p.each(func(o wire.Object) string {
 		if o.Text("status") == oneroster.ToBeDeleted {
 			return ""
 		}

@@ -7,6 +7,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var singleChecks = []Check{
@@ -128,10 +129,10 @@ func (p *probe) single() (id, path string, ok bool) {
 }
 
 // difference names the first attribute in which two objects differ.
-func difference(a, b provider.Object, nameA, nameB string) string {
-	for _, o := range []provider.Object{a, b} {
+func difference(a, b wire.Object, nameA, nameB string) string {
+	for _, o := range []wire.Object{a, b} {
 		for key := range o {
-			x, y := provider.Object{key: a[key]}.Canonical(), provider.Object{key: b[key]}.Canonical()
+			x, y := wire.Object{key: a[key]}.Canonical(), wire.Object{key: b[key]}.Canonical()
 			if x != y {
 				return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", key, a.ID(), nameA, brief(x), nameB, brief(y))
 			}
@@ -478,7 +479,7 @@ func checkDeletedLinks(p *probe) {
 }
 
 // nestedRows reads a nested list with at least so many rows.
-func (p *probe) nestedRows(least int) (path string, rows []provider.Object, ok bool) {
+func (p *probe) nestedRows(least int) (path string, rows []wire.Object, ok bool) {
 	vars, must, _, ok := p.parents()
 	if !ok {
 		return "", nil, false

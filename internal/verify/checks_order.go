@@ -7,6 +7,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var sortChecks = []Check{
@@ -78,7 +79,7 @@ func (p *probe) sorted(way string) {
 
 // sortedPage wants a page from the middle to be that of the sorted list: a page
 // that is sorted after it was cut looks sorted too. Ties may stand in any order.
-func (p *probe) sortedPage(order []string, f *oneroster.Field, whole []provider.Object) {
+func (p *probe) sortedPage(order []string, f *oneroster.Field, whole []wire.Object) {
 	middle := len(whole) / 2
 	a := p.get(p.route.Path, append([]string{"limit", "1", "offset", strconv.Itoa(middle)}, order...)...)
 	got, ok := p.list(a, p.route.Resource)
@@ -149,7 +150,7 @@ var fieldsChecks = []Check{
 			if !ok {
 				return
 			}
-			p.onlyFields(func(q ...string) (*provider.Answer, []provider.Object) {
+			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
 				a := p.get(p.route.Path, append(q, "limit", "20")...)
 				got, _ := p.list(a, p.route.Resource)
 				return a, got.Objects
@@ -166,14 +167,14 @@ var fieldsChecks = []Check{
 				p.lacks("the object cannot be read (one.answer)")
 				return
 			}
-			p.onlyFields(func(q ...string) (*provider.Answer, []provider.Object) {
+			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
 				a := p.get(path, q...)
 				o, _, err := a.One(p.route.Resource.Wrapper())
 				if a.Status != http.StatusOK || err != nil {
 					p.fail(a, "answered %d", a.Status)
 					return a, nil
 				}
-				return a, []provider.Object{o}
+				return a, []wire.Object{o}
 			}, whole)
 		}},
 	{ID: "fields.unknown", Area: areaFields, On: Lists, Title: "An unknown attribute in fields brings the data",
@@ -202,7 +203,7 @@ var fieldsChecks = []Check{
 }
 
 // onlyFields asks for two attributes, with the comma raw and encoded alike.
-func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []provider.Object), example provider.Object) {
+func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Object), example wire.Object) {
 	names := []string{"sourcedId"}
 	for _, f := range p.route.Resource.Fields[oneroster.Modified+1:] {
 		if _, there := example[f.Name]; there && len(names) < 2 {

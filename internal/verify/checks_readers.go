@@ -10,6 +10,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var sdsProfiles = []string{"sds", "sds-classic"}
@@ -117,7 +118,7 @@ var sdsChecks = []Check{
 			}
 			for _, o := range c.objects {
 				metadata, _ := o["metadata"].(map[string]any)
-				flags := provider.Object(metadata).Text("microsoft.userFlags")
+				flags := wire.Object(metadata).Text("microsoft.userFlags")
 				for _, flag := range strings.Split(flags, ",") {
 					if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
 						p.fail(nil, "user %s has the flag %q", o.ID(), flag)
@@ -327,7 +328,7 @@ var gradeChecks = []Check{
 }
 
 // uncut wants as many rows as are counted, up to the 7,000 that were asked for.
-func (p *probe) uncut(a *provider.Answer, got provider.Page) {
+func (p *probe) uncut(a *provider.Answer, got wire.Page) {
 	if len(got.Objects) < min(7000, got.Total) {
 		p.fail(a, "%s came of %d with limit=7000: Grade Sync does not read on", plural(len(got.Objects), "row"), got.Total)
 	}

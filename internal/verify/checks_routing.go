@@ -8,6 +8,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 var routeChecks = []Check{
@@ -136,7 +137,7 @@ func checkParameters(p *probe) {
 }
 
 // ids lists the ids of a few objects.
-func ids(objects []provider.Object) string {
+func ids(objects []wire.Object) string {
 	var out []string
 	for i, o := range objects {
 		if i == 5 {
@@ -192,7 +193,7 @@ func (p *probe) statusInfo(a *provider.Answer) {
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
 		p.fail(a, "the error's Content-Type is %q, not application/json", a.Header.Get("Content-Type"))
 	}
-	var o provider.Object
+	var o wire.Object
 	if set, err := a.List("statusInfoSet"); err == nil && len(set.Objects) > 0 {
 		o = set.Objects[0]
 	} else if json.Unmarshal(a.Body, &o) != nil || o["imsx_codeMajor"] == nil { // the published schema has it bare

@@ -7,6 +7,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
+	"rollbook/internal/wire"
 )
 
 // ruleChecks are the rules by which School Data Sync judges what it has read.
@@ -86,7 +87,7 @@ func (r *run) listed(resource string) *collection {
 func (r *run) judge() {
 	r.judged = map[string][]quality.Finding{}
 	opt := quality.Options{Today: r.opt.Now, Demographics: r.listed("demographics") != nil, Contacts: true}
-	each := func(resource string, yield func(provider.Object) error) error {
+	each := func(resource string, yield func(wire.Object) error) error {
 		c := r.listed(resource)
 		if c == nil {
 			return nil

@@ -10,6 +10,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 func exactly(a, b string) bool { return a == b }
@@ -122,7 +123,7 @@ func some(c *collection, must func(oneroster.Record) bool) bool {
 
 // whole is list with the rest of a list that was cut below the limit which was
 // asked for: page.size tells of that, and here it is no matter.
-func (p *probe) whole(a *provider.Answer, limit int) (provider.Page, bool) {
+func (p *probe) whole(a *provider.Answer, limit int) (wire.Page, bool) {
 	got, ok := p.list(a, p.route.Resource)
 	for ok && len(got.Objects) < min(limit, got.Total) {
 		next := p.raw(a.Call.Path, a.Call.Query+"&offset="+strconv.Itoa(len(got.Objects)))

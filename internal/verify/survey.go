@@ -7,6 +7,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A collection is what a walk through a list found.
@@ -16,7 +17,7 @@ type collection struct {
 	size  int              // limit of the walk
 	pages []page
 
-	objects []provider.Object
+	objects []wire.Object
 	records []oneroster.Record // the same, read
 	at      map[string]int     // sourcedId to its place in objects
 	twice   []string           // ids that came again
@@ -123,7 +124,7 @@ func (p *probe) walk() *collection {
 }
 
 // look reads an answer as a list, and remembers why it is none.
-func (c *collection) look(a *provider.Answer) (got provider.Page, ok bool) {
+func (c *collection) look(a *provider.Answer) (got wire.Page, ok bool) {
 	switch {
 	case a.Err != nil:
 		c.why = a.Err.Error()
@@ -141,7 +142,7 @@ func (c *collection) look(a *provider.Answer) (got provider.Page, ok bool) {
 }
 
 // take keeps a page and tells how many of its rows are new.
-func (c *collection) take(a *provider.Answer, offset int, got provider.Page) int {
+func (c *collection) take(a *provider.Answer, offset int, got wire.Page) int {
 	kept := *a
 	kept.Body = kept.Body[:min(len(kept.Body), 2000)]
 	pg := page{answer: &kept, offset: offset, total: got.Total}

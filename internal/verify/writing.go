@@ -14,6 +14,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 func only(resource string) func(*oneroster.Route) bool {
@@ -168,7 +169,7 @@ func (p *probe) make() (written, *provider.Answer, bool) {
 }
 
 // read reads the object; nil with a failure told.
-func (p *probe) read(it written) provider.Object {
+func (p *probe) read(it written) wire.Object {
 	a := p.call(provider.Call{Path: it.path()})
 	o, _, err := a.One(it.res.Wrapper())
 	if a.Status != http.StatusOK || err != nil {
@@ -180,7 +181,7 @@ func (p *probe) read(it written) provider.Object {
 
 // tick waits until the provider's clock has left the stamp behind: a write in
 // the same tick may honestly have the same. Stamps of whole seconds tick slowly.
-func (p *probe) tick(o provider.Object) {
+func (p *probe) tick(o wire.Object) {
 	pause := 5 * time.Millisecond
 	if strings.HasSuffix(o.Text("dateLastModified"), ".000Z") || !isTime(o.Text("dateLastModified")) {
 		pause = 1100 * time.Millisecond
@@ -193,7 +194,7 @@ func (p *probe) tick(o provider.Object) {
 
 // onTime wants the stamp of a write to be the time of its answer: a reader that
 // keeps its own clock misses what is stamped hours before.
-func (p *probe) onTime(a *provider.Answer, o provider.Object) {
+func (p *probe) onTime(a *provider.Answer, o wire.Object) {
 	now, err := http.ParseTime(a.Header.Get("Date"))
 	stamp, _, err2 := oneroster.ParseInstant(o.Text("dateLastModified"))
 	if err != nil || err2 != nil {
@@ -227,7 +228,7 @@ func (p *probe) same(it written) {
 func means(f *oneroster.Field, sent, got any) bool {
 	if r, ok := sent.(map[string]string); ok {
 		o, _ := got.(map[string]any)
-		return provider.Object(o).ID() == r["sourcedId"]
+		return wire.Object(o).ID() == r["sourcedId"]
 	}
 	a, b := fmt.Sprint(sent), fmt.Sprint(got)
 	switch f.Kind {

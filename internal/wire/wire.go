@@ -1,0 +1,140 @@
+// Package wire is OneRoster's JSON as it came: objects, references, pages, whatever
+// was made of the standard on the way. It calls nobody and judges nothing.
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// An Object is one object as it came: its members as encoding/json makes them,
+// numbers as json.Number.
+type Object map[string]any
+
+// ID is the sourcedId; "" when there is none, or it is no text.
+func (o Object) ID() string { return o.Text("sourcedId") }
+
+// Text is a member that is a JSON string; "" otherwise.
+func (o Object) Text(name string) string {
+	s, _ := o[name].(string)
+	return s
+}
+
+// A Ref is a reference as it came (GUIDRef).
+type Ref struct{ Href, ID, Type string }
+
+func refOf(v any) (Ref, bool) {
+	m, ok := v.(map[string]any)
+	if !ok {
+		return Ref{}, false
+	}
+	o := Object(m)
+	return Ref{o.Text("href"), o.Text("sourcedId"), o.Text("type")}, true
+}
+
+// Refs are the references of a member, which is one or a list of them; what is
+// no reference is left out.
+func (o Object) Refs(name string) []Ref {
+	if r, ok := refOf(o[name]); ok {
+		return []Ref{r}
+	}
+	list, _ := o[name].([]any)
+	var out []Ref
+	for _, it := range list {
+		if r, ok := refOf(it); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// RefID is the sourcedId of a single reference, or "".
+func (o Object) RefID(name string) string {
+	if refs := o.Refs(name); len(refs) > 0 {
+		return refs[0].ID
+	}
+	return ""
+}
+
+// Texts are the texts of a member that is a list of them.
+func (o Object) Texts(name string) []string {
+	list, _ := o[name].([]any)
+	var out []string
+	for _, it := range list {
+		if s, ok := it.(string); ok {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Record reads the object as a record of r, forgiving as the gradebook is; what
+// cannot be read is absent. Unlike a PUT's body, it keeps status and
+// dateLastModified.
+func (o Object) Record(r *oneroster.Resource) oneroster.Record {
+	text, err := json.Marshal(o)
+	if err != nil {
+		return oneroster.NewRecord(r)
+	}
+	rec, _, err := oneroster.Decode(r, text)
+	if err != nil {
+		rec = oneroster.NewRecord(r)
+	}
+	for _, i := range []int{oneroster.Status, oneroster.Modified} {
+		rec.Values[i], _ = r.Fields[i].Parse(o.Text(r.Fields[i].Name))
+	}
+	return rec
+}
+
+// Canonical is the object's content as one JSON text: keys sorted, lists of
+// references sorted by sourcedId, hrefs left out, since two addresses of one
+// server are no difference. dateLastModified is part of it.
+func (o Object) Canonical() string {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(canonical(map[string]any(o))); err != nil {
+		return fmt.Sprint(o) // not what encoding/json decodes
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}
+
+func canonical(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		_, isRef := v["sourcedId"]
+		for k, inner := range v {
+			if k != "href" || !isRef {
+				out[k] = canonical(inner)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = canonical(v[i])
+		}
+		sort.SliceStable(out, func(i, j int) bool {
+			a, aRef := refOf(out[i])
+			b, bRef := refOf(out[j])
+			return aRef && bRef && a.ID < b.ID
+		})
+		return out
+	}
+	return v
+}
+
+// A Page is a list answer, read.
+type Page struct {
+	Objects []Object
+	Key     string // the wrapper that it came in
+	Total   int    // X-Total-Count; -1 when it is missing or no number
+	More    bool   // a Link header names a next page
+	Linked  bool   // there is a Link header with relations
+}
