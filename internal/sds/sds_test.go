@@ -2,6 +2,7 @@ package sds_test
 
 import (
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"rollbook/internal/quality"
 	"rollbook/internal/sds"
 	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
 )
 
 // What a delta makes of the mirror is what another full pull makes of it, in
@@ -79,6 +81,80 @@ func TestWhereTheDeltaBegins(t *testing.T) {
 			if begun != want {
 				t.Errorf("%s: the delta of %s begins at %q, not %q", date, path, begun, want)
 			}
+		}
+	}
+}
+
+// After an older copy of the database was put in place, and everything stamped
+// anew, a delta makes of the mirror what a full pull makes of it, but for what
+// only the lost days had, which no delta can tell of; a proof does.
+func TestOlderCopyPutInPlace(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ahead time.Duration // the clock of the lost days
+		told  bool          // how far readers have come is known
+	}{
+		{"the clock has gone on", -time.Hour, false},
+		{"readers are ahead", 48 * time.Hour, true},
+	} {
+		now := time.Now()
+		s := serve(t, small(40, 1), store.Options{Now: func() time.Time { return now }})
+		if _, _, err := s.sync(t, nil); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "older.db")
+		if err := s.Backup(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		older := s.shows(t, "current")
+		now = now.Add(max(c.ahead, time.Minute))
+		s.date = now.UTC().Add(5 * time.Second).Format(http.TimeFormat)
+		s.take(t, small(37, 1))
+		s.take(t, small(41, 2))
+		if r, _, err := s.sync(t, nil); err != nil || r.Kind != "delta" {
+			t.Fatal(r.Kind, err)
+		}
+		lost := s.shows(t, "current")
+
+		now = now.Add(-c.ahead)
+		db := storetest.Open(t, path, store.Options{Now: func() time.Time { return now }})
+		var after store.Moment
+		if c.told {
+			var err error
+			if after, err = s.Moment(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := db.Restamp(t.Context(), after, false); err != nil {
+			t.Fatal(err)
+		}
+		s.put(t, db)
+		r, _, err := s.sync(t, func(o *sds.Options) { o.Prove = true })
+		if err != nil || r.Kind != "delta" || r.Proof == nil {
+			t.Fatalf("%s: %+v, %v", c.name, r, err)
+		}
+		surplus := 0
+		delta := s.shows(t, "current")
+		if _, _, err := s.sync(t, func(o *sds.Options) { o.Full, o.Shrink = true, 100 }); err != nil {
+			t.Fatal(err)
+		}
+		full := s.shows(t, "current")
+		for what, body := range delta {
+			_, was := older[what]
+			switch {
+			case full[what] == "" && (was || lost[what] == ""):
+				t.Errorf("%s: the delta leaves %s", c.name, what)
+			case full[what] == "":
+				surplus++
+			case full[what] != body:
+				t.Errorf("%s: by delta %s is %s, by a full pull %s", c.name, what, body, full[what])
+			}
+		}
+		if surplus == 0 || len(full) != len(older) || len(full)+surplus != len(delta) {
+			t.Errorf("%s: %d before, %d by delta, %d by a full pull", c.name, len(older), len(delta), len(full))
+		}
+		if n := len(r.Proof.Differences); n != surplus {
+			t.Errorf("%s: %d rows are too many, %d are proved to be", c.name, surplus, n)
 		}
 	}
 }

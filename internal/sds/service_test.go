@@ -33,11 +33,13 @@ import (
 type service struct {
 	*store.Store
 	server *httptest.Server
+	key    *auth.Key
 	secret string
 	mirror string // path of the file
 
-	lock  sync.Mutex
-	asked []string // path below the base and filter of each list
+	lock   sync.Mutex
+	serves http.Handler
+	asked  []string // path below the base and filter of each list
 	// spoil changes a list's rows and their number; the path is below the base.
 	spoil func(path string, rows []map[string]any, total int) ([]map[string]any, int)
 	date  string // the Date header of every answer; "" is the server's own
@@ -52,18 +54,28 @@ func serve(t *testing.T, src oneroster.Source, opt store.Options) *service {
 		t.Fatal(err)
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, false)
-	s.secret = secret
+	s.key, s.secret = key, secret
 	if err := s.AddClient(t.Context(), auth.Client{ID: "sds", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
-	gate, err := auth.New(context.Background(), s.Store, key, rest.Words(oneroster.V1p1))
+	s.put(t, s.Store)
+	s.server = httptest.NewServer(s.front())
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+// put makes this the database that is served.
+func (s *service) put(t *testing.T, db *store.Store) {
+	t.Helper()
+	gate, err := auth.New(context.Background(), db, s.key, rest.Words(oneroster.V1p1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := rest.New(rest.Config{Store: s.Store, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	s.server = httptest.NewServer(s.front(h))
-	t.Cleanup(s.server.Close)
-	return s
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	s.Store = db
+	s.serves = rest.New(rest.Config{Store: db, Gate: gate, Face: oneroster.V1p1,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 }
 
 func (s *service) take(t *testing.T, src oneroster.Source) {
@@ -73,13 +85,13 @@ func (s *service) take(t *testing.T, src oneroster.Source) {
 	}
 }
 
-func (s *service) front(h http.Handler) http.Handler {
+func (s *service) front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Del("Accept-Encoding")
-		a := httptest.NewRecorder()
-		h.ServeHTTP(a, r)
 		s.lock.Lock()
 		defer s.lock.Unlock()
+		r.Header.Del("Accept-Encoding")
+		a := httptest.NewRecorder()
+		s.serves.ServeHTTP(a, r)
 		body := a.Body.Bytes()
 		var lists map[string][]map[string]any
 		path, data := strings.CutPrefix(r.URL.Path, oneroster.V1p1.Base)
