@@ -362,6 +362,34 @@ func TestCleanUp(t *testing.T) {
 	}
 }
 
+// The grading period is the one that covers the day: its first and its last one,
+// and not the one after, which is its endDate. Beyond all it is the last.
+func TestGradingPeriod(t *testing.T) {
+	s := open(t)
+	for day, want := range map[string]string{
+		"2026-08-01": "per-2027-1-1",
+		"2026-10-23": "per-2027-1-1",
+		"2026-10-24": "per-2027-1-2", // the first one ends, the second one starts
+		"2027-01-15": "per-2027-1-2",
+		"2027-07-31": "per-2027-2-2",
+		"2027-08-01": "per-2027-2-2, which does not cover it",
+		"2026-07-31": "per-2026-2-2",
+		"2020-01-01": "per-2027-2-2, which does not cover it",
+	} {
+		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Today, o.Assignments = day, 1 }, nil)
+		if err != nil {
+			t.Fatal(day, err)
+		}
+		got := r.GradingPeriod
+		if strings.Contains(strings.Join(r.Warnings, ""), "no grading period covers") {
+			got += ", which does not cover it"
+		}
+		if got != want {
+			t.Errorf("%s: %s, not %s", day, got, want)
+		}
+	}
+}
+
 // Rosters that Grade Sync would stumble over end the run, or are told.
 func TestRosters(t *testing.T) {
 	for _, c := range []struct {
