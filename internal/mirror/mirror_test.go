@@ -123,6 +123,9 @@ func TestPulls(t *testing.T) {
 		{"a page is read twice, whole", "full", "a:Anna c:Cid|a:Anna c:Cid|d:Dan", "a:Anna c:Cid d:Dan", mirror.Change{Same: 3, Retired: 2}},
 		{"tobedeleted in a whole list", "full", "a:Anna !c:Cid d:Dan", "a:Anna d:Dan", mirror.Change{Same: 2, Retired: 1}},
 		{"all others", "full", "x:Xen", "x:Xen", mirror.Change{Added: 1, Retired: 2}},
+		{"without ids", "full", ":Ann x:Xen", ":Ann x:Xen", mirror.Change{Added: 1, Same: 1}},
+		{"without ids on pages of a delta", "delta", "b:Bob :Cid|:Dan c:Cem|:Eve",
+			":Ann :Cid :Dan :Eve b:Bob c:Cem x:Xen", mirror.Change{Added: 5}},
 	} {
 		if got := published(t, m, c.kind, c.pages); got != c.change {
 			t.Errorf("%s: %+v, not %+v", c.name, got, c.change)
