@@ -28,7 +28,7 @@ func under(f *oneroster.Face, segments []string) ([]string, bool) {
 	for i, want := range base {
 		last := i == len(base)-1
 		if i >= len(segments) || !strings.EqualFold(segments[i], want) {
-			return segments[min(i, len(segments)):], last && i <= len(segments)
+			return segments[i:], last
 		}
 	}
 	return segments[len(base):], true
