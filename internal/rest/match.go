@@ -88,7 +88,7 @@ func (s *service) open(q *request, segments []string) bool {
 	path := strings.ToLower(strings.Join(segments, "/"))
 	below, _ := under(s.Face, segments)
 	switch {
-	case tokenPaths[path] || len(below) < len(segments) && tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
+	case tokenPaths[path] || tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
 		q.op = "token"
 		w := &statusWriter{ResponseWriter: q.w}
 		told := s.Gate.ServeToken(w, q.Request)
