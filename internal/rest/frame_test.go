@@ -12,9 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
 )
 
 // A frame is a service whose requests come as they are made here, past any wire,
@@ -212,5 +215,22 @@ func TestServerWaits(t *testing.T) {
 	got := fmt.Sprint(s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout, s.WriteTimeout, s.MaxHeaderBytes)
 	if want := "10s 1m0s 2m0s 0s 65536"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A service whose clock is behind the last change is ready, and says so.
+func TestReadyTellsOfTheClock(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d.db")
+	serveDistrict(t, path, oneroster.Scopes(), 30)
+	for behind, want := range map[time.Duration]string{0: "", time.Hour: "set the clock"} {
+		slow := storetest.Open(t, path, store.Options{Now: func() time.Time { return today.Add(-behind) }})
+		w := httptest.NewRecorder()
+		handler := rest.New(rest.Config{Store: slow, Face: oneroster.V1p1, Log: slog.New(slog.DiscardHandler)})
+		handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		var answer map[string]string
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 || answer["status"] != "ok" ||
+			(answer["clock"] != "") != (want != "") || !strings.Contains(answer["clock"], want) {
+			t.Errorf("%s behind: %d %s", behind, w.Code, w.Body)
+		}
 	}
 }
