@@ -192,6 +192,7 @@ func TestSignedHeader(t *testing.T) {
 		{"a nonce that is no text", with("oauth_nonce", "a%FFb"), 400},
 		{"a parameter without a value", func(h string) string { return h + ",oauth_version" }, 400},
 		{"a parameter with half an escape", func(h string) string { return h + `,x="%4"` }, 400},
+		{"a parameter that breaks off", func(h string) string { return h + `,x="a\` }, 401},
 		{"a name with half an escape", func(h string) string { return h + `,x%4="1"` }, 400},
 		{"a nonce of 256 bytes", with("oauth_nonce", strings.Repeat("n", 256)), 400},
 		{"a nonce with a control sign", with("oauth_nonce", "a%00b"), 400},
