@@ -234,3 +234,15 @@ func TestReadyTellsOfTheClock(t *testing.T) {
 		}
 	}
 }
+
+// A list is sent in parts of 64 KiB, not object by object.
+func TestListIsSentInParts(t *testing.T) {
+	var handler http.Handler
+	path := filepath.Join(t.TempDir(), "d.db")
+	s := serveDistrict(t, path, oneroster.Scopes(), 200, func(c *rest.Config) { handler = rest.New(*c) })
+	parts := 0
+	body, broke := s.take(handler, "/enrollments?limit=50000", func() error { parts++; return nil })
+	if least := 64 << 10; broke || len(body) < 3*least || parts > len(body)/least+2 {
+		t.Errorf("%d bytes in %d parts, broken off: %v", len(body), parts, broke)
+	}
+}
