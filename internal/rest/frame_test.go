@@ -164,6 +164,7 @@ func TestLinkKeepsTheQuery(t *testing.T) {
 		"filter=name!=%27~%27":  "filter=name!=%27~%27&limit=2&offset=0",
 		"filter=name!='é'":      "filter=name!='%C3%A9'&limit=2&offset=0",
 		"&&x=1&&y=2&":           "x=1&y=2&limit=2&offset=0",
+		"x=a b\x7f":             "x=a%20b%7F&limit=2&offset=0",
 		"offset=2&x=%2C&y":      "offset=0&x=%2C&y&limit=2",
 	} {
 		r := f.request("GET", oneroster.V1p1.Base+"/orgs", "")
