@@ -17,6 +17,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
 )
 
 // put is a body for PUT.
@@ -102,7 +103,8 @@ func TestRequestsAreBounded(t *testing.T) {
 			t.Errorf("a token request of %d bytes: %d %s", c.size, status, answer)
 		}
 	}
-	for id, kept := range map[string]bool{"abc-9_Z": true, "azAZ09": true, "`": false, "{": false, "@": false, "[": false, "/": false, ":": false,
+	for id, kept := range map[string]bool{"abc-9_Z": true, "azAZ09": true,
+		"`": false, "{": false, "@": false, "[": false, "/": false, ":": false,
 		strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "": false,
 		"a b": false, `a"b`: false, "<x>": false, "é": false} {
 		r, _ := http.NewRequest("GET", s.URL+"/healthz", nil)
@@ -386,7 +388,8 @@ func (b *breaking) Write(part []byte) (int, error) {
 // takes it for whole.
 func TestWhatBreaksOffIsAborted(t *testing.T) {
 	var handler http.Handler
-	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 200, func(c *rest.Config) { handler = rest.New(*c) })
+	with := func(c *rest.Config) { handler = rest.New(*c) }
+	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 200, with)
 	for _, c := range []struct {
 		left    int
 		mistake bool

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +30,8 @@ type frame struct {
 func framed(t *testing.T, change func(*rest.Config)) *frame {
 	t.Helper()
 	f := &frame{}
-	f.service = serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 30, func(c *rest.Config) {
+	dsn := storetest.SQLite(t)
+	f.service = serveDistrict(t, dsn, oneroster.Scopes(), 30, func(c *rest.Config) {
 		c.Log = slog.New(slog.NewJSONHandler(&f.log, nil))
 		change(c)
 		f.handler = rest.New(*c)
@@ -194,7 +194,8 @@ func TestWhoHasGoneIsNoFailure(t *testing.T) {
 	for _, c := range []struct{ method, target string }{{"GET", "/orgs"}, {"PUT", "/categories/c9"}} {
 		gone, leave := context.WithCancel(context.Background())
 		r := f.request(c.method, oneroster.V1p1.Base+c.target, "").WithContext(gone)
-		if r.Body = io.NopCloser(leaving{strings.NewReader(`{"category":{"title":"x"}}`), leave}); c.method == "GET" {
+		r.Body = io.NopCloser(leaving{strings.NewReader(`{"category":{"title":"x"}}`), leave})
+		if c.method == "GET" {
 			leave()
 		}
 		broken := func() (broken any) {
@@ -221,7 +222,7 @@ func TestServerWaits(t *testing.T) {
 
 // A service whose clock is behind the last change is ready, and says so.
 func TestReadyTellsOfTheClock(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "d.db")
+	path := storetest.SQLite(t)
 	serveDistrict(t, path, oneroster.Scopes(), 30)
 	for behind, want := range map[time.Duration]string{0: "", time.Hour: "set the clock"} {
 		slow := storetest.Open(t, path, store.Options{Now: func() time.Time { return today.Add(-behind) }})
@@ -229,8 +230,8 @@ func TestReadyTellsOfTheClock(t *testing.T) {
 		handler := rest.New(rest.Config{Store: slow, Face: oneroster.V1p1, Log: slog.New(slog.DiscardHandler)})
 		handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 		var answer map[string]string
-		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 || answer["status"] != "ok" ||
-			(answer["clock"] != "") != (want != "") || !strings.Contains(answer["clock"], want) {
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 ||
+			answer["status"] != "ok" || (answer["clock"] != "") != (want != "") || !strings.Contains(answer["clock"], want) {
 			t.Errorf("%s behind: %d %s", behind, w.Code, w.Body)
 		}
 	}
@@ -239,8 +240,8 @@ func TestReadyTellsOfTheClock(t *testing.T) {
 // A list is sent in parts of 64 KiB, not object by object.
 func TestListIsSentInParts(t *testing.T) {
 	var handler http.Handler
-	path := filepath.Join(t.TempDir(), "d.db")
-	s := serveDistrict(t, path, oneroster.Scopes(), 200, func(c *rest.Config) { handler = rest.New(*c) })
+	with := func(c *rest.Config) { handler = rest.New(*c) }
+	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 200, with)
 	parts := 0
 	body, broke := s.take(handler, "/enrollments?limit=50000", func() error { parts++; return nil })
 	if least := 64 << 10; broke || len(body) < 3*least || parts > len(body)/least+2 {
