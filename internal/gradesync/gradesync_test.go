@@ -62,14 +62,16 @@ func open(t *testing.T) *school {
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, false)
 	s.secret = secret
-	if err := district.AddClient(t.Context(), auth.Client{ID: "grades", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}); err != nil {
+	if err := district.AddClient(t.Context(), auth.Client{ID: "grades", Scopes: oneroster.Scopes(),
+		Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
 	gate, err := auth.New(context.Background(), district, key, rest.Words(oneroster.V1p1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := rest.New(rest.Config{Store: district, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	h := rest.New(rest.Config{Store: district, Gate: gate, Face: oneroster.V1p1,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(body))
@@ -108,11 +110,13 @@ func (s *school) count(beginning string) (n int) {
 
 type verb func(context.Context, *provider.Provider, gradesync.Options) (*gradesync.Receipt, error)
 
-func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options), now func() time.Time) (*gradesync.Receipt, error) {
+func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options),
+	now func() time.Time) (*gradesync.Receipt, error) {
 	t.Helper()
 	s.asked = nil
-	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base, TokenURL: s.server.URL + "/token",
-		Client: "grades", Secret: s.secret, Tries: 1, Now: now})
+	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base,
+		TokenURL: s.server.URL + "/token",
+		Client:   "grades", Secret: s.secret, Tries: 1, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +151,8 @@ func TestWrittenFoundAndRemoved(t *testing.T) {
 			t.Fatal(c.name, err)
 		}
 		students := len(r.Items[0].Grades)
-		want := fmt.Sprint(map[gradesync.Status]int{c.status: 3}, map[gradesync.Status]int{c.status: 3 * students})
+		want := fmt.Sprint(map[gradesync.Status]int{c.status: 3},
+			map[gradesync.Status]int{c.status: 3 * students})
 		if students == 0 || totals(r) != want || r.Failures() != 0 {
 			t.Errorf("%s: %s, not %s", c.name, totals(r), want)
 		}
@@ -162,7 +167,8 @@ func TestWrittenFoundAndRemoved(t *testing.T) {
 			t.Errorf("%s: the slowest write is %+v", c.name, r.Slowest)
 		}
 	}
-	if r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Seed = 2 }, nil); err != nil || r.Totals.Items[gradesync.Created] != 3 {
+	if r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Seed = 2 }, nil); err != nil ||
+		r.Totals.Items[gradesync.Created] != 3 {
 		t.Errorf("another seed: %v", err)
 	}
 }
@@ -183,7 +189,8 @@ func TestPlan(t *testing.T) {
 		if strings.Contains(a, `"category"`) {
 			category++
 		}
-		for member, there := range map[string]bool{`"status"`: false, `"dateLastModified"`: false, `"gradingPeriod":{"sourcedId":"` + r.GradingPeriod + `"`: true,
+		for member, there := range map[string]bool{`"status"`: false, `"dateLastModified"`: false,
+			`"gradingPeriod":{"sourcedId":"` + r.GradingPeriod + `"`:          true,
 			`"class":{"sourcedId":"` + r.Items[0].Class + `","type":"class"}`: true, `.1234567Z"`: true} {
 			if strings.Contains(a, member) != there {
 				t.Errorf("%s is in %s: not %v", member, a, there)
@@ -201,7 +208,8 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	again, err := open(t).run(t, gradesync.Sync, nil, nil)
-	if err != nil || again.Items[1].ID != r.Items[1].ID || again.Items[1].Grades[0].Score != r.Items[1].Grades[0].Score {
+	if err != nil || again.Items[1].ID != r.Items[1].ID ||
+		again.Items[1].Grades[0].Score != r.Items[1].Grades[0].Score {
 		t.Errorf("another time, another plan: %v", err)
 	}
 }
@@ -242,10 +250,14 @@ func TestFiveMinutes(t *testing.T) {
 // Whatever a provider does with a write other than to take it is in the receipt.
 func TestRefusedWrites(t *testing.T) {
 	isItem := func(method string) func(*http.Request, string) bool {
-		return func(r *http.Request, p string) bool { return r.Method == method && strings.HasPrefix(p, "/lineItems/") }
+		return func(r *http.Request, p string) bool {
+			return r.Method == method && strings.HasPrefix(p, "/lineItems/")
+		}
 	}
 	isResult := func(method string) func(*http.Request, string) bool {
-		return func(r *http.Request, p string) bool { return r.Method == method && strings.HasPrefix(p, "/results/") }
+		return func(r *http.Request, p string) bool {
+			return r.Method == method && strings.HasPrefix(p, "/results/")
+		}
 	}
 	written := false
 	for _, c := range []struct {
@@ -266,7 +278,10 @@ func TestRefusedWrites(t *testing.T) {
 		{"an error for what is absent", isResult("GET"), 500, "", "", false, true, "takes 404 for absent"},
 		{"a score is lost", isResult("GET"), 0, `"score":`, `"was":`, false, true, "score: sent"},
 		{"a title is cut", isItem("GET"), 0, `(sample `, `(s`, true, false, "title: sent"},
-		{"not in the list of the class", func(r *http.Request, p string) bool { return written && strings.HasSuffix(p, "/lineItems") }, 0, `"sourcedId":"`,
+		{"not in the list of the class", func(r *http.Request,
+			p string) bool {
+			return written && strings.HasSuffix(p, "/lineItems")
+		}, 0, `"sourcedId":"`,
 			`"sourcedId":"x`, true, false, "does not list it"},
 	} {
 		s := open(t)
@@ -291,7 +306,8 @@ func TestRefusedWrites(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}
-		items, marks := r.Totals.Items[gradesync.Failed] == 1, r.Totals.Results[gradesync.Failed] == len(r.Items[0].Grades)
+		items, marks := r.Totals.Items[gradesync.Failed] == 1,
+			r.Totals.Results[gradesync.Failed] == len(r.Items[0].Grades)
 		if items != c.items || marks != c.marks || (r.Failures() > 0) != (c.reason != "") {
 			t.Errorf("%s: %s", c.name, totals(r))
 		}
@@ -376,7 +392,8 @@ func TestGradingPeriod(t *testing.T) {
 		"2026-07-31": "per-2026-2-2",
 		"2020-01-01": "per-2027-2-2, which does not cover it",
 	} {
-		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Today, o.Assignments = day, 1 }, nil)
+		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Today, o.Assignments = day, 1 },
+			nil)
 		if err != nil {
 			t.Fatal(day, err)
 		}
@@ -397,15 +414,24 @@ func TestRosters(t *testing.T) {
 		change               func(*gradesync.Options)
 		err, warning         string
 	}{
-		{"nobody of that name", "", "", "", func(o *gradesync.Options) { o.Teacher = "nobody" }, "none of the", ""},
-		{"not her class", "", "", "", func(o *gradesync.Options) { o.Class = "no-such" }, "does not teach class", ""},
-		{"she is gone", "/teachers", `"status":"active"`, `"status":"tobedeleted"`, nil, "is tobedeleted", ""},
-		{"a term for a grading period", "/academicSessions", `"type":"gradingPeriod"`, `"type":"term"`, nil, "is not obeyed", ""},
-		{"a date that is none", "/academicSessions", `"startDate":"2`, `"startDate":"x2`, nil, "Grade Sync ends here", ""},
-		{"another day", "", "", "", func(o *gradesync.Options) { o.Today = "2031-01-01" }, "", "no grading period covers"},
-		{"enrollments of other classes", "/enrollments", `"sourcedId":"cls-`, `"sourcedId":"other-`, nil, "", "is not obeyed"},
-		{"a student without enrollment", "/enrollments", `"role":"student"`, `"role":"proctor"`, nil, "", "has no such enrollment"},
-		{"categories are refused", "/categories", `{"categories"`, `{"other"`, nil, "the list is not under", ""},
+		{"nobody of that name", "", "", "", func(o *gradesync.Options) { o.Teacher = "nobody" },
+			"none of the", ""},
+		{"not her class", "", "", "", func(o *gradesync.Options) { o.Class = "no-such" },
+			"does not teach class", ""},
+		{"she is gone", "/teachers", `"status":"active"`, `"status":"tobedeleted"`, nil, "is tobedeleted",
+			""},
+		{"a term for a grading period", "/academicSessions", `"type":"gradingPeriod"`, `"type":"term"`, nil,
+			"is not obeyed", ""},
+		{"a date that is none", "/academicSessions", `"startDate":"2`, `"startDate":"x2`, nil,
+			"Grade Sync ends here", ""},
+		{"another day", "", "", "", func(o *gradesync.Options) { o.Today = "2031-01-01" }, "",
+			"no grading period covers"},
+		{"enrollments of other classes", "/enrollments", `"sourcedId":"cls-`, `"sourcedId":"other-`, nil, "",
+			"is not obeyed"},
+		{"a student without enrollment", "/enrollments", `"role":"student"`, `"role":"proctor"`, nil, "",
+			"has no such enrollment"},
+		{"categories are refused", "/categories", `{"categories"`, `{"other"`, nil, "the list is not under",
+			""},
 	} {
 		s := open(t)
 		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {

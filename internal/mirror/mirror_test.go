@@ -37,7 +37,8 @@ func objects(words string) []wire.Object {
 		if after, ok := strings.CutPrefix(id, "!"); ok {
 			id, status = after, oneroster.ToBeDeleted
 		}
-		out = append(out, wire.Object{"sourcedId": id, "status": status, "dateLastModified": "2026-11-01T08:00:00.000Z", "givenName": name})
+		out = append(out, wire.Object{"sourcedId": id, "status": status,
+			"dateLastModified": "2026-11-01T08:00:00.000Z", "givenName": name})
 	}
 	return out
 }
@@ -81,7 +82,8 @@ func gathered(t *testing.T, m *mirror.Mirror, kind, pages string) mirror.Cursor 
 func published(t *testing.T, m *mirror.Mirror, kind, pages string) mirror.Change {
 	t.Helper()
 	gathered(t, m, kind, pages)
-	changes, err := m.Publish(t.Context(), []mirror.Gathering{{Resource: users, Delta: kind == "delta", Watermark: "mark of " + kind}})
+	changes, err := m.Publish(t.Context(), []mirror.Gathering{{Resource: users, Delta: kind == "delta",
+		Watermark: "mark of " + kind}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,15 +115,20 @@ func TestPulls(t *testing.T) {
 	}{
 		{"the first", "full", "a:Ann b:Bob|c:Cid", "a:Ann b:Bob c:Cid", mirror.Change{Added: 3}},
 		{"nothing new", "full", "a:Ann b:Bob|c:Cid", "a:Ann b:Bob c:Cid", mirror.Change{Same: 3}},
-		{"one is gone without a word", "full", "a:Ann c:Cid", "a:Ann c:Cid", mirror.Change{Same: 2, Retired: 1}},
+		{"one is gone without a word", "full", "a:Ann c:Cid", "a:Ann c:Cid",
+			mirror.Change{Same: 2, Retired: 1}},
 		{"an empty delta", "delta", "", "a:Ann c:Cid", mirror.Change{}},
-		{"a delta adds and changes", "delta", "a:Anna d:Dan", "a:Anna c:Cid d:Dan", mirror.Change{Added: 1, Changed: 1}},
+		{"a delta adds and changes", "delta", "a:Anna d:Dan", "a:Anna c:Cid d:Dan",
+			mirror.Change{Added: 1, Changed: 1}},
 		{"a delta says who is gone", "delta", "!c:Cid", "a:Anna d:Dan", mirror.Change{Retired: 1}},
 		{"who is gone is told again", "delta", "!c:Cid a:Anna", "a:Anna d:Dan", mirror.Change{Same: 2}},
 		{"and is back", "delta", "c:Cid", "a:Anna c:Cid d:Dan", mirror.Change{Added: 1}},
-		{"a page is read twice", "delta", "e:Eve f:Flo|e:Eve f:Flo", "a:Anna c:Cid d:Dan e:Eve f:Flo", mirror.Change{Added: 2}},
-		{"a page is read twice, whole", "full", "a:Anna c:Cid|a:Anna c:Cid|d:Dan", "a:Anna c:Cid d:Dan", mirror.Change{Same: 3, Retired: 2}},
-		{"tobedeleted in a whole list", "full", "a:Anna !c:Cid d:Dan", "a:Anna d:Dan", mirror.Change{Same: 2, Retired: 1}},
+		{"a page is read twice", "delta", "e:Eve f:Flo|e:Eve f:Flo", "a:Anna c:Cid d:Dan e:Eve f:Flo",
+			mirror.Change{Added: 2}},
+		{"a page is read twice, whole", "full", "a:Anna c:Cid|a:Anna c:Cid|d:Dan", "a:Anna c:Cid d:Dan",
+			mirror.Change{Same: 3, Retired: 2}},
+		{"tobedeleted in a whole list", "full", "a:Anna !c:Cid d:Dan", "a:Anna d:Dan",
+			mirror.Change{Same: 2, Retired: 1}},
 		{"all others", "full", "x:Xen", "x:Xen", mirror.Change{Added: 1, Retired: 2}},
 		{"without ids", "full", ":Ann x:Xen", ":Ann x:Xen", mirror.Change{Added: 1, Same: 1}},
 		{"without ids on pages of a delta", "delta", "b:Bob :Cid|:Dan c:Cem|:Eve",
@@ -215,7 +222,8 @@ func TestKilledRun(t *testing.T) {
 	if k := runs[0]; k.Status != "failed" || k.Ended != k.Began || k.Kind != "" {
 		t.Errorf("the killed run is told as %+v", k)
 	}
-	if k := runs[1]; k.Status != "completed" || k.Kind != "full" || k.Counts != `{"people":3}` || k.Ended == "" {
+	if k := runs[1]; k.Status != "completed" || k.Kind != "full" || k.Counts != `{"people":3}` ||
+		k.Ended == "" {
 		t.Errorf("the run before it is told as %+v", k)
 	}
 	if runs, err := m.Runs(t.Context(), 1); err != nil || len(runs) != 1 || runs[0].Kind != "" {
@@ -228,7 +236,8 @@ func TestWhoseFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.db")
 	m := open(t, path)
-	if _, err := mirror.Open(t.Context(), path, base, "standard"); err == nil || !strings.Contains(err.Error(), "another run is using it") {
+	if _, err := mirror.Open(t.Context(), path, base, "standard"); err == nil ||
+		!strings.Contains(err.Error(), "another run is using it") {
 		t.Errorf("a second run beside the first: %v", err)
 	}
 	_ = m.Close()
@@ -243,7 +252,8 @@ func TestWhoseFile(t *testing.T) {
 		if err == nil {
 			_ = m.Close()
 		}
-		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+		if c.want == "" && err != nil || c.want != "" &&
+			(err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%v: %v", c, err)
 		}
 	}

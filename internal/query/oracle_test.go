@@ -45,7 +45,8 @@ func means(text string, rec oneroster.Record) (yes, known bool) {
 
 // kinds of the fields that the oracle knows.
 var kinds = map[string]string{"sourcedId": "exact", "class": "exact", "familyName": "text", "comment": "text",
-	"identifier": "text", "status": "word", "role": "word", "enabledUser": "word", "grades": "list", "orgs": "exact list",
+	"identifier": "text", "status": "word", "role": "word", "enabledUser": "word", "grades": "list",
+	"orgs":             "exact list",
 	"dateLastModified": "time", "beginDate": "date", "score": "number"}
 
 func holds(rec oneroster.Record, field, predicate, want string) (yes, known bool) {
@@ -66,7 +67,8 @@ func holds(rec oneroster.Record, field, predicate, want string) (yes, known bool
 	if strings.HasSuffix(kind, "list") {
 		items := strings.Split(have, oneroster.ListSep)
 		in := func(item string) bool { return strings.Contains(item, want) }
-		return predicate == "=" && slices.Contains(items, want) || predicate == "~" && slices.ContainsFunc(items, in),
+		return predicate == "=" && slices.Contains(items, want) ||
+				predicate == "~" && slices.ContainsFunc(items, in),
 			predicate == "=" || predicate == "~"
 	}
 	order := strings.Compare(have, want)
@@ -75,7 +77,8 @@ func holds(rec oneroster.Record, field, predicate, want string) (yes, known bool
 		return strings.Contains(have, want), kind == "text" || kind == "exact"
 	case kind == "word":
 		f := rec.Resource.Field(field)
-		if field != "enabledUser" && !slices.Contains(f.Enum, want) || field == "enabledUser" && want != "true" && want != "false" {
+		if field != "enabledUser" && !slices.Contains(f.Enum, want) ||
+			field == "enabledUser" && want != "true" && want != "false" {
 			return false, true
 		}
 	case kind == "number":
@@ -100,7 +103,8 @@ func holds(rec oneroster.Record, field, predicate, want string) (yes, known bool
 	if have == "" {
 		return false, true
 	}
-	return map[string]bool{"=": order == 0, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[predicate], true
+	return map[string]bool{"=": order == 0, "<": order < 0, "<=": order <= 0, ">": order > 0,
+		">=": order >= 0}[predicate], true
 }
 
 // midnight gives a bare date its midnight.
@@ -113,18 +117,23 @@ func midnight(text string) string {
 
 // values of each field, of records and of filters; and some that only filters have.
 var values = map[string][]string{
-	"sourcedId": {"a1", "A1", "a10", "b"}, "class": {"c1", "C1", ""}, "familyName": {"Ng", "ng", "Nguyen", "van Ng", ""},
-	"identifier": {"ST1", "st1", "ST10", ""}, "comment": {"good", "Good", ""}, "status": {"active", "tobedeleted"},
-	"role": {"student", "teacher"}, "enabledUser": {"true", "false"}, "grades": {"09", "10", "KG", ""}, "orgs": {"s1", "S1", "s10", ""},
+	"sourcedId": {"a1", "A1", "a10", "b"}, "class": {"c1", "C1", ""},
+	"familyName": {"Ng", "ng", "Nguyen", "van Ng", ""},
+	"identifier": {"ST1", "st1", "ST10", ""}, "comment": {"good", "Good", ""},
+	"status": {"active", "tobedeleted"},
+	"role":   {"student", "teacher"}, "enabledUser": {"true", "false"}, "grades": {"09", "10", "KG", ""},
+	"orgs":             {"s1", "S1", "s10", ""},
 	"dateLastModified": {"2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.001Z", "2026-01-02T00:00:00.000Z"},
 	"beginDate":        {"2026-01-01", "2026-01-02", ""}, "score": {"9", "10", "9.5", "-1", "0", ""},
 }
 
 var onlyAsked = map[string][]string{
-	"familyName": {"N", "NG", "none"}, "status": {"ACTIVE", "norecords"}, "role": {"Student", "none"}, "enabledUser": {"TRUE", "none"},
-	"grades": {"kg", "1", "none"}, "orgs": {"s"}, "score": {"9.50", "8", "1e1"},
-	"dateLastModified": {"2026-01-01", "2026-01-01T00:00:00.0005Z", "2026-01-01T02:00:00-01:00", "2026-01-01t00:00:00.001z"},
-	"beginDate":        {"2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z", "2026-01-02T00:00:00-11:00"},
+	"familyName": {"N", "NG", "none"}, "status": {"ACTIVE", "norecords"}, "role": {"Student", "none"},
+	"enabledUser": {"TRUE", "none"},
+	"grades":      {"kg", "1", "none"}, "orgs": {"s"}, "score": {"9.50", "8", "1e1"},
+	"dateLastModified": {"2026-01-01", "2026-01-01T00:00:00.0005Z", "2026-01-01T02:00:00-01:00",
+		"2026-01-01t00:00:00.001z"},
+	"beginDate": {"2026-01-01T00:00:00Z", "2026-01-01T12:00:00Z", "2026-01-02T00:00:00-11:00"},
 }
 
 func pick(rng *rand.Rand, from []string) string { return from[rng.IntN(len(from))] }
@@ -160,7 +169,8 @@ func TestFilterSelectsWhatItSays(t *testing.T) {
 		for n := rng.IntN(4); n >= 0; n-- {
 			field := pick(rng, known)
 			asks := slices.Concat(values[field], onlyAsked[field])
-			text += field + pick(rng, []string{"=", "!=", ">", ">=", "<", "<=", "~"}) + "'" + pick(rng, asks) + "'"
+			text += field + pick(rng, []string{"=", "!=", ">", ">=", "<", "<=", "~"}) + "'" +
+				pick(rng, asks) + "'"
 			if n > 0 {
 				text += pick(rng, []string{" AND ", " OR ", " and ", " Or "})
 			}

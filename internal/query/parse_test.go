@@ -110,7 +110,8 @@ func TestFieldsOfOneObject(t *testing.T) {
 func TestPagesOfASortedList(t *testing.T) {
 	result := oneroster.ByName("result")
 	var recs []oneroster.Record
-	for i, score := range []string{"10", "9", "", "9", "-1", "10", "9", "", "9", "9", "10", "9", "9", "9"} { // more than are sorted by insertion
+	// More than are sorted by insertion.
+	for i, score := range []string{"10", "9", "", "9", "-1", "10", "9", "", "9", "9", "10", "9", "9", "9"} {
 		rec := oneroster.NewRecord(result)
 		rec.Values[oneroster.SourcedID] = string(rune('a' + i))
 		rec.Set("score", score)

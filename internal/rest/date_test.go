@@ -41,8 +41,10 @@ func TestDateIsNeverLate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		service := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.DiscardHandler)})
-		form := httptest.NewRequest("POST", "/token", strings.NewReader("client_id=tester&client_secret="+secret))
+		service := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
+			Log: slog.New(slog.DiscardHandler)})
+		form := httptest.NewRequest("POST", "/token",
+			strings.NewReader("client_id=tester&client_secret="+secret))
 		form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		granted := httptest.NewRecorder()
 		service.ServeHTTP(granted, form)

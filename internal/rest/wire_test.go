@@ -353,7 +353,8 @@ func TestLogsTellWhoWasRefused(t *testing.T) {
 		{"GET", "/ims/oneroster/v1p1/orgs", "Bearer nonsense", "getAllOrgs", "", "not one of ours"},
 		{"GET", "/ims/oneroster/v1p1/nothing", "", "none", "", "unknown object"},
 		{"POST", "/token", "Basic dGVzdGVyOndyb25n", "token", "tester", "secret is wrong"},
-		{"GET", "/ims/oneroster/v1p1/orgs", `OAuth oauth_consumer_key="tester",oauth_timestamp="1",oauth_nonce="n",oauth_signature="x",oauth_signature_method="HMAC-SHA256"`,
+		{"GET", "/ims/oneroster/v1p1/orgs", `OAuth oauth_consumer_key="tester",oauth_timestamp="1",` +
+			`oauth_nonce="n",oauth_signature="x",oauth_signature_method="HMAC-SHA256"`,
 			"getAllOrgs", "tester", "too far from this server's clock"},
 	} {
 		written.Reset()
@@ -364,8 +365,10 @@ func TestLogsTellWhoWasRefused(t *testing.T) {
 		s.Config.Handler.ServeHTTP(w, r)
 		lines := strings.Split(strings.TrimSpace(written.String()), "\n")
 		var last map[string]any
-		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != c.op || last["client"] != c.client ||
-			last["remote"] != "192.0.2.7" || last["bytes"] != float64(w.Body.Len()) || last["reason"] == nil ||
+		if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != c.op ||
+			last["client"] != c.client ||
+			last["remote"] != "192.0.2.7" || last["bytes"] != float64(w.Body.Len()) ||
+			last["reason"] == nil ||
 			!strings.Contains(fmt.Sprint(last["reason"]), c.reason) {
 			t.Errorf("%s %s: %v", c.method, c.path, last)
 		}

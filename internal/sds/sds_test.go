@@ -24,7 +24,8 @@ func TestFullAndDelta(t *testing.T) {
 	if err != nil || first.Kind != "full" || first.Status != sds.Completed {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	if c := first.Counts; c.Students != 40 || c.Organizations == 0 || c.Memberships == 0 || c.People != c.Staff+c.Students {
+	if c := first.Counts; c.Students != 40 || c.Organizations == 0 || c.Memberships == 0 ||
+		c.People != c.Staff+c.Students {
 		t.Errorf("counts are %+v", c)
 	}
 	before := s.shows(t, "current")
@@ -40,7 +41,8 @@ func TestFullAndDelta(t *testing.T) {
 		}
 	}
 	delta := s.shows(t, "current")
-	if r, _, err := s.sync(t, func(o *sds.Options) { o.Full, o.Limit = true, 7 }); err != nil || r.Kind != "full" {
+	if r, _, err := s.sync(t, func(o *sds.Options) { o.Full, o.Limit = true, 7 }); err != nil ||
+		r.Kind != "full" {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	full := s.shows(t, "current")
@@ -151,7 +153,8 @@ func TestOlderCopyPutInPlace(t *testing.T) {
 			}
 		}
 		if surplus == 0 || len(full) != len(older) || len(full)+surplus != len(delta) {
-			t.Errorf("%s: %d before, %d by delta, %d by a full pull", c.name, len(older), len(delta), len(full))
+			t.Errorf("%s: %d before, %d by delta, %d by a full pull", c.name, len(older), len(delta),
+				len(full))
 		}
 		if n := len(r.Proof.Differences); n != surplus {
 			t.Errorf("%s: %d rows are too many, %d are proved to be", c.name, surplus, n)
@@ -201,15 +204,20 @@ func TestListsThatAreNotBelieved(t *testing.T) {
 		limit  int // 0 is 5,000
 		want   string
 	}{
-		{"torn", at("/users", func(r rows, n int) (rows, int) { return r[:len(r)-1], n }), 100, 0, "says by X-Total-Count"},
+		{"torn", at("/users", func(r rows, n int) (rows, int) { return r[:len(r)-1], n }), 100, 0,
+			"says by X-Total-Count"},
 		{"a row on two pages", again(), 100, 50, "rows are given on two pages"},
-		{"empty", at("/classes", func(r rows, n int) (rows, int) { return rows{}, 0 }), 100, 0, "SDS-X01: classes came empty"},
-		{"courses empty", at("/courses", func(r rows, n int) (rows, int) { return rows{}, 0 }), 100, 0, "SDS-X01: courses came empty, and"},
+		{"empty", at("/classes", func(r rows, n int) (rows, int) { return rows{}, 0 }), 100, 0,
+			"SDS-X01: classes came empty"},
+		{"courses empty", at("/courses", func(r rows, n int) (rows, int) { return rows{}, 0 }), 100, 0,
+			"SDS-X01: courses came empty, and"},
 		{"half", at("/enrollments", fewer), 10, 0, "more than 10 % fewer"},
 		{"half, and meant", at("/enrollments", fewer), 50, 0, ""},
 	} {
 		s.spoil = c.spoil
-		r, found, err := s.sync(t, func(o *sds.Options) { o.Full, o.Shrink, o.Limit = true, c.shrink, c.limit })
+		r, found, err := s.sync(t, func(o *sds.Options) {
+			o.Full, o.Shrink, o.Limit = true, c.shrink, c.limit
+		})
 		s.spoil = nil
 		if c.want == "" {
 			if err != nil || maps.Equal(s.shows(t, "current"), before) {
@@ -220,7 +228,8 @@ func TestListsThatAreNotBelieved(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) || r.Status != sds.Failed {
 			t.Errorf("%s: %s, %v", c.name, r.Status, err)
 		}
-		if x := strings.Contains(c.want, "fewer") || strings.Contains(c.want, "X01"); x != (r.Stopped != "") || x != (len(found) == 1) {
+		if x := strings.Contains(c.want, "fewer") ||
+			strings.Contains(c.want, "X01"); x != (r.Stopped != "") || x != (len(found) == 1) {
 			t.Errorf("%s: stopped %q, found %v", c.name, r.Stopped, found)
 		}
 		if !maps.Equal(s.shows(t, "current"), before) {
@@ -294,7 +303,9 @@ func TestRules(t *testing.T) {
 	contacts := func(o *sds.Options) { o.Contacts = true }
 	demographics := func(o *sds.Options) { o.Demographics = true }
 	usernames := func(o *sds.Options) { o.MatchStudents = "username" }
-	accounts := func(o *sds.Options) { o.CreateUsers, o.MatchStaff, o.MatchStudents = true, "username", "username" }
+	accounts := func(o *sds.Options) {
+		o.CreateUsers, o.MatchStaff, o.MatchStudents = true, "username", "username"
+	}
 	past := map[string]any{"startDate": "2000-08-01", "endDate": "2001-07-31", "schoolYear": "2001"}
 	// domains makes a domain part of every username from that row on.
 	domains := func(from int) func(rows) (rows, string) {
@@ -368,8 +379,10 @@ func TestRules(t *testing.T) {
 		{"SDS-O02", "orgs", putInto("type", "school", "parent", ref("org", "sch-001")), warned, 0, plain},
 		{"SDS-K01", "courses", put("title", ""), broken, 0, plain},
 		{"SDS-S01", "academicSessions", put("title", ""), broken, 0, plain},
-		{"SDS-S02", "academicSessions", putInto("type", "gradingPeriod", "startDate", "2026-01-01"), broken, 0, plain},
-		{"SDS-S03", "academicSessions", putInto("type", "gradingPeriod", "schoolYear", "2001"), broken, 0, plain},
+		{"SDS-S02", "academicSessions", putInto("type", "gradingPeriod", "startDate", "2026-01-01"), broken,
+			0, plain},
+		{"SDS-S03", "academicSessions", putInto("type", "gradingPeriod", "schoolYear", "2001"), broken, 0,
+			plain},
 		{"SDS-S04", "academicSessions", each(past), warned, 0, plain},
 		{"", "users", each(nil), ok, 0, contacts},
 		{"SDS-U05", "users", putInto("role", "guardian", "email", "none"), broken, 1, contacts},
@@ -408,7 +421,8 @@ func TestRules(t *testing.T) {
 func TestProve(t *testing.T) {
 	s := serve(t, small(12, 1), store.Options{})
 	hidden := func(r rows, n int) (rows, int) { return r[1:], n - 1 }
-	gone := map[string]any{"sourcedId": "ghost", "status": "active", "dateLastModified": "2020-01-01T00:00:00.000Z"}
+	gone := map[string]any{"sourcedId": "ghost", "status": "active",
+		"dateLastModified": "2020-01-01T00:00:00.000Z"}
 	surplus := func(r rows, n int) (rows, int) { return append(r, gone), n + 1 }
 	changed := func(r rows, n int) (rows, int) {
 		r[0]["givenName"] = "Changed"
@@ -443,7 +457,8 @@ func TestProve(t *testing.T) {
 			t.Fatal(c.name, err)
 		}
 		if d := r.Proof.Differences; c.differ == "" && len(d) != 0 || c.differ != "" &&
-			(len(d) != 1 || !strings.HasPrefix(d[0].Field+", "+d[0].Mirror+", "+d[0].Provider, c.differ) || d[0].SourcedID == "") {
+			(len(d) != 1 || !strings.HasPrefix(d[0].Field+", "+d[0].Mirror+", "+d[0].Provider, c.differ) ||
+				d[0].SourcedID == "") {
 			t.Errorf("%s: %+v", c.name, r.Proof)
 		}
 	}
@@ -455,7 +470,8 @@ func TestClassic(t *testing.T) {
 	s := serve(t, small(30, 1), store.Options{})
 	classic := func(o *sds.Options) { o.Classic, o.Shrink = true, 100 }
 	r, _, err := s.sync(t, classic)
-	if err != nil || r.Kind != "full" || r.Counts.Students != 30 || r.Counts.Classes == 0 || r.Counts.Errors > 0 {
+	if err != nil || r.Kind != "full" || r.Counts.Students != 30 || r.Counts.Classes == 0 ||
+		r.Counts.Errors > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	s.take(t, small(20, 1))
@@ -463,7 +479,8 @@ func TestClassic(t *testing.T) {
 		t.Errorf("%+v, %v", r.Counts, err)
 	}
 	for _, a := range s.asked {
-		if !strings.HasPrefix(a, "/schools") || !strings.Contains(a, "status='active'") && !strings.Contains(a, "dateLastModified>") {
+		if !strings.HasPrefix(a, "/schools") || !strings.Contains(a, "status='active'") &&
+			!strings.Contains(a, "dateLastModified>") {
 			t.Errorf("classic asks %s", a)
 		}
 	}
@@ -490,8 +507,10 @@ func TestClassicTellsOfWhatItSees(t *testing.T) {
 		{"a course of the district", school + "/classes", put("course", ref("course", "gone")), ""},
 		{"no school at all", school + "/teachers", put("orgs", []any{gone}), "SDS-G06 user "},
 		{"an unknown term", school + "/classes", unknown, "SDS-G06 class "},
-		{"nobody in it", school + "/classes", another("z2", map[string]any{"title": "Other"}), "SDS-C04 class "},
-		{"a term that ends first", school + "/terms", put("endDate", "2000-01-01"), "SDS-S02 academicSession "},
+		{"nobody in it", school + "/classes", another("z2", map[string]any{"title": "Other"}),
+			"SDS-C04 class "},
+		{"a term that ends first", school + "/terms", put("endDate", "2000-01-01"),
+			"SDS-S02 academicSession "},
 	} {
 		s.mirror = filepath.Join(t.TempDir(), "m.db")
 		id := ""
@@ -501,7 +520,8 @@ func TestClassicTellsOfWhatItSees(t *testing.T) {
 			return r, n + len(r) - was
 		})
 		r, found, err := s.sync(t, func(o *sds.Options) { o.Classic = true })
-		if err != nil || (r.Counts.Errors+r.Counts.Warnings > 0) != (c.told != "") || c.told != "" && !found[c.told+id] {
+		if err != nil || (r.Counts.Errors+r.Counts.Warnings > 0) != (c.told != "") ||
+			c.told != "" && !found[c.told+id] {
 			t.Errorf("%s: %+v, %v; found %v", c.name, r.Counts, err, found)
 		}
 	}
@@ -563,7 +583,8 @@ func TestDirectory(t *testing.T) {
 		if len(rules) > 1 || c.rule != "" && !rules[c.rule] || c.rule == "" && len(rules) > 0 {
 			t.Errorf("%s: found %v", c.name, rules)
 		}
-		if fewer := r.Counts.Memberships < all.Counts.Memberships; fewer != (c.unmatched > 0) || c.name == "nobody" && r.Counts.Memberships != 0 {
+		if fewer := r.Counts.Memberships < all.Counts.Memberships; fewer != (c.unmatched > 0) ||
+			c.name == "nobody" && r.Counts.Memberships != 0 {
 			t.Errorf("%s: %d memberships of %d", c.name, r.Counts.Memberships, all.Counts.Memberships)
 		}
 	}
@@ -577,7 +598,8 @@ func TestResults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Add(quality.Finding{Rule: quality.ByID("SDS-U01"), Resource: "user", SourcedID: "=1", Field: "givenName", Value: "=1+1", Text: "no name"}); err != nil {
+	if err := r.Add(quality.Finding{Rule: quality.ByID("SDS-U01"), Resource: "user", SourcedID: "=1",
+		Field: "givenName", Value: "=1+1", Text: "no name"}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err == nil {

@@ -47,7 +47,8 @@ type service struct {
 
 func serve(t *testing.T, src oneroster.Source, opt store.Options) *service {
 	t.Helper()
-	s := &service{Store: storetest.Open(t, filepath.Join(t.TempDir(), "district.db"), opt), mirror: filepath.Join(t.TempDir(), "m.db")}
+	s := &service{Store: storetest.Open(t, filepath.Join(t.TempDir(), "district.db"), opt),
+		mirror: filepath.Join(t.TempDir(), "m.db")}
 	s.take(t, src)
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
@@ -55,7 +56,8 @@ func serve(t *testing.T, src oneroster.Source, opt store.Options) *service {
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, false)
 	s.key, s.secret = key, secret
-	if err := s.AddClient(t.Context(), auth.Client{ID: "sds", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}); err != nil {
+	if err := s.AddClient(t.Context(), auth.Client{ID: "sds", Scopes: oneroster.Scopes(),
+		Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
 	s.put(t, s.Store)
@@ -95,7 +97,8 @@ func (s *service) front() http.Handler {
 		body := a.Body.Bytes()
 		var lists map[string][]map[string]any
 		path, data := strings.CutPrefix(r.URL.Path, oneroster.V1p1.Base)
-		if dec := json.NewDecoder(bytes.NewReader(body)); data && a.Code == http.StatusOK && dec.Decode(&lists) == nil {
+		if dec := json.NewDecoder(bytes.NewReader(body)); data && a.Code == http.StatusOK &&
+			dec.Decode(&lists) == nil {
 			filter, _ := url.PathUnescape(r.URL.Query().Get("filter"))
 			s.asked = append(s.asked, path+" "+filter)
 			for key, rows := range lists {
@@ -120,10 +123,12 @@ func (s *service) front() http.Handler {
 }
 
 // sync makes one run; findings come as "rule resource id".
-func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, found map[string]bool, err error) {
+func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, found map[string]bool,
+	err error) {
 	t.Helper()
-	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base, TokenURL: s.server.URL + "/token",
-		Client: "sds", Secret: s.secret, Wait: time.Millisecond})
+	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base,
+		TokenURL: s.server.URL + "/token",
+		Client:   "sds", Secret: s.secret, Wait: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +145,8 @@ func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, f
 	if opt.Classic {
 		way = "classic"
 	}
-	if opt.Mirror, err = mirror.Open(t.Context(), s.mirror, s.server.URL+oneroster.V1p1.Base, way); err != nil {
+	if opt.Mirror, err = mirror.Open(t.Context(), s.mirror, s.server.URL+oneroster.V1p1.Base,
+		way); err != nil {
 		t.Fatal(err)
 	}
 	defer opt.Mirror.Close()

@@ -62,7 +62,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 	count := func() string {
 		server := httptest.NewServer(s)
 		defer server.Close()
-		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret})
+		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base,
+			TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,11 +90,13 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		h     http.Handler
 		stays bool
 	}{{"removed", s, false}, {"refused", refusing, true}} {
-		report, err := verified(t, s, c.h, verify.Options{Profiles: []string{"all"}, Write: true, Only: []string{"put"}})
+		report, err := verified(t, s, c.h, verify.Options{Profiles: []string{"all"}, Write: true,
+			Only: []string{"put"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		told := strings.Contains(strings.Join(report.Notes, "\n"), "could not be removed again (403): remove it by hand")
+		told := strings.Contains(strings.Join(report.Notes, "\n"),
+			"could not be removed again (403): remove it by hand")
 		if after := count(); (after != before) != c.stays || told != c.stays {
 			t.Errorf("%s: %s before, %s after; notes %q", c.name, before, after, report.Notes)
 		}
@@ -119,8 +122,9 @@ func TestReportsKeepSecrets(t *testing.T) {
 		w.Header().Set("Www-Authenticate", "Bearer "+token)
 		w.Header().Set("Location", "https://someone:"+password+"@roster.example.org/")
 		w.WriteHeader(http.StatusInternalServerError)
+		// The longest last: an excerpt is short.
 		fmt.Fprintf(w, "client_secret=%s, password: %s, %q; asked with %s", s.secret, password,
-			`{"access_token":"`+token+`"}`, r.Header.Get("Authorization")) // the longest last: an excerpt is short
+			`{"access_token":"`+token+`"}`, r.Header.Get("Authorization"))
 	})
 	options := verify.Options{Profiles: []string{"core"}, Only: []string{"list.answer", "list.content-type"}}
 	report, err := verified(t, s, h, options, func(c *provider.Config) { c.Tries, c.Wait = 1, 1 })
@@ -133,7 +137,8 @@ func TestReportsKeepSecrets(t *testing.T) {
 		t.Errorf("no text of a failure quotes a secret: %+v", f)
 	}
 	var text, junit, page bytes.Buffer
-	for _, write := range []error{report.WriteText(&text), report.WriteJUnit(&junit), report.WriteHTML(&page)} {
+	for _, write := range []error{report.WriteText(&text), report.WriteJUnit(&junit),
+		report.WriteHTML(&page)} {
 		if write != nil {
 			t.Fatal(write)
 		}
@@ -142,7 +147,8 @@ func TestReportsKeepSecrets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for form, out := range map[string]string{"text": text.String(), "JUnit": junit.String(), "HTML": page.String(), "JSON": string(j)} {
+	for form, out := range map[string]string{"text": text.String(), "JUnit": junit.String(),
+		"HTML": page.String(), "JSON": string(j)} {
 		for _, secret := range []string{s.secret, token, password, "Bearer eyJ"} {
 			if strings.Contains(out, secret) {
 				t.Errorf("%s holds %q", form, secret)
@@ -157,12 +163,14 @@ func TestReportsKeepSecrets(t *testing.T) {
 // What could not be checked is neither passed nor failed, in every form.
 func TestUncheckedIsNoFailure(t *testing.T) {
 	s := correct(t, t.TempDir()+"/unchecked.db")
-	report, err := verified(t, s, s, verify.Options{Profiles: []string{"all"}, Only: []string{"sort.ties", "list.answer", "nested.deleted-links", "nested.both-parents"}})
+	report, err := verified(t, s, s, verify.Options{Profiles: []string{"all"},
+		Only: []string{"sort.ties", "list.answer", "nested.deleted-links", "nested.both-parents"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c, unchecked := report.Counts(), len(report.Of(verify.Unchecked))
-	if unchecked == 0 || c.Unchecked != unchecked || c.Failed != 0 || c.Passed != len(report.Of(verify.Passed)) || c.Passed == 0 {
+	if unchecked == 0 || c.Unchecked != unchecked || c.Failed != 0 ||
+		c.Passed != len(report.Of(verify.Passed)) || c.Passed == 0 {
 		t.Errorf("%+v, %d unchecked", c, unchecked)
 	}
 	if j := report.JSON(); j["ok"] != true || j["failed"] != 0 || j["notChecked"] != unchecked {
@@ -172,7 +180,8 @@ func TestUncheckedIsNoFailure(t *testing.T) {
 	if err := report.WriteJUnit(&junit); err != nil {
 		t.Fatal(err)
 	}
-	if f, k := strings.Count(junit.String(), "<failure"), strings.Count(junit.String(), "<skipped"); f != 0 || k != unchecked {
+	if f, k := strings.Count(junit.String(), "<failure"), strings.Count(junit.String(), "<skipped"); f != 0 ||
+		k != unchecked {
 		t.Errorf("JUnit: %d failures, %d skipped of %d", f, k, unchecked)
 	}
 	for _, a := range report.Areas() {
