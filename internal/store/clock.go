@@ -52,7 +52,9 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	}
 	defer tx.Rollback()
 	seen := s.seen.Load()
-	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now, wall: s.wall,
+	at := new(time.Time)
+	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now,
+		wall: func() time.Time { return s.wall(at) },
 		full: map[string]*sql.Stmt{}, journal: journal{of: map[*table][][]string{}}}
 	// The row is locked until the commit: revs become visible in their order.
 	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
@@ -66,7 +68,7 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	if err := do(c); err != nil {
 		return "", err
 	}
-	defer s.committed() // only who holds the clock's row stamps
+	defer s.committed(at)
 	stamp, err := c.stamp(ctx)
 	if err != nil {
 		return "", err
@@ -95,19 +97,23 @@ func (s *Store) Time() time.Time {
 }
 
 // wall takes the wall clock's time for a stamp: from then on until committed, Time is
-// not later.
-func (s *Store) wall() time.Time {
+// not later. Only who holds the clock's row stamps.
+func (s *Store) wall(at *time.Time) time.Time {
 	s.stamping.Lock()
 	defer s.stamping.Unlock()
-	at := s.now().UTC().Truncate(time.Millisecond)
-	s.committing = &at
-	return at
+	*at = s.now().UTC().Truncate(time.Millisecond)
+	s.committing = at
+	return *at
 }
 
-func (s *Store) committed() {
+// committed ends that, unless the next change, which may begin as soon as this one is
+// committed, has stamped already.
+func (s *Store) committed(at *time.Time) {
 	s.stamping.Lock()
 	defer s.stamping.Unlock()
-	s.committing = nil
+	if s.committing == at {
+		s.committing = nil
+	}
 }
 
 // stamp gives the transaction its time: the wall clock in milliseconds, and
