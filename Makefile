@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 export CGO_ENABLED := 0
 # A test that misses a program fails, and is not skipped.
-export ROLLBOOK_ALL := 1
+export ROLLBOOK_WHOLE_TEST := 1
 # What several do at once is looked at by the race detector too.
 RACE := -run 'AtOnce|Together|Waiting|Isolation|DeepPages|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
 # So are the readers, with the fake providers of their tests.

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"rollbook/internal/oneroster"
@@ -130,14 +131,28 @@ func start(t *testing.T, dir, dsn string) (address string, cmd *exec.Cmd) {
 		_, _ = io.Copy(io.Discard, lines)
 		close(read)
 	}()
+	wait := sync.OnceValue(func() error {
+		<-read
+		return cmd.Wait()
+	})
+	services.Store(cmd, wait)
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		<-read
-		if err := cmd.Wait(); err != nil {
+		if err := wait(); err != nil {
 			t.Errorf("the service ended with %v", err)
 		}
 	})
 	return first.Address, cmd
+}
+
+// services are those that were started: each with what waits for its end.
+var services sync.Map
+
+// stop ends a service before its test ends, and waits for it.
+func stop(cmd *exec.Cmd) {
+	_ = cmd.Process.Signal(os.Interrupt)
+	wait, _ := services.Load(cmd)
+	_ = wait.(func() error)() // told when the test ends
 }
 
 func ask(t *testing.T, method, address, token, id, secret string) string {

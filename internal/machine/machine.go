@@ -1,5 +1,5 @@
 // Package machine says what a test does on a machine that lacks a program: it is skipped, and says what to
-// install. Where ROLLBOOK_ALL is set it fails instead, so that make test, which installs them all, and CI never
+// install. Where ROLLBOOK_WHOLE_TEST is set it fails instead, so that make test, which installs them all, and CI never
 // pass by having looked at less.
 package machine
 
@@ -21,7 +21,7 @@ func Has(t testing.TB, program, debian string) {
 func Lacks(t testing.TB, program, debian string) {
 	t.Helper()
 	end := t.Skipf
-	if os.Getenv("ROLLBOOK_ALL") != "" {
+	if os.Getenv("ROLLBOOK_WHOLE_TEST") != "" {
 		end = t.Fatalf
 	}
 	end("this test needs %s, which is not installed (Debian: apt-get install %s; make test does it)", program, debian)

@@ -9,7 +9,7 @@ import (
 	"rollbook/internal/machine"
 )
 
-// A missing program skips the test, and with ROLLBOOK_ALL fails it; both say what to install.
+// A missing program skips the test, and with ROLLBOOK_WHOLE_TEST fails it; both say what to install.
 func TestAMissingProgram(t *testing.T) {
 	if os.Getenv("LACKING_CHILD") != "" {
 		machine.Has(t, "a-program-that-nobody-has", "its-package")
@@ -17,11 +17,11 @@ func TestAMissingProgram(t *testing.T) {
 	}
 	for all, want := range map[string]string{"": "--- SKIP: ", "1": "--- FAIL: "} {
 		cmd := exec.Command(os.Args[0], "-test.run=TestAMissingProgram", "-test.v")
-		cmd.Env = append(os.Environ(), "LACKING_CHILD=1", "ROLLBOOK_ALL="+all)
+		cmd.Env = append(os.Environ(), "LACKING_CHILD=1", "ROLLBOOK_WHOLE_TEST="+all)
 		out, _ := cmd.CombinedOutput()
 		if !strings.Contains(string(out), want) || !strings.Contains(string(out), "apt-get install its-package;") ||
 			strings.Contains(string(out), "went on") {
-			t.Errorf("ROLLBOOK_ALL=%s: %s", all, out)
+			t.Errorf("ROLLBOOK_WHOLE_TEST=%s: %s", all, out)
 		}
 	}
 }
