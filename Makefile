@@ -6,8 +6,8 @@ export CGO_ENABLED := 0
 export ROLLBOOK_WHOLE_TEST := 1
 # What several do at once is looked at by the race detector too.
 RACE := -run 'AtOnce|Together|Waiting|Isolation|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
-# So are the readers, with the fake providers of their tests, and lists that are read by many.
-RACE_SYNC := -run 'TwoSyncs|DeepPages' -short ./cmd/rollbook ./internal/store
+# So are the readers, with the fake providers of their tests.
+RACE_SYNC := -run TwoSyncs ./cmd/rollbook
 # About five seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
 FUZZ := query:FuzzFilter:100000x bulk:FuzzCSV:20000x auth:FuzzTokenRequest:60000x auth:FuzzOAuthHeader:60000x oneroster:FuzzPutBody:150000x

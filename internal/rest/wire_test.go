@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/machine"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/store/storetest"
@@ -85,7 +86,7 @@ func TestBrokenListLooksBroken(t *testing.T) {
 // nothing of the database.
 func TestReadersThatDoNotRead(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: takes many rows, and many connections")
+		machine.Leave(t, "-short: takes many rows, and many connections")
 	}
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		var handler http.Handler

@@ -74,7 +74,7 @@ var (
 func Postgres(t testing.TB) string {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("-short: SQLite only")
+		machine.Leave(t, "-short: SQLite only")
 	}
 	server.Do(func() { serving.url, stop, serving.err = start() })
 	if errors.Is(serving.err, exec.ErrNotFound) {
