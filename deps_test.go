@@ -10,29 +10,37 @@ import (
 // may says which of the project's packages, and which guarded libraries, a
 // package may import. The standard library's other packages are free.
 var may = map[string]string{
-	"internal/oneroster":       "",
-	"internal/query":           "internal/oneroster",
-	"internal/sandbox":         "internal/oneroster",
-	"internal/bulk":            "internal/oneroster encoding/csv",
-	"internal/auth":            "",
-	"internal/store":           "internal/oneroster internal/query internal/auth database/sql modernc.org/sqlite github.com/jackc/pgx",
-	"internal/machine":         "",
-	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query internal/auth database/sql",
-	"internal/rest":            "internal/oneroster internal/query internal/store internal/auth",
-	"internal/wire":            "internal/oneroster",
-	"internal/provider":        "internal/wire internal/auth",
-	"internal/quality":         "internal/oneroster internal/wire",
-	"internal/mirror":          "internal/oneroster internal/wire internal/provider database/sql modernc.org/sqlite",
-	"internal/sds":             "internal/oneroster internal/wire internal/provider internal/quality internal/mirror encoding/csv",
-	"internal/verify":          "internal/oneroster internal/auth internal/wire internal/provider internal/quality",
-	"internal/gradesync":       "internal/oneroster internal/wire internal/provider",
-	"cmd/rollbook":             "internal/oneroster internal/query internal/store internal/auth internal/rest internal/bulk internal/sandbox internal/provider internal/verify internal/gradesync internal/mirror internal/sds",
+	"internal/oneroster": "",
+	"internal/query":     "internal/oneroster",
+	"internal/sandbox":   "internal/oneroster",
+	"internal/bulk":      "internal/oneroster encoding/csv",
+	"internal/auth":      "",
+	"internal/store": "internal/oneroster internal/query internal/auth database/sql " +
+		"modernc.org/sqlite github.com/jackc/pgx",
+	"internal/machine": "",
+	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query " +
+		"internal/auth database/sql",
+	"internal/rest":     "internal/oneroster internal/query internal/store internal/auth",
+	"internal/wire":     "internal/oneroster",
+	"internal/provider": "internal/wire internal/auth",
+	"internal/quality":  "internal/oneroster internal/wire",
+	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
+		"modernc.org/sqlite",
+	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
+		"internal/mirror encoding/csv",
+	"internal/verify": "internal/oneroster internal/auth internal/wire internal/provider " +
+		"internal/quality",
+	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
+	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
+		"internal/rest internal/bulk internal/sandbox internal/provider internal/verify " +
+		"internal/gradesync internal/mirror internal/sds",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}
 
 func TestImportArrows(t *testing.T) {
-	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...", "./cmd/...").CombinedOutput()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./internal/...",
+		"./cmd/...").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}

@@ -18,7 +18,9 @@ docs/operate.md tells how a copy is put in place.`,
 			if err := o.Backup(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s is copied to %s; its key file is not in it: keep a copy of that apart\n", o.place, args[0])
+			_, err := fmt.Fprintf(cmd.ErrOrStderr(),
+				"%s is copied to %s; its key file is not in it: keep a copy of that apart\n", o.place,
+				args[0])
 			return err
 		}),
 	}

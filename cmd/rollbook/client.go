@@ -26,19 +26,22 @@ func clientCommand() *cobra.Command {
 }
 
 // addClient keeps a new client and returns its id and secret.
-func (o *opened) addClient(ctx context.Context, name string, scopes []string, oauth1 bool) (id, secret string, err error) {
+func (o *opened) addClient(ctx context.Context, name string, scopes []string, oauth1 bool) (id,
+	secret string, err error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
 		return "", "", usageError{errors.New("a client has a name: say what it is for")}
 	}
 	now := time.Now()
 	secret, kept := auth.NewSecret(now, o.key, oauth1)
-	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now, Secrets: []auth.Secret{kept}}
+	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now,
+		Secrets: []auth.Secret{kept}}
 	return c.ID, secret, o.AddClient(ctx, c)
 }
 
 // withDistrict opens the district for a verb and closes it after.
-func withDistrict(do func(cmd *cobra.Command, args []string, o *opened) error) func(*cobra.Command, []string) error {
+func withDistrict(do func(cmd *cobra.Command, args []string, o *opened) error) func(*cobra.Command,
+	[]string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		o, err := openDistrict(cmd, false)
 		if err != nil {
@@ -54,15 +57,18 @@ func credentials(w io.Writer, asJSON bool, id, secret string) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(map[string]string{"clientId": id, "clientSecret": secret})
 	}
-	_, err := fmt.Fprintf(w, "client id      %s\nclient secret  %s\n\nThe secret is not shown again.\n", id, secret)
+	_, err := fmt.Fprintf(w, "client id      %s\nclient secret  %s\n\nThe secret is not shown again.\n", id,
+		secret)
 	return err
 }
 
 // readySets are what well-known readers need, by name.
 var readySets = map[string][]string{
-	"sds":       {oneroster.RosterCore, oneroster.Roster},
-	"gradesync": {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut, oneroster.GradebookDel},
-	"google":    {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut, oneroster.GradebookDel},
+	"sds": {oneroster.RosterCore, oneroster.Roster},
+	"gradesync": {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut,
+		oneroster.GradebookDel},
+	"google": {oneroster.RosterCore, oneroster.Roster, oneroster.GradebookRead, oneroster.GradebookPut,
+		oneroster.GradebookDel},
 	"canvas":    {oneroster.RosterCore, oneroster.Roster},
 	"moodle":    {oneroster.RosterCore, oneroster.Roster},
 	"classlink": {oneroster.RosterCore, oneroster.Roster},
@@ -87,7 +93,8 @@ may only where that is said: by --for, which has what a reader needs, by
 			if purpose != "" {
 				set, ok := readySets[strings.ToLower(purpose)]
 				if !ok {
-					return usageError{fmt.Errorf("--for %q: give one of %s", purpose, strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))}
+					return usageError{fmt.Errorf("--for %q: give one of %s", purpose,
+						strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))}
 				}
 				if !cmd.Flags().Changed("scopes") {
 					scopes = nil
@@ -109,10 +116,12 @@ may only where that is said: by --for, which has what a reader needs, by
 		}),
 	}
 	f := cmd.Flags()
-	f.StringVar(&purpose, "for", "", "what a reader needs: "+strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))
+	f.StringVar(&purpose, "for", "", "what a reader needs: "+
+		strings.Join(slices.Sorted(maps.Keys(readySets)), ", "))
 	f.StringSliceVar(&scopes, "scopes", []string{oneroster.RosterCore}, "what the client may do at most")
 	f.BoolVar(&demographics, "demographics", false, "let the client read demographics")
-	f.BoolVar(&flags, "flags", false, "let the client read demographics and the flags of users (special education, free lunch)")
+	f.BoolVar(&flags, "flags", false,
+		"let the client read demographics and the flags of users (special education, free lunch)")
 	f.BoolVar(&oauth1, "oauth1", false, "let the client sign with OAuth 1.0a too")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -121,7 +130,8 @@ may only where that is said: by --for, which has what a reader needs, by
 func knownScopes(scopes []string) error {
 	for _, s := range scopes {
 		if !strings.Contains(" "+strings.Join(oneroster.Scopes(), " ")+" ", " "+s+" ") {
-			return usageError{fmt.Errorf("--scopes: %q is not one of %s", s, strings.Join(oneroster.Scopes(), ", "))}
+			return usageError{fmt.Errorf("--scopes: %q is not one of %s", s,
+				strings.Join(oneroster.Scopes(), ", "))}
 		}
 	}
 	return nil
@@ -148,7 +158,8 @@ func clientList() *cobra.Command {
 						working++
 					}
 				}
-				list = append(list, map[string]any{"id": c.ID, "name": c.Name, "oauth1": c.OAuth1, "secrets": working, "scopes": c.Scopes})
+				list = append(list, map[string]any{"id": c.ID, "name": c.Name, "oauth1": c.OAuth1,
+					"secrets": working, "scopes": c.Scopes})
 				out.AppendRow(table.Row{c.ID, c.Name, c.OAuth1, working, strings.Join(c.Scopes, "\n")})
 			}
 			if asJSON {
@@ -186,7 +197,9 @@ func clientRotate() *cobra.Command {
 		if err := credentials(cmd.OutOrStdout(), asJSON, c.ID, secret); err != nil || overlap > 0 || now {
 			return err
 		}
-		_, err = fmt.Fprintln(cmd.ErrOrStderr(), "note: the old secrets are worth nothing; tokens that were got with them live on for an hour at most (--now ends them)")
+		_, err = fmt.Fprintln(cmd.ErrOrStderr(),
+			"note: the old secrets are worth nothing; tokens that were got with them live on for an hour "+
+				"at most (--now ends them)")
 		return err
 	})
 	cmd := &cobra.Command{
@@ -219,7 +232,9 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 					if err := o.ForgetSigningKey(cmd.Context()); err != nil {
 						return err
 					}
-					_, err := fmt.Fprintln(cmd.ErrOrStderr(), "every token ends within a minute: clients get new ones with the secrets that they have")
+					_, err := fmt.Fprintln(cmd.ErrOrStderr(),
+						"every token ends within a minute: clients get new ones with the secrets "+
+							"that they have")
 					return err
 				})(cmd, args)
 			}
@@ -280,7 +295,9 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
 	}
 	out.Render()
-	_, err = fmt.Fprintln(cmd.OutOrStdout(), "The secrets are not shown again. A service that is running must be started again: its tokens have ended.")
+	_, err = fmt.Fprintln(cmd.OutOrStdout(),
+		"The secrets are not shown again. A service that is running must be started again: its tokens "+
+			"have ended.")
 	return err
 }
 

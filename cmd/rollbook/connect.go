@@ -35,7 +35,8 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&c.TokenURL, "token-url", "", "OAuth 2.0 token endpoint")
 	f.StringVar(&c.Client, "client", "", "client id, or consumer key")
-	f.StringVar(&c.Secret, "secret", "", "client secret; the environment keeps it out of the list of processes")
+	f.StringVar(&c.Secret, "secret", "",
+		"client secret; the environment keeps it out of the list of processes")
 	f.BoolVar(&c.OAuth1, "oauth1", false, "sign with OAuth 1.0a instead of asking for a token")
 	f.StringVar(&c.Digest, "signature", "HMAC-SHA256", "how OAuth 1.0a signs: HMAC-SHA256 or HMAC-SHA1")
 	f.StringVar(&c.caFile, "ca", "", "PEM file of an authority to trust beside the system's")
@@ -48,7 +49,8 @@ func (c *connection) open(url string) (*provider.Provider, error) {
 	if c.Digest != "HMAC-SHA256" && c.Digest != "HMAC-SHA1" {
 		return nil, usageError{fmt.Errorf("--signature %q is neither HMAC-SHA256 nor HMAC-SHA1", c.Digest)}
 	}
-	for flag, wrong := range map[string]bool{"--timeout": c.Timeout <= 0, "--wait": c.Wait < 0, "--tries": c.Tries < 0 || c.Tries == 0 && c.retries} {
+	for flag, wrong := range map[string]bool{"--timeout": c.Timeout <= 0, "--wait": c.Wait < 0,
+		"--tries": c.Tries < 0 || c.Tries == 0 && c.retries} {
 		if wrong {
 			return nil, usageError{fmt.Errorf("%s: give more than nothing", flag)}
 		}

@@ -28,7 +28,8 @@ changed. URL is any that the demo prints; without it, that of its usual port.`,
 				return err
 			}
 			var m moved
-			if err := post(cmd.Context(), fmt.Sprintf("%s?days=%d", url, days), "demo --live", &m); err != nil {
+			if err := post(cmd.Context(), fmt.Sprintf("%s?days=%d", url, days), "demo --live",
+				&m); err != nil {
 				return err
 			}
 			if asJSON {
@@ -51,7 +52,8 @@ func ofDemo(args []string, path string) (string, error) {
 	}
 	u, err := url.Parse(args[0])
 	if err != nil || u.Host == "" || u.Scheme != "http" {
-		return "", usageError{fmt.Errorf("%q is not a URL that a demo prints, such as http://127.0.0.1:8080", args[0])}
+		return "", usageError{fmt.Errorf("%q is not a URL that a demo prints, such as "+
+			"http://127.0.0.1:8080", args[0])}
 	}
 	return "http://" + u.Host + path, nil
 }
@@ -100,5 +102,6 @@ func (m moved) print(w io.Writer) {
 	if n := len(m.Changes) - most; n > 0 {
 		fmt.Fprintf(w, "… and %d more; --json prints all\n", n)
 	}
-	fmt.Fprintf(w, "day %d, %s: %d added, %d changed, %d retired\n", m.Day, m.Date, m.Added, m.Changed, m.Retired)
+	fmt.Fprintf(w, "day %d, %s: %d added, %d changed, %d retired\n", m.Day, m.Date, m.Added, m.Changed,
+		m.Retired)
 }

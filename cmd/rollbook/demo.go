@@ -74,10 +74,12 @@ func demoCommand() *cobra.Command {
 				d.history = 0
 			}
 			if d.history < 0 || d.history > maxDays {
-				return usageError{fmt.Errorf("--history %d: give a number of school days from 0 to %d", d.history, maxDays)}
+				return usageError{fmt.Errorf("--history %d: give a number of school days from 0 to %d",
+					d.history, maxDays)}
 			}
 			if d.every < 0 {
-				return usageError{fmt.Errorf("--every %s: give a time such as 5s, or 0 to move by POST only", d.every)}
+				return usageError{fmt.Errorf("--every %s: give a time such as 5s, or 0 to move "+
+					"by POST only", d.every)}
 			}
 			dsn, _ := cmd.Flags().GetString("db")
 			if !cmd.Flags().Changed("db") {
@@ -98,7 +100,8 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&d.addr, "addr", "127.0.0.1:8080", "address to listen on; the next free port when it is taken")
+	f.StringVar(&d.addr, "addr", "127.0.0.1:8080",
+		"address to listen on; the next free port when it is taken")
 	f.IntVar(&d.opt.Students, "students", 1000, "how many students to make up")
 	f.Int64Var(&d.opt.Seed, "seed", 1, "another seed, other people")
 	f.StringVar(&d.start, "start", "", "the first day, such as 2026-09-01 (default: today)")
@@ -106,7 +109,8 @@ func demoCommand() *cobra.Command {
 	f.BoolVar(&d.live, "live", false, "let the district live: a school day passes every few seconds")
 	f.IntVar(&d.history, "history", aWeek, "school days that have passed when it begins (with --start: 0)")
 	f.BoolVar(&d.trouble, "trouble", false, "misbehave when asked to: see demo trouble")
-	f.DurationVar(&d.every, "every", 5*time.Second, "with --live: how long a school day takes; 0 moves by POST only")
+	f.DurationVar(&d.every, "every", 5*time.Second,
+		"with --live: how long a school day takes; 0 moves by POST only")
 	cmd.AddCommand(dayCommand(), troubleCommand())
 	return cmd
 }
@@ -134,10 +138,13 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log, Sending: d.sending})
+	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log,
+		Sending: d.sending})
 	host, facts := "http://"+l.Addr().String(), v.life.Facts()
-	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id, ClientSecret: secret,
-		TeacherEmail: facts.TeacherEmail, SchoolYear: facts.SchoolYear, School: facts.School, ClassGroup: facts.ClassGroup, every: d.every}
+	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id,
+		ClientSecret: secret,
+		TeacherEmail: facts.TeacherEmail, SchoolYear: facts.SchoolYear, School: facts.School,
+		ClassGroup: facts.ClassGroup, every: d.every}
 	if d.live {
 		g.DayURL, service = host+dayPath, v.handler(service)
 	}
@@ -236,7 +243,8 @@ func onlyMadeUp(ctx context.Context, o *opened) error {
 	}
 	for name, id := range map[string]string{"org": "dst-1", "user": "a1", "classGroup": "grp-1"} {
 		if known, err := o.Known(ctx, oneroster.ByName(name), id); err != nil || !known {
-			return errors.Join(err, errors.New("this database holds a district that is not made up: serve it with rollbook serve, or give the demo another --db"))
+			return errors.Join(err, errors.New("this database holds a district that is not made up: serve "+
+				"it with rollbook serve, or give the demo another --db"))
 		}
 	}
 	return nil
@@ -271,14 +279,16 @@ Paste this to get a token, and the first page:
 	if g.every > 0 {
 		every = fmt.Sprintf("A school day passes every %s. ", g.every)
 	}
-	_, err = fmt.Fprintf(w, "%sThis moves the district one day on (?days=30: thirty):\n\n  curl -s -X POST %s\n\n", every, g.DayURL)
+	_, err = fmt.Fprintf(w, "%sThis moves the district one day on (?days=30: thirty):\n\n  curl -s -X "+
+		"POST %s\n\n", every, g.DayURL)
 	return err
 }
 
 // listenNear takes the address, or one of the ports after it.
 func listenNear(addr string) (net.Listener, error) {
 	if !loopback(addr) {
-		return nil, usageError{fmt.Errorf("--addr %s: the demo speaks plain HTTP and serves this machine only: use 127.0.0.1:PORT", addr)}
+		return nil, usageError{fmt.Errorf("--addr %s: the demo speaks plain HTTP and serves this machine "+
+			"only: use 127.0.0.1:PORT", addr)}
 	}
 	host, port, _ := net.SplitHostPort(addr)
 	n, err := strconv.Atoi(port)

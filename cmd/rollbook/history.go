@@ -39,7 +39,8 @@ e-mail address, a username or a name. What is kept goes back 400 days, or as lon
 			}
 			changes := changesOf(versions)
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"resource": r.Plural, "sourcedId": id, "changes": changes})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"resource": r.Plural,
+					"sourcedId": id, "changes": changes})
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s/%s\n", r.Plural, id)
 			out := newTable(cmd.OutOrStdout())
@@ -84,12 +85,14 @@ func changesOf(versions []store.Version) []recordChange {
 			if was.Resource != nil {
 				before = was.Values[i]
 			}
-			if after := v.Record.Values[i]; i != oneroster.Modified && i != oneroster.SourcedID && before != after {
+			if after := v.Record.Values[i]; i != oneroster.Modified && i != oneroster.SourcedID &&
+				before != after {
 				c.Fields = append(c.Fields, fieldChange{f.Name, spelled(before), spelled(after)})
 			}
 		}
 		if len(c.Fields) == 0 { // a new epoch of the clock
-			c.Fields = append(c.Fields, fieldChange{"dateLastModified", was.Values[oneroster.Modified], v.Stamp})
+			c.Fields = append(c.Fields, fieldChange{"dateLastModified", was.Values[oneroster.Modified],
+				v.Stamp})
 		}
 		out, was = append(out, c), v.Record
 	}
@@ -109,12 +112,14 @@ func (o *opened) find(ctx context.Context, what string) (*oneroster.Resource, st
 				return r, id, nil
 			}
 		}
-		return nil, "", usageError{fmt.Errorf("%q is no kind of record: write users/ID, enrollments/ID, …", plural)}
+		return nil, "", usageError{fmt.Errorf("%q is no kind of record: write users/ID, enrollments/ID, …",
+			plural)}
 	}
 	var found []string
 	err := o.Snapshot(ctx, func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
 		return each(users, func(rec oneroster.Record) error {
-			for _, name := range []string{rec.ID(), rec.Get("email"), rec.Get("username"), rec.Get("givenName") + " " + rec.Get("familyName")} {
+			for _, name := range []string{rec.ID(), rec.Get("email"), rec.Get("username"),
+				rec.Get("givenName") + " " + rec.Get("familyName")} {
 				if strings.EqualFold(name, strings.TrimSpace(what)) {
 					found = append(found, rec.ID())
 					break
@@ -127,9 +132,11 @@ func (o *opened) find(ctx context.Context, what string) (*oneroster.Resource, st
 	case err != nil:
 		return nil, "", err
 	case len(found) == 0:
-		return nil, "", fmt.Errorf("there is nobody of the e-mail address, username or name %q: who has left keeps the name only; else write users/ID", what)
+		return nil, "", fmt.Errorf("there is nobody of the e-mail address, username or name %q: who has "+
+			"left keeps the name only; else write users/ID", what)
 	case len(found) > 1:
-		return nil, "", fmt.Errorf("%q is %d people: write one of users/%s", what, len(found), strings.Join(found[:min(len(found), 10)], ", users/"))
+		return nil, "", fmt.Errorf("%q is %d people: write one of users/%s", what, len(found),
+			strings.Join(found[:min(len(found), 10)], ", users/"))
 	}
 	return users, found[0], nil
 }
@@ -142,7 +149,8 @@ func asOf(text string) (time.Time, error) {
 	}
 	at, dateOnly, err := oneroster.ParseInstant(text)
 	if err != nil || dateOnly {
-		return at, usageError{fmt.Errorf("--as-of %q: write a day such as 2026-10-01, or a time such as 2026-10-01T06:00:00Z", text)}
+		return at, usageError{fmt.Errorf("--as-of %q: write a day such as 2026-10-01, or a time such as "+
+			"2026-10-01T06:00:00Z", text)}
 	}
 	return at, nil
 }

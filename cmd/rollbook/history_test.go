@@ -36,15 +36,19 @@ func TestHistoryAndExportAsOf(t *testing.T) {
 		run("export", "then.zip")
 		night := write(t, edited(right, "users.csv", "Ann→Anna"))
 		second := stampOf(run("import", night, "--json"))
-		if run("export", "as-of.zip", "--as-of", first); !slices.Equal(entries(t, filepath.Join(dir, "as-of.zip")), entries(t, filepath.Join(dir, "then.zip"))) {
-			t.Errorf("as of then: %q\nthen: %q", entries(t, filepath.Join(dir, "as-of.zip")), entries(t, filepath.Join(dir, "then.zip")))
+		if run("export", "as-of.zip", "--as-of", first); !slices.Equal(entries(t,
+			filepath.Join(dir, "as-of.zip")), entries(t, filepath.Join(dir, "then.zip"))) {
+			t.Errorf("as of then: %q\nthen: %q", entries(t, filepath.Join(dir, "as-of.zip")),
+				entries(t, filepath.Join(dir, "then.zip")))
 		}
 		run("export", "now.zip")
-		if run("export", "as-of.zip", "--as-of", second[:10]); !slices.Equal(entries(t, filepath.Join(dir, "as-of.zip")), entries(t, filepath.Join(dir, "now.zip"))) {
+		if run("export", "as-of.zip", "--as-of", second[:10]); !slices.Equal(entries(t,
+			filepath.Join(dir, "as-of.zip")), entries(t, filepath.Join(dir, "now.zip"))) {
 			t.Error("the end of today is not now")
 		}
 		run("export", "before.zip", "--as-of", "2020-01-01")
-		if got := entries(t, filepath.Join(dir, "before.zip")); strings.Contains(strings.Join(got, "\n"), "Ann") {
+		if got := entries(t, filepath.Join(dir, "before.zip")); strings.Contains(strings.Join(got, "\n"),
+			"Ann") {
 			t.Errorf("before there was anything: %q", got)
 		}
 		for _, who := range []string{"users/u1", "user/u1", "ANN", "anna birch"} {
@@ -64,11 +68,13 @@ func TestHistoryAndExportAsOf(t *testing.T) {
 			}
 			last := told.Changes[1]
 			if told.Resource != "users" || told.SourcedID != "u1" || last.DateLastModified != second || last.By != "import "+filepath.Base(night) ||
-				len(last.Fields) != 1 || last.Fields[0].Field != "givenName" || last.Fields[0].Before != "Ann" || last.Fields[0].After != "Anna" {
+				len(last.Fields) != 1 || last.Fields[0].Field != "givenName" ||
+				last.Fields[0].Before != "Ann" || last.Fields[0].After != "Anna" {
 				t.Errorf("%s: %s", who, out)
 			}
 		}
-		if out := run("history", "users/u1"); !strings.Contains(out, "Anna") || !strings.Contains(out, "givenName") {
+		if out := run("history", "users/u1"); !strings.Contains(out, "Anna") || !strings.Contains(out,
+			"givenName") {
 			t.Error(out)
 		}
 		for _, c := range []struct {
@@ -76,11 +82,13 @@ func TestHistoryAndExportAsOf(t *testing.T) {
 			code int
 			says string
 		}{
-			{"history users/nobody", 1, `there is no user "nobody"`}, {"history nobody@x.example", 1, "there is nobody"},
+			{"history users/nobody", 1, `there is no user "nobody"`}, {"history nobody@x.example", 1,
+				"there is nobody"},
 			{"history pupils/u1", 2, "no kind of record"}, {"export x.zip --as-of yesterday", 2, "--as-of"},
 			{"settings journal-days 0", 2, "from 1 to"}, {"settings colour blue", 2, "no setting"},
 		} {
-			if _, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...); code != c.code || !strings.Contains(errs, c.says) {
+			if _, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db",
+				dsn)...); code != c.code || !strings.Contains(errs, c.says) {
 				t.Errorf("%s: %d %s", c.args, code, errs)
 			}
 		}

@@ -40,7 +40,8 @@ func (r reader) since(t *testing.T, stamp string) (out []string, latest string) 
 	filter := url.QueryEscape("dateLastModified>'" + stamp + "'")
 	for _, resource := range oneroster.Resources() {
 		for offset := 0; ; offset += limit {
-			body := ask(t, "GET", fmt.Sprintf("%s/%s?filter=%s&limit=%d&offset=%d", r.base, resource.Plural, filter, limit, offset), r.token, "", "")
+			body := ask(t, "GET", fmt.Sprintf("%s/%s?filter=%s&limit=%d&offset=%d", r.base, resource.Plural,
+				filter, limit, offset), r.token, "", "")
 			var page map[string][]struct{ SourcedID, Status, DateLastModified string }
 			if err := json.Unmarshal([]byte(body), &page); err != nil {
 				t.Fatal(err)
@@ -112,7 +113,8 @@ func TestThirtyDays(t *testing.T) {
 	dir := t.TempDir()
 	const args = " --days 30 --delta --students 60 --seed 4 --start 2026-09-01"
 	for _, folder := range []string{"days", "again"} {
-		if out, errs, code := rollbook(t, dir, strings.Fields("sandbox "+folder+args)...); code != 0 || !strings.Contains(out, "| 2026-09-02 |") {
+		if out, errs, code := rollbook(t, dir, strings.Fields("sandbox "+folder+args)...); code != 0 ||
+			!strings.Contains(out, "| 2026-09-02 |") {
 			t.Fatal(out, errs)
 		}
 	}
@@ -127,7 +129,8 @@ func TestThirtyDays(t *testing.T) {
 
 func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]string) {
 	imports := func(day int, kind string) (stamp string) {
-		out, errs, code := rollbook(t, dir, "import", "--new", fmt.Sprintf("days/day-%02d%s.zip", day, kind), "--json", "--shrink", "100", "--db", dsn)
+		out, errs, code := rollbook(t, dir, "import", "--new", fmt.Sprintf("days/day-%02d%s.zip", day,
+			kind), "--json", "--shrink", "100", "--db", dsn)
 		var report struct{ DateLastModified string }
 		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
 			t.Fatal(err, out, errs)
@@ -162,7 +165,8 @@ func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]str
 	if _, errs, code := rollbook(t, dir, "export", name, "--db", dsn); code != 0 {
 		t.Fatal(errs)
 	}
-	compare(t, "the export", entries(t, filepath.Join(dir, name)), entries(t, filepath.Join(dir, "days", "day-30.zip")))
+	compare(t, "the export", entries(t, filepath.Join(dir, name)),
+		entries(t, filepath.Join(dir, "days", "day-30.zip")))
 }
 
 func sameFiles(t *testing.T, one, two string) {
@@ -228,7 +232,8 @@ func TestSandboxUsage(t *testing.T) {
 		{"sandbox d.zip --students 2000001", 2, "from 1 to 2000000"},
 		{"sandbox . --days 3", 1, ". is not empty, it holds mine.txt: name a new folder"},
 	} {
-		if out, errs, code := rollbook(t, dir, strings.Fields(c.args)...); code != c.code || !strings.Contains(errs, c.errs) {
+		if out, errs, code := rollbook(t, dir, strings.Fields(c.args)...); code != c.code ||
+			!strings.Contains(errs, c.errs) {
 			t.Errorf("rollbook %s: exit %d\n%s%s", c.args, code, out, errs)
 		}
 	}
@@ -270,7 +275,8 @@ func TestInterruptedDays(t *testing.T) {
 	if found, err := os.ReadDir(dir); err != nil || len(found) != 0 {
 		t.Errorf("it left %v, %v", found, err)
 	}
-	if out, errs, code := rollbook(t, dir, "sandbox", "life", "--days", "1", "--students", "5"); code != 0 || !strings.Contains(errs, "12 students are the least") {
+	if out, errs, code := rollbook(t, dir, "sandbox", "life", "--days", "1", "--students",
+		"5"); code != 0 || !strings.Contains(errs, "12 students are the least") {
 		t.Errorf("the next run: exit %d\n%s%s", code, out, errs)
 	}
 }

@@ -49,7 +49,8 @@ func (v *living) start(ctx context.Context) error {
 	for _, c := range report.Counts {
 		n.Added, n.Changed, n.Retired = n.Added+c.Added, n.Changed+c.Changed, n.Retired+c.Retired
 	}
-	_, err = fmt.Fprintf(v.tell, "this database has been a demo before: it starts over at day 0, %s (%d added, %d changed, %d retired)\n", v.life.Date(), n.Added, n.Changed, n.Retired)
+	_, err = fmt.Fprintf(v.tell, "this database has been a demo before: it starts over at day 0, %s (%d "+
+		"added, %d changed, %d retired)\n", v.life.Date(), n.Added, n.Changed, n.Retired)
 	return err
 }
 
@@ -67,9 +68,11 @@ func (v *living) move(n int) (moved, error) {
 		}
 		day := countDay(v.life, changes)
 		if v.tell != nil {
-			fmt.Fprintf(v.tell, "day %d, %s: %d added, %d changed, %d retired\n", day.Day, day.Date, day.Added, day.Changed, day.Retired)
+			fmt.Fprintf(v.tell, "day %d, %s: %d added, %d changed, %d retired\n", day.Day, day.Date,
+				day.Added, day.Changed, day.Retired)
 		}
-		day.Added, day.Changed, day.Retired = day.Added+out.Added, day.Changed+out.Changed, day.Retired+out.Retired
+		day.Added, day.Changed, day.Retired = day.Added+out.Added, day.Changed+out.Changed,
+			day.Retired+out.Retired
 		out.dayCount, out.Changes = day, append(out.Changes, changes...)
 	}
 	return out, nil
@@ -135,7 +138,8 @@ func ownPagesOnly(do http.Handler) http.Handler {
 	return guard.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !loopback(r.Host):
-			text := fmt.Sprintf("this machine is not called %q: use the address that the demo printed", r.Host)
+			text := fmt.Sprintf("this machine is not called %q: use the address that the demo printed",
+				r.Host)
 			answer(w, http.StatusForbidden, refusal{text})
 		case r.Method != http.MethodPost:
 			w.Header().Set("Allow", http.MethodPost)
@@ -151,7 +155,8 @@ func (v *living) serveDay(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("days"); text != "" {
 		var err error
 		if n, err = strconv.Atoi(text); err != nil || n < 1 || n > maxDays {
-			answer(w, http.StatusBadRequest, refusal{fmt.Sprintf("days=%s: give a number from 1 to %d", text, maxDays)})
+			answer(w, http.StatusBadRequest, refusal{fmt.Sprintf("days=%s: give a number from 1 to %d",
+				text, maxDays)})
 			return
 		}
 	}

@@ -27,7 +27,8 @@ type demonstrated struct {
 // startDemo starts rollbook demo; with --json it reads the greeting.
 func startDemo(t *testing.T, dir, args string) *demonstrated {
 	t.Helper()
-	d := &demonstrated{Cmd: program(dir, strings.Fields("demo --students 60 --start 2026-09-01 --addr 127.0.0.1:0 "+args)...)}
+	d := &demonstrated{Cmd: program(dir,
+		strings.Fields("demo --students 60 --start 2026-09-01 --addr 127.0.0.1:0 "+args)...)}
 	out, err := d.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +67,8 @@ func (d *demonstrated) stop(t *testing.T) string {
 }
 
 // move asks for a day as the header, name and value, says.
-func (d *demonstrated) move(t *testing.T, method, query string, header ...string) (status int, m moved, text string) {
+func (d *demonstrated) move(t *testing.T, method, query string, header ...string) (status int, m moved,
+	text string) {
 	t.Helper()
 	r, err := http.NewRequest(method, d.DayURL+query, nil)
 	if err != nil {
@@ -127,7 +129,8 @@ func TestLiveDemo(t *testing.T) {
 		_, stamp := r.since(t, "2000-01-01")
 		for day := 1; day <= 23; day++ {
 			status, m, text := d.move(t, "POST", "")
-			if status != 200 || m.Day != day || m.Added+m.Changed+m.Retired != len(m.Changes) || day == 3 && m.Date != "2026-09-04" {
+			if status != 200 || m.Day != day || m.Added+m.Changed+m.Retired != len(m.Changes) || day == 3 &&
+				m.Date != "2026-09-04" {
 				t.Fatalf("day %d: %d %s", day, status, text)
 			}
 			var want []string
@@ -139,7 +142,8 @@ func TestLiveDemo(t *testing.T) {
 			compare(t, m.Date, got, want)
 			stamp = latest
 		}
-		if status, m, text := d.move(t, "POST", "?days=3"); status != 200 || m.Day != 26 || m.Changes[0].Day != 24 || m.Added+m.Changed+m.Retired != len(m.Changes) {
+		if status, m, text := d.move(t, "POST", "?days=3"); status != 200 || m.Day != 26 ||
+			m.Changes[0].Day != 24 || m.Added+m.Changed+m.Retired != len(m.Changes) {
 			t.Errorf("three days: %d %s", status, text)
 		}
 	})
@@ -164,7 +168,8 @@ func TestLiveDemoRefuses(t *testing.T) {
 		if c.name == "" {
 			header = nil
 		}
-		if status, _, text := d.move(t, c.method, c.query, header...); status != c.status || !strings.Contains(text, c.says) {
+		if status, _, text := d.move(t, c.method, c.query, header...); status != c.status ||
+			!strings.Contains(text, c.says) {
 			t.Errorf("%+v: %d %s", c, status, text)
 		}
 	}
@@ -179,8 +184,10 @@ func TestLiveDemoRefuses(t *testing.T) {
 		t.Errorf("a demo that does not live moved: %d %s", status, text)
 	}
 	still.stop(t)
-	for args, says := range map[string]string{"demo --every 3s": "add --live", "demo --live --every -3s": "--every -3s", "demo --start today": `--start "today" is not a date`} {
-		if _, errs, code := rollbook(t, t.TempDir(), strings.Fields(args)...); code != 2 || !strings.Contains(errs, says) {
+	for args, says := range map[string]string{"demo --every 3s": "add --live",
+		"demo --live --every -3s": "--every -3s", "demo --start today": `--start "today" is not a date`} {
+		if _, errs, code := rollbook(t, t.TempDir(), strings.Fields(args)...); code != 2 ||
+			!strings.Contains(errs, says) {
 			t.Errorf("%s: %d %s", args, code, errs)
 		}
 	}
@@ -189,7 +196,8 @@ func TestLiveDemoRefuses(t *testing.T) {
 func TestLiveDemoMovesByItself(t *testing.T) {
 	d := startDemo(t, t.TempDir(), "--live --every 5ms")
 	for _, want := range []string{"day 1, 2026-09-02: ", "day 2, 2026-09-03: ", "day 3, 2026-09-04: "} {
-		if line, err := d.errs.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) || !strings.HasSuffix(line, " retired\n") {
+		if line, err := d.errs.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) ||
+			!strings.HasSuffix(line, " retired\n") {
 			t.Fatalf("%q, want %s… (%v)", line, want, err)
 		}
 	}
@@ -206,7 +214,8 @@ func TestLiveDemoStartsOver(t *testing.T) {
 		}
 		d.stop(t)
 		d = startDemo(t, dir, "--live --every 0 --db "+dsn)
-		if line, err := d.errs.ReadString('\n'); err != nil || !strings.Contains(line, "it starts over at day 0, 2026-09-01 (") {
+		if line, err := d.errs.ReadString('\n'); err != nil || !strings.Contains(line,
+			"it starts over at day 0, 2026-09-01 (") {
 			t.Errorf("%s %v", line, err)
 		}
 		for line := ""; !strings.Contains(line, "curl -s -X POST"); { // the greeting ends with it
@@ -216,12 +225,14 @@ func TestLiveDemoStartsOver(t *testing.T) {
 			}
 		}
 		d.stop(t)
-		for _, args := range []string{"export now.zip --db " + dsn, "sandbox first.zip --students 60 --start 2026-09-01"} {
+		for _, args := range []string{"export now.zip --db " + dsn,
+			"sandbox first.zip --students 60 --start 2026-09-01"} {
 			if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 				t.Fatal(errs)
 			}
 		}
-		compare(t, "the first day again", entries(t, filepath.Join(dir, "now.zip")), entries(t, filepath.Join(dir, "first.zip")))
+		compare(t, "the first day again", entries(t, filepath.Join(dir, "now.zip")),
+			entries(t, filepath.Join(dir, "first.zip")))
 	})
 }
 
@@ -242,12 +253,14 @@ func TestLiveDemoEnds(t *testing.T) {
 			if _, err := db.Exec(`DROP TABLE "versions"`); err != nil {
 				t.Fatal(err)
 			}
-			if status, _, text := d.move(t, "POST", "?days=2"); status != 500 || !strings.Contains(text, "day 1 could not be published, and the demo ends") {
+			if status, _, text := d.move(t, "POST", "?days=2"); status != 500 || !strings.Contains(text,
+				"day 1 could not be published, and the demo ends") {
 				t.Errorf("%d %s", status, text)
 			}
 			text, _ := io.ReadAll(d.errs)
 			var exit *exec.ExitError
-			if err := d.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(string(text), "rollbook: day 1 could not be published") {
+			if err := d.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 ||
+				!strings.Contains(string(text), "rollbook: day 1 could not be published") {
 				t.Errorf("%v %s", err, text)
 			}
 		})

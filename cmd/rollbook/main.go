@@ -70,7 +70,8 @@ var lineEnds = regexp.MustCompile(`\s*\n\s*`)
 
 // isUnknown tells cobra's own complaints about the command line.
 func isUnknown(err error) bool {
-	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "accepts ", "requires "} {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "accepts ",
+		"requires "} {
 		if len(err.Error()) >= len(start) && err.Error()[:len(start)] == start {
 			return true
 		}
@@ -93,13 +94,17 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().String("db", "rollbook.db", "path of a SQLite file, or a postgres:// URL")
-	root.PersistentFlags().String("key-file", "", "file of the key that seals secrets (default: beside the SQLite file; for PostgreSQL rollbook/rollbook.key in your configuration folder)")
+	root.PersistentFlags().String("key-file", "",
+		"file of the key that seals secrets (default: beside the SQLite file; for PostgreSQL "+
+			"rollbook/rollbook.key in your configuration folder)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err),
 			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
 	})
-	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(), exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
+	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
+		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
+		sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -95,7 +95,8 @@ func TestNobodyIsRetiredByMistake(t *testing.T) {
 		dir := t.TempDir()
 		write := func(users string) {
 			for name, text := range map[string]string{"orgs.csv": "sourcedId,name,type\no1,School,school\n",
-				"users.csv": "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" + users} {
+				"users.csv": "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n" +
+					users} {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -106,8 +107,10 @@ func TestNobodyIsRetiredByMistake(t *testing.T) {
 			code        int
 			out, errs   string
 		}{
-			{"u1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --json", 0, `"users":{"added":2`, ""},
-			{"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --skip-bad --json", 4, `"users":{"added":0,"changed":0,"retired":0,"same":1}`, "1 problem:"},
+			{"u1,true,o1,student,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --json", 0,
+				`"users":{"added":2`, ""},
+			{"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n", "import --new . --skip-bad --json", 4,
+				`"users":{"added":0,"changed":0,"retired":0,"same":1}`, "1 problem:"},
 			{"", "import --new . --skip-bad", 1, "", "would retire"},
 			{"", "demo", 1, "", "not made up"},
 		} {
@@ -154,7 +157,8 @@ func TestDemoAnswers(t *testing.T) {
 // or the one after it, opens without repair, and takes the import again.
 func TestKilledImport(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range []string{"sandbox a.zip --students 60 --seed 1", "sandbox b.zip --students 1500 --seed 2", "import --new a.zip --db first.db",
+	for _, args := range []string{"sandbox a.zip --students 60 --seed 1",
+		"sandbox b.zip --students 1500 --seed 2", "import --new a.zip --db first.db",
 		"import --new a.zip --db last.db", "import --new b.zip --db last.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 			t.Fatal(errs)
@@ -173,12 +177,14 @@ func TestKilledImport(t *testing.T) {
 		killAt(t, lasting(program(dir, "import", "--new", "b.zip", "--db", db)), db+"-wal", size)
 		got := active(t, db)
 		if got != before && got != after {
-			t.Errorf("killed at %d bytes: %s; before it was %s, after it would be %s", size, got, before, after)
+			t.Errorf("killed at %d bytes: %s; before it was %s, after it would be %s", size, got, before,
+				after)
 		}
 		if got == before {
 			unchanged++
 		}
-		if _, errs, code := rollbook(t, dir, "import", "--new", "b.zip", "--db", db); code != 0 || active(t, db) != after {
+		if _, errs, code := rollbook(t, dir, "import", "--new", "b.zip", "--db", db); code != 0 ||
+			active(t, db) != after {
 			t.Errorf("the import after the kill: %d %s", code, errs)
 		}
 	}

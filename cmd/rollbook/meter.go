@@ -22,7 +22,8 @@ type meter struct {
 
 // newMeter begins to measure work on rows: reading, checking, ….
 func newMeter(what string) *meter {
-	m := &meter{what: what, began: time.Now(), writer: progress.NewWriter(), tracker: &progress.Tracker{Message: what + " rows"}}
+	m := &meter{what: what, began: time.Now(), writer: progress.NewWriter(),
+		tracker: &progress.Tracker{Message: what + " rows"}}
 	m.writer.SetOutputWriter(os.Stderr)
 	m.writer.SetUpdateFrequency(200 * time.Millisecond)
 	m.writer.Style().Visibility.ETA = true

@@ -49,7 +49,8 @@ func TestDatabaseMovedAway(t *testing.T) {
 	base := "http://" + address
 	r := newReader(t, "", base+"/token", client.ClientID, client.ClientSecret)
 	put := func() int {
-		q, _ := http.NewRequest("PUT", base+"/ims/oneroster/v1p1/categories/k1", strings.NewReader(`{"category":{"title":"x"}}`))
+		q, _ := http.NewRequest("PUT", base+"/ims/oneroster/v1p1/categories/k1",
+			strings.NewReader(`{"category":{"title":"x"}}`))
 		q.Header.Set("Authorization", "Bearer "+r.token)
 		a, err := http.DefaultClient.Do(q)
 		if err != nil {
@@ -91,10 +92,12 @@ func TestPageForBrowsers(t *testing.T) {
 	defer d.stop(t)
 	host := strings.TrimSuffix(d.TokenURL, "/token")
 	for _, url := range []string{host + "/", d.BaseURL, d.BaseURL + "/"} {
-		if status, body := answered(t, url, "text/html,*/*"); status != 200 || !strings.Contains(body, d.BaseURL) || !strings.Contains(body, "/openapi.json") {
+		if status, body := answered(t, url, "text/html,*/*"); status != 200 || !strings.Contains(body,
+			d.BaseURL) || !strings.Contains(body, "/openapi.json") {
 			t.Errorf("%s: %d %s", url, status, body)
 		}
-		if status, body := answered(t, url, "application/json"); status == 200 || !strings.HasPrefix(body, "{") {
+		if status, body := answered(t, url, "application/json"); status == 200 || !strings.HasPrefix(body,
+			"{") {
 			t.Errorf("%s for a program: %d %s", url, status, body)
 		}
 	}
@@ -120,10 +123,12 @@ func TestClockAhead(t *testing.T) {
 		t.Cleanup(func() { _ = cmd.Process.Kill() }) // it has ended, unless the test failed
 		lines := json.NewDecoder(log)
 		var warning, serving struct{ Msg, Problem, Address string }
-		if lines.Decode(&warning) != nil || lines.Decode(&serving) != nil || !strings.Contains(warning.Problem, "ahead of this machine's clock") {
+		if lines.Decode(&warning) != nil || lines.Decode(&serving) != nil ||
+			!strings.Contains(warning.Problem, "ahead of this machine's clock") {
 			t.Errorf("%+v %+v", warning, serving)
 		}
-		if status, body := answered(t, "http://"+serving.Address+"/readyz", ""); status != 200 || !strings.Contains(body, "set the clock") {
+		if status, body := answered(t, "http://"+serving.Address+"/readyz", ""); status != 200 ||
+			!strings.Contains(body, "set the clock") {
 			t.Errorf("%d %s", status, body)
 		}
 		_ = cmd.Process.Signal(os.Interrupt)
@@ -133,7 +138,8 @@ func TestClockAhead(t *testing.T) {
 
 func TestVersion(t *testing.T) {
 	for _, args := range []string{"version", "--version"} {
-		if out, errs, code := rollbook(t, t.TempDir(), args); code != 0 || !strings.HasPrefix(out, "rollbook ") {
+		if out, errs, code := rollbook(t, t.TempDir(), args); code != 0 || !strings.HasPrefix(out,
+			"rollbook ") {
 			t.Errorf("%s: %d %s%s", args, code, out, errs)
 		}
 	}
@@ -147,7 +153,8 @@ func TestForeignDatabases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, verb := range []string{"import --new .", "serve", "init", "demo"} {
-		if _, errs, code := rollbook(t, dir, append(strings.Fields(verb), "--db", db)...); code != 1 || !strings.Contains(errs, db+" is not a SQLite database") {
+		if _, errs, code := rollbook(t, dir, append(strings.Fields(verb), "--db", db)...); code != 1 ||
+			!strings.Contains(errs, db+" is not a SQLite database") {
 			t.Errorf("%s: %d %s", verb, code, errs)
 		}
 	}
@@ -188,9 +195,11 @@ func TestLostKey(t *testing.T) {
 		if err := os.Rename(key, key+".lost"); err != nil {
 			t.Fatal(err)
 		}
-		for _, verb := range []string{"client add x", "client list", "serve --addr 127.0.0.1:0", "export x.zip", "import ."} {
+		for _, verb := range []string{"client add x", "client list", "serve --addr 127.0.0.1:0",
+			"export x.zip", "import ."} {
 			_, errs, code := run(verb)
-			if _, err := os.Stat(key); code != 1 || !strings.Contains(errs, "is missing") || !strings.Contains(errs, "client rotate --all") || err == nil {
+			if _, err := os.Stat(key); code != 1 || !strings.Contains(errs, "is missing") ||
+				!strings.Contains(errs, "client rotate --all") || err == nil {
 				t.Errorf("%s: %d %s %v", verb, code, errs, err)
 			}
 		}
@@ -240,8 +249,10 @@ func TestRestoredCopy(t *testing.T) {
 		address, cmd := start(t, dir, filepath.Join(dir, "rollbook.db"))
 		behind = address
 		base := front.URL + "/ims/oneroster/v1p1"
-		out, errs, code := rollbook(t, dir, append(strings.Fields("sync sds "+base+" --token-url "+front.URL+"/token --mirror m.db --shrink 100 --json "+args),
-			"--client", client.ClientID, "--secret", client.ClientSecret)...)
+		out, errs, code := rollbook(t, dir,
+			append(strings.Fields("sync sds "+base+" --token-url "+
+				front.URL+"/token --mirror m.db --shrink 100 --json "+args),
+				"--client", client.ClientID, "--secret", client.ClientSecret)...)
 		stop(cmd) // it remembers how far the clock has come
 		if !strings.HasPrefix(out, "{") {
 			t.Fatalf("%s: %d %s", args, code, errs)
@@ -271,13 +282,16 @@ func TestRestoredCopy(t *testing.T) {
 	if out := run("restored", 0); !strings.Contains(out, "pull whole once") {
 		t.Error(out)
 	}
-	if out := run("restored --json --now --db copy.db --key-file rollbook.db.key", 0); !strings.Contains(out, `"records":`) {
+	if out := run("restored --json --now --db copy.db --key-file rollbook.db.key",
+		0); !strings.Contains(out, `"records":`) {
 		t.Error(out)
 	}
-	if out := run("restored --json --after 2099-01-02T03:04:05Z --db copy.db --key-file rollbook.db.key", 0); !strings.Contains(out, `"dateLastModified":"2099-01-02T03:04:05.001Z"`) {
+	if out := run("restored --json --after 2099-01-02T03:04:05Z --db copy.db --key-file rollbook.db.key",
+		0); !strings.Contains(out, `"dateLastModified":"2099-01-02T03:04:05.001Z"`) {
 		t.Error(out)
 	}
-	if _, errs, code := rollbook(t, dir, "restored", "--after", "soon"); code != 2 || !strings.Contains(errs, "--after") {
+	if _, errs, code := rollbook(t, dir, "restored", "--after", "soon"); code != 2 ||
+		!strings.Contains(errs, "--after") {
 		t.Errorf("%d %s", code, errs)
 	}
 	sync("--full")

@@ -17,7 +17,8 @@ func TestOnboarding(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		g := demoed(t, dir, dsn, "--live", "--every", "0")
-		at := []string{g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret", g.ClientSecret}
+		at := []string{g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret",
+			g.ClientSecret}
 		run := func(want string, verb string, more ...string) {
 			t.Helper()
 			args := append(append(strings.Fields(verb), at...), more...)
@@ -37,15 +38,18 @@ func TestOnboarding(t *testing.T) {
 				t.Fatal(err)
 			}
 			var m struct{ Day, Added, Changed, Retired int }
-			if err := json.NewDecoder(answer.Body).Decode(&m); err != nil || m.Day != day || m.Added+m.Changed+m.Retired == 0 {
+			if err := json.NewDecoder(answer.Body).Decode(&m); err != nil || m.Day != day ||
+				m.Added+m.Changed+m.Retired == 0 {
 				t.Fatalf("%v %+v", err, m)
 			}
 			_ = answer.Body.Close()
 			// The year rolls over within these days: most enrollments end at once.
-			run(`"differences":[]`, "sync sds", "--demographics", "--contacts", "--prove", "--json", "--shrink", "100")
+			run(`"differences":[]`, "sync sds", "--demographics", "--contacts", "--prove", "--json",
+				"--shrink", "100")
 		}
 		run(" 0 failed", "verify", "--profile", "all", "--write") // a district that has lived, with deleted rows of every kind
-		if out, _, code := rollbook(t, dir, "sync", "sds", "--history", g.BaseURL); code != 0 || strings.Count(out, "delta") < 10 {
+		if out, _, code := rollbook(t, dir, "sync", "sds", "--history", g.BaseURL); code != 0 ||
+			strings.Count(out, "delta") < 10 {
 			t.Errorf("exit %d\n%s", code, out)
 		}
 	})

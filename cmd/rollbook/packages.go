@@ -72,13 +72,16 @@ wrong, 4 taken in but for rows or values with problems (--skip-bad).`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&in.opt.SkipBad, "skip-bad", false, "leave rows and values with problems as they are stored, and take in the rest")
+	f.BoolVar(&in.opt.SkipBad, "skip-bad", false,
+		"leave rows and values with problems as they are stored, and take in the rest")
 	f.BoolVar(&fresh, "new", false, "make the database where it is missing")
 	f.IntVar(&in.shrink, "shrink", 10, "how many in a hundred of a kind a bulk file may retire")
-	f.StringVar(&encoding, "encoding", "", "what files are written in that are not UTF-8, such as windows-1252 or macintosh")
+	f.StringVar(&encoding, "encoding", "",
+		"what files are written in that are not UTF-8, such as windows-1252 or macintosh")
 	f.BoolVar(&in.plan, "plan", false, "tell what would be changed, field by field, and change nothing")
 	f.BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
-	f.StringVar(&in.problems, "problems", "table", "how problems are printed on the error output: table or csv")
+	f.StringVar(&in.problems, "problems", "table",
+		"how problems are printed on the error output: table or csv")
 	return cmd
 }
 
@@ -102,7 +105,9 @@ func initCommand() *cobra.Command {
 // stored answers what the check of a package asks of the district.
 func (o *opened) stored(ctx context.Context) bulk.Stored {
 	return bulk.Stored{
-		IDs:   func(r *oneroster.Resource, yield func(id string) error) error { return o.ActiveIDs(ctx, r, yield) },
+		IDs: func(r *oneroster.Resource, yield func(id string) error) error {
+			return o.ActiveIDs(ctx, r, yield)
+		},
 		Known: func(r *oneroster.Resource, id string) (bool, error) { return o.Known(ctx, r, id) },
 		Count: func(r *oneroster.Resource, filter string) (int, error) {
 			return o.CountActive(ctx, r, filter)
@@ -137,7 +142,8 @@ func (in *importing) run(ctx context.Context) error {
 		if asCSV {
 			return exitCode(exitFailed)
 		}
-		return fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad", plural(problems.Total, "problem"))
+		return fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad",
+			plural(problems.Total, "problem"))
 	}
 	meter = newMeter("importing")
 	rows := 0
@@ -152,7 +158,8 @@ func (in *importing) run(ctx context.Context) error {
 	}
 	var shrinks *store.ShrinkError
 	if errors.As(err, &shrinks) {
-		return fmt.Errorf("%w. Was the export whole? If it was, import with --shrink %d", err, (100*shrinks.Retired+shrinks.Active-1)/shrinks.Active)
+		return fmt.Errorf("%w. Was the export whole? If it was, import with --shrink %d", err,
+			(100*shrinks.Retired+shrinks.Active-1)/shrinks.Active)
 	}
 	if err != nil {
 		return err
@@ -162,7 +169,8 @@ func (in *importing) run(ctx context.Context) error {
 	}
 	if problems.Total > 0 {
 		if !asCSV {
-			fmt.Fprintf(in.ErrOrStderr(), "%s: these rows and values were left as they are stored\n", plural(problems.Total, "problem"))
+			fmt.Fprintf(in.ErrOrStderr(), "%s: these rows and values were left as they are stored\n",
+				plural(problems.Total, "problem"))
 		}
 		return exitCode(exitPartly)
 	}
@@ -203,19 +211,22 @@ func (in *importing) report(report store.Report, problems bulk.Problems) error {
 	for _, r := range oneroster.Resources() {
 		if c, ok := report.Counts[r]; ok {
 			rows, skipped := in.p.Rows[r], in.p.Skipped[r]
-			counts[r.Plural] = map[string]int{"added": c.Added, "changed": c.Changed, "same": c.Same, "retired": c.Retired}
+			counts[r.Plural] = map[string]int{"added": c.Added, "changed": c.Changed, "same": c.Same,
+				"retired": c.Retired}
 			files[r.Plural] = map[string]int{"rows": rows, "skipped": skipped}
 			out.AppendRow(table.Row{r.Plural, rows, c.Added, c.Changed, c.Same, skipped, c.Retired})
 		}
 	}
 	if in.asJSON {
-		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": counts, "files": files, "fields": fieldsOf(report),
+		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": counts, "files": files,
+			"fields":           fieldsOf(report),
 			"dateLastModified": report.Stamp, "problems": problems, "notes": in.p.Notes})
 	}
 	out.Render()
 	if in.plan {
 		fields := newTable(in.OutOrStdout())
-		fields.AppendHeader(table.Row{"of records that stay", "have a value", "get one", "lose it", "have another"})
+		fields.AppendHeader(table.Row{"of records that stay", "have a value", "get one", "lose it",
+			"have another"})
 		for _, r := range oneroster.Resources() {
 			for _, f := range report.Fields[r] {
 				fields.AppendRow(table.Row{r.Plural + "." + f.Field, f.Before, f.Came, f.Went, f.Changed})
@@ -238,7 +249,8 @@ func (in *importing) losses(report store.Report) {
 	for _, r := range oneroster.Resources() {
 		for _, f := range report.Fields[r] {
 			if f.Before >= 20 && 10*f.Went >= f.Before {
-				fmt.Fprintf(in.ErrOrStderr(), "note: %d of %s lose %s\n", f.Went, plural(f.Before, r.Name), f.Field)
+				fmt.Fprintf(in.ErrOrStderr(), "note: %d of %s lose %s\n", f.Went, plural(f.Before, r.Name),
+					f.Field)
 			}
 		}
 	}
@@ -250,7 +262,8 @@ func fieldsOf(report store.Report) map[string]map[string]map[string]int {
 	for r, fields := range report.Fields {
 		out[r.Plural] = map[string]map[string]int{}
 		for _, f := range fields {
-			out[r.Plural][f.Field] = map[string]int{"before": f.Before, "came": f.Came, "went": f.Went, "changed": f.Changed}
+			out[r.Plural][f.Field] = map[string]int{"before": f.Before, "came": f.Came, "went": f.Went,
+				"changed": f.Changed}
 		}
 	}
 	return out
@@ -276,7 +289,8 @@ func exportCommand() *cobra.Command {
 			return o.AsOf(cmd.Context(), at, write)
 		}),
 	}
-	cmd.Flags().StringVar(&day, "as-of", "", "the district as it was at the end of a day such as 2026-10-01, or at a time")
+	cmd.Flags().StringVar(&day, "as-of", "",
+		"the district as it was at the end of a day such as 2026-10-01, or at a time")
 	return cmd
 }
 

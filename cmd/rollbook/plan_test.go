@@ -20,7 +20,8 @@ func TestImportPlan(t *testing.T) {
 	}
 	orgs := "sourcedId,name,type\ns1,School,school\n"
 	dir := write(t, map[string]string{"orgs.csv": orgs, "users.csv": users})
-	night := write(t, map[string]string{"orgs.csv": orgs, "users.csv": strings.Replace(nameless, "p0,true", "p99,true", 1)})
+	night := write(t, map[string]string{"orgs.csv": orgs, "users.csv": strings.Replace(nameless, "p0,true",
+		"p99,true", 1)})
 	if _, errs, code := rollbook(t, dir, "import", "--new", "."); code != 0 {
 		t.Fatal(errs)
 	}
@@ -49,15 +50,18 @@ func TestImportPlan(t *testing.T) {
 		t.Errorf("--plan changed something: %q", after)
 	}
 	want := map[string]int{"before": 29, "came": 0, "went": 29, "changed": 0}
-	if got := plan.Fields["users"]["email"]; !reflect.DeepEqual(got, want) || plan.Counts["users"]["retired"] != 1 || plan.Counts["users"]["added"] != 1 {
+	if got := plan.Fields["users"]["email"]; !reflect.DeepEqual(got, want) ||
+		plan.Counts["users"]["retired"] != 1 || plan.Counts["users"]["added"] != 1 {
 		t.Errorf("%v %v", got, plan.Counts)
 	}
 	text, errs, code := rollbook(t, dir, "import", night, "--plan")
-	if code != 0 || !strings.Contains(text, "users.email") || !strings.Contains(errs, "29 of 29 users lose email") || !strings.Contains(errs, "nothing was") {
+	if code != 0 || !strings.Contains(text, "users.email") || !strings.Contains(errs,
+		"29 of 29 users lose email") || !strings.Contains(errs, "nothing was") {
 		t.Errorf("%d %s%s", code, text, errs)
 	}
 	done, _ := run()
-	if !reflect.DeepEqual(done.Counts, plan.Counts) || !reflect.DeepEqual(done.Fields, plan.Fields) || done.DateLastModified == "" {
+	if !reflect.DeepEqual(done.Counts, plan.Counts) || !reflect.DeepEqual(done.Fields, plan.Fields) ||
+		done.DateLastModified == "" {
 		t.Errorf("planned %v, done %v", plan, done)
 	}
 	if _, errs, _ := rollbook(t, dir, "import", ".", "--plan"); strings.Contains(errs, "lose") {

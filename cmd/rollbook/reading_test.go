@@ -44,7 +44,8 @@ func TestReadersOfTheDocs(t *testing.T) {
 				defer d.stop(t)
 				run := func() {
 					t.Helper()
-					cmd := exec.Command(c.program, c.file, d.BaseURL, d.TokenURL, d.ClientID, d.ClientSecret, "district.json")
+					cmd := exec.Command(c.program, c.file, d.BaseURL, d.TokenURL, d.ClientID,
+						d.ClientSecret, "district.json")
 					cmd.Dir = dir
 					if out, err := cmd.CombinedOutput(); err != nil {
 						t.Fatalf("%v %s", err, out)
@@ -82,7 +83,8 @@ func sameDistrict(t *testing.T, file string, d *demonstrated) {
 	for name, got := range held.Rows {
 		var page map[string][]row
 		query := "?limit=50000&filter=" + url.QueryEscape("status='active'")
-		if err := json.Unmarshal([]byte(ask(t, "GET", r.base+"/"+name+query, r.token, "", "")), &page); err != nil {
+		if err := json.Unmarshal([]byte(ask(t, "GET", r.base+"/"+name+query, r.token, "", "")),
+			&page); err != nil {
 			t.Fatal(err)
 		}
 		if len(got) != len(page[name]) || len(got) == 0 {
@@ -139,7 +141,8 @@ func TestTroubleOnDemand(t *testing.T) {
 		for range 2 {
 			status, header, _, err := read()
 			torn := status == 200 && err != nil
-			if kind == "torn" != torn || kind != "torn" && (encoded(status) != kind || header.Get("Retry-After") == "") {
+			if kind == "torn" != torn || kind != "torn" && (encoded(status) != kind ||
+				header.Get("Retry-After") == "") {
 				t.Errorf("%s: %d %v %v", kind, status, header, err)
 			}
 		}
@@ -168,7 +171,8 @@ func TestTroubleOnDemand(t *testing.T) {
 	for args, says := range map[string]string{
 		"flood": "kind=flood: give one of 429, 503,", "torn --times 1001": "times=1001",
 	} {
-		out, errs, code := rollbook(t, t.TempDir(), append(strings.Fields("demo trouble "+args), d.BaseURL)...)
+		out, errs, code := rollbook(t, t.TempDir(), append(strings.Fields("demo trouble "+args),
+			d.BaseURL)...)
 		if code != 1 || !strings.Contains(errs, says) {
 			t.Errorf("%s: %d %s%s", args, code, out, errs)
 		}
@@ -182,7 +186,8 @@ func TestDemoHasHistory(t *testing.T) {
 		d.greeting = demoed(t, t.TempDir(), dsn, "--history", "5")
 		r := newReader(t, d.BaseURL, d.TokenURL, d.ClientID, d.ClientSecret)
 		all, latest := r.since(t, "2000-01-01")
-		gone := slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(s, "tobedeleted enrollments/") })
+		gone := slices.ContainsFunc(all,
+			func(s string) bool { return strings.HasPrefix(s, "tobedeleted enrollments/") })
 		if !gone {
 			t.Error("nobody has left")
 		}

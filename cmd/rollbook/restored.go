@@ -47,14 +47,17 @@ have passed that too, and must all pull whole.`,
 				}
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": o.epoch.records, "dateLastModified": o.epoch.stamp})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": o.epoch.records,
+					"dateLastModified": o.epoch.stamp})
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", o.place, o.epoch)
 			return err
 		}),
 	}
-	cmd.Flags().StringVar(&after, "after", "", "the latest dateLastModified that a reader has seen, where clocks were wrong")
-	cmd.Flags().BoolVar(&now, "now", false, "stamp with this machine's time, even where the district's clock is ahead of it")
+	cmd.Flags().StringVar(&after, "after", "",
+		"the latest dateLastModified that a reader has seen, where clocks were wrong")
+	cmd.Flags().BoolVar(&now, "now", false,
+		"stamp with this machine's time, even where the district's clock is ahead of it")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

@@ -21,7 +21,8 @@ import (
 
 // words meet the traps of CSV: quotes, commas, line ends, controls, spaces at the
 // ends, letters of every kind, what spreadsheets take for formulas.
-var traps = []string{"a", "A b", " x ", "O'Brien", `say "hi"`, "a,b", "tab\there", "line\nend", "cr\rhere", "crlf\r\nhere", "=1+1", "-2", "é", "李", "😀", "0012", "true",
+var traps = []string{"a", "A b", " x ", "O'Brien", `say "hi"`, "a,b", "tab\there", "line\nend", "cr\rhere",
+	"crlf\r\nhere", "=1+1", "-2", "é", "李", "😀", "0012", "true",
 	"{x:y}", "a;b", "\u00a0x", "null", "#TYPE", "sep=;", "'", "\\", "%"}
 
 // randomPackage makes a right package of random values.
@@ -49,22 +50,32 @@ func randomPackage(rng *rand.Rand) map[string]string {
 		if i > 0 {
 			parent = fmt.Sprint("o", rng.IntN(i))
 		}
-		fmt.Fprintf(&orgs, "o%d,%s,%s,%s,%s,%s\n", i, cell(), pick("school", "district", "College"), some(), parent, some())
-		fmt.Fprintf(&sessions, "y%d,%s,%s,2026-08-0%d,%s,2027\n", i, cell(), pick("schoolYear", "Term"), i+1, pick("2027-01-01", "2027-01-01T00:00:00+05:00"))
-		fmt.Fprintf(&courses, "k%d,%s,o0,y0,%s,%s,%s\n", i, cell(), some(), pick("", "09", `"09,10"`), pick("", "Maths", `"Maths,Art"`))
-		fmt.Fprintf(&classes, "c%d,%s,k%d,scheduled,o1,%s,%s,%s\n", i, cell(), rng.IntN(i+1), pick("y0", `"y0,y1"`), pick("", "09"), pick("", `"1,3"`))
+		fmt.Fprintf(&orgs, "o%d,%s,%s,%s,%s,%s\n", i, cell(), pick("school", "district", "College"), some(),
+			parent, some())
+		fmt.Fprintf(&sessions, "y%d,%s,%s,2026-08-0%d,%s,2027\n", i, cell(), pick("schoolYear", "Term"),
+			i+1, pick("2027-01-01", "2027-01-01T00:00:00+05:00"))
+		fmt.Fprintf(&courses, "k%d,%s,o0,y0,%s,%s,%s\n", i, cell(), some(), pick("", "09", `"09,10"`),
+			pick("", "Maths", `"Maths,Art"`))
+		fmt.Fprintf(&classes, "c%d,%s,k%d,scheduled,o1,%s,%s,%s\n", i, cell(), rng.IntN(i+1),
+			pick("y0", `"y0,y1"`), pick("", "09"), pick("", `"1,3"`))
 		if rng.IntN(2) == 0 {
 			fmt.Fprintf(&links, "l%d,c%d,r%d\n", i, i, 1+rng.IntN(2))
 		}
 	}
 	for i := range 3 + rng.IntN(6) {
-		fmt.Fprintf(&users, "u%d,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\n", i, pick("true", "FALSE"), pick("o0", `"o0,o1"`), pick("student", "Teacher", "professor"), cell(),
-			pick("", "{a:b}", `"{a:b},{c:d:e}"`, "bare"), cell(), cell(), some(), some(), some(), pick("", "u0", "u1"), pick("", "09"), some(), some())
-		fmt.Fprintf(&enrollments, "e%d,c%d,o1,u%d,%s,%s,%s\n", i, rng.IntN(2), i, pick("student", "teacher"), pick("", "true"), pick("", "2026-09-01"))
-		fmt.Fprintf(&demographics, "u%d,%s,%s,%s,%s\n", i, pick("", "2012-02-29"), pick("", "Male"), pick("", "TRUE"), some())
+		fmt.Fprintf(&users, "u%d,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s,%s\n", i, pick("true", "FALSE"),
+			pick("o0", `"o0,o1"`), pick("student", "Teacher", "professor"), cell(),
+			pick("", "{a:b}", `"{a:b},{c:d:e}"`, "bare"), cell(), cell(), some(), some(), some(),
+			pick("", "u0", "u1"), pick("", "09"), some(), some())
+		fmt.Fprintf(&enrollments, "e%d,c%d,o1,u%d,%s,%s,%s\n", i, rng.IntN(2), i,
+			pick("student", "teacher"), pick("", "true"), pick("", "2026-09-01"))
+		fmt.Fprintf(&demographics, "u%d,%s,%s,%s,%s\n", i, pick("", "2012-02-29"), pick("", "Male"),
+			pick("", "TRUE"), some())
 	}
-	return map[string]string{"orgs.csv": orgs.String(), "academicSessions.csv": sessions.String(), "courses.csv": courses.String(), "classes.csv": classes.String(),
-		"users.csv": users.String(), "enrollments.csv": enrollments.String(), "demographics.csv": demographics.String(), "resources.csv": resources.String(),
+	return map[string]string{"orgs.csv": orgs.String(), "academicSessions.csv": sessions.String(),
+		"courses.csv": courses.String(), "classes.csv": classes.String(),
+		"users.csv": users.String(), "enrollments.csv": enrollments.String(),
+		"demographics.csv": demographics.String(), "resources.csv": resources.String(),
 		"classResources.csv": links.String()}
 }
 
@@ -84,9 +95,11 @@ func TestExportAndImportChangeNothing(t *testing.T) {
 	for n := range tries {
 		files := randomPackage(rng)
 		dir := write(t, files)
-		for _, args := range []string{"import --new . --db d.db --shrink 100", "export out.zip --db d.db", "import out.zip --db d.db --json"} {
+		for _, args := range []string{"import --new . --db d.db --shrink 100", "export out.zip --db d.db",
+			"import out.zip --db d.db --json"} {
 			out, errs, code := rollbook(t, dir, strings.Fields(args)...)
-			if code != 0 || strings.HasSuffix(args, "--json") && !strings.Contains(out, `"dateLastModified":""`) {
+			if code != 0 || strings.HasSuffix(args, "--json") && !strings.Contains(out,
+				`"dateLastModified":""`) {
 				t.Fatalf("package %d, %s: %d\n%s%s%s", n, args, code, out, errs, files["users.csv"])
 			}
 		}
@@ -111,7 +124,8 @@ func TestFilesThatMove(t *testing.T) {
 		t.Fatal(err, problems)
 	}
 	whole := right["enrollments.csv"]
-	for name, text := range map[string]string{"cut": whole[:len(whole)-20], "grown": whole + "e4,,,c1,s1,u1,teacher,,,\n", "edited": strings.Replace(whole, "u2", "u1", 1)} {
+	for name, text := range map[string]string{"cut": whole[:len(whole)-20], "grown": whole +
+		"e4,,,c1,s1,u1,teacher,,,\n", "edited": strings.Replace(whole, "u2", "u1", 1)} {
 		if err := os.WriteFile(filepath.Join(dir, "enrollments.csv"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -121,13 +135,16 @@ func TestFilesThatMove(t *testing.T) {
 		}
 	}
 	pipe := write(t, right)
-	if err := errors.Join(os.Remove(filepath.Join(pipe, "users.csv")), syscall.Mkfifo(filepath.Join(pipe, "users.csv"), 0o600)); err != nil {
+	if err := errors.Join(os.Remove(filepath.Join(pipe, "users.csv")),
+		syscall.Mkfifo(filepath.Join(pipe, "users.csv"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, code := rollbook(t, pipe, "import", ".", "--db", "../d.db"); code != 1 || !strings.Contains(errs, "it is a pipe or a device") {
+	if _, errs, code := rollbook(t, pipe, "import", ".", "--db", "../d.db"); code != 1 ||
+		!strings.Contains(errs, "it is a pipe or a device") {
 		t.Errorf("a pipe: %d %s", code, errs)
 	}
-	if _, errs, code := rollbook(t, pipe, "import", "users.csv", "--db", "../d.db"); code != 1 || !strings.Contains(errs, "is a pipe or a device") {
+	if _, errs, code := rollbook(t, pipe, "import", "users.csv", "--db", "../d.db"); code != 1 ||
+		!strings.Contains(errs, "is a pipe or a device") {
 		t.Errorf("a pipe as a package: %d %s", code, errs)
 	}
 }
@@ -195,7 +212,8 @@ func TestCausesFirst(t *testing.T) {
 	}
 	in := filepath.Join(dir, "in")
 	unpack(t, filepath.Join(dir, "d.zip"), in)
-	edit(t, filepath.Join(in, "orgs.csv"), "sch-001,,,Riverside High School,school", "sch-001,,,Riverside High School,=skool")
+	edit(t, filepath.Join(in, "orgs.csv"), "sch-001,,,Riverside High School,school",
+		"sch-001,,,Riverside High School,=skool")
 	edit(t, filepath.Join(in, "users.csv"), "stu-000005,,,true,", "stu-000005,,,perhaps,")
 	out, _, code := rollbook(t, dir, "import", in, "--db", "d.db", "--json")
 	var told struct {
@@ -205,15 +223,18 @@ func TestCausesFirst(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &told); err != nil || code != 1 {
 		t.Fatal(err, code, out)
 	}
-	if told.Total != 2 || len(told.Problems) != told.Total || !strings.Contains(told.Problems[0].Text, "skool") || !strings.Contains(told.Problems[1].Text, "perhaps") {
+	if told.Total != 2 || len(told.Problems) != told.Total || !strings.Contains(told.Problems[0].Text,
+		"skool") || !strings.Contains(told.Problems[1].Text, "perhaps") {
 		t.Errorf("two wrong cells are %d problems:\n%v", told.Total, told.Problems)
 	}
 	_, errs, code := rollbook(t, dir, "import", in, "--db", "d.db", "--problems", "csv")
-	if code != 1 || !strings.HasPrefix(errs, "file,row,column,value,problem\n") || !strings.Contains(errs, ",'=skool,") || strings.Contains(errs, "note:") || strings.Contains(errs, "rollbook:") {
+	if code != 1 || !strings.HasPrefix(errs, "file,row,column,value,problem\n") || !strings.Contains(errs,
+		",'=skool,") || strings.Contains(errs, "note:") || strings.Contains(errs, "rollbook:") {
 		t.Errorf("%d %s", code, errs)
 	}
 	// In an empty district they have nothing to hang on: one line tells of all.
-	if out, _, code = rollbook(t, dir, "import", in, "--new", "--db", "new.db", "--json"); code != 1 || !strings.Contains(out, `"total":3`) {
+	if out, _, code = rollbook(t, dir, "import", in, "--new", "--db", "new.db", "--json"); code != 1 ||
+		!strings.Contains(out, `"total":3`) {
 		t.Errorf("%d %.900s", code, out)
 	}
 	if _, errs, code := rollbook(t, dir, "import", in, "--new", "--db", "new.db", "--skip-bad"); code != 4 {
@@ -225,7 +246,8 @@ func TestCausesFirst(t *testing.T) {
 		}
 	}
 	before := entries(t, filepath.Join(dir, "d.zip"))
-	if out, errs, code := rollbook(t, dir, "import", in, "--db", "d.db", "--skip-bad", "--json"); code != 4 || !strings.Contains(out, `"dateLastModified":""`) {
+	if out, errs, code := rollbook(t, dir, "import", in, "--db", "d.db", "--skip-bad",
+		"--json"); code != 4 || !strings.Contains(out, `"dateLastModified":""`) {
 		t.Errorf("--skip-bad changed something: %d %.1400s%s", code, out, errs)
 	}
 	if _, errs, code := rollbook(t, dir, "export", "e.zip", "--db", "d.db"); code != 0 {

@@ -28,9 +28,10 @@ func sandboxCommand() *cobra.Command {
 	var start string
 	d := &days{}
 	cmd := &cobra.Command{
-		Use:   "sandbox FILE.zip | DIR --days N",
-		Short: "Write a made-up district as a OneRoster 1.1 CSV package, or one package for each day of its life",
-		Args:  cobra.ExactArgs(1),
+		Use: "sandbox FILE.zip | DIR --days N",
+		Short: "Write a made-up district as a OneRoster 1.1 CSV package, or one package for each day " +
+			"of its life",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := madeUp(cmd, start, &opt); err != nil {
 				return err
@@ -43,7 +44,8 @@ func sandboxCommand() *cobra.Command {
 				return usageError{errors.New("--delta and --json tell of days: say how many with --days")}
 			}
 			made := sandbox.New(opt)
-			return sayPackage(cmd.ErrOrStderr(), args[0], func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+			return sayPackage(cmd.ErrOrStderr(), args[0], func(r *oneroster.Resource,
+				yield func(oneroster.Record) error) error {
 				return made.Each(cmd.Context(), r, yield)
 			})
 		},
@@ -52,7 +54,8 @@ func sandboxCommand() *cobra.Command {
 	f.IntVar(&opt.Students, "students", 1000, "how many students to make up")
 	f.Int64Var(&opt.Seed, "seed", 1, "another seed, other people")
 	f.StringVar(&start, "start", "", "the first day, such as 2026-09-01 (default: today)")
-	f.IntVar(&d.n, "days", 0, fmt.Sprintf("let it live so many school days, at most %d: a folder with a package for each", maxDays))
+	f.IntVar(&d.n, "days", 0, fmt.Sprintf("let it live so many school days, at most %d: a folder with a "+
+		"package for each", maxDays))
 	f.BoolVar(&d.delta, "delta", false, "with --days: also a delta package for each day")
 	f.BoolVar(&d.asJSON, "json", false, "with --days: print JSON")
 	return cmd
@@ -63,9 +66,11 @@ func sandboxCommand() *cobra.Command {
 func madeUp(cmd *cobra.Command, start string, opt *sandbox.Options) (err error) {
 	switch {
 	case opt.Students < 1 || opt.Students > sandbox.MostStudents:
-		return usageError{fmt.Errorf("--students %d: give a number from 1 to %d", opt.Students, sandbox.MostStudents)}
+		return usageError{fmt.Errorf("--students %d: give a number from 1 to %d", opt.Students,
+			sandbox.MostStudents)}
 	case opt.Students < sandbox.LeastStudents:
-		fmt.Fprintf(cmd.ErrOrStderr(), "note: %d students are the least that make a district\n", sandbox.LeastStudents)
+		fmt.Fprintf(cmd.ErrOrStderr(), "note: %d students are the least that make a district\n",
+			sandbox.LeastStudents)
 	}
 	if start == "" {
 		return nil
@@ -169,7 +174,8 @@ func emptyFolder(dir string) error {
 	}
 	found, err := os.ReadDir(dir)
 	if err == nil && len(found) > 0 {
-		return fmt.Errorf("%s is not empty, it holds %s: name a new folder, or empty this one", dir, found[0].Name())
+		return fmt.Errorf("%s is not empty, it holds %s: name a new folder, or empty this one", dir,
+			found[0].Name())
 	}
 	return err
 }
@@ -192,7 +198,8 @@ func (d *days) write(ctx context.Context, w io.Writer) ([]dayCount, error) {
 		changes := d.life.Step()
 		counts = append(counts, countDay(d.life, changes))
 		for _, c := range changes {
-			if err := log.Write([]string{strconv.Itoa(c.Day), c.Date, c.Op, c.Resource, c.SourcedID, c.What}); err != nil {
+			if err := log.Write([]string{strconv.Itoa(c.Day), c.Date, c.Op, c.Resource, c.SourcedID,
+				c.What}); err != nil {
 				return nil, err
 			}
 		}

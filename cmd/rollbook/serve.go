@@ -46,7 +46,8 @@ func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
 	}
 	o, err := openAt(cmd.Context(), dsn, file, store.Options{Existing: !make})
 	if errors.Is(err, store.ErrMissing) {
-		return nil, fmt.Errorf("%w: say where it is with --db, or make it with rollbook init or rollbook import --new", err)
+		return nil, fmt.Errorf("%w: say where it is with --db, or make it with rollbook init or rollbook "+
+			"import --new", err)
 	}
 	return o, err
 }
@@ -94,8 +95,10 @@ func openKey(ctx context.Context, s *store.Store, dsn, file string) (*auth.Key, 
 	if made && isPostgres(dsn) {
 		fmt.Fprintf(os.Stderr, "note: the key that seals secrets was made in %s: keep a copy of it\n", file)
 	}
-	if info, wrong := os.Stat(file); err == nil && wrong == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		fmt.Fprintf(os.Stderr, "note: the key file %s can be read by others (%s): chmod 600 it\n", file, info.Mode().Perm())
+	if info, wrong := os.Stat(file); err == nil && wrong == nil && runtime.GOOS != "windows" &&
+		info.Mode().Perm()&0o077 != 0 {
+		fmt.Fprintf(os.Stderr, "note: the key file %s can be read by others (%s): chmod 600 it\n", file,
+			info.Mode().Perm())
 	}
 	return key, err
 }
@@ -146,19 +149,22 @@ token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
 certificate files are read again when they change.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{}, Log: newLog(os.Stderr)}
+			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{},
+				Log: newLog(os.Stderr)}
 			if public != "" {
 				u, err := url.Parse(public)
 				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
 					u.RawQuery != "" || u.Fragment != "" {
-					return usageError{fmt.Errorf("--url %q is not an absolute URL such as https://roster.example.org", public)}
+					return usageError{fmt.Errorf("--url %q is not an absolute URL such as "+
+						"https://roster.example.org", public)}
 				}
 				if config.URL, err = withoutBase(u, config.Face); err != nil {
 					return usageError{err}
 				}
 			}
 			if cert == "" && config.URL == nil && !loopback(addr) {
-				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of the proxy in front, or listen on 127.0.0.1", addr)}
+				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of "+
+					"the proxy in front, or listen on 127.0.0.1", addr)}
 			}
 			// A terminal that closes, or a script that wants certificates read again, does
 			// not end the service: they are looked at by themselves.
@@ -189,7 +195,8 @@ certificate files are read again when they change.`,
 			} else if problem != "" {
 				config.Log.Warn("clock", "problem", problem)
 			}
-			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
+			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version",
+				version())
 			ctx, stop := context.WithCancelCause(cmd.Context())
 			defer stop(nil)
 			watched := make(chan struct{})

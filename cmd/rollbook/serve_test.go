@@ -36,10 +36,14 @@ var packages = map[string]map[string]string{
 		"demographics.csv": "userSourcedId,sex,birthDate\nu1,female,2012-01-02\n",
 	},
 	"School Data Sync v1": {
-		"School.csv":               "SIS ID,Name\ns1,Hill School\n",
-		"Section.csv":              "SIS ID,School SIS ID,Section Name,Term SIS ID,Term Name,Term StartDate,Term EndDate,Course SIS ID,Course Name\nc1,s1,Maths 1,m1,Term,8/1/2026,1/1/2027,k1,Maths\n",
-		"Student.csv":              "SIS ID,School SIS ID,First Name,Last Name,Username,Grade,Birthdate\nu1,s1,Ann,O'Brien,ann,9,1/2/2012\n",
-		"Teacher.csv":              "SIS ID,School SIS ID,First Name,Last Name,Username\nt1,s1,Tom,Tall,tom@x.example\n",
+		"School.csv": "SIS ID,Name\ns1,Hill School\n",
+		"Section.csv": "SIS ID,School SIS ID,Section Name,Term SIS ID,Term Name,Term " +
+			"StartDate,Term EndDate,Course SIS ID,Course Name\nc1,s1,Maths " +
+			"1,m1,Term,8/1/2026,1/1/2027,k1,Maths\n",
+		"Student.csv": "SIS ID,School SIS ID,First Name,Last " +
+			"Name,Username,Grade,Birthdate\nu1,s1,Ann,O'Brien,ann,9,1/2/2012\n",
+		"Teacher.csv": "SIS ID,School SIS ID,First Name,Last " +
+			"Name,Username\nt1,s1,Tom,Tall,tom@x.example\n",
 		"StudentEnrollment.csv":    "Section SIS ID,SIS ID\nc1,u1\n",
 		"TeacherRoster.csv":        "Section SIS ID,SIS ID\nc1,t1\n",
 		"User.csv":                 "Email,First Name,Last Name,Phone,SIS ID\ngus@y.example,Gus,Gray,,u1\n",
@@ -50,15 +54,24 @@ var packages = map[string]map[string]string{
 // What School Data Sync and Grade Sync ask, and what each must find; both
 // packages hold the same people.
 var asked = []struct{ path, find string }{
-	{"orgs", `"sourcedId":"s1"`}, {"schools", `"type":"school"`}, {"schools/s1", `"name":"Hill School"`}, {"users", `"familyName":"O'Brien"`},
-	{"users?filter=familyName='O'Brien' AND status='active'", `"sourcedId":"u1"`}, {"users?filter=role='guardian'", `"email":"gus@y.example"`},
-	{"students", `"grades":["09"]`}, {"students/u1", `"agents":[{`}, {"teachers/t1", `"role":"teacher"`}, {"academicSessions", `"sourcedId":"m1"`},
-	{"academicSessions/m1", `"startDate":"2026-08-01"`}, {"terms", `"sourcedId":"m1"`}, {"terms/m1", `"schoolYear":"2027"`}, {"courses", `"courseCode"`},
-	{"classes", `"sourcedId":"c1"`}, {"classes/c1", `"title":"Maths 1"`}, {"enrollments", `"role":"teacher"`}, {"demographics", `"birthDate":"2012-01-02"`},
-	{"schools/s1/classes", `"sourcedId":"c1"`}, {"schools/s1/enrollments", `"class":{"href"`}, {"schools/s1/students", `"sourcedId":"u1"`},
-	{"schools/s1/teachers", `"sourcedId":"t1"`}, {"schools/s1/terms", `"sourcedId":"m1"`}, {"teachers?filter=email='tom@x.example'", `"sourcedId":"t1"`},
-	{"teachers/t1/classes?limit=7000", `"sourcedId":"c1"`}, {"classes/c1/students?limit=7000", `"sourcedId":"u1"`},
-	{"enrollments?limit=5000&filter=classSourcedId='c1'", `"user":{`}, {"categories?limit=7000", `{"categories":[]}`}, {"classGroups?limit=10", `{"classGroups":[]}`},
+	{"orgs", `"sourcedId":"s1"`}, {"schools", `"type":"school"`}, {"schools/s1", `"name":"Hill School"`},
+	{"users", `"familyName":"O'Brien"`},
+	{"users?filter=familyName='O'Brien' AND status='active'", `"sourcedId":"u1"`},
+	{"users?filter=role='guardian'", `"email":"gus@y.example"`},
+	{"students", `"grades":["09"]`}, {"students/u1", `"agents":[{`}, {"teachers/t1", `"role":"teacher"`},
+	{"academicSessions", `"sourcedId":"m1"`},
+	{"academicSessions/m1", `"startDate":"2026-08-01"`}, {"terms", `"sourcedId":"m1"`},
+	{"terms/m1", `"schoolYear":"2027"`}, {"courses", `"courseCode"`},
+	{"classes", `"sourcedId":"c1"`}, {"classes/c1", `"title":"Maths 1"`},
+	{"enrollments", `"role":"teacher"`}, {"demographics", `"birthDate":"2012-01-02"`},
+	{"schools/s1/classes", `"sourcedId":"c1"`}, {"schools/s1/enrollments", `"class":{"href"`},
+	{"schools/s1/students", `"sourcedId":"u1"`},
+	{"schools/s1/teachers", `"sourcedId":"t1"`}, {"schools/s1/terms", `"sourcedId":"m1"`},
+	{"teachers?filter=email='tom@x.example'", `"sourcedId":"t1"`},
+	{"teachers/t1/classes?limit=7000", `"sourcedId":"c1"`}, {"classes/c1/students?limit=7000",
+		`"sourcedId":"u1"`},
+	{"enrollments?limit=5000&filter=classSourcedId='c1'", `"user":{`},
+	{"categories?limit=7000", `{"categories":[]}`}, {"classGroups?limit=10", `{"classGroups":[]}`},
 	{"users?filter=dateLastModified>'2099-01-01'", `{"users":[]}`},
 }
 
@@ -93,7 +106,8 @@ func TestFilesAreServed(t *testing.T) {
 							query = "?" + key
 						}
 					}
-					if body := ask(t, "GET", base+"/ims/oneroster/v1p1/"+path+query, token, "", ""); !strings.Contains(body, c.find) {
+					if body := ask(t, "GET", base+"/ims/oneroster/v1p1/"+path+query, token, "",
+						""); !strings.Contains(body, c.find) {
 						t.Errorf("%s: no %s in %s", c.path, c.find, body)
 					}
 				}
@@ -263,9 +277,11 @@ func TestDeltaOfResources(t *testing.T) {
 	const links = "sourcedId,status,dateLastModified,title,classSourcedId,resourceSourcedId\n"
 	row := func(id string) string { return id + ",active,2026-09-02T00:00:00Z,Class,k1,scheduled,o1,t1\n" }
 	full := map[string]string{
-		"orgs.csv": "sourcedId,name,type\no1,School,school\n", "resources.csv": "sourcedId,vendorResourceId\nr1,x\nr2,y\nr3,z\n",
+		"orgs.csv":             "sourcedId,name,type\no1,School,school\n",
+		"resources.csv":        "sourcedId,vendorResourceId\nr1,x\nr2,y\nr3,z\n",
 		"academicSessions.csv": "sourcedId,title,type,startDate,endDate,schoolYear\nt1,T,term,2026-08-01,2027-01-01,2027\n",
-		"courses.csv":          "sourcedId,title,orgSourcedId\nk1,K,o1\n", "classes.csv": classes + row("c1") + row("c2"),
+		"courses.csv":          "sourcedId,title,orgSourcedId\nk1,K,o1\n", "classes.csv": classes +
+			row("c1") + row("c2"),
 		"classResources.csv": links + "l1,,,,c1,r1\nl2,,,,c1,r2\nl3,,,,c2,r1\n",
 	}
 	storetest.Engines(t, func(t *testing.T, dsn string) {
@@ -274,7 +290,8 @@ func TestDeltaOfResources(t *testing.T) {
 			{"", "", "c1:r1,r2 c2:r1"},
 			{row("c1"), "l1,tobedeleted,x,,c1,r1\nl4,active,x,,c1,r3\n", "c1:r2,r3 c2:r1"},
 			{row("c1") + row("c2"), "", "c1:r2,r3 c2:r1"},
-			{row("c1") + row("c3"), "l2,active,x,,c1,r2\nl5,active,x,,c3,r3\nl6,active,x,,c3,r1\n", "c1:r3,r2 c2:r1 c3:r3,r1"},
+			{row("c1") + row("c3"), "l2,active,x,,c1,r2\nl5,active,x,,c3,r3\nl6,active,x,,c3,r1\n",
+				"c1:r3,r2 c2:r1 c3:r3,r1"},
 			{"c2,tobedeleted,2026-09-02T00:00:00Z,,,,,\n", "l3,tobedeleted,x,,c2,r1\n", "c1:r3,r2 c3:r3,r1"},
 		} {
 			files := full
@@ -295,14 +312,16 @@ func TestDeltaOfResources(t *testing.T) {
 			}
 			s := storetest.Open(t, dsn, store.Options{})
 			var got []string
-			err := s.Snapshot(context.Background(), func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
-				return each(oneroster.ByName("class"), func(rec oneroster.Record) error {
-					if rec.Get("status") == oneroster.Active {
-						got = append(got, rec.ID()+":"+strings.Join(oneroster.Items(rec.Get("resources")), ","))
-					}
-					return nil
+			err := s.Snapshot(context.Background(),
+				func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
+					return each(oneroster.ByName("class"), func(rec oneroster.Record) error {
+						if rec.Get("status") == oneroster.Active {
+							got = append(got, rec.ID()+":"+strings.Join(oneroster.Items(rec.Get("resources")),
+								","))
+						}
+						return nil
+					})
 				})
-			})
 			_ = s.Close()
 			if err != nil || strings.Join(got, " ") != c.want {
 				t.Errorf("%d: %v, want %s (%v)", n, got, c.want, err)
@@ -315,14 +334,16 @@ func TestDeltaOfResources(t *testing.T) {
 // hangs on; a part of it, or another version's, is refused with the right form.
 func TestPublicURL(t *testing.T) {
 	for given, want := range map[string]string{
-		"https://h.example":                                       "https://h.example",
-		"https://h.example/":                                      "https://h.example",
-		"https://h.example/d7/":                                   "https://h.example/d7",
-		"https://h.example/ims/oneroster/v1p1":                    "https://h.example",
-		"https://h.example/ims/oneroster/v1p1/":                   "https://h.example",
-		"https://h.example:8443/d7/IMS/OneRoster/v1p1":            "https://h.example:8443/d7",
-		"https://h.example/ims/oneroster":                         "give the address without /ims/oneroster, which the service adds: https://h.example",
-		"https://h.example/d7/ims/oneroster/v1p2":                 "give the address without /ims/oneroster/v1p2, which the service adds: https://h.example/d7",
+		"https://h.example":                            "https://h.example",
+		"https://h.example/":                           "https://h.example",
+		"https://h.example/d7/":                        "https://h.example/d7",
+		"https://h.example/ims/oneroster/v1p1":         "https://h.example",
+		"https://h.example/ims/oneroster/v1p1/":        "https://h.example",
+		"https://h.example:8443/d7/IMS/OneRoster/v1p1": "https://h.example:8443/d7",
+		"https://h.example/ims/oneroster": "give the address without " +
+			"/ims/oneroster, which the service adds: https://h.example",
+		"https://h.example/d7/ims/oneroster/v1p2": "give the address without " +
+			"/ims/oneroster/v1p2, which the service adds: https://h.example/d7",
 		"https://h.example/ims/oneroster/v1p1/users":              "without /ims/oneroster/v1p1/users",
 		"https://h.example/ims/oneroster/v1p1/ims/oneroster/v1p1": "without /ims/oneroster/v1p1",
 	} {
@@ -340,8 +361,10 @@ func TestPublicURL(t *testing.T) {
 			t.Errorf("%s: %s, want %s", given, got, want)
 		}
 	}
-	for _, bad := range []string{"roster.example.org", "https://h.example/?x=1", "https://h.example/#x", "ftp://h", "https://h.example/ims/oneroster"} {
-		if _, errs, code := rollbook(t, t.TempDir(), "serve", "--url", bad); code != 2 || !strings.Contains(errs, "--url") {
+	for _, bad := range []string{"roster.example.org", "https://h.example/?x=1", "https://h.example/#x",
+		"ftp://h", "https://h.example/ims/oneroster"} {
+		if _, errs, code := rollbook(t, t.TempDir(), "serve", "--url", bad); code != 2 ||
+			!strings.Contains(errs, "--url") {
 			t.Errorf("%s: %d %s", bad, code, errs)
 		}
 	}
@@ -368,7 +391,8 @@ func TestStopBesideAStuckReader(t *testing.T) {
 	}
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-	fmt.Fprintf(conn, "GET /ims/oneroster/v1p1/enrollments?limit=50000 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", r.token)
+	fmt.Fprintf(conn, "GET /ims/oneroster/v1p1/enrollments?limit=50000 HTTP/1.1\r\nHost: "+
+		"x\r\nAuthorization: Bearer %s\r\n\r\n", r.token)
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // it is being sent
 		t.Fatal(err)
 	}

@@ -40,14 +40,16 @@ func settingsCommand() *cobra.Command {
 					}
 				}
 				if shown == nil {
-					return usageError{fmt.Errorf("there is no setting %q: rollbook settings shows all", args[0])}
+					return usageError{fmt.Errorf("there is no setting %q: rollbook settings shows all",
+						args[0])}
 				}
 			}
 			if len(args) == 2 {
 				s := shown[0]
 				n, err := strconv.Atoi(args[1])
 				if err != nil || n < s.least || n > s.most {
-					return usageError{fmt.Errorf("%s %q: give a number from %d to %d", s.name, args[1], s.least, s.most)}
+					return usageError{fmt.Errorf("%s %q: give a number from %d to %d", s.name, args[1],
+						s.least, s.most)}
 				}
 				if err := o.Set(ctx, s.name, args[1]); err != nil {
 					return err

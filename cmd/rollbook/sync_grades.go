@@ -49,7 +49,8 @@ of a provider, such as https://roster.example.org/ims/oneroster/v1p1.`,
 	f.StringVar(&opt.Teacher, "teacher", "", "e-mail address or username of the teacher")
 	f.StringVar(&opt.Class, "class", "", "sourcedId of one of her classes (default: her first active one)")
 	f.StringVar(&opt.Group, "group", "", "sourcedId of a class group, whose classes are graded together")
-	f.IntVar(&opt.Assignments, "assignments", 3, "how many assignments to write, each with a grade for every student")
+	f.IntVar(&opt.Assignments, "assignments", 3,
+		"how many assignments to write, each with a grade for every student")
 	f.Int64Var(&opt.Seed, "seed", 1, "another seed, other ids and scores")
 	f.BoolVar(&opt.Force, "force", false, "overwrite what is there, once")
 	f.BoolVar(&clean, "clean", false, "remove what a run with the same options made, and nothing else")
@@ -72,7 +73,8 @@ func sound(opt gradesync.Options, clean bool) error {
 	return nil
 }
 
-func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt gradesync.Options, clean, asJSON bool) error {
+func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt gradesync.Options, clean,
+	asJSON bool) error {
 	opt.Today = time.Now().Format(oneroster.DateLayout)
 	meter := newMeter("gradebook")
 	opt.Progress = func(done, total int) {
@@ -124,7 +126,8 @@ func tellGrades(w io.Writer, r *gradesync.Receipt) {
 			if name == "" {
 				name = g.Student.ID
 			}
-			out.AppendRow(table.Row{"", name, oneroster.FormatNumber(g.Score) + " of " + strconv.Itoa(it.Max), g.Status})
+			out.AppendRow(table.Row{"", name, oneroster.FormatNumber(g.Score) + " of " +
+				strconv.Itoa(it.Max), g.Status})
 		}
 	}
 	out.Render()
@@ -149,7 +152,8 @@ func tellNotes(w io.Writer, what string, e gradesync.Entry) {
 // tally writes counts in a fixed order.
 func tally(n map[gradesync.Status]int) string {
 	var parts []string
-	for _, s := range []gradesync.Status{gradesync.Created, gradesync.Unchanged, gradesync.Overwritten, gradesync.Removed, gradesync.Gone, gradesync.Failed} {
+	for _, s := range []gradesync.Status{gradesync.Created, gradesync.Unchanged, gradesync.Overwritten,
+		gradesync.Removed, gradesync.Gone, gradesync.Failed} {
 		if n[s] > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n[s], s))
 		}

@@ -30,7 +30,8 @@ type schoolhouse struct {
 func schoolhouseAt(t *testing.T, dsn string, students int) *schoolhouse {
 	t.Helper()
 	h := &schoolhouse{T: t, dir: t.TempDir()}
-	cmd := program(h.dir, "demo", "--json", "--students", fmt.Sprint(students), "--addr", "127.0.0.1:0", "--db", dsn, "--history", "0")
+	cmd := program(h.dir, "demo", "--json", "--students", fmt.Sprint(students), "--addr", "127.0.0.1:0",
+		"--db", dsn, "--history", "0")
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -68,7 +69,8 @@ func (h *schoolhouse) grades(front string, args ...string) (out, errs string, co
 	if front != "" {
 		base, token = front+"/ims/oneroster/v1p1", front+"/token"
 	}
-	return rollbook(h.T, h.dir, append([]string{"sync", "grades", base, "--token-url", token, "--client", h.ClientID, "--secret", h.ClientSecret, "--teacher", h.TeacherEmail}, args...)...)
+	return rollbook(h.T, h.dir, append([]string{"sync", "grades", base, "--token-url", token, "--client",
+		h.ClientID, "--secret", h.ClientSecret, "--teacher", h.TeacherEmail}, args...)...)
 }
 
 // A slip is the receipt as its readers know it.
@@ -116,7 +118,8 @@ func (h *schoolhouse) classOfHers(n int) string {
 		h.Fatal(err)
 	}
 	id, _ := teachers["users"][0]["sourcedId"].(string)
-	if err := json.Unmarshal([]byte(ask(h.T, "GET", h.BaseURL+"/teachers/"+id+"/classes", h.token, "", "")), &classes); err != nil {
+	if err := json.Unmarshal([]byte(ask(h.T, "GET", h.BaseURL+"/teachers/"+id+"/classes", h.token, "", "")),
+		&classes); err != nil {
 		h.Fatal(err)
 	}
 	class, _ := classes["classes"][n]["sourcedId"].(string)
@@ -134,7 +137,8 @@ func (o thing) ref(name string) string {
 func (h *schoolhouse) list(path, query string) map[string]thing {
 	h.Helper()
 	var body map[string][]thing
-	if err := json.Unmarshal([]byte(ask(h.T, "GET", h.BaseURL+path+"?limit=50000"+query, h.token, "", "")), &body); err != nil {
+	if err := json.Unmarshal([]byte(ask(h.T, "GET", h.BaseURL+path+"?limit=50000"+query, h.token, "", "")),
+		&body); err != nil {
 		h.Fatal(err)
 	}
 	out := map[string]thing{}
@@ -203,7 +207,10 @@ func (h *schoolhouse) served(s slip) {
 		students := h.list("/classes/"+it.Class+"/students", "")
 		for _, g := range it.Results {
 			o := results[g.SourcedID]
-			if o.ref("lineItem") != it.SourcedID && len(s.LineItems) > 0 && !strings.HasPrefix(o.ref("lineItem"), it.SourcedID[:36]) || o.ref("student") != g.Student.SourcedID || o["score"] != g.Score || o["scoreStatus"] != "fully graded" {
+			if o.ref("lineItem") != it.SourcedID && len(s.LineItems) > 0 &&
+				!strings.HasPrefix(o.ref("lineItem"), it.SourcedID[:36]) ||
+				o.ref("student") != g.Student.SourcedID || o["score"] != g.Score ||
+				o["scoreStatus"] != "fully graded" {
 				h.Errorf("%v is served as %v", g, o)
 			}
 			if students[g.Student.SourcedID] == nil {
@@ -274,7 +281,8 @@ func TestGrades(t *testing.T) {
 		}
 
 		// Somebody else's result in our line item keeps it.
-		other := thing{"lineItem": thing{"sourcedId": first.LineItems[0].SourcedID}, "student": thing{"sourcedId": mark.Student.SourcedID}, "score": 1}
+		other := thing{"lineItem": thing{"sourcedId": first.LineItems[0].SourcedID},
+			"student": thing{"sourcedId": mark.Student.SourcedID}, "score": 1}
 		h.put("/results/of-somebody-else", "result", other)
 		out, errs, code := h.grades("", "--clean", "--assignments", "1")
 		if code != 1 || !strings.Contains(out, "it holds 1 results that this did not make") {
@@ -297,12 +305,15 @@ func TestGrades(t *testing.T) {
 				}
 			}
 		}
-		if s := h.receipt("", "map[gone:3] map[gone:75]", "--clean"); !strings.Contains(strings.Join(s.Warnings, " "), "nothing was found that these options make") {
+		if s := h.receipt("", "map[gone:3] map[gone:75]",
+			"--clean"); !strings.Contains(strings.Join(s.Warnings, " "),
+			"nothing was found that these options make") {
 			t.Errorf("cleaning twice: %v", s.Warnings)
 		}
 
 		// A class that is not there any more does not stand in the way.
-		if s := h.receipt("", "map[gone:3] map[]", "--class", "no-such-class", "--clean"); len(s.Warnings) == 0 {
+		if s := h.receipt("", "map[gone:3] map[]", "--class", "no-such-class",
+			"--clean"); len(s.Warnings) == 0 {
 			t.Error("nothing is said of cleaning a class that is not there")
 		}
 
@@ -353,7 +364,8 @@ func TestGradesOfAGroup(t *testing.T) {
 				if n := len(differ(before, written)); n != len(s.LineItems)+len(ids) {
 					t.Errorf("%d objects differ", n)
 				}
-				if out, errs, code := h.grades("", "--group", h.ClassGroup); code != 0 || strings.Contains(out, "stays") {
+				if out, errs, code := h.grades("", "--group", h.ClassGroup); code != 0 ||
+					strings.Contains(out, "stays") {
 					t.Errorf("a second run: exit %d\n%s%s", code, out, errs)
 				}
 				if d := differ(written, h.gradebook()); len(d) > 0 {
@@ -393,17 +405,20 @@ func TestGradesOnTheWire(t *testing.T) {
 	tokens := 0
 	arrived, all := 0, make(chan struct{})
 	release := sync.OnceFunc(func() { close(all) })
-	server := httptest.NewServer(h.behind(spoiler{ask: func(_ http.ResponseWriter, r *http.Request, body []byte) bool {
+	server := httptest.NewServer(h.behind(spoiler{ask: func(_ http.ResponseWriter, r *http.Request,
+		body []byte) bool {
 		lock.Lock()
 		if r.Method == "PUT" {
 			var o map[string]thing
 			if err := json.Unmarshal(body, &o); err != nil {
 				t.Error(err)
 			}
-			puts[r.URL.Path[strings.LastIndex(r.URL.Path, "/v1p1")+5:]] = o[map[bool]string{true: "result", false: "lineItem"}[strings.Contains(r.URL.Path, "/results/")]]
+			puts[r.URL.Path[strings.LastIndex(r.URL.Path, "/v1p1")+5:]] = o[map[bool]string{true: "result",
+				false: "lineItem"}[strings.Contains(r.URL.Path, "/results/")]]
 		}
 		if len(puts) == 0 && !strings.Contains(r.URL.Path, "/lineItems/") {
-			lines = append(lines, r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(), "/ims/oneroster/v1p1")+" "+string(body))
+			lines = append(lines, r.Method+" "+strings.TrimPrefix(r.URL.RequestURI(),
+				"/ims/oneroster/v1p1")+" "+string(body))
 		}
 		if r.URL.Path == "/token" {
 			tokens++
@@ -444,7 +459,8 @@ func TestGradesOnTheWire(t *testing.T) {
 	fraction := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{7}Z$`)
 	keys := map[string]int{}
 	for path, o := range puts {
-		if o["status"] != nil || o["dateLastModified"] != nil || o["sourcedId"] != path[strings.LastIndex(path, "/")+1:] {
+		if o["status"] != nil || o["dateLastModified"] != nil ||
+			o["sourcedId"] != path[strings.LastIndex(path, "/")+1:] {
 			t.Errorf("PUT %s of %v", path, o)
 		}
 		for name, v := range o {
@@ -457,7 +473,9 @@ func TestGradesOnTheWire(t *testing.T) {
 			}
 		}
 	}
-	for key, n := range map[string]int{"/lineItems description": 3, "/lineItems dueDate": 1, "/lineItems category": 2, "/lineItems gradingPeriod": 3, "/results comment": 75, "/results scoreDate": 75} {
+	for key, n := range map[string]int{"/lineItems description": 3, "/lineItems dueDate": 1,
+		"/lineItems category": 2, "/lineItems gradingPeriod": 3, "/results comment": 75,
+		"/results scoreDate": 75} {
 		if keys[key] != n {
 			t.Errorf("%d of %s, wanted %d (all: %v)", keys[key], key, n, keys)
 		}

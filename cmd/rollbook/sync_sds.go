@@ -48,7 +48,8 @@ failed, or --prove found a difference; 2 the command line was wrong.`,
 	}
 	s.connection.flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&s.mirrorFile, "mirror", "sds-mirror.db", "SQLite file that keeps what came; one for each provider")
+	f.StringVar(&s.mirrorFile, "mirror", "sds-mirror.db",
+		"SQLite file that keeps what came; one for each provider")
 	f.StringVar(&s.results, "results", "", "result file, CSV (default: sds-results.csv beside the mirror)")
 	f.BoolVar(&s.Full, "full", false, "read everything, though a delta would do")
 	f.BoolVar(&s.Classic, "classic", false, "read school by school, as School Data Sync (Classic) does")
@@ -56,8 +57,10 @@ failed, or --prove found a difference; 2 the command line was wrong.`,
 	f.BoolVar(&s.Courses, "courses", true, "read courses")
 	f.BoolVar(&s.Demographics, "demographics", false, "read demographics")
 	f.BoolVar(&s.Contacts, "contacts", false, "judge and count parents, guardians and relatives")
-	f.IntVar(&s.Shrink, "shrink", 10, "percent that a collection may be smaller than before; 100 allows all but an empty one")
-	f.StringVar(&s.directory, "directory", "", "CSV export of the users of Entra or Microsoft 365, to match people with")
+	f.IntVar(&s.Shrink, "shrink", 10,
+		"percent that a collection may be smaller than before; 100 allows all but an empty one")
+	f.StringVar(&s.directory, "directory", "",
+		"CSV export of the users of Entra or Microsoft 365, to match people with")
 	f.StringVar(&s.MatchStaff, "match-staff", "email", "how staff are matched: email or username")
 	f.StringVar(&s.MatchStudents, "match-students", "email", "how students are matched: email or username")
 	f.BoolVar(&s.CreateUsers, "create-users", false, "judge as if accounts were to be made, not only found")
@@ -79,7 +82,8 @@ func (s *sdsSync) check() error {
 	case s.Shrink < 0 || s.Shrink > 100:
 		return usageError{fmt.Errorf("--shrink %d is no percentage", s.Shrink)}
 	case s.Classic && s.Prove:
-		return usageError{errors.New("--prove compares with a delta, and --classic makes none: leave one of them out")}
+		return usageError{errors.New("--prove compares with a delta, and --classic makes none: leave one " +
+			"of them out")}
 	}
 	if s.directory == "" {
 		return nil
@@ -146,7 +150,8 @@ func verdict(r sds.Report) error {
 		return fmt.Errorf("the run was stopped: %s", r.Stopped)
 	}
 	if p := r.Proof; p != nil && len(p.Differences)+p.Unsettled > 0 {
-		return fmt.Errorf("mirror and delta do not equal a full pull: %d differences", len(p.Differences)+p.Unsettled)
+		return fmt.Errorf("mirror and delta do not equal a full pull: %d differences", len(p.Differences)+
+			p.Unsettled)
 	}
 	return nil
 }
@@ -175,7 +180,8 @@ func (s *sdsSync) tell(r sds.Report) error {
 		s.tellCounts(r.Counts)
 	}
 	if p := r.Proof; p != nil {
-		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared, p.Settled, len(p.Differences)+p.Unsettled)
+		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared,
+			p.Settled, len(p.Differences)+p.Unsettled)
 		for _, d := range p.Differences {
 			fmt.Fprintln(w, " ", d)
 		}
@@ -183,7 +189,8 @@ func (s *sdsSync) tell(r sds.Report) error {
 			fmt.Fprintf(w, "  … and %d more objects\n", p.Unsettled)
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s, %s, %.1f s; every finding is in %s\n", r.Kind, r.Status, r.Seconds, s.results)
+	_, err := fmt.Fprintf(w, "%s, %s, %.1f s; every finding is in %s\n", r.Kind, r.Status, r.Seconds,
+		s.results)
 	return err
 }
 
@@ -194,8 +201,11 @@ func (s *sdsSync) tellCounts(c sds.Counts) {
 	if s.Directory == nil {
 		matched, unmatched = "not done", "not done"
 	}
-	out.AppendRows([]table.Row{{"organizations", c.Organizations}, {"people", c.People}, {"staff", c.Staff}, {"students", c.Students}, {"contacts", c.Contacts},
-		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched}, {"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)", c.Warnings}})
+	out.AppendRows([]table.Row{{"organizations", c.Organizations}, {"people", c.People}, {"staff", c.Staff},
+		{"students", c.Students}, {"contacts", c.Contacts},
+		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched},
+		{"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)",
+			c.Warnings}})
 	out.Render()
 }
 
@@ -221,13 +231,15 @@ func (s *sdsSync) tellHistory(ctx context.Context, url string) error {
 	}
 	lines := make([]line, 0, len(runs))
 	out := newTable(s.OutOrStdout())
-	out.AppendHeader(table.Row{"began", "ended", "kind", "status", "people", "classes", "memberships", "errors", "warnings"})
+	out.AppendHeader(table.Row{"began", "ended", "kind", "status", "people", "classes", "memberships",
+		"errors", "warnings"})
 	for _, r := range runs {
 		var c sds.Counts
 		if err := json.Unmarshal([]byte(r.Counts), &c); err != nil {
 			return err
 		}
-		out.AppendRow(table.Row{r.Began, r.Ended, r.Kind, r.Status, c.People, c.Classes, c.Memberships, c.Errors, c.Warnings})
+		out.AppendRow(table.Row{r.Began, r.Ended, r.Kind, r.Status, c.People, c.Classes, c.Memberships,
+			c.Errors, c.Warnings})
 		lines = append(lines, line{r, json.RawMessage(r.Counts)})
 	}
 	if s.asJSON {

@@ -45,7 +45,8 @@ func fronted(t *testing.T, dsn string, packages ...string) *front {
 	f := &front{dir: t.TempDir()}
 	for i, made := range packages {
 		name := fmt.Sprintf("p%d.zip", i)
-		if _, errs, code := rollbook(t, f.dir, append([]string{"sandbox", name}, strings.Fields(made)...)...); code != 0 {
+		if _, errs, code := rollbook(t, f.dir, append([]string{"sandbox", name},
+			strings.Fields(made)...)...); code != 0 {
 			t.Fatal(errs)
 		}
 	}
@@ -83,13 +84,15 @@ func fronted(t *testing.T, dsn string, packages ...string) *front {
 // take imports one of the packages.
 func (f *front) take(t *testing.T, dsn string, n int) {
 	t.Helper()
-	if _, errs, code := rollbook(t, f.dir, "import", "--shrink", "100", "--new", fmt.Sprintf("p%d.zip", n), "--db", dsn); code != 0 {
+	if _, errs, code := rollbook(t, f.dir, "import", "--shrink", "100", "--new", fmt.Sprintf("p%d.zip", n),
+		"--db", dsn); code != 0 {
 		t.Fatal(errs)
 	}
 }
 
 // set changes how answers are troubled, and forgets what was asked.
-func (f *front) set(trouble func(int, http.ResponseWriter, *http.Request) bool, change func(*http.Request, string, *[]map[string]any) int) {
+func (f *front) set(trouble func(int, http.ResponseWriter, *http.Request) bool, change func(*http.Request,
+	string, *[]map[string]any) int) {
 	f.lock.Lock()
 	defer f.lock.Unlock()
 	f.asked, f.trouble, f.change = nil, trouble, change
@@ -118,7 +121,8 @@ func (f *front) edit(a *http.Response) error {
 	if json.Unmarshal(body, &lists) == nil {
 		for key, list := range lists {
 			total, _ := strconv.Atoi(a.Header.Get("X-Total-Count"))
-			a.Header.Set("X-Total-Count", strconv.Itoa(total-change(a.Request, strings.TrimPrefix(a.Request.URL.Path, base), &list)))
+			a.Header.Set("X-Total-Count", strconv.Itoa(total-change(a.Request,
+				strings.TrimPrefix(a.Request.URL.Path, base), &list)))
 			lists[key] = list
 		}
 		if body, err = json.Marshal(lists); err != nil {
@@ -132,7 +136,8 @@ func (f *front) edit(a *http.Response) error {
 
 // args is the command line of a sync through the front.
 func (f *front) args(args ...string) []string {
-	return append([]string{"sync", "sds", f.URL + base, "--limit", "50", "--token-url", f.URL + "/token", "--client", f.client, "--secret", f.secret, "--wait", "10ms", "--json"}, args...)
+	return append([]string{"sync", "sds", f.URL + base, "--limit", "50", "--token-url", f.URL + "/token",
+		"--client", f.client, "--secret", f.secret, "--wait", "10ms", "--json"}, args...)
 }
 
 // A told is what --json tells.
@@ -192,7 +197,8 @@ func (f *front) served(t *testing.T, plurals ...string) map[string]string {
 	out := map[string]string{}
 	for _, plural := range plurals {
 		var lists map[string][]wire.Object
-		body := ask(t, "GET", f.URL+base+"/"+plural+"?limit=50000&filter=status%3D%27active%27", token, "", "")
+		body := ask(t, "GET", f.URL+base+"/"+plural+"?limit=50000&filter=status%3D%27active%27", token, "",
+			"")
 		dec := json.NewDecoder(strings.NewReader(body))
 		dec.UseNumber()
 		if err := dec.Decode(&lists); err != nil {
@@ -207,7 +213,8 @@ func (f *front) served(t *testing.T, plurals ...string) map[string]string {
 	return out
 }
 
-var pulled = []string{"academicSessions", "orgs", "users", "classes", "enrollments", "courses", "demographics"}
+var pulled = []string{"academicSessions", "orgs", "users", "classes", "enrollments", "courses",
+	"demographics"}
 
 func same(t *testing.T, what string, got, want map[string]string) {
 	t.Helper()
@@ -236,7 +243,8 @@ func TestSyncSDS(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		f := fronted(t, dsn, "--students 60 --seed 1", "--students 56 --seed 2")
 		r, errs, code := f.sync(t, "--demographics", "--contacts")
-		if code != 0 || r.Kind != "full" || r.Counts["students"] != 60 || r.Counts["contacts"] != 30 || r.Counts["errors"] != 0 {
+		if code != 0 || r.Kind != "full" || r.Counts["students"] != 60 || r.Counts["contacts"] != 30 ||
+			r.Counts["errors"] != 0 {
 			t.Fatalf("full: %d %+v %s", code, r, errs)
 		}
 		same(t, "full", f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled...))
@@ -249,7 +257,8 @@ func TestSyncSDS(t *testing.T) {
 		f.take(t, dsn, 1)
 		f.set(nil, nil)
 		r, errs, code = f.sync(t, "--demographics", "--contacts")
-		if code != 0 || r.Kind != "delta" || r.Counts["students"] != 56 || r.Collections["users"].Retired == 0 || r.Collections["users"].Changed == 0 {
+		if code != 0 || r.Kind != "delta" || r.Counts["students"] != 56 ||
+			r.Collections["users"].Retired == 0 || r.Collections["users"].Changed == 0 {
 			t.Fatalf("delta: %d %+v %s", code, r, errs)
 		}
 		for _, a := range f.requests() {
@@ -259,14 +268,16 @@ func TestSyncSDS(t *testing.T) {
 		}
 		same(t, "delta", f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled...))
 
-		if r, errs, code = f.sync(t, "--prove", "--demographics"); code != 0 || len(r.Proof.Differences) != 0 || r.Proof.Compared < 500 {
+		if r, errs, code = f.sync(t, "--prove", "--demographics"); code != 0 ||
+			len(r.Proof.Differences) != 0 || r.Proof.Compared < 500 {
 			t.Errorf("prove: %d %+v %s", code, r.Proof, errs)
 		}
 		out, errs, code := rollbook(t, f.dir, "sync", "sds", f.URL+base, "--history", "--json")
 		if code != 0 || strings.Count(out, `"status":"completed"`) != 3 {
 			t.Errorf("history: %d %s %s", code, out, errs)
 		}
-		if _, errs, code = rollbook(t, f.dir, "sync", "sds", "http://other.example/x", "--history"); code != 1 || !strings.Contains(errs, "a file of its own") {
+		if _, errs, code = rollbook(t, f.dir, "sync", "sds", "http://other.example/x",
+			"--history"); code != 1 || !strings.Contains(errs, "a file of its own") {
 			t.Errorf("another URL: %d %s", code, errs)
 		}
 	})
@@ -289,13 +300,15 @@ func TestProve(t *testing.T) {
 		trouble    func(int, http.ResponseWriter, *http.Request) bool
 		change     func(*http.Request, string, *[]map[string]any) int
 	}{
-		{"a row left out of deltas", "user " + liar, 1, nil, func(r *http.Request, path string, list *[]map[string]any) int {
+		{"a row left out of deltas", "user " + liar, 1, nil, func(r *http.Request, path string,
+			list *[]map[string]any) int {
 			if strings.Contains(r.URL.RawQuery, "dateLastModified") {
 				return hide(list, liar)
 			}
 			return 0
 		}},
-		{"a row deleted for good", "user " + vanished, 0, func(_ int, w http.ResponseWriter, r *http.Request) bool {
+		{"a row deleted for good", "user " + vanished, 0, func(_ int, w http.ResponseWriter,
+			r *http.Request) bool {
 			if strings.HasSuffix(r.URL.Path, "/users/"+vanished) {
 				w.WriteHeader(http.StatusNotFound)
 				return true

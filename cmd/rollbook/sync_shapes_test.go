@@ -52,7 +52,8 @@ func sketched(t *testing.T, people int) *sketch {
 // put adds a row, or gives it another stamp.
 func (s *sketch) put(collection, id, stamp string) wire.Object {
 	list := s.rows[collection]
-	i, found := slices.BinarySearchFunc(list, id, func(o wire.Object, id string) int { return cmp.Compare(o.ID(), id) })
+	i, found := slices.BinarySearchFunc(list, id,
+		func(o wire.Object, id string) int { return cmp.Compare(o.ID(), id) })
 	if !found {
 		list = slices.Insert(list, i, wire.Object{"sourcedId": id, "status": "active", "role": "student"})
 	}
@@ -121,7 +122,9 @@ func (s *sketch) active() map[string]string {
 	for collection, list := range s.rows {
 		for _, o := range list {
 			if o.Text("status") == "active" {
-				out[map[string]string{"academicSessions": "academicSession", "orgs": "org", "classes": "class", "enrollments": "enrollment", "courses": "course", "users": "user"}[collection]+" "+o.ID()] = o.Canonical()
+				out[map[string]string{"academicSessions": "academicSession", "orgs": "org",
+					"classes": "class", "enrollments": "enrollment", "courses": "course",
+					"users": "user"}[collection]+" "+o.ID()] = o.Canonical()
 			}
 		}
 	}
@@ -151,13 +154,18 @@ func TestChangesBetweenPages(t *testing.T) {
 		}{
 			{"nothing", func(*sketch) {}, 1},
 			{"one is retired", func(s *sketch) { s.retire("users", "u-0003") }, 2},
-			{"one is retired, one comes", func(s *sketch) { s.retire("users", "u-0003"); s.put("users", "u-9999", s.now()) }, 2},
+			{"one is retired, one comes", func(s *sketch) {
+				s.retire("users", "u-0003")
+				s.put("users", "u-9999", s.now())
+			}, 2},
 			{"one is retired, a later one changes", func(s *sketch) {
 				s.retire("users", "u-0003")
 				s.put("users", "u-9998", s.now())
 				s.put("users", "u-0111", s.now())["givenName"] = "New"
 			}, 2},
-			{"one that was read changes", func(s *sketch) { s.put("users", "u-0003", s.now())["givenName"] = "New" }, 2},
+			{"one that was read changes", func(s *sketch) {
+				s.put("users", "u-0003", s.now())["givenName"] = "New"
+			}, 2},
 		} {
 			t.Run(fmt.Sprint(c.name, ", ", behind), func(t *testing.T) {
 				s := sketched(t, 120)
@@ -177,8 +185,10 @@ func TestChangesBetweenPages(t *testing.T) {
 						whole++
 					}
 				}
-				if whole != c.read || strings.Contains(errs, "was read 2 times") != (c.read > 1) || r.Collections["users"].Rows != len(s.active())-5 {
-					t.Errorf("read %d times, %d rows, wanted %d times, %d: %s", whole, r.Collections["users"].Rows, c.read, len(s.active())-5, errs)
+				if whole != c.read || strings.Contains(errs, "was read 2 times") != (c.read > 1) ||
+					r.Collections["users"].Rows != len(s.active())-5 {
+					t.Errorf("read %d times, %d rows, wanted %d times, %d: %s", whole,
+						r.Collections["users"].Rows, c.read, len(s.active())-5, errs)
 				}
 				same(t, "the pull", f.mirrored(t, "sds-mirror.db", "current"), s.active())
 				if _, errs, code := f.sync(t, "--prove"); code != 0 {
@@ -244,7 +254,8 @@ func TestRowsOfOneStamp(t *testing.T) {
 			}
 			for i := range 2 {
 				r, errs, code := f.sync(t, "--limit", "5000")
-				if code != 0 || r.Kind != "delta" || i == 1 && r.Collections["users"].Rows != c.again || r.Collections["users"].Same+r.Collections["users"].Changed != r.Collections["users"].Rows {
+				if code != 0 || r.Kind != "delta" || i == 1 && r.Collections["users"].Rows != c.again ||
+					r.Collections["users"].Same+r.Collections["users"].Changed != r.Collections["users"].Rows {
 					t.Errorf("%d %+v, wanted %d rows %s", code, r, c.again, errs)
 				}
 				same(t, "the delta", f.mirrored(t, "sds-mirror.db", "current"), s.active())
@@ -272,7 +283,9 @@ func TestTwins(t *testing.T) {
 		for range 2 {
 			r, errs, code := f.sync(t, "--full", "--results", "r.csv")
 			results, _ := os.ReadFile(filepath.Join(f.dir, "r.csv"))
-			if code != 0 || r.Status != "completedWithErrors" || r.Collections[collection].Rows != len(s.rows[collection]) || !strings.Contains(string(results), list[3].ID()+",SDS-G01,error") {
+			if code != 0 || r.Status != "completedWithErrors" ||
+				r.Collections[collection].Rows != len(s.rows[collection]) ||
+				!strings.Contains(string(results), list[3].ID()+",SDS-G01,error") {
 				t.Errorf("%d %+v %s%s", code, r, errs, results)
 			}
 		}
@@ -282,7 +295,8 @@ func TestTwins(t *testing.T) {
 		if _, errs, code := f.sync(t, "--prove", "--results", "r.csv"); code != 0 {
 			t.Error(code, errs)
 		}
-		if results, _ := os.ReadFile(filepath.Join(f.dir, "r.csv")); strings.Contains(string(results), "SDS-G01") {
+		if results, _ := os.ReadFile(filepath.Join(f.dir, "r.csv")); strings.Contains(string(results),
+			"SDS-G01") {
 			t.Errorf("%s", results)
 		}
 	}
@@ -295,13 +309,15 @@ func TestSmallPages(t *testing.T) {
 		name              string
 		uncounted, linked bool
 		most              int
-	}{{"counted", false, false, 20}, {"linked", true, true, 20}, {"neither", true, false, 20}, {"neither, whole pages", true, false, 0}} {
+	}{{"counted", false, false, 20}, {"linked", true, true, 20}, {"neither", true, false, 20},
+		{"neither, whole pages", true, false, 0}} {
 		t.Run(c.name, func(t *testing.T) {
 			s := sketched(t, 120)
 			s.uncounted, s.linked, s.most = c.uncounted, c.linked, c.most
 			f := s.front(t)
 			for range 2 {
-				if r, errs, code := f.sync(t, "--full", "--limit", "5000"); code != 0 || r.Collections["users"].Rows != 120 {
+				if r, errs, code := f.sync(t, "--full", "--limit", "5000"); code != 0 ||
+					r.Collections["users"].Rows != 120 {
 					t.Errorf("%d %+v %s", code, r, errs)
 				}
 				same(t, c.name, f.mirrored(t, "sds-mirror.db", "current"), s.active())
@@ -320,7 +336,8 @@ func TestDeltaThatRetiresAll(t *testing.T) {
 	before := f.mirrored(t, "sds-mirror.db", "current")
 	s.retire("enrollments", "enrollments-1")
 	for range 2 {
-		if _, errs, code := f.sync(t); code != 1 || !strings.Contains(errs, "the delta retires all 1 enrollments: nothing was changed") {
+		if _, errs, code := f.sync(t); code != 1 || !strings.Contains(errs,
+			"the delta retires all 1 enrollments: nothing was changed") {
 			t.Errorf("exit %d %s", code, errs)
 		}
 		same(t, "stopped", f.mirrored(t, "sds-mirror.db", "current"), before)
@@ -338,10 +355,12 @@ func TestResultFile(t *testing.T) {
 		t.Fatal(errs)
 	}
 	text, err := os.ReadFile(filepath.Join(f.dir, "sds-results.csv"))
-	if err != nil || !strings.Contains(string(text), "'=HYPERLINK(1)") || strings.Contains(string(text), ",=HYPERLINK") {
+	if err != nil || !strings.Contains(string(text), "'=HYPERLINK(1)") || strings.Contains(string(text),
+		",=HYPERLINK") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	if _, errs, code := f.sync(t, "--results", "no-such-folder/x.csv"); code != 1 || !strings.Contains(errs, "--results no-such-folder/x.csv: ") {
+	if _, errs, code := f.sync(t, "--results", "no-such-folder/x.csv"); code != 1 || !strings.Contains(errs,
+		"--results no-such-folder/x.csv: ") {
 		t.Errorf("exit %d %s", code, errs)
 	}
 }
@@ -354,7 +373,8 @@ func TestFullDisk(t *testing.T) {
 	cmd := exec.Command("bash", append([]string{"-c", `ulimit -f 64; exec "$0" "$@"`}, whole.Args...)...)
 	cmd.Dir, cmd.Env = whole.Dir, whole.Env
 	out, _ := cmd.CombinedOutput() // the exit code tells
-	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out), "cannot be written: is the disk full?") {
+	if cmd.ProcessState.ExitCode() != 1 || !strings.Contains(string(out),
+		"cannot be written: is the disk full?") {
 		t.Errorf("%v\n%s", cmd.ProcessState, out)
 	}
 	if _, errs, code := f.sync(t); code != 0 {

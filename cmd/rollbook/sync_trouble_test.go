@@ -13,7 +13,8 @@ import (
 )
 
 // answer is a trouble that answers the requests that when picks.
-func replying(when func(n int) bool, status int, header, body string) func(int, http.ResponseWriter, *http.Request) bool {
+func replying(when func(n int) bool, status int, header, body string) func(int, http.ResponseWriter,
+	*http.Request) bool {
 	return func(n int, w http.ResponseWriter, r *http.Request) bool {
 		if !when(n) {
 			return false
@@ -113,13 +114,19 @@ func TestTroubledProviders(t *testing.T) {
 		{"down", replying(from(4), 503, "", "down"), nil, "answered 503: down (tried 5 times)"},
 		{"hangs up within an answer", breakOff(nth(3, 4)), nil, ""},
 		{"always hangs up", breakOff(from(3)), nil, "broke off"},
-		{"half of an answer, looking whole", replying(nth(3), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"users":[{"sourcedId":`), nil, ""},
-		{"the token has ended", replying(nth(5), 401, `WWW-Authenticate: Bearer error="invalid_token"`, "{}"), nil, ""},
+		{"half of an answer, looking whole",
+			replying(nth(3), 200, "Content-Type: application/json\nX-Total-Count: 0",
+				`{"users":[{"sourcedId":`), nil, ""},
+		{"the token has ended", replying(nth(5), 401, `WWW-Authenticate: Bearer error="invalid_token"`,
+			"{}"), nil, ""},
 		{"the token is never taken", replying(from(5), 401, "", "no"), nil, "answered 401"},
 		{"no token for a moment", twiceForTokens(), nil, ""},
-		{"a login page", replying(nth(3), 200, "Content-Type: text/html", "<!DOCTYPE html><p>Log in"), nil, "a web page"},
-		{"a redirect", replying(nth(3), 302, "Location: https://login.example.org/", ""), nil, "redirected (302) to https://login.example.org/"},
-		{"another kind of list", replying(nth(3), 200, "X-Total-Count: 0", `{"people":[]}`), nil, `the list is not under "users"`},
+		{"a login page", replying(nth(3), 200, "Content-Type: text/html", "<!DOCTYPE html><p>Log in"), nil,
+			"a web page"},
+		{"a redirect", replying(nth(3), 302, "Location: https://login.example.org/", ""), nil,
+			"redirected (302) to https://login.example.org/"},
+		{"another kind of list", replying(nth(3), 200, "X-Total-Count: 0", `{"people":[]}`), nil,
+			`the list is not under "users"`},
 		{"empty at once", emptied("/users"), nil, "SDS-X01: users came empty, and the mirror has"},
 		{"far fewer", instead("filter=", "filter=role='student'"), nil, "more than 10 % fewer"},
 		{"fewer than it says", nil, ofUsers(func(list *[]map[string]any) int {
@@ -127,7 +134,8 @@ func TestTroubledProviders(t *testing.T) {
 			return 0
 		}), "says by X-Total-Count that it has"},
 		{"a row on two pages", nil, overlapping(), "rows are given on two pages"},
-		{"counts too many", nil, ofUsers(func(*[]map[string]any) int { return -1 }), "or the count is not of all rows"},
+		{"counts too many", nil, ofUsers(func(*[]map[string]any) int { return -1 }),
+			"or the count is not of all rows"},
 		{"no heed to offset", instead("offset=", "offset=0"), nil, "pays no heed to offset"},
 		{"smaller pages than asked for", instead("limit=", "limit=20"), nil, ""},
 	} {
@@ -158,7 +166,8 @@ func TestTroubledProviders(t *testing.T) {
 	}
 	// A new provider that has nothing is no district.
 	f.set(emptied("/enrollments"), nil)
-	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs, "SDS-X01: enrollments came empty") {
+	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs,
+		"SDS-X01: enrollments came empty") {
 		t.Errorf("a new mirror: %d %s", code, errs)
 	}
 }
@@ -178,7 +187,8 @@ func emptied(path string) func(int, http.ResponseWriter, *http.Request) bool {
 		if r.URL.Path != base+path {
 			return false
 		}
-		return replying(nth(n), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"`+path[1:]+`":[]}`)(n, w, r)
+		return replying(nth(n), 200, "Content-Type: application/json\nX-Total-Count: 0", `{"`+path[1:]+
+			`":[]}`)(n, w, r)
 	}
 }
 
@@ -210,7 +220,8 @@ func TestKilledSync(t *testing.T) {
 		}
 		started <- cmd.Process
 		_ = cmd.Wait() // killed
-		if signal == os.Interrupt && (cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(), "interrupted; the mirror holds no half of a pull")) {
+		if signal == os.Interrupt && (cmd.ProcessState.ExitCode() != 1 || !strings.Contains(said.String(),
+			"interrupted; the mirror holds no half of a pull")) {
 			t.Errorf("Ctrl-C: %v %s", cmd.ProcessState, said.String())
 		}
 		same(t, "killed", f.mirrored(t, "sds-mirror.db", "current"), before)
@@ -252,7 +263,8 @@ func TestSilentProviders(t *testing.T) {
 					f.take(t, dsn, i)
 				}
 				r, errs, code := f.sync(t)
-				if code != 0 || r.Kind != kind || !strings.Contains(errs, note) || (kind == "delta") != strings.Contains(errs, "the delta retires 15 of the 106 users") {
+				if code != 0 || r.Kind != kind || !strings.Contains(errs, note) ||
+					(kind == "delta") != strings.Contains(errs, "the delta retires 15 of the 106 users") {
 					t.Errorf("%d %+v %s", code, r, errs)
 				}
 				f.without = ""
@@ -295,17 +307,20 @@ func TestTwoSyncs(t *testing.T) {
 		}
 		return false
 	}, nil)
-	if r, errs, code := f.sync(t); code != 0 || r.Status != "completed" || !strings.Contains(second, "another run is using it") {
+	if r, errs, code := f.sync(t); code != 0 || r.Status != "completed" || !strings.Contains(second,
+		"another run is using it") {
 		t.Errorf("%d %s; the second: %s", code, errs, second)
 	}
 	// A provider that lacks what is optional.
 	f.set(func(n int, w http.ResponseWriter, r *http.Request) bool {
 		return strings.HasSuffix(r.URL.Path, "/courses") && replying(nth(n), 404, "", "{}")(n, w, r)
 	}, nil)
-	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs, "--courses=false") {
+	if _, errs, code := f.sync(t, "--mirror", "new.db"); code != 1 || !strings.Contains(errs,
+		"--courses=false") {
 		t.Errorf("%d %s", code, errs)
 	}
-	if r, errs, code := f.sync(t, "--mirror", "new.db", "--courses=false"); code != 0 || r.Status != "completed" {
+	if r, errs, code := f.sync(t, "--mirror", "new.db", "--courses=false"); code != 0 ||
+		r.Status != "completed" {
 		t.Errorf("%d %+v %s", code, r, errs)
 	}
 }
@@ -317,7 +332,8 @@ func TestProviderMovesMeanwhile(t *testing.T) {
 	f := fronted(t, dsn, "--students 60 --seed 1", "--students 50 --seed 1")
 	moved := false
 	f.set(func(_ int, _ http.ResponseWriter, r *http.Request) bool {
-		if !moved && strings.HasSuffix(r.URL.Path, "/users") && strings.Contains(r.URL.RawQuery, "offset=50") {
+		if !moved && strings.HasSuffix(r.URL.Path, "/users") && strings.Contains(r.URL.RawQuery,
+			"offset=50") {
 			moved = true
 			f.take(t, dsn, 1)
 		}
@@ -328,7 +344,8 @@ func TestProviderMovesMeanwhile(t *testing.T) {
 	}
 	asked := f.requests()
 	first := slices.Index(asked, "/users?offset=0&limit=50&filter=status='active'")
-	if !slices.Contains(asked[first+1:], asked[first]) || !strings.Contains(strings.Join(asked, "\n"), "/users?limit=1&filter=dateLastModified>'") {
+	if !slices.Contains(asked[first+1:], asked[first]) || !strings.Contains(strings.Join(asked, "\n"),
+		"/users?limit=1&filter=dateLastModified>'") {
 		t.Errorf("users were not read again: %s", strings.Join(asked, "\n"))
 	}
 	f.set(nil, nil)
@@ -345,7 +362,8 @@ func TestProviderMovesMeanwhile(t *testing.T) {
 		}
 		return false
 	}, nil)
-	if r, errs, code = f.sync(t, "--prove"); code != 0 || len(r.Proof.Differences) > 0 || r.Proof.Settled == 0 {
+	if r, errs, code = f.sync(t, "--prove"); code != 0 || len(r.Proof.Differences) > 0 ||
+		r.Proof.Settled == 0 {
 		t.Errorf("%d %+v %s", code, r.Proof, errs)
 	}
 	same(t, "after it moved", f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled[:6]...))
@@ -361,7 +379,8 @@ func TestClassic(t *testing.T) {
 			t.Fatalf("%v: %d %+v %s", args, code, r, errs)
 		}
 	}
-	for _, a := range []string{"/schools?offset=0", "/schools/sch-001/terms?offset=0", "/schools/sch-001/courses?", "/schools/sch-002/classes?", "/schools/sch-003/students?",
+	for _, a := range []string{"/schools?offset=0", "/schools/sch-001/terms?offset=0",
+		"/schools/sch-001/courses?", "/schools/sch-002/classes?", "/schools/sch-003/students?",
 		"/schools/sch-003/teachers?", "/schools/sch-003/enrollments?"} {
 		if !slices.ContainsFunc(f.requests(), func(asked string) bool {
 			return strings.HasPrefix(asked, a) && strings.HasSuffix(asked, "filter=status='active'")
@@ -371,16 +390,19 @@ func TestClassic(t *testing.T) {
 	}
 	current, classic := f.mirrored(t, "current.db", "current"), f.mirrored(t, "classic.db", "classic")
 	for key := range current {
-		if _, ok := classic[key]; !ok && !strings.HasPrefix(key, "class ") && !strings.HasPrefix(key, "enrollment ") && !strings.Contains(key, " stu-") && !strings.Contains(key, " sch-") {
+		if _, ok := classic[key]; !ok && !strings.HasPrefix(key, "class ") && !strings.HasPrefix(key,
+			"enrollment ") && !strings.Contains(key, " stu-") && !strings.Contains(key, " sch-") {
 			delete(current, key)
 		}
 	}
 	same(t, "classic", classic, current)
 	r, errs, code := f.sync(t, "--mirror", "contacts.db", "--classic", "--contacts", "--demographics")
-	if code != 0 || r.Status != "completed" || r.Counts["contacts"] != 30 || r.Collections["demographics"].Rows != 60 {
+	if code != 0 || r.Status != "completed" || r.Counts["contacts"] != 30 ||
+		r.Collections["demographics"].Rows != 60 {
 		t.Errorf("contacts: %d %+v %s", code, r, errs)
 	}
-	if _, errs, code := f.sync(t, "--mirror", "current.db", "--classic"); code != 1 || !strings.Contains(errs, "a file of its own") {
+	if _, errs, code := f.sync(t, "--mirror", "current.db", "--classic"); code != 1 ||
+		!strings.Contains(errs, "a file of its own") {
 		t.Errorf("the mirror of another way: %d %s", code, errs)
 	}
 }
@@ -423,21 +445,27 @@ func TestDirectory(t *testing.T) {
 		says                   string
 	}{
 		{"an Entra export", table("userPrincipalName,displayName,mail,id", lines), "", 0, 0, 0, ""},
-		{"BOM, quotes, spaces, other case", "\ufeff" + table(`"Display name","User principal name","Object Id"`, func(m string) string { return `"Some, body"," ` + strings.ToUpper(m) + " \",2\r\n" }), "", 0, 0, 0, ""},
+		{"BOM, quotes, spaces, other case",
+			"\ufeff" + table(`"Display name","User principal name","Object Id"`,
+				func(m string) string { return `"Some, body"," ` + strings.ToUpper(m) + " \",2\r\n" }), "", 0,
+			0, 0, ""},
 		{"one is missing", table("upn", func(m string) string {
 			if m == ann {
 				return ""
 			}
 			return m + "\n"
 		}), "", 0, 1, lessons, "SDS-M01,warning,email," + ann},
-		{"two have the address", table("UPN,Email", func(m string) string { return m + "," + m + "\n" }) + "other@x.example," + ann + "\n", "", 0, 1, lessons, "SDS-M02,warning,email," + ann},
+		{"two have the address", table("UPN,Email", func(m string) string { return m + "," + m + "\n" }) +
+			"other@x.example," + ann + "\n", "", 0, 1, lessons, "SDS-M02,warning,email," + ann},
 		{"by username, before the @", table("UPN", func(m string) string {
 			return strings.Replace(m, "student.example.org", "tenant.example.net", 1) + "\n"
 		}), "--match-students username", 0, 0, 0, ""},
 		{"by e-mail, of another domain", table("UPN", func(m string) string {
 			return strings.Replace(m, "student.example.org", "tenant.example.net", 1) + "\n"
 		}), "", 0, 60, -1, "SDS-M01,warning,email," + ann},
-		{"by username, two domains", table("UPN", func(m string) string { return m + "\n" }) + name + "@other.example\n", "--match-students username", 0, 1, lessons, "SDS-M02,warning,username," + name},
+		{"by username, two domains", table("UPN", func(m string) string { return m + "\n" }) + name +
+			"@other.example\n", "--match-students username", 0, 1, lessons, "SDS-M02,warning,username," +
+			name},
 		{"no names of accounts", "displayName,mail\nx,y\n", "", 2, 0, 0, "has no column userPrincipalName"},
 		{"tabs", "userPrincipalName\tmail\nx\ty\n", "", 2, 0, 0, "separated by tabs"},
 		{"semicolons", "userPrincipalName;mail\nx;y\n", "", 2, 0, 0, "separated by semicolons"},
@@ -446,7 +474,8 @@ func TestDirectory(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(f.dir, "users.csv"), []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r, errs, code := f.sync(t, append([]string{"--directory", "users.csv", "--results", "r.csv"}, strings.Fields(c.args)...)...)
+			r, errs, code := f.sync(t, append([]string{"--directory", "users.csv", "--results", "r.csv"},
+				strings.Fields(c.args)...)...)
 			results, _ := os.ReadFile(filepath.Join(f.dir, "r.csv"))
 			if code != c.code || !strings.Contains(errs+string(results), c.says) {
 				t.Fatalf("exit %d, no %q in %s%s", code, c.says, errs, results)
@@ -454,7 +483,8 @@ func TestDirectory(t *testing.T) {
 			if code != 0 {
 				return
 			}
-			if r.Counts["unmatched"] != c.unmatched || r.Counts["matched"] != people-c.unmatched || r.Counts["warnings"] != c.unmatched ||
+			if r.Counts["unmatched"] != c.unmatched || r.Counts["matched"] != people-c.unmatched ||
+				r.Counts["warnings"] != c.unmatched ||
 				c.fewer >= 0 && r.Counts["memberships"] != whole.Counts["memberships"]-c.fewer {
 				t.Errorf("%v of %d people; without directory %v", r.Counts, people, whole.Counts)
 			}

@@ -86,7 +86,8 @@ func (g *grid) fit(width int) {
 	}
 	var columns []table.ColumnConfig
 	for i, w := range g.widths {
-		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: w, WidthMaxEnforcer: text.WrapSoft})
+		columns = append(columns, table.ColumnConfig{Number: i + 1, WidthMax: w,
+			WidthMaxEnforcer: text.WrapSoft})
 	}
 	g.SetColumnConfigs(columns)
 }

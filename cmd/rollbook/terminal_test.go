@@ -34,7 +34,8 @@ func onTerminal(t *testing.T, dir string, columns int, line string) *exec.Cmd {
 // is as wide as it is.
 func TestTablesFitTheTerminal(t *testing.T) {
 	dir := write(t, right)
-	for _, args := range [][]string{{"import", "--new", "."}, {"client", "add", "A reader of rosters with a long name", "--for", "all"}} {
+	for _, args := range [][]string{{"import", "--new", "."},
+		{"client", "add", "A reader of rosters with a long name", "--for", "all"}} {
 		if _, errs, code := rollbook(t, dir, args...); code != 0 {
 			t.Fatal(errs)
 		}
@@ -125,7 +126,8 @@ func TestTokensAreEnded(t *testing.T) {
 			return out
 		}
 		run("import", "--new", ".")
-		a, b := clientOf(t, run("client", "add", "a", "--json")), clientOf(t, run("client", "add", "b", "--json"))
+		a, b := clientOf(t, run("client", "add", "a", "--json")),
+			clientOf(t, run("client", "add", "b", "--json"))
 		address := "http://" + serving(t, dir, dsn)
 		tokens := map[string]string{}
 		for name, c := range map[string]credential{"a": a, "b": b} {
@@ -149,9 +151,11 @@ func TestTokensAreEnded(t *testing.T) {
 			t.Errorf("after rotate --now: %d, of another %d", status("a"), status("b"))
 		}
 		run("client", "rotate", "--signing-key")
-		for _, args := range [][]string{{"rotate"}, {"rotate", a.ClientID, "--signing-key"}, {"rotate", "--all", "--signing-key"},
+		for _, args := range [][]string{{"rotate"}, {"rotate", a.ClientID, "--signing-key"},
+			{"rotate", "--all", "--signing-key"},
 			{"rotate", a.ClientID, "--now", "--overlap", "1h"}} {
-			if _, errs, code := rollbook(t, dir, append([]string{"client", "--db", dsn}, args...)...); code != 2 || !strings.Contains(errs, "--") {
+			if _, errs, code := rollbook(t, dir, append([]string{"client", "--db", dsn},
+				args...)...); code != 2 || !strings.Contains(errs, "--") {
 				t.Errorf("%s: %d %s", args, code, errs)
 			}
 		}
@@ -178,8 +182,10 @@ func TestVerbsSayWhatTheyWrote(t *testing.T) {
 	if _, errs, _ = rollbook(t, dir, "export", "d.zip"); errs != said {
 		t.Errorf("sandbox wrote %q, export %q", said, errs)
 	}
-	for line, want := range map[string]string{"import": "see rollbook help import", "client add": "see rollbook help client add", "serve x": "see rollbook help serve"} {
-		if _, errs, code := rollbook(t, dir, strings.Fields(line)...); code != 2 || !strings.Contains(errs, want) {
+	for line, want := range map[string]string{"import": "see rollbook help import",
+		"client add": "see rollbook help client add", "serve x": "see rollbook help serve"} {
+		if _, errs, code := rollbook(t, dir, strings.Fields(line)...); code != 2 || !strings.Contains(errs,
+			want) {
 			t.Errorf("%s: %d %s", line, code, errs)
 		}
 	}
@@ -191,7 +197,8 @@ func TestVerbsSayWhatTheyWrote(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, errs, code := rollbook(t, dir, "client", "list"); code != 0 || !strings.Contains(errs, "can be read by others") {
+	if _, errs, code := rollbook(t, dir, "client", "list"); code != 0 || !strings.Contains(errs,
+		"can be read by others") {
 		t.Errorf("a key that others can read: %d %s", code, errs)
 	}
 }

@@ -63,7 +63,8 @@ func (d *troubled) serveTrouble(w http.ResponseWriter, r *http.Request) {
 	if text := r.URL.Query().Get("times"); text != "" {
 		var err error
 		if times, err = strconv.Atoi(text); err != nil || times < 0 || times > 1000 {
-			answer(w, http.StatusBadRequest, refusal{fmt.Sprintf("times=%s: give a number from 0 to 1000", text)})
+			answer(w, http.StatusBadRequest, refusal{fmt.Sprintf("times=%s: give a number from 0 to 1000",
+				text)})
 			return
 		}
 	}

@@ -50,9 +50,12 @@ checked, 2 the command line was wrong.`,
 		names = append(names, p.Name)
 	}
 	f := cmd.Flags()
-	f.StringSliceVar(&v.opt.Profiles, "profile", []string{"core"}, "whose needs to check: "+strings.Join(names, ", ")+" or all; several with commas")
-	f.BoolVar(&v.opt.Write, "write", false, "also PUT, replace and DELETE gradebook objects, and clean up: not for a gradebook in use")
-	f.StringSliceVar(&v.opt.Only, "only", nil, "run these checks alone: ids of docs/checks.md, or their first words")
+	f.StringSliceVar(&v.opt.Profiles, "profile", []string{"core"}, "whose needs to check: "+
+		strings.Join(names, ", ")+" or all; several with commas")
+	f.BoolVar(&v.opt.Write, "write", false,
+		"also PUT, replace and DELETE gradebook objects, and clean up: not for a gradebook in use")
+	f.StringSliceVar(&v.opt.Only, "only", nil,
+		"run these checks alone: ids of docs/checks.md, or their first words")
 	f.IntVar(&v.opt.MaxRows, "rows", 200_000, "how many rows of a collection are read at most")
 	f.StringVar(&v.report, "report", "", "folder to write report.html, junit.xml and report.json to")
 	f.BoolVar(&v.asJSON, "json", false, "print the report as JSON")
@@ -78,7 +81,8 @@ func (v *verification) check() error {
 	}
 	for _, name := range v.opt.Profiles {
 		if !verify.KnownProfile(name) {
-			return usageError{fmt.Errorf("--profile: there is no profile %q; rollbook verify --help names them", name)}
+			return usageError{fmt.Errorf("--profile: there is no profile %q; rollbook verify "+
+				"--help names them", name)}
 		}
 	}
 	for _, word := range v.opt.Only {

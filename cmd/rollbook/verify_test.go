@@ -23,7 +23,8 @@ import (
 // demoed starts the demo and returns its greeting; it ends with the test.
 func demoed(t *testing.T, dir, dsn string, args ...string) greeting {
 	t.Helper()
-	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0", "--db", dsn,
+	cmd := program(dir, append([]string{"demo", "--json", "--students", "60", "--addr", "127.0.0.1:0",
+		"--db", dsn,
 		"--history", "0"}, args...)...)
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -57,7 +58,8 @@ func TestVerifyTheDemo(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		g := demoed(t, dir, dsn)
-		args := []string{"verify", g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret", g.ClientSecret, "--report", "out"}
+		args := []string{"verify", g.BaseURL, "--token-url", g.TokenURL, "--client", g.ClientID, "--secret",
+			g.ClientSecret, "--report", "out"}
 		out, errs, code := rollbook(t, dir, append(args, "--profile", "all", "--write")...)
 		if code != 0 || !strings.Contains(out, " 0 failed") || !strings.Contains(out, "writing ") {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
@@ -76,7 +78,8 @@ func TestVerifyTheDemo(t *testing.T) {
 					Failures int `xml:"failures,attr"`
 				} `xml:"testsuite"`
 			}
-			if name == "junit.xml" && (xml.Unmarshal(text, &suites) != nil || len(suites.Suites) < 10 || suites.Suites[0].Tests == 0) {
+			if name == "junit.xml" && (xml.Unmarshal(text, &suites) != nil || len(suites.Suites) < 10 ||
+				suites.Suites[0].Tests == 0) {
 				t.Errorf("%s is no JUnit report: %.200s", name, text)
 			}
 			if name == "report.json" && (!json.Valid(text) || !strings.Contains(string(text), `"ok":true`)) {
@@ -84,7 +87,8 @@ func TestVerifyTheDemo(t *testing.T) {
 			}
 		}
 		// What it wrote, it removed: no gradebook object of its is left in a plain list.
-		if out, _, _ := rollbook(t, dir, append(args, "--only", "list.answer", "--json")...); !strings.Contains(out, `"ok":true`) {
+		if out, _, _ := rollbook(t, dir, append(args, "--only", "list.answer",
+			"--json")...); !strings.Contains(out, `"ok":true`) {
 			t.Errorf("%.300s", out)
 		}
 	})
@@ -124,21 +128,43 @@ func TestVerifyOtherServers(t *testing.T) {
 			"v1/orgs":  `{"orgs":[{"sourcedId":"1","name":"A","type":"school"},{"sourcedId":"2","name":"B","type":"district"}]}`,
 			"v1/users": `{"users":[{"sourcedId":7,"username":null}]}`,
 		}))), "FAILED  filter.no-match", "60s"},
-		{"a web site", granting(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>") }), "is this the base URL", "60s"},
-		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>Welcome</html>") }), "token endpoint's answer is not a JSON object", "60s"},
+		{"a web site", granting(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>")
+		}),
+			"is this the base URL", "60s"},
+		{"a web site without tokens", http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, "<html>Welcome</html>")
+		}),
+			"token endpoint's answer is not a JSON object", "60s"},
 		{"one that never ends", endless, "goes on past", "60s"},
-		{"one that never answers", granting(func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), "gave no answer within", "2s"},
+		{"one that never answers", granting(func(w http.ResponseWriter,
+			r *http.Request) {
+			<-r.Context().Done()
+		}), "gave no answer within", "2s"},
 		{"a login page", granting(func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/login?next=orgs", http.StatusFound)
 		}), "redirected (302) to /login?next=orgs", "60s"},
-		{"one that hangs up", granting(func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) }), "hung up without an answer", "60s"},
-		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`), "FAILED", "60s"},
+		{"one that hangs up", granting(func(w http.ResponseWriter,
+			r *http.Request) {
+			panic(http.ErrAbortHandler)
+		}), "hung up without an answer", "60s"},
+		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`),
+			"FAILED", "60s"},
 		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED", "60s"},
 		{"an empty object", always(`{}`), "FAILED", "60s"},
 		{"a list without a wrapper", always(`[]`), "is this the base URL", "60s"},
 		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL", "60s"},
-		{"errors in its own shape", granting(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(500); fmt.Fprint(w, "Whoops") }), "answered 500", "60s"},
-		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"access_token":{"a":1}}`) }), "not a JSON object", "60s"},
+		{"errors in its own shape", granting(func(w http.ResponseWriter,
+			r *http.Request) {
+			w.WriteHeader(500)
+			fmt.Fprint(w, "Whoops")
+		}), "answered 500", "60s"},
+		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, `{"access_token":{"a":1}}`)
+		}), "not a JSON object", "60s"},
 		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`)
 		}), "no header can carry", "60s"},
@@ -156,7 +182,8 @@ func TestVerifyOtherServers(t *testing.T) {
 		defer server.Close()
 		sentence(t, server.URL, "self-signed")
 		ca := filepath.Join(t.TempDir(), "ca.pem")
-		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}), 0o600); err != nil {
+		if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+			Bytes: server.Certificate().Raw}), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		sentence(t, server.URL, "FAILED", "--ca", ca)
@@ -186,22 +213,38 @@ func TestVerifyOtherServers(t *testing.T) {
 // A command line that cannot be right is told so before anybody is called.
 func TestVerifyUsage(t *testing.T) {
 	for args, want := range map[string]string{
-		"http://127.0.0.1:1/v1 --client c --secret s":                                                   "give --token-url",
-		"http://127.0.0.1:1/v1 --token-url http://127.0.0.1:1/token":                                    "give --client and --secret",
-		"roster.example.org --token-url http://127.0.0.1:1/token --client c --secret s":                 "is not an absolute URL",
-		"http://me:hush@127.0.0.1:1/v1 --token-url http://127.0.0.1:1/token --client c --secret s":      "holds a name or a password",
-		"http://127.0.0.1:1/v1 --oauth1 --signature MD5 --client c --secret s":                          "neither HMAC-SHA256 nor HMAC-SHA1",
-		"http://127.0.0.1:1/v1 --profile sds,nope --token-url http://127.0.0.1:1/t --client c --secret": "flag needs an argument",
-		"http://127.0.0.1:1/v1 --profile sds,nope --oauth1 --client c --secret s":                       `no profile "nope"`,
-		"http://127.0.0.1:1/v1 --only page.totals --oauth1 --client c --secret s":                       `no check "page.totals"`,
-		"http://127.0.0.1:1/v1 --ca no-such-file --oauth1 --client c --secret s":                        "no-such-file",
-		"http://127.0.0.1:1/v1 --rows 0 --oauth1 --client c --secret s":                                 "--rows 0",
-		"http://127.0.0.1:1/v1 --report /dev/null/x --oauth1 --client c --secret s":                     "--report",
-		"http://127.0.0.1:1/v1 --only put --oauth1 --client c --secret s":                               "add --write",
-		"http://127.0.0.1:1/v1 --only gradesync --oauth1 --client c --secret s":                         "add --profile gradesync",
-		"http://127.0.0.1:1/v1 --only access.token --oauth1 --client c --secret s":                      "leave --oauth1 out",
-		"http://127.0.0.1:1/v1 --tries 0 --oauth1 --client c --secret s":                                "--tries: give more than nothing",
-		"http://127.0.0.1:1/v1 --timeout 0s --oauth1 --client c --secret s":                             "--timeout: give more than nothing",
+		"http://127.0.0.1:1/v1 --client " +
+			"c --secret s": "give --token-url",
+		"http://127.0.0.1:1/v1 --token-url " +
+			"http://127.0.0.1:1/token": "give --client and --secret",
+		"roster.example.org --token-url http://127.0.0.1:1/token --client " +
+			"c --secret s": "is not an absolute URL",
+		"http://me:hush@127.0.0.1:1/v1 --token-url http://127.0.0.1:1/token --client " +
+			"c --secret s": "holds a name or a password",
+		"http://127.0.0.1:1/v1 --oauth1 --signature MD5 --client " +
+			"c --secret s": "neither HMAC-SHA256 nor HMAC-SHA1",
+		"http://127.0.0.1:1/v1 --profile sds,nope --token-url http://127.0.0.1:1/t " +
+			"--client c --secret": "flag needs an argument",
+		"http://127.0.0.1:1/v1 --profile sds,nope --oauth1 --client " +
+			"c --secret s": `no profile "nope"`,
+		"http://127.0.0.1:1/v1 --only page.totals --oauth1 --client " +
+			"c --secret s": `no check "page.totals"`,
+		"http://127.0.0.1:1/v1 --ca no-such-file --oauth1 --client " +
+			"c --secret s": "no-such-file",
+		"http://127.0.0.1:1/v1 --rows 0 --oauth1 --client " +
+			"c --secret s": "--rows 0",
+		"http://127.0.0.1:1/v1 --report /dev/null/x --oauth1 --client " +
+			"c --secret s": "--report",
+		"http://127.0.0.1:1/v1 --only put --oauth1 --client " +
+			"c --secret s": "add --write",
+		"http://127.0.0.1:1/v1 --only gradesync --oauth1 --client " +
+			"c --secret s": "add --profile gradesync",
+		"http://127.0.0.1:1/v1 --only access.token --oauth1 --client " +
+			"c --secret s": "leave --oauth1 out",
+		"http://127.0.0.1:1/v1 --tries 0 --oauth1 --client " +
+			"c --secret s": "--tries: give more than nothing",
+		"http://127.0.0.1:1/v1 --timeout 0s --oauth1 --client " +
+			"c --secret s": "--timeout: give more than nothing",
 		"": "accepts 1 arg",
 	} {
 		out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify"}, strings.Fields(args)...)...)
@@ -229,7 +272,8 @@ func folderOf(t *testing.T, files map[string]string) string {
 // printed, which is meant for people.
 func sentence(t *testing.T, server, want string, args ...string) {
 	t.Helper()
-	out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify", server + "/v1", "--token-url", server + "/token", "--client", "c", "--secret", "s",
+	out, errs, code := rollbook(t, t.TempDir(), append([]string{"verify", server + "/v1", "--token-url",
+		server + "/token", "--client", "c", "--secret", "s",
 		"--profile", "all", "--write"}, args...)...)
 	if code != 1 || !strings.Contains(out+errs, want) {
 		t.Errorf("exit %d, %q is not in\n%.3000s%s", code, want, out, errs)

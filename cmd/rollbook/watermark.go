@@ -94,7 +94,8 @@ func (o *opened) older(ctx context.Context) error {
 	if err := o.restamp(ctx, was, false); err != nil {
 		return err
 	}
-	fmt.Fprintf(os.Stderr, "note: %s is an older copy: it stands at change %d of %s, and change %d of %s was seen. %s\n",
+	fmt.Fprintf(os.Stderr, "note: %s is an older copy: it stands at change %d of %s, and change %d of %s "+
+		"was seen. %s\n",
 		o.place, m.Rev, m.Stamp, was.Rev, was.Stamp, o.epoch)
 	return nil
 }

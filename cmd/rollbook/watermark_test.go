@@ -113,13 +113,16 @@ func TestBackupOfARunningService(t *testing.T) {
 		t.Fatal(errs)
 	}
 	serving(t, dir, filepath.Join(dir, "rollbook.db"))
-	if _, errs, code := rollbook(t, dir, "import", write(t, edited(right, "users.csv", "Ann→Anna")), "--db", filepath.Join(dir, "rollbook.db")); code != 0 {
+	if _, errs, code := rollbook(t, dir, "import", write(t, edited(right, "users.csv", "Ann→Anna")), "--db",
+		filepath.Join(dir, "rollbook.db")); code != 0 {
 		t.Fatal(errs)
 	}
-	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 0 || !strings.Contains(errs, "key file is not in it") {
+	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 0 || !strings.Contains(errs,
+		"key file is not in it") {
 		t.Fatalf("%d %s", code, errs)
 	}
-	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 1 || !strings.Contains(errs, "exists") {
+	if _, errs, code := rollbook(t, dir, "backup", "copy.db"); code != 1 || !strings.Contains(errs,
+		"exists") {
 		t.Errorf("over another file: %d %s", code, errs)
 	}
 	info, err := os.Stat(filepath.Join(dir, "copy.db"))
@@ -127,7 +130,8 @@ func TestBackupOfARunningService(t *testing.T) {
 		t.Errorf("%v %v", info.Mode(), err)
 	}
 	for _, name := range []string{"copy", "rollbook"} {
-		if _, errs, code := rollbook(t, dir, "export", name+".zip", "--db", name+".db", "--key-file", "rollbook.db.key"); code != 0 {
+		if _, errs, code := rollbook(t, dir, "export", name+".zip", "--db", name+".db", "--key-file",
+			"rollbook.db.key"); code != 0 {
 			t.Fatal(errs)
 		}
 	}
@@ -147,7 +151,8 @@ func TestCopyBeneathTheService(t *testing.T) {
 			t.Fatal(errs)
 		}
 		restore := copied(t, dsn)
-		if _, errs, code := rollbook(t, dir, "import", write(t, edited(right, "users.csv", "Ann→Anna")), "--db", dsn); code != 0 {
+		if _, errs, code := rollbook(t, dir, "import", write(t, edited(right, "users.csv", "Ann→Anna")),
+			"--db", dsn); code != 0 {
 			t.Fatal(errs)
 		}
 		cmd := program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
@@ -162,14 +167,16 @@ func TestCopyBeneathTheService(t *testing.T) {
 				restore()
 			}
 		}
-		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(told, "restart the service") {
+		if _ = cmd.Wait(); cmd.ProcessState.ExitCode() != 1 || !strings.Contains(told,
+			"restart the service") {
 			t.Errorf("the service ended with %d: %s", cmd.ProcessState.ExitCode(), told)
 		}
 		out, errs, code := rollbook(t, dir, "export", filepath.Join(dir, "out.zip"), "--db", dsn)
 		if code != 0 || !strings.Contains(errs, "older copy") {
 			t.Fatalf("%d %s%s", code, out, errs)
 		}
-		if text := strings.Join(entries(t, filepath.Join(dir, "out.zip")), "\n"); !strings.Contains(text, "Ann,") || strings.Contains(text, "Anna") {
+		if text := strings.Join(entries(t, filepath.Join(dir, "out.zip")), "\n"); !strings.Contains(text,
+			"Ann,") || strings.Contains(text, "Anna") {
 			t.Errorf("not the copy: %s", text)
 		}
 	})

@@ -109,19 +109,29 @@ func TestTokenRequests(t *testing.T) {
 		status                          int
 		want                            string
 	}{
-		{"Basic", "POST", "", "grant_type=client_credentials", "", basic("sds@x", secret), 200, `"token_type":"bearer","expires_in":3600,"scope":"https://scopes.example/read https://scopes.example/write"`},
-		{"Basic, form-encoded", "POST", "", "grant_type=client_credentials", "", basic("sds%40x", secret), 200, `"bearer"`},
-		{"in the body", "POST", "", "client_id=sds%40x&client_secret=" + secret, "", none, 200, `"token_type":"Bearer"`},
+		{"Basic", "POST", "", "grant_type=client_credentials", "", basic("sds@x", secret), 200,
+			`"token_type":"bearer","expires_in":3600,"scope":"https://scopes.example/read https://scopes.example/write"`},
+		{"Basic, form-encoded", "POST", "", "grant_type=client_credentials", "", basic("sds%40x", secret),
+			200, `"bearer"`},
+		{"in the body", "POST", "", "client_id=sds%40x&client_secret=" + secret, "", none, 200,
+			`"token_type":"Bearer"`},
 		{"in the query", "POST", "client_id=sds%40x&client_secret=" + secret, "", "", none, 200, `"Bearer"`},
-		{"as JSON", "POST", "", `{"client_id":"sds@x","client_secret":"` + secret + `"}`, "application/json", none, 200, `"Bearer"`},
-		{"a scope, verbatim", "POST", "", "scope=http://scopes.example/read", "", basic("sds@x", secret), 200, `"scope":"http://scopes.example/read"`},
-		{"a foreign word alone", "POST", "", "scope=openid", "", basic("sds@x", secret), 400, `"invalid_scope"`},
-		{"a foreign word beside one of ours", "POST", "", "scope=openid+read", "", basic("sds@x", secret), 200, `"scope":"read"`},
-		{"another version and a slash", "POST", "", "scope=https://other.example/v9/read/", "", basic("sds@x", secret), 200, `"scope":"https://other.example/v9/read/"`},
+		{"as JSON", "POST", "", `{"client_id":"sds@x","client_secret":"` + secret + `"}`,
+			"application/json", none, 200, `"Bearer"`},
+		{"a scope, verbatim", "POST", "", "scope=http://scopes.example/read", "", basic("sds@x", secret),
+			200, `"scope":"http://scopes.example/read"`},
+		{"a foreign word alone", "POST", "", "scope=openid", "", basic("sds@x", secret), 400,
+			`"invalid_scope"`},
+		{"a foreign word beside one of ours", "POST", "", "scope=openid+read", "", basic("sds@x", secret),
+			200, `"scope":"read"`},
+		{"another version and a slash", "POST", "", "scope=https://other.example/v9/read/", "",
+			basic("sds@x", secret), 200, `"scope":"https://other.example/v9/read/"`},
 		{"a scope twice", "POST", "", "scope=read+read", "", basic("sds@x", secret), 200, `"scope":"read"`},
 		{"commas", "POST", "", "scope=read,write", "", basic("sds@x", secret), 200, `"scope":"read write"`},
-		{"a scope it may not have", "POST", "", "scope=https://scopes.example/read.more", "", basic("sds@x", secret), 400, `"invalid_scope"`},
-		{"another grant", "POST", "", "grant_type=password", "", basic("sds@x", secret), 400, `"unsupported_grant_type"`},
+		{"a scope it may not have", "POST", "", "scope=https://scopes.example/read.more", "",
+			basic("sds@x", secret), 400, `"invalid_scope"`},
+		{"another grant", "POST", "", "grant_type=password", "", basic("sds@x", secret), 400,
+			`"unsupported_grant_type"`},
 		{"a wrong secret", "POST", "", "", "", basic("sds@x", secret+"x"), 401, `"invalid_client"`},
 		{"an unknown client", "POST", "", "", "", basic("nobody", secret), 401, `"invalid_client"`},
 		{"an empty secret", "POST", "", "", "", basic("sds@x", ""), 401, `"invalid_client"`},
@@ -133,9 +143,11 @@ func TestTokenRequests(t *testing.T) {
 		c.with(r)
 		w := httptest.NewRecorder()
 		g.ServeToken(w, r)
-		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) || w.Header().Get("Cache-Control") != "no-store" ||
+		if w.Code != c.status || !strings.Contains(w.Body.String(), c.want) ||
+			w.Header().Get("Cache-Control") != "no-store" ||
 			(w.Code == 401) != (w.Header().Get("WWW-Authenticate") != "") ||
-			(w.Code == 405) != (w.Header().Get("Allow") == "POST") || w.Code == 200 && strings.Contains(w.Body.String(), "error") {
+			(w.Code == 405) != (w.Header().Get("Allow") == "POST") || w.Code == 200 &&
+			strings.Contains(w.Body.String(), "error") {
 			t.Errorf("%s: %d %s", c.name, w.Code, w.Body)
 		}
 	}
@@ -224,7 +236,8 @@ func TestTokensEnd(t *testing.T) {
 func TestSignaturesOfAnotherLibrary(t *testing.T) {
 	for _, c := range vectors {
 		g, b, key := gate(t, func() time.Time { return signedAt })
-		b.clients["key"] = &auth.Client{ID: "key", OAuth1: true, Scopes: []string{"read"}, Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
+		b.clients["key"] = &auth.Client{ID: "key", OAuth1: true, Scopes: []string{"read"},
+			Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
 		u, err := url.Parse(c.url)
 		if err != nil {
 			t.Fatal(err)
@@ -257,7 +270,8 @@ func TestSignaturesOfAnotherLibrary(t *testing.T) {
 
 func TestStaleTimestamp(t *testing.T) {
 	g, b, key := gate(t, func() time.Time { return signedAt.Add(time.Hour) })
-	b.clients["key"] = &auth.Client{ID: "key", OAuth1: true, Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
+	b.clients["key"] = &auth.Client{ID: "key", OAuth1: true,
+		Secrets: []auth.Secret{{Sealed: key.Seal("secret")}}}
 	u, _ := url.Parse(vectors[0].url)
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Authorization", vectors[0].header)

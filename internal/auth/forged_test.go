@@ -38,7 +38,8 @@ func TestForgedTokens(t *testing.T) {
 	der, _ = x509.MarshalPKIXPublicKey(&own.PublicKey)
 	kid := g.JWKS().Keys[0].KeyID
 	make := func(alg jose.SignatureAlgorithm, with any, claims map[string]any) string {
-		s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: with, KeyID: kid}}, nil)
+		s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: jose.JSONWebKey{Key: with,
+			KeyID: kid}}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +50,8 @@ func TestForgedTokens(t *testing.T) {
 		return out
 	}
 	claims := func(without string, more ...any) map[string]any {
-		out := map[string]any{"sub": "a", "scope": "read", "iat": noon.Unix(), "exp": noon.Add(time.Hour).Unix()}
+		out := map[string]any{"sub": "a", "scope": "read", "iat": noon.Unix(),
+			"exp": noon.Add(time.Hour).Unix()}
 		delete(out, without)
 		for i := 0; i < len(more); i += 2 {
 			out[more[i].(string)] = more[i+1]
@@ -144,7 +146,8 @@ func TestScopes(t *testing.T) {
 			t.Errorf("who may %q asks for %q: %q opens %q", c.may, c.asked, answer.Scope+answer.Error, got)
 		}
 		b.clients["a"].Scopes = []string{"write", "flags"}
-		if got := opens(); got != "" && got != "write" || got == "write" && !strings.Contains(c.opens, "write") {
+		if got := opens(); got != "" && got != "write" || got == "write" && !strings.Contains(c.opens,
+			"write") {
 			t.Errorf("who may only write by now, and asked for %q as %q: %q", c.asked, c.may, got)
 		}
 	}

@@ -10,7 +10,8 @@ import (
 
 // No text gets a token without the secret.
 func FuzzTokenRequest(f *testing.F) {
-	f.Add("grant_type=client_credentials&client_id=a&client_secret=b", "application/x-www-form-urlencoded", "Basic YTpi", "x=1")
+	f.Add("grant_type=client_credentials&client_id=a&client_secret=b", "application/x-www-form-urlencoded",
+		"Basic YTpi", "x=1")
 	f.Add(`{"client_id":"a","client_secret":"b","scope":"read"}`, "application/json", "", "client_id=a")
 	f.Add("%zz&;=&client_id=a", "application/json; charset=x", "basic ====", "")
 	now := time.Now()
@@ -47,7 +48,8 @@ func FuzzOAuthHeader(f *testing.F) {
 		}
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Authorization"] = []string{header}
-		if _, d := g.Caller(r, u); d == nil || d.Status < 400 || d.Status >= 500 || d.Status == 401 && d.Challenge == "" {
+		if _, d := g.Caller(r, u); d == nil || d.Status < 400 || d.Status >= 500 || d.Status == 401 &&
+			d.Challenge == "" {
 			t.Errorf("%+v", d)
 		}
 	})

@@ -110,7 +110,8 @@ func denied(text string) *Denied {
 }
 
 func failed(err error) *Denied {
-	return &Denied{Status: http.StatusServiceUnavailable, Text: "the service cannot check credentials now; try again", Err: err}
+	return &Denied{Status: http.StatusServiceUnavailable,
+		Text: "the service cannot check credentials now; try again", Err: err}
 }
 
 // New makes a gate over a book. The token signing key is made on first use of
@@ -190,7 +191,8 @@ func (g *Gate) readSigning(ctx context.Context) (*signing, error) {
 	sum := sha256.Sum256(point)
 	kid := hex.EncodeToString(sum[:8])
 	public := jose.JSONWebKey{Key: &private.PublicKey, KeyID: kid, Algorithm: "ES256", Use: "sig"}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: kid}},
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private,
+		KeyID: kid}},
 		(&jose.SignerOptions{}).WithType("JWT"))
 	return &signing{signer: signer, public: public, read: at}, err
 }
@@ -301,7 +303,8 @@ func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
 		}
 		now := g.currentSigning(ctx, parsed.Headers[0].KeyID)
 		c.key = now.public.KeyID
-		if err := parsed.Claims(now.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil || c.Subject == "" {
+		if err := parsed.Claims(now.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil ||
+			c.Subject == "" {
 			return claims{}, denied("the access token is not one of ours")
 		}
 	}
@@ -309,7 +312,8 @@ func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
 		return c, denied("the access token has expired: get a new one")
 	}
 	if c.Issued.Time().After(now.Add(time.Minute)) {
-		return c, denied("the access token is from the future: the clocks of the machines that serve differ by more than a minute")
+		return c, denied("the access token is from the future: the clocks of the machines that serve " +
+			"differ by more than a minute")
 	}
 	if !ok {
 		g.remember(sum, c, now)

@@ -278,7 +278,8 @@ func TestUnknownClientsCostTheSame(t *testing.T) {
 		apart float64 // by how much the allocations may differ, of one
 	}{
 		{"secret", func(id string) func() { return func() { post(g, formKind, id+":guess", "") } }, 0.005},
-		{"coded secret", func(id string) func() { return func() { post(g, formKind, id+":g%41ss", "") } }, 0.005},
+		{"coded secret", func(id string) func() { return func() { post(g, formKind, id+":g%41ss", "") } },
+			0.005},
 		{"signature", func(id string) func() {
 			s := &signer{id: id, secret: "guess"}
 			return func() { r := s.request(now); g.Caller(r, r.URL) }

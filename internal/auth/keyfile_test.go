@@ -65,7 +65,8 @@ func TestKeyFileBelongsToTheDatabase(t *testing.T) {
 		got, made, err := auth.OpenKey(c.path, c.sealed)
 		after, _ := os.ReadFile(c.path)
 		var lost *auth.KeyError
-		if errors.As(err, &lost) != c.lost || (got == nil) != c.lost || made || string(after) != string(before) {
+		if errors.As(err, &lost) != c.lost || (got == nil) != c.lost || made ||
+			string(after) != string(before) {
 			t.Errorf("%s: made %v, file changed %v, %v", c.name, made, string(after) != string(before), err)
 		}
 		says := map[string]string{"none": " is missing,", "another": " holds key "}[c.name]
@@ -109,7 +110,8 @@ func TestSeals(t *testing.T) {
 		name, sealed string
 		with         *auth.Key
 	}{
-		{"another key", sealed, other}, {"changed", id + "." + swapped, key}, {"cut", sealed[:len(sealed)-4], key},
+		{"another key", sealed, other}, {"changed", id + "." + swapped, key},
+		{"cut", sealed[:len(sealed)-4], key},
 		{"no base64", id + ".***" + body, key}, {"empty", "", key}, {"only its key", id + ".", key},
 	} {
 		got, err := c.with.Open(c.sealed)
@@ -118,7 +120,8 @@ func TestSeals(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "key")
-	for _, damaged := range []string{text[:32], text[:42], text + "AA", strings.Replace(text, text[:1], "*", 1), ""} {
+	for _, damaged := range []string{text[:32], text[:42], text + "AA", strings.Replace(text, text[:1], "*",
+		1), ""} {
 		if _, err := auth.ParseKey(damaged); err == nil || leaks(err.Error(), text) {
 			t.Errorf("the key %q: %v", damaged, err)
 		}

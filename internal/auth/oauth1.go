@@ -23,7 +23,8 @@ func badRequest(text string) *Denied {
 }
 
 func unsigned(text string) *Denied {
-	return &Denied{Status: http.StatusUnauthorized, Challenge: `OAuth realm="rollbook"`, Text: "OAuth 1.0a: " + text}
+	return &Denied{Status: http.StatusUnauthorized, Challenge: `OAuth realm="rollbook"`,
+		Text: "OAuth 1.0a: " + text}
 }
 
 // signed checks a signed request.
@@ -52,7 +53,8 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	id := p["oauth_consumer_key"]
 	if wait := g.guesses.pause(id, r.RemoteAddr, now); wait > 0 {
 		return nil, &Denied{Status: http.StatusTooManyRequests, Wait: wait,
-			Text: "too many wrong signatures for this key from this address: wait " + wait.Round(time.Second).String()}
+			Text: "too many wrong signatures for this key from this address: wait " +
+				wait.Round(time.Second).String()}
 	}
 	client, err := g.book.Client(r.Context(), id)
 	if err != nil {
@@ -64,8 +66,10 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	}
 	g.guesses.tell(id, r.RemoteAddr, ok, now)
 	if !ok {
-		return nil, unsigned("unknown consumer key, or the signature does not match; this server saw " + strings.ToUpper(r.Method) + " " +
-			public.Scheme + "://" + public.Host + public.EscapedPath() + ": where the client signed another address, proxies and ports are the usual reason")
+		return nil, unsigned("unknown consumer key, or the signature does not match; this server saw " +
+			strings.ToUpper(r.Method) + " " +
+			public.Scheme + "://" + public.Host + public.EscapedPath() +
+			": where the client signed another address, proxies and ports are the usual reason")
 	}
 	fresh, err := g.book.UseNonce(r.Context(), client.ID, p["oauth_nonce"], at, at.Add(2*g.opt.Window))
 	if err != nil {
@@ -77,7 +81,8 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	return &Caller{client.ID, g.riding(client, client.Scopes)}, nil
 }
 
-var digests = map[string]func() hash.Hash{"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New, "HMAC-SHA2": sha256.New}
+var digests = map[string]func() hash.Hash{"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New,
+	"HMAC-SHA2": sha256.New}
 
 // oauthParams reads the header (RFC 5849 §3.5.1) and checks that every
 // parameter is there once and is one that we can check. The realm is text of its
@@ -103,7 +108,8 @@ func oauthParams(header string) (map[string]string, *Denied) {
 		}
 		p[key] = value
 	}
-	for _, key := range []string{"oauth_consumer_key", "oauth_signature_method", "oauth_timestamp", "oauth_nonce", "oauth_signature"} {
+	for _, key := range []string{"oauth_consumer_key", "oauth_signature_method", "oauth_timestamp",
+		"oauth_nonce", "oauth_signature"} {
 		if p[key] == "" {
 			return nil, badRequest(key + " is missing")
 		}
@@ -117,7 +123,8 @@ func oauthParams(header string) (map[string]string, *Denied) {
 	if p["oauth_token"] != "" {
 		return nil, badRequest("there are no tokens in this exchange: leave oauth_token out")
 	}
-	if n := p["oauth_nonce"]; len(n) > 255 || strings.ContainsFunc(n, func(c rune) bool { return c < ' ' || c == utf8.RuneError }) {
+	if n := p["oauth_nonce"]; len(n) > 255 || strings.ContainsFunc(n,
+		func(c rune) bool { return c < ' ' || c == utf8.RuneError }) {
 		return nil, badRequest("oauth_nonce is longer than 255 bytes, or not text")
 	}
 	return p, nil
@@ -145,7 +152,8 @@ func splitHeader(header string) (parts []string) {
 
 // signature compares the signature with what every valid secret of the client
 // makes of the request, in the spellings that client libraries are known to sign.
-func (g *Gate) signature(client *Client, method string, public *url.URL, p map[string]string) (bool, *Denied) {
+func (g *Gate) signature(client *Client, method string, public *url.URL, p map[string]string) (bool,
+	*Denied) {
 	got, err := base64.StdEncoding.DecodeString(p["oauth_signature"])
 	if err != nil {
 		return false, badRequest("oauth_signature is not base64")
@@ -169,7 +177,8 @@ func (g *Gate) signature(client *Client, method string, public *url.URL, p map[s
 	for _, secret := range secrets {
 		for _, v := range variants {
 			for _, v.plus = range []bool{false, true} {
-				mac := sign(digests[p["oauth_signature_method"]], v.inner.encode(secret)+"&", baseString(method, public, p, v))
+				mac := sign(digests[p["oauth_signature_method"]], v.inner.encode(secret)+"&",
+					baseString(method, public, p, v))
 				match = hmac.Equal(mac, got) || match
 			}
 		}
@@ -207,7 +216,8 @@ type variant struct {
 
 // variants are what libraries in daily use sign.
 var variants = []variant{
-	{inner: rfc, outer: rfc}, {inner: node, outer: js}, {inner: net, outer: net}, {inner: java, outer: java}, {inner: old, outer: old},
+	{inner: rfc, outer: rfc}, {inner: node, outer: js}, {inner: net, outer: net},
+	{inner: java, outer: java}, {inner: old, outer: old},
 	{inner: js, outer: rfc}, {inner: js, outer: js}, {inner: slash, outer: rfc},
 }
 
@@ -215,10 +225,12 @@ func (e spelling) encode(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		c := s[i]
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._", c) >= 0 || strings.IndexByte(string(e), c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._",
+			c) >= 0 || strings.IndexByte(string(e), c) >= 0 {
 			b.WriteByte(c)
 		} else {
-			b.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[c>>4])+string("0123456789abcdef"[c&15])))
+			b.WriteString("%" + strings.ToUpper(string("0123456789abcdef"[c>>4])+
+				string("0123456789abcdef"[c&15])))
 		}
 	}
 	return b.String()
@@ -251,7 +263,8 @@ func baseString(method string, u *url.URL, p map[string]string, v variant) strin
 		host = strings.TrimSuffix(host, ":443")
 	}
 	address := strings.ToLower(u.Scheme) + "://" + host + u.EscapedPath()
-	return strings.ToUpper(method) + "&" + v.outer.encode(address) + "&" + v.outer.encode(strings.Join(pairs, "&"))
+	return strings.ToUpper(method) + "&" + v.outer.encode(address) + "&" +
+		v.outer.encode(strings.Join(pairs, "&"))
 }
 
 // decode undoes the encoding of one part of a query; what is not an escape
@@ -281,7 +294,8 @@ func Sign(r *http.Request, key, secret, method, nonce string, at time.Time) {
 		u.Host = r.Host
 	}
 	strict := variants[0]
-	p["oauth_signature"] = base64.StdEncoding.EncodeToString(sign(digests[method], rfc.encode(secret)+"&", baseString(r.Method, &u, p, strict)))
+	p["oauth_signature"] = base64.StdEncoding.EncodeToString(sign(digests[method], rfc.encode(secret)+"&",
+		baseString(r.Method, &u, p, strict)))
 	var parts []string
 	for k, v := range p {
 		parts = append(parts, k+`="`+rfc.encode(v)+`"`)

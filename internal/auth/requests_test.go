@@ -42,7 +42,8 @@ func TestParameterTwice(t *testing.T) {
 		{formKind, login + "&client_id=a", 400},
 		{formKind, login + "&client_secret=x", 400},
 		{formKind, login + "&grant_type=client_credentials&grant_type=password", 400},
-		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","n":{"scope":"x"},"scope":"read"}`, 200},
+		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","n":{"scope":"x"},"scope":"read"}`,
+			200},
 		{jsonKind, `{"client_id":"a","client_secret":"` + secret + `","scope":"read","scope":"write"}`, 400},
 		{jsonKind, `{"client_id":"b","client_secret":"` + secret + `","client_id":"a"}`, 400},
 	} {
@@ -56,7 +57,8 @@ func TestParameterTwice(t *testing.T) {
 		more string
 		want int
 	}{
-		{"", 200}, {`,realm="x",realm="y"`, 200}, {`,oauth_nonce="other"`, 400}, {`,oauth_consumer_key="a"`, 400},
+		{"", 200}, {`,realm="x",realm="y"`, 200}, {`,oauth_nonce="other"`, 400}, {`,oauth_consumer_key="a"`,
+			400},
 		{`,oauth_version="1.0"`, 400}, {`,oauth%5Fnonce="other"`, 400},
 	} {
 		r := s.request(noon)
@@ -199,7 +201,8 @@ func TestSignedHeader(t *testing.T) {
 		{"another nonce than signed", with("oauth_nonce", "other"), 401},
 		{"half a signature", resigned(func(mac []byte) []byte { return mac[:16] }), 401},
 		{"a signature and more", resigned(func(mac []byte) []byte { return append(mac, 0) }), 401},
-		{"a signature with an end of its own", resigned(func(mac []byte) []byte { mac[31] ^= 1; return mac }), 401},
+		{"a signature with an end of its own",
+			resigned(func(mac []byte) []byte { mac[31] ^= 1; return mac }), 401},
 	} {
 		r := s.request(noon)
 		r.Header.Set("Authorization", c.change(r.Header.Get("Authorization")))

@@ -30,7 +30,8 @@ func TestGenerationEndsTokens(t *testing.T) {
 			}
 		}
 	}
-	if _, d := g.Caller(bearing(old), bearing(old).URL); d == nil || d.Client != "a" || !strings.Contains(d.Text, "were ended") {
+	if _, d := g.Caller(bearing(old), bearing(old).URL); d == nil || d.Client != "a" ||
+		!strings.Contains(d.Text, "were ended") {
 		t.Errorf("%+v", d)
 	}
 }

@@ -36,7 +36,8 @@ func random(n int) string {
 func ParseKey(text string) (*Key, error) {
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(strings.TrimSpace(text), "="))
 	if err != nil || len(raw) != 32 {
-		return nil, errors.New("the sealing key is not 32 bytes in base64url: use the content of the key file as it was written")
+		return nil, errors.New("the sealing key is not 32 bytes in base64url: use the content of the key " +
+			"file as it was written")
 	}
 	block, err := aes.NewCipher(raw)
 	if err != nil {
@@ -78,9 +79,12 @@ func (e *KeyError) Error() string {
 	if e.Found != "" {
 		what = "holds key " + e.Found
 	}
-	return fmt.Sprintf("the key file %s %s, and this database was sealed with key %s: put that file back, or say where it is with --key-file. "+
-		"Nothing is served without it. If it is lost, take the file away and run rollbook client rotate --all: the OAuth 2.0 secrets that clients "+
-		"have go on working for a while then, signatures (OAuth 1.0a) and all tokens do not", e.Path, what, e.Wanted)
+	return fmt.Sprintf("the key file %s %s, and this database was sealed with key %s: put that file back, "+
+		"or say where it is with --key-file. "+
+		"Nothing is served without it. If it is lost, take the file away and run rollbook client rotate "+
+		"--all: the OAuth 2.0 secrets that clients "+
+		"have go on working for a while then, signatures (OAuth 1.0a) and all tokens do not", e.Path, what,
+		e.Wanted)
 }
 
 // OpenKey reads the key file of a database; sealed is something that the database
@@ -121,14 +125,16 @@ func createKey(path string) error {
 
 // Seal encrypts a text; the result names the key.
 func (k *Key) Seal(text string) string {
-	return k.id + "." + base64.RawURLEncoding.EncodeToString(k.aead.Seal(nil, nil, []byte(text), []byte(k.id)))
+	return k.id + "." + base64.RawURLEncoding.EncodeToString(k.aead.Seal(nil, nil, []byte(text),
+		[]byte(k.id)))
 }
 
 // Open undoes Seal.
 func (k *Key) Open(sealed string) (string, error) {
 	id, body, _ := strings.Cut(sealed, ".")
 	if id != k.id {
-		return "", fmt.Errorf("the database was sealed with key %s, and this is key %s: give the key file that belongs to it (--key-file, ROLLBOOK_KEY_FILE)", id, k.id)
+		return "", fmt.Errorf("the database was sealed with key %s, and this is key %s: give the key file "+
+			"that belongs to it (--key-file, ROLLBOOK_KEY_FILE)", id, k.id)
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(body)
 	if err != nil {

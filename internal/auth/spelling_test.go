@@ -20,7 +20,8 @@ import (
 func escape(text, bare string) string {
 	out := ""
 	for _, c := range []byte(text) {
-		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._"+bare, c) >= 0 {
+		if c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("-._"+bare, c) >= 0 {
 			out += string(rune(c))
 		} else {
 			out += fmt.Sprintf("%%%02X", c)
@@ -48,15 +49,18 @@ func TestClientLibrariesSign(t *testing.T) {
 		{"Python's quote", "~/", "~", "OAuth "},
 		{"a realm with signs", "~", "~", `OAuth realm="50% of a, b", `},
 	} {
-		for _, filter := range []string{"status='active'", "status!='tobedeleted'", "email~'a@x.org'", "familyName!='O(Brien)*' AND role~'t'", "title='a/b c'"} {
+		for _, filter := range []string{"status='active'", "status!='tobedeleted'", "email~'a@x.org'",
+			"familyName!='O(Brien)*' AND role~'t'", "title='a/b c'"} {
 			for _, tampered := range []bool{false, true} {
 				n++
 				u := "https://sis.example.org/ims/oneroster/v1p1/users"
-				p := map[string]string{"oauth_consumer_key": "key", "oauth_nonce": fmt.Sprint("n", n), "oauth_signature_method": "HMAC-SHA256",
-					"oauth_timestamp": fmt.Sprint(now.Unix()), "filter": filter, "limit": "5"}
+				p := map[string]string{"oauth_consumer_key": "key", "oauth_nonce": fmt.Sprint("n", n),
+					"oauth_signature_method": "HMAC-SHA256",
+					"oauth_timestamp":        fmt.Sprint(now.Unix()), "filter": filter, "limit": "5"}
 				digest := sha256.New
 				if strings.Contains(lib.name, ".NET") {
-					p["oauth_callback"], p["oauth_signature_method"], digest = "about:blank", "HMAC-SHA1", sha1.New
+					p["oauth_callback"], p["oauth_signature_method"], digest = "about:blank", "HMAC-SHA1",
+						sha1.New
 				}
 				var pairs []string
 				for k, v := range p {
@@ -72,7 +76,8 @@ func TestClientLibrariesSign(t *testing.T) {
 						header += fmt.Sprintf("%s=%q, ", k, escape(v, lib.inner))
 					}
 				}
-				header += `oauth_signature="` + url.QueryEscape(base64.StdEncoding.EncodeToString(mac.Sum(nil))) + `"`
+				header += `oauth_signature="` +
+					url.QueryEscape(base64.StdEncoding.EncodeToString(mac.Sum(nil))) + `"`
 				if tampered {
 					filter += "x"
 				}
@@ -86,7 +91,8 @@ func TestClientLibrariesSign(t *testing.T) {
 				if (d == nil) == tampered {
 					t.Errorf("%s, %s (another one came: %v): %v %v", lib.name, filter, tampered, caller, d)
 				}
-				if tampered && d != nil && !strings.Contains(d.Text, "https://sis.example.org/ims/oneroster/v1p1/users") {
+				if tampered && d != nil && !strings.Contains(d.Text,
+					"https://sis.example.org/ims/oneroster/v1p1/users") {
 					t.Errorf("the refusal does not say which address was seen: %s", d.Text)
 				}
 			}
@@ -113,7 +119,8 @@ func TestGuessersAreSlowed(t *testing.T) {
 			_ = json.Unmarshal(w.Body.Bytes(), &told)
 			_, text, _ := strings.Cut(told.Text, ": wait ")
 			wait, err := time.ParseDuration(text)
-			if after := w.Header().Get("Retry-After"); err != nil || after != fmt.Sprint(int(wait.Seconds())) {
+			if after := w.Header().Get("Retry-After"); err != nil ||
+				after != fmt.Sprint(int(wait.Seconds())) {
 				t.Errorf("429 with Retry-After %q: %s", after, w.Body)
 			}
 		}
@@ -129,7 +136,8 @@ func TestGuessersAreSlowed(t *testing.T) {
 	for _, c := range []struct {
 		id, secret, from string
 		want             int
-	}{{"sds", secret, "192.0.2.1:1", 429}, {"sds", secret, "192.0.2.2:1", 200}, {"other", "wrong", "192.0.2.1:1", 401}} {
+	}{{"sds", secret, "192.0.2.1:1", 429}, {"sds", secret, "192.0.2.2:1", 200},
+		{"other", "wrong", "192.0.2.1:1", 401}} {
 		if got := ask(c.id, c.secret, c.from); got != c.want {
 			t.Errorf("%s from %s: %d, want %d", c.id, c.from, got, c.want)
 		}

@@ -143,7 +143,8 @@ func TestWhoMaySign(t *testing.T) {
 	add := func(id string, sign bool, expires time.Time) *signer {
 		plain, kept := auth.NewSecret(now, key, sign)
 		kept.Expires = expires
-		b.clients[id] = &auth.Client{ID: id, Scopes: []string{"read"}, OAuth1: true, Secrets: []auth.Secret{kept}}
+		b.clients[id] = &auth.Client{ID: id, Scopes: []string{"read"}, OAuth1: true,
+			Secrets: []auth.Secret{kept}}
 		return &signer{id: id, secret: plain}
 	}
 	bearerOnly := add("bearer only", true, time.Time{})
@@ -166,10 +167,12 @@ func TestWhoMaySign(t *testing.T) {
 		{"with a secret that was not sealed", add("hashed", false, time.Time{}), 0, 401},
 		{"with no secret left", none, 0, 401},
 		{"with the empty secret", &signer{id: "none"}, 0, 401},
-		{"in the last second of the secret", add("ending", true, now.Add(time.Hour)), time.Hour - time.Second, 200},
+		{"in the last second of the secret", add("ending", true, now.Add(time.Hour)),
+			time.Hour - time.Second, 200},
 		{"at the end of the secret", add("ended", true, now.Add(time.Hour)), time.Hour, 401},
 		{"with the old one while both are good", old, time.Minute, 200},
-		{"with the new one while both are good", &signer{id: "rotated", secret: rotated}, 2 * time.Minute, 200},
+		{"with the new one while both are good", &signer{id: "rotated", secret: rotated}, 2 * time.Minute,
+			200},
 		{"with the old one after that", old, time.Hour, 401},
 		{"with the new one after that", &signer{id: "rotated", secret: rotated}, time.Hour, 200},
 	} {

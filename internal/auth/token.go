@@ -83,7 +83,8 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request, told *TokenRequest)
 		return nil, bad
 	}
 	if grant := form.Get("grant_type"); grant != "" && grant != "client_credentials" {
-		return nil, &tokenError{http.StatusBadRequest, "unsupported_grant_type", "only client_credentials is granted here"}
+		return nil, &tokenError{http.StatusBadRequest, "unsupported_grant_type",
+			"only client_credentials is granted here"}
 	}
 	client, tokenType, bad := g.client(r, form, told)
 	if bad != nil {
@@ -98,7 +99,8 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request, told *TokenRequest)
 		Issued: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.opt.TokenLife))}
 	token, err := jwt.Signed(g.currentSigning(r.Context(), "").signer).Claims(c).Serialize()
 	if err != nil {
-		return nil, &tokenError{http.StatusInternalServerError, "server_error", "the token could not be signed"}
+		return nil, &tokenError{http.StatusInternalServerError, "server_error",
+			"the token could not be signed"}
 	}
 	return &tokenAnswer{token, tokenType, int(g.opt.TokenLife / time.Second), strings.Join(said, " ")}, nil
 }
@@ -108,11 +110,13 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request, told *TokenRequest)
 func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTokenRequest))
 	if err != nil {
-		return nil, &tokenError{http.StatusRequestEntityTooLarge, "invalid_request", "the body is too large or broke off"}
+		return nil, &tokenError{http.StatusRequestEntityTooLarge, "invalid_request",
+			"the body is too large or broke off"}
 	}
 	form := url.Values{}
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if trimmed := strings.TrimSpace(string(body)); kind == "application/json" && strings.HasPrefix(trimmed, "{") {
+	if trimmed := strings.TrimSpace(string(body)); kind == "application/json" && strings.HasPrefix(trimmed,
+		"{") {
 		if !json.Valid(body) {
 			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "the body is not JSON"}
 		}
@@ -137,7 +141,8 @@ func tokenForm(w http.ResponseWriter, r *http.Request) (url.Values, *tokenError)
 	}
 	for k, v := range form { // RFC 6749 §3.2; which of two was meant, nobody can tell
 		if len(v) > 1 {
-			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "parameter " + strconv.QuoteToASCII(k) + " is there twice"}
+			return nil, &tokenError{http.StatusBadRequest, "invalid_request", "parameter " +
+				strconv.QuoteToASCII(k) + " is there twice"}
 		}
 	}
 	return form, nil
@@ -149,12 +154,14 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 	type pair struct{ id, secret string }
 	var tries []pair
 	tokenType := "Bearer"
-	if scheme, rest, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")), " "); strings.EqualFold(scheme, "Basic") {
+	if scheme, rest, _ := strings.Cut(strings.TrimSpace(r.Header.Get("Authorization")),
+		" "); strings.EqualFold(scheme, "Basic") {
 		tokenType = "bearer" // some readers of this way compare it exactly
 		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest))
 		id, secret, ok := strings.Cut(string(raw), ":")
 		if err != nil || !ok {
-			return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "the Basic header is not base64 of id:secret"}
+			return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client",
+				"the Basic header is not base64 of id:secret"}
 		}
 		tries = append(tries, pair{id, secret})
 		id2, err1 := url.QueryUnescape(id)
@@ -163,7 +170,8 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 			tries = append(tries, pair{id2, secret2})
 		}
 	} else if form.Get("client_id") == "" {
-		return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "no client credentials: send Authorization: Basic base64(client_id:client_secret)"}
+		return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client",
+			"no client credentials: send Authorization: Basic base64(client_id:client_secret)"}
 	} else {
 		tries = append(tries, pair{form.Get("client_id"), form.Get("client_secret")})
 	}
@@ -172,12 +180,14 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 	if wait := g.guesses.pause(who, r.RemoteAddr, g.opt.Now()); wait > 0 {
 		told.wait = wait
 		return nil, "", &tokenError{http.StatusTooManyRequests, "invalid_client",
-			"too many wrong secrets for this client from this address: wait " + wait.Round(time.Second).String()}
+			"too many wrong secrets for this client from this address: wait " +
+				wait.Round(time.Second).String()}
 	}
 	for _, t := range tries {
 		client, err := g.book.Client(r.Context(), t.id)
 		if err != nil {
-			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable", "the service cannot check credentials now; try again"}
+			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable",
+				"the service cannot check credentials now; try again"}
 		}
 		if checkSecret(client, t.secret, g.opt.Now()) {
 			g.guesses.tell(who, r.RemoteAddr, true, g.opt.Now())
@@ -185,7 +195,8 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 		}
 	}
 	g.guesses.tell(who, r.RemoteAddr, false, g.opt.Now())
-	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client", "unknown client, or the secret is wrong or has expired"}
+	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client",
+		"unknown client, or the secret is wrong or has expired"}
 }
 
 // scopes settles what a token opens: what was asked for and the client may
@@ -193,16 +204,19 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 // scope of ours are passed over beside one that is. said is what the answer names,
 // spelled as asked.
 func (g *Gate) scopes(client *Client, asked string) (granted, said []string, bad *tokenError) {
-	words := strings.FieldsFunc(asked, func(c rune) bool { return c == ' ' || c == ',' || c == '\t' || c == '\n' || c == '\r' })
+	words := strings.FieldsFunc(asked,
+		func(c rune) bool { return c == ' ' || c == ',' || c == '\t' || c == '\n' || c == '\r' })
 	for _, word := range words {
-		if short := g.short(word); len(both([]string{short}, client.Scopes)) == 1 && !slices.Contains(granted, short) {
+		if short := g.short(word); len(both([]string{short}, client.Scopes)) == 1 &&
+			!slices.Contains(granted, short) {
 			granted = append(granted, short)
 			said = append(said, word)
 		}
 	}
 	if len(words) > 0 && len(granted) == 0 {
 		return nil, nil, &tokenError{http.StatusBadRequest, "invalid_scope",
-			"this client may have none of the scopes it asks for; it may have " + strings.Join(both(client.Scopes, g.opt.Known), " ")}
+			"this client may have none of the scopes it asks for; it may have " +
+				strings.Join(both(client.Scopes, g.opt.Known), " ")}
 	}
 	if len(words) == 0 {
 		granted = both(client.Scopes, g.opt.Known)

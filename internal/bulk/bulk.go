@@ -95,8 +95,10 @@ func Open(name string, opt Options) (*Package, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{}, bad: map[place]bool{},
-		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems, now: opt.Now,
+	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{},
+		bad:    map[place]bool{},
+		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems,
+		now:  opt.Now,
 		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
 	if p.keep == 0 {
 		p.keep = 1000
@@ -173,7 +175,8 @@ func (p *Package) assign(name string, list []*file) error {
 			p.absent = append(p.absent, f)
 			continue
 		case !told && manifest != nil && !(r != nil && r.Extension):
-			return fmt.Errorf("%s: manifest.csv does not say whether %s is bulk or delta: add the row file.%s,bulk or file.%s,delta", name, f.name, stem, stem)
+			return fmt.Errorf("%s: manifest.csv does not say whether %s is bulk or delta: add the row "+
+				"file.%s,bulk or file.%s,delta", name, f.name, stem, stem)
 		}
 		if isLink {
 			p.links[owner] = f
@@ -191,11 +194,13 @@ func (p *Package) assign(name string, list []*file) error {
 		return fmt.Errorf("%s: there is no CSV file in it", name)
 	}
 	if len(p.files) == 0 && manifest == nil {
-		return fmt.Errorf("%s: no OneRoster 1.1 files (orgs.csv, users.csv, classes.csv, …) among %s", name, strings.Join(names, ", "))
+		return fmt.Errorf("%s: no OneRoster 1.1 files (orgs.csv, users.csv, classes.csv, …) among %s", name,
+			strings.Join(names, ", "))
 	}
 	for r, f := range p.links {
 		if owner := p.files[r]; owner == nil || owner.mode != f.mode {
-			return fmt.Errorf("%s: %s needs %s.csv beside it, both as bulk or both as delta", name, f.name, r.Plural)
+			return fmt.Errorf("%s: %s needs %s.csv beside it, both as bulk or both as delta", name, f.name,
+				r.Plural)
 		}
 	}
 	p.older(manifest)
@@ -209,9 +214,11 @@ func (p *Package) older(manifest map[string]string) {
 	}
 	for r, f := range p.files {
 		head := p.header(f)
-		for _, col := range []string{"termSourcedId", "schoolYearId", "userId", "agents", "metadata.classification"} {
+		for _, col := range []string{"termSourcedId", "schoolYearId", "userId", "agents",
+			"metadata.classification"} {
 			if slices.Contains(head, col) {
-				p.note(fmt.Sprintf("%s has the columns of OneRoster 1.0 and was read as such: %s.csv without a manifest holds all %s", f.name, r.Plural, r.Plural))
+				p.note(fmt.Sprintf("%s has the columns of OneRoster 1.0 and was read as such: %s.csv "+
+					"without a manifest holds all %s", f.name, r.Plural, r.Plural))
 				return
 			}
 		}

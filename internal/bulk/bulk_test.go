@@ -41,7 +41,8 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 }
 
 // readInto checks a package against what is stored and returns its problems and rows.
-func readInto(t *testing.T, path string, opt bulk.Options, stored bulk.Stored) ([]string, []oneroster.Row, *bulk.Package) {
+func readInto(t *testing.T, path string, opt bulk.Options, stored bulk.Stored) ([]string, []oneroster.Row,
+	*bulk.Package) {
 	t.Helper()
 	p, err := bulk.Open(path, opt)
 	if err != nil {
@@ -71,8 +72,10 @@ const (
 
 // deltaLinks is a whole delta package with rows of classResources.
 func deltaLinks(rows string) []string {
-	return []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\nfile.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
-		"orgs.csv", "sourcedId,status,name,type\no1,active,School,school\n", "resources.csv", "sourcedId,status,vendorResourceId\nr1,active,x\n",
+	return []string{"manifest.csv",
+		"propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\nfile.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
+		"orgs.csv", "sourcedId,status,name,type\no1,active,School,school\n", "resources.csv",
+		"sourcedId,status,vendorResourceId\nr1,active,x\n",
 		"academicSessions.csv", "sourcedId,status,title,type,startDate,endDate,schoolYear\nt1,active,T,term,2026-08-01,2027-01-01,2027\n",
 		"courses.csv", "sourcedId,status,title,orgSourcedId\nk1,active,K,o1\n",
 		"classes.csv", "sourcedId,status,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\nc1,active,C,k1,scheduled,o1,t1\n",
@@ -85,27 +88,38 @@ func TestProblemsSayWhere(t *testing.T) {
 		files []string
 		want  []string
 	}{
-		{"nothing wrong", []string{"orgs.csv", orgs, "users.csv", "\xef\xbb\xbf" + users + "u1,TRUE,o1,Student,a,\"A\nB\",C\r\n"}, nil},
+		{"nothing wrong", []string{"orgs.csv", orgs, "users.csv", "\xef\xbb\xbf" + users +
+			"u1,TRUE,o1,Student,a,\"A\nB\",C\r\n"}, nil},
 		{"a role that is none", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o1,pupil,a,A,B\n"},
 			[]string{`users.csv:2: role: "pupil" is not one of administrator, aide, guardian, parent, proctor, relative, student, teacher`}},
-		{"an id twice", []string{"orgs.csv", orgs + "o1,,,Again,school\n"}, []string{`orgs.csv:3: sourcedId: "o1" is there twice in this file: keep one row`}},
+		{"an id twice", []string{"orgs.csv", orgs + "o1,,,Again,school\n"},
+			[]string{`orgs.csv:3: sourcedId: "o1" is there twice in this file: keep one row`}},
 		{"an unknown school", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o9,student,a,A,B\n"},
 			[]string{`users.csv:2: orgSourcedIds: there is no org with the sourcedId "o9": add it to orgs.csv, or correct this id`}},
-		{"a name missing", []string{"orgs.csv", "sourcedId,name,type\no1,,school\n"}, []string{`orgs.csv:2: name: is required and empty: fill it in`}},
-		{"a column missing", []string{"orgs.csv", "sourcedId,name\no1,x\n"}, []string{`orgs.csv:1: the required column type is missing among sourcedId, name`}},
-		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"}, []string{`orgs.csv:1: column name is there twice: keep one`}},
-		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"}, []string{`orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it`}},
+		{"a name missing", []string{"orgs.csv", "sourcedId,name,type\no1,,school\n"},
+			[]string{`orgs.csv:2: name: is required and empty: fill it in`}},
+		{"a column missing", []string{"orgs.csv", "sourcedId,name\no1,x\n"},
+			[]string{`orgs.csv:1: the required column type is missing among sourcedId, name`}},
+		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"},
+			[]string{`orgs.csv:1: column name is there twice: keep one`}},
+		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"},
+			[]string{`orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it`}},
 		{"a quote in the header", []string{"orgs.csv", "sourcedId,\"name,type\no1,A,school\n"},
 			[]string{`orgs.csv:1: a quote opens on this line and is not closed before the end of the file: ` +
 				`close it`}},
-		{"an empty file", []string{"orgs.csv", ""}, []string{`orgs.csv is empty: it has not even a header; leave the file out`}},
-		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n", "orgs.csv", orgs},
+		{"an empty file", []string{"orgs.csv", ""},
+			[]string{`orgs.csv is empty: it has not even a header; leave the file out`}},
+		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n",
+			"orgs.csv", orgs},
 			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
-		{"a delta's link without status", deltaLinks("c1,,r1\n"), []string{`classResources.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
+		{"a delta's link without status", deltaLinks("c1,,r1\n"),
+			[]string{`classResources.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
 		{"a delta's link of a class that is not there", deltaLinks("c9,active,r1\n"),
 			[]string{`classResources.csv:2: classSourcedId: "c9" has no row in classes.csv that can be used: in a delta, add the row of each class whose resources change`}},
-		{"a delta's link to nothing", deltaLinks("c1,active,r9\n"), []string{`classResources.csv:2: resourceSourcedId: there is no resource with the sourcedId "r9": add it to resources.csv, or correct this id`}},
-		{"a delta's links without status", append(deltaLinks(""), "classResources.csv", "classSourcedId,resourceSourcedId\nc1,r1\n"),
+		{"a delta's link to nothing", deltaLinks("c1,active,r9\n"),
+			[]string{`classResources.csv:2: resourceSourcedId: there is no resource with the sourcedId "r9": add it to resources.csv, or correct this id`}},
+		{"a delta's links without status", append(deltaLinks(""), "classResources.csv",
+			"classSourcedId,resourceSourcedId\nc1,r1\n"),
 			[]string{`classResources.csv:1: the column status is required in a delta file`}},
 	} {
 		got, _, _ := read(t, folder(t, c.files...), false)
@@ -116,21 +130,26 @@ func TestProblemsSayWhere(t *testing.T) {
 }
 
 func TestForeignValuesBecomeTheNearest(t *testing.T) {
-	problems, records, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,A,College\n", "users.csv", users+"u1,true,o1,professor,a,A,B\n"), false)
-	if len(problems) > 0 || records["org/o1"].Get("type") != "school" || records["org/o1"].Get("metadata") != `{"original.type":"college"}` ||
-		records["user/u1"].Get("role") != "teacher" || records["user/u1"].Get("metadata") != `{"original.role":"professor"}` {
+	problems, records, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,A,College\n",
+		"users.csv", users+"u1,true,o1,professor,a,A,B\n"), false)
+	if len(problems) > 0 || records["org/o1"].Get("type") != "school" ||
+		records["org/o1"].Get("metadata") != `{"original.type":"college"}` ||
+		records["user/u1"].Get("role") != "teacher" ||
+		records["user/u1"].Get("metadata") != `{"original.role":"professor"}` {
 		t.Errorf("%q %v", problems, records)
 	}
 }
 
 func TestSkipBadTakesTheRest(t *testing.T) {
-	path := folder(t, "orgs.csv", orgs, "users.csv", users+"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n",
+	path := folder(t, "orgs.csv", orgs, "users.csv",
+		users+"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n",
 		"demographics.csv", "sourcedId\nu1\nu2\n")
 	if _, records, _ := read(t, path, false); len(records) != 0 {
 		t.Errorf("a package with problems yielded %d records", len(records))
 	}
 	problems, records, _ := read(t, path, true)
-	if len(problems) != 2 || len(records) != 3 || records["user/u2"].Resource == nil || records["demographics/u2"].Resource == nil {
+	if len(problems) != 2 || len(records) != 3 || records["user/u2"].Resource == nil ||
+		records["demographics/u2"].Resource == nil {
 		t.Errorf("%q %v", problems, records)
 	}
 }
@@ -141,7 +160,8 @@ func TestSkipBadOfALineThatMakesSeveral(t *testing.T) {
 	const school = "SIS ID,Name\ns1,School\n"
 	const section = "SIS ID,School SIS ID,Section Name,Course SIS ID,Course Name\n"
 	problems, _, p := read(t, folder(t, "School.csv", school, "Section.csv", section+"c1,s1,Maths,k1,Maths\n",
-		"Student.csv", "SIS ID,School SIS ID,Username,First Name,Last Name,Birthdate\nu1,s1,ann,Ann,Lee,31-31-2015\n"), true)
+		"Student.csv", "SIS ID,School SIS ID,Username,First Name,Last "+
+			"Name,Birthdate\nu1,s1,ann,Ann,Lee,31-31-2015\n"), true)
 	kept := map[string][]string{}
 	if err := p.Records(context.Background(), func(row oneroster.Row) error {
 		for _, i := range row.Keep { // links are kept where no file carries them
@@ -162,7 +182,8 @@ func TestSkipBadOfALineThatMakesSeveral(t *testing.T) {
 
 func TestWindows1252IsSaidAloud(t *testing.T) {
 	problems, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\xc9cole,school\n"), false)
-	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 || !strings.Contains(p.Notes[0], "Windows-1252") {
+	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 ||
+		!strings.Contains(p.Notes[0], "Windows-1252") {
 		t.Errorf("%q %v %q", problems, records, p.Notes)
 	}
 }
@@ -183,19 +204,25 @@ func TestSchoolDataSync(t *testing.T) {
 	v21 := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,College,college,\n",
 		"users.csv", "sourcedId,username,givenName,familyName,password,activeDirectoryMatchId,email,phone,sms\nu1,s@x.org,S,T,secret,,,,\ng1,g@y.org,G,H,,,,,\n",
 		"roles.csv", "userSourcedId,orgSourcedId,role,sessionSourcedId,grade,isPrimary\nu1,o1,student,,10,TRUE\n",
-		"userFlags.csv", "userSourcedId,flag\nu1,iep\nu1,ell\n", "relationships.csv", "userSourcedId,relationshipUserSourcedId,relationshipRole\nu1,g1,guardian\n",
+		"userFlags.csv", "userSourcedId,flag\nu1,iep\nu1,ell\n", "relationships.csv",
+		"userSourcedId,relationshipUserSourcedId,relationshipRole\nu1,g1,guardian\n",
 		"academicSessions.csv", "sourcedId,title,type,schoolYear,startDate,endDate\ny,Y,schoolYear,2026,2025-08-01,2026-07-01\n",
 		"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds,courseSourcedId\nc1,o1,C,,\n",
 		"enrollments.csv", "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
 	section := ",Section Name,Term SIS ID,Term StartDate,Term EndDate\n"
-	us := []string{"School.csv", "SIS ID,Name\ns1,School\n", "Section.csv", "SIS ID,School SIS ID" + section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
-		"Student.csv", "SIS ID,School SIS ID,Username,Grade,Birthdate\nu1,s1,ann,9,4/2/2010\n", "StudentEnrollment.csv", "Section SIS ID,SIS ID\nc1,u1\n"}
-	uk := []string{"School.csv", "DfE Number,Name\ns1,School\n", "Section.csv", "ID,School DfE Number" + section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
+	us := []string{"School.csv", "SIS ID,Name\ns1,School\n", "Section.csv", "SIS ID,School SIS ID" +
+		section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
+		"Student.csv", "SIS ID,School SIS ID,Username,Grade,Birthdate\nu1,s1,ann,9,4/2/2010\n",
+		"StudentEnrollment.csv", "Section SIS ID,SIS ID\nc1,u1\n"}
+	uk := []string{"School.csv", "DfE Number,Name\ns1,School\n", "Section.csv", "ID,School DfE Number" +
+		section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
 		"Student.csv", "ID,School DfE Number,Username\nu1,s1,ann\n"}
 	early := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,School,school,\n",
 		"users.csv", "sourcedId,orgSourcedIds,givenName,familyName,username,password,role,grade\nu1,o1,S,T,s,,student,9\n",
-		"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n", "enrollments.csv", "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
-	us = append(us, "User.csv", "Email,First Name,Last Name,Phone,SIS ID\nG@x.org,Gus,Gray,,u1\n", "Guardianrelationship.csv", "SIS ID,Email,Role\nu1,g@x.org,Parent\n")
+		"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n", "enrollments.csv",
+		"classSourcedId,userSourcedId,role\nc1,u1,student\n"}
+	us = append(us, "User.csv", "Email,First Name,Last Name,Phone,SIS ID\nG@x.org,Gus,Gray,,u1\n",
+		"Guardianrelationship.csv", "SIS ID,Email,Role\nu1,g@x.org,Parent\n")
 	for _, c := range []struct {
 		files                []string
 		record, field, value string
@@ -271,14 +298,16 @@ func TestWriteReadsBack(t *testing.T) {
 }
 
 // differs tells the first record that did not come back as it was.
-func differs(byResource map[*oneroster.Resource][]oneroster.Record, records map[string]oneroster.Record) string {
+func differs(byResource map[*oneroster.Resource][]oneroster.Record,
+	records map[string]oneroster.Record) string {
 	for r, recs := range byResource {
 		for _, want := range recs {
 			got := records[r.Name+"/"+want.ID()]
 			for i := range r.Fields {
 				w := want.Values[i]
 				if i > oneroster.Modified && (got.Resource == nil || got.Values[i] != w) {
-					return fmt.Sprintf("%s %s: %s came back as %q, was %q", r.Name, want.ID(), r.Fields[i].Name, got.Values, w)
+					return fmt.Sprintf("%s %s: %s came back as %q, was %q", r.Name, want.ID(),
+						r.Fields[i].Name, got.Values, w)
 				}
 			}
 		}

@@ -37,8 +37,10 @@ type Stored struct {
 // again as long as rows are found wrong because of others; progress, when set, is
 // told of all.
 func (p *Package) Check(ctx context.Context, stored Stored, progress func(rows int)) (Problems, error) {
-	c := &checker{p: p, stored: stored, progress: progress, ids: map[*oneroster.Resource]map[idHash]standing{},
-		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{}, follow: map[string]*follows{},
+	c := &checker{p: p, stored: stored, progress: progress,
+		ids:   map[*oneroster.Resource]map[idHash]standing{},
+		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{},
+		follow:  map[string]*follows{},
 		empties: map[*oneroster.Resource]bool{}, parents: map[string]string{}, schools: map[idHash]idHash{},
 		twice: map[place][]*oneroster.Resource{}, odd: map[string]*oddity{}}
 	if p.sds != nil { // its files were read on opening: what is wrong with them comes first
@@ -139,7 +141,8 @@ func (c *checker) drop(r *oneroster.Resource, at place, id string) {
 		c.found = true
 	}
 	if id == "" && c.p.files[r].mode == oneroster.Bulk && c.p.stuck == nil {
-		c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its sourcedId cannot be read, and whoever it stands for would be retired", at.file, at.line)
+		c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its sourcedId cannot be read, and whoever it "+
+			"stands for would be retired", at.file, at.line)
 	}
 }
 
@@ -169,7 +172,8 @@ func (c *checker) row(row oneroster.Row) error {
 		return nil
 	}
 	if c.p.bad[at] {
-		if id := hashID(row.ID()); c.ids[row.Resource][id] == there && !slices.Contains(c.twice[at], row.Resource) {
+		if id := hashID(row.ID()); c.ids[row.Resource][id] == there && !slices.Contains(c.twice[at],
+			row.Resource) {
 			c.ids[row.Resource][id] = broken // a later record of its line cannot be used
 			c.found = true
 		}
@@ -187,30 +191,36 @@ func (c *checker) alone(row oneroster.Row, at place) {
 	delta := c.p.files[r].mode == oneroster.Delta
 	status := row.Values[oneroster.Status]
 	if delta && status == "" && !c.p.bad[at] {
-		c.spoil(r, at, id, Problem{at.file, at.line, "status", "", "is empty in a delta file: write active or tobedeleted", false})
+		c.spoil(r, at, id, Problem{at.file, at.line, "status", "",
+			"is empty in a delta file: write active or tobedeleted", false})
 	}
 	if id == "" || status != oneroster.ToBeDeleted {
 		for _, p := range oneroster.Check(row.Record) {
 			if !c.p.bad[at] {
-				if class := row.Get("class"); c.p.sds != nil && r.Name == "enrollment" && p.Field == "school" && class != "" {
+				if class := row.Get("class"); c.p.sds != nil && r.Name == "enrollment" &&
+					p.Field == "school" && class != "" {
 					section := oneroster.ByName("class") // its school is the enrollment's
 					if c.empties[section] {
 						c.hangs(at, Problem{File: at.file, Row: at.line}, true)
 						c.drop(r, at, id)
 						continue
 					}
-					p.Field, p.Text = "class", fmt.Sprintf("there is no %s %q in %s: add it, or correct this id",
+					p.Field, p.Text = "class", fmt.Sprintf("there is no %s %q in %s: add it, or "+
+						"correct this id",
 						c.p.called(section), class, c.p.fileOf(section))
 				}
-				if c.p.sds != nil && c.p.sds.version == "v2.1" && at.file == "users.csv" && (p.Field == "role" || p.Field == "orgs") {
+				if c.p.sds != nil && c.p.sds.version == "v2.1" && at.file == "users.csv" &&
+					(p.Field == "role" || p.Field == "orgs") {
 					if c.p.sds.found["roles.csv"] != nil && len(c.p.sds.read["roles.csv"]) == 0 {
 						c.hangs(at, Problem{File: at.file, Row: at.line}, true)
 						c.drop(r, at, id)
 						continue
 					}
-					p.Field, p.Text = "sourcedId", fmt.Sprintf("%q has no row in roles.csv that says its role and org: add one", id)
+					p.Field, p.Text = "sourcedId",
+						fmt.Sprintf("%q has no row in roles.csv that says its role and org: add one", id)
 				}
-				c.spoil(r, at, id, Problem{at.file, at.line, r.Field(p.Field).Column(), row.Get(p.Field), p.Text, false})
+				c.spoil(r, at, id, Problem{at.file, at.line, r.Field(p.Field).Column(), row.Get(p.Field),
+					p.Text, false})
 			}
 		}
 	}
@@ -249,7 +259,8 @@ func (c *checker) oddities(row oneroster.Row, at place) {
 		if parent := row.Get("parent"); parent != "" {
 			c.parents[name+"/"+row.ID()] = name + "/" + parent
 		}
-		if start, end := row.Get("startDate"), row.Get("endDate"); name == "academicSession" && start != "" && end != "" && end <= start {
+		if start, end := row.Get("startDate"), row.Get("endDate"); name == "academicSession" &&
+			start != "" && end != "" && end <= start {
 			c.note(at.file+": sessions end before they start", at)
 		}
 	case "class":
@@ -272,7 +283,8 @@ func (c *checker) cycles() {
 		for at := id; at != "" && !done[at]; at = c.parents[at] {
 			if on[at] {
 				name, own, _ := strings.Cut(at, "/")
-				c.p.note(fmt.Sprintf("the parents of the %s %q lead back to it: correct parentSourcedId", name, own))
+				c.p.note(fmt.Sprintf("the parents of the %s %q lead back to it: correct parentSourcedId",
+					name, own))
 				break
 			}
 			on[at] = true
@@ -296,11 +308,13 @@ func (c *checker) files() error {
 	}
 	for _, f := range c.p.absent {
 		rows := 0
-		if err := c.p.rows(f, func([]string) error { return nil }, func(int, []string, error) error { rows++; return nil }); err != nil {
+		if err := c.p.rows(f, func([]string) error { return nil },
+			func(int, []string, error) error { rows++; return nil }); err != nil {
 			return err
 		}
 		if rows > 0 {
-			text := fmt.Sprintf("manifest.csv says that this file is absent, and it has %s: correct the manifest", plural(rows, "row"))
+			text := fmt.Sprintf("manifest.csv says that this file is absent, and it has %s: correct "+
+				"the manifest", plural(rows, "row"))
 			c.tell(Problem{f.name, 1, "", "", text, false})
 			c.p.stuck = fmt.Errorf("%s: %s", f.name, text)
 			continue
@@ -325,7 +339,8 @@ func (c *checker) empty(name string, r *oneroster.Resource, filter string, pass 
 		pass()
 		return nil
 	}
-	text := fmt.Sprintf("there is not one row in this file, which would retire %s: leave the file out, or export it again", plural(n, "active "+r.Name))
+	text := fmt.Sprintf("there is not one row in this file, which would retire %s: leave the file out, or "+
+		"export it again", plural(n, "active "+r.Name))
 	c.tell(Problem{name, 1, "", "", text, false})
 	c.p.stuck = fmt.Errorf("%s: %s", name, text)
 	c.empties[r] = true
@@ -358,9 +373,11 @@ func (c *checker) links() error {
 				continue // its links go with it
 			}
 			if state != there && state != broken {
-				text := fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or correct this id", r.Name, id, r.Plural)
+				text := fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s.csv, or "+
+					"correct this id", r.Name, id, r.Plural)
 				if f.mode == oneroster.Delta {
-					text = fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row of each %s whose resources change", id, r.Plural, r.Name)
+					text = fmt.Sprintf("%q has no row in %s.csv that can be used: in a delta, add the row "+
+						"of each %s whose resources change", id, r.Plural, r.Name)
 				}
 				found = append(found, Problem{f.name, x.line, r.Name + "SourcedId", id, text, false})
 				continue
@@ -369,21 +386,25 @@ func (c *checker) links() error {
 				if _, ok, err := c.is(resource, row.target); err != nil {
 					return err
 				} else if !ok {
-					text := fmt.Sprintf("there is no resource with the sourcedId %q: add it to resources.csv, or correct this id", row.target)
-					found = append(found, Problem{f.name, row.line, "resourceSourcedId", row.target, text, false})
+					text := fmt.Sprintf("there is no resource with the sourcedId %q: add it to "+
+						"resources.csv, or correct this id", row.target)
+					found = append(found, Problem{f.name, row.line, "resourceSourcedId", row.target, text,
+						false})
 				}
 			}
 		}
 		slices.SortFunc(found, func(a, b Problem) int { return a.Row - b.Row })
 		for _, x := range found {
 			c.p.linkProblems = append(c.p.linkProblems, x)
-			if x.Column == "resourceSourcedId" && (c.empties[resource] || c.ids[resource][hashID(x.Value)] == broken) {
+			if x.Column == "resourceSourcedId" &&
+				(c.empties[resource] || c.ids[resource][hashID(x.Value)] == broken) {
 				c.hangs(place{x.File, x.Row}, x, false)
 			} else {
 				c.tell(x)
 			}
 			for _, owner := range c.p.resources[r] {
-				owner.came = slices.DeleteFunc(owner.came, func(id string) bool { return id == x.Value && x.Column == "resourceSourcedId" })
+				owner.came = slices.DeleteFunc(owner.came,
+					func(id string) bool { return id == x.Value && x.Column == "resourceSourcedId" })
 			}
 		}
 	}
@@ -435,7 +456,8 @@ func (c *checker) references(row oneroster.Row, at place) error {
 
 // dangling handles a reference that leads nowhere. needed tells that the row
 // cannot do without it; cause is 0 where nothing else is to blame.
-func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.Field, id string, cause standing, needed bool) {
+func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.Field, id string,
+	cause standing, needed bool) {
 	item := spoilt{row.Resource, field, id}
 	if !needed {
 		if slices.Contains(c.p.spoilt[at], item) {
@@ -452,12 +474,15 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 	case broken:
 		c.hangs(at, x, needed)
 	case going:
-		x.Text = fmt.Sprintf("the %s %q is tobedeleted in this package: delete what refers to it too", c.p.called(to), id)
+		x.Text = fmt.Sprintf("the %s %q is tobedeleted in this package: delete what refers to it too",
+			c.p.called(to), id)
 		c.tell(x)
 	default:
-		x.Text = fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s, or correct this id", to.Name, id, c.p.fileOf(to))
+		x.Text = fmt.Sprintf("there is no %s with the sourcedId %q: add it to %s, or correct this id",
+			to.Name, id, c.p.fileOf(to))
 		if c.p.sds != nil {
-			x.Text = fmt.Sprintf("there is no %s %q in %s: add it, or correct this id", c.p.called(to), id, c.p.fileOf(to))
+			x.Text = fmt.Sprintf("there is no %s %q in %s: add it, or correct this id", c.p.called(to), id,
+				c.p.fileOf(to))
 		}
 		c.tell(x)
 	}
@@ -505,7 +530,10 @@ func (c *checker) is(to *oneroster.Resource, id string) (standing, bool, error) 
 	if known == nil {
 		known = map[idHash]bool{}
 		c.known[to] = known
-		if err := c.stored.IDs(to, func(id string) error { known[hashID(id)] = true; return nil }); err != nil {
+		if err := c.stored.IDs(to, func(id string) error {
+			known[hashID(id)] = true
+			return nil
+		}); err != nil {
 			return 0, false, err
 		}
 	}
@@ -527,7 +555,8 @@ func (c *checker) consequences() {
 		all, needed = all+f.n+f.mild, needed+f.n
 		parts = append(parts, fmt.Sprintf("%d in %s", f.n+f.mild, file))
 	}
-	text := fmt.Sprintf("%s to rows that cannot be used (%s), this one and others: they follow from the problems above",
+	text := fmt.Sprintf("%s to rows that cannot be used (%s), this one and others: they follow from the "+
+		"problems above",
 		plural(all, "reference"), strings.Join(parts, ", "))
 	c.tell(Problem{first.File, first.Row, "", "", text, needed == 0})
 }
@@ -550,18 +579,20 @@ func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) 
 	if n > 0 && !p.skipBad {
 		return fmt.Errorf("%d rows are wrong", n)
 	}
-	return p.each(ctx, func(*oneroster.Resource, place, string, int, string, string, string) {}, func(row oneroster.Row) error {
-		at := place{row.File, row.Line}
-		row.Skip = p.bad[at]
-		for _, s := range p.spoilt[at] {
-			if s.of != row.Resource { // the line makes several records
-				continue
+	return p.each(ctx, func(*oneroster.Resource, place, string, int, string, string, string) {},
+		func(row oneroster.Row) error {
+			at := place{row.File, row.Line}
+			row.Skip = p.bad[at]
+			for _, s := range p.spoilt[at] {
+				if s.of != row.Resource { // the line makes several records
+					continue
+				}
+				items := slices.DeleteFunc(oneroster.Items(row.Values[s.field]),
+					func(item string) bool { return item == s.item })
+				if row.Values[s.field] = oneroster.Join(items...); s.item == "" || len(items) == 0 {
+					row.Keep = append(row.Keep, s.field)
+				}
 			}
-			items := slices.DeleteFunc(oneroster.Items(row.Values[s.field]), func(item string) bool { return item == s.item })
-			if row.Values[s.field] = oneroster.Join(items...); s.item == "" || len(items) == 0 {
-				row.Keep = append(row.Keep, s.field)
-			}
-		}
-		return yield(row)
-	})
+			return yield(row)
+		})
 }

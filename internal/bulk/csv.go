@@ -108,7 +108,8 @@ func (c *rowReader) next() (line int, cells []string, err error) {
 				line = c.line + bytes.Count(c.buf[c.at:c.at+opened], []byte{c.end})
 				c.skip(opened)
 				if c.open++; c.open > maxOpen {
-					return line, nil, fmt.Errorf("%d quotes are not closed: the file is not read further", c.open)
+					return line, nil, fmt.Errorf("%d quotes are not closed: the file is not read further",
+						c.open)
 				}
 			} else {
 				c.skip(n)
@@ -209,9 +210,11 @@ func (c *rowReader) quoted(n int) (next, opened int, done bool, err error) {
 		b, more := c.byteAt(n)
 		switch {
 		case !more:
-			return n, opened, false, notCSV("a quote opens on this line and is not closed before the end of the file: close it")
+			return n, opened, false, notCSV("a quote opens on this line and is not closed before the end " +
+				"of the file: close it")
 		case n > maxRow:
-			return n, opened, false, notCSV("a quote opens on this line and is not closed within 1 MiB: close it")
+			return n, opened, false, notCSV("a quote opens on this line and is not closed within 1 " +
+				"MiB: close it")
 		case b != '"':
 			c.cell = append(c.cell, b)
 			n++
@@ -235,7 +238,8 @@ func (c *rowReader) quoted(n int) (next, opened int, done bool, err error) {
 			}
 		}
 		if more && b != c.sep && b != c.end {
-			return n, opened, false, notCSV("the quote that opens on this line ends before something that is no separator: " +
+			return n, opened, false, notCSV("the quote that opens on this line ends before something that " +
+				"is no separator: " +
 				"close it, and double the quotes inside the cell")
 		}
 		c.cells = append(c.cells, string(c.cell))

@@ -19,7 +19,8 @@ var fileNames = func() map[string]string {
 	for _, r := range oneroster.Resources() {
 		out[r.Plural] = r.Plural + ".csv"
 	}
-	for _, stem := range strings.Fields("manifest classResources courseResources School Section Student Teacher StudentEnrollment " +
+	for _, stem := range strings.Fields("manifest classResources courseResources School Section Student " +
+		"Teacher StudentEnrollment " +
 		"TeacherRoster User Guardianrelationship roles relationships userFlags") {
 		out[stem] = stem + ".csv"
 	}
@@ -40,7 +41,8 @@ func (p *Package) recognise(name string, list []*file) (map[string]*file, error)
 	var others []*file
 	put := func(ours string, f *file) error {
 		if other := found[ours]; other != nil {
-			return fmt.Errorf("%s: both %s and %s are meant as %s, or there are two files of that name: keep one", name, other.name, f.name, ours)
+			return fmt.Errorf("%s: both %s and %s are meant as %s, or there are two files of that "+
+				"name: keep one", name, other.name, f.name, ours)
 		}
 		found[ours] = f
 		return nil
@@ -60,15 +62,18 @@ func (p *Package) recognise(name string, list []*file) (map[string]*file, error)
 					return nil, err
 				}
 			}
-			p.note(fmt.Sprintf("%q was taken off the names of all files: %s was read as %s", decoration, oneOf(dressed).name, first(dressed)))
-			others = slices.DeleteFunc(others, func(f *file) bool { return slices.Contains(slices.Collect(maps.Values(dressed)), f) })
+			p.note(fmt.Sprintf("%q was taken off the names of all files: %s was read as %s", decoration,
+				oneOf(dressed).name, first(dressed)))
+			others = slices.DeleteFunc(others,
+				func(f *file) bool { return slices.Contains(slices.Collect(maps.Values(dressed)), f) })
 		}
 	}
 	for _, f := range others {
 		near := meantAs(f.name)
 		switch {
 		case near == "manifest.csv" || near != "" && isCSV(f.name) && found[near] == nil:
-			return nil, fmt.Errorf("%s: %s may be meant as %s: give it that name, or take it out", name, f.name, near)
+			return nil, fmt.Errorf("%s: %s may be meant as %s: give it that name, or take it out", name,
+				f.name, near)
 		case isCSV(f.name):
 			found[f.name] = f // told later
 		case near != "":
@@ -116,7 +121,8 @@ func undress(list []*file) (map[string]*file, string) {
 }
 
 func separated(text string, at int) bool {
-	return text != "" && strings.ContainsRune("_-. ", rune(text[at])) || text != "" && text[at] >= '0' && text[at] <= '9'
+	return text != "" && strings.ContainsRune("_-. ", rune(text[at])) || text != "" && text[at] >= '0' &&
+		text[at] <= '9'
 }
 
 // copied is how systems name a second copy of a file.
@@ -126,7 +132,8 @@ var copied = regexp.MustCompile(`(?i)\(\d+\)|copy|kopie|copie`)
 func meantAs(name string) string {
 	text := strings.ToLower(name)
 	begin, _, _ := strings.Cut(text, ".")
-	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") || Distance(begin, "manifest") <= 2 {
+	if strings.Contains(text, "manifest") || strings.Contains(text, "mainfest") || Distance(begin,
+		"manifest") <= 2 {
 		return "manifest.csv"
 	}
 	words := regexp.MustCompile(`[^a-z]+`).Split(text, -1)
@@ -152,8 +159,10 @@ func (p *Package) readManifest(f *file) (map[string]string, error) {
 		return fmt.Errorf("%s:%d: %s", f.name, line, fmt.Sprintf(format, args...))
 	}
 	header := func(cells []string) error {
-		if len(cells) < 2 || !strings.EqualFold(strings.TrimSpace(cells[0]), "propertyName") || !strings.EqualFold(strings.TrimSpace(cells[1]), "value") {
-			return wrong(1, "the header of a manifest is propertyName,value; this is %q", strings.Join(cells, ","))
+		if len(cells) < 2 || !strings.EqualFold(strings.TrimSpace(cells[0]), "propertyName") ||
+			!strings.EqualFold(strings.TrimSpace(cells[1]), "value") {
+			return wrong(1, "the header of a manifest is propertyName,value; this is %q",
+				strings.Join(cells, ","))
 		}
 		return nil
 	}
@@ -187,7 +196,8 @@ func (p *Package) readManifest(f *file) (map[string]string, error) {
 		return nil
 	})
 	if v := out["oneroster.version"]; err == nil && v != "" && v != "1.1" && v != "1.0" {
-		return nil, fmt.Errorf("%s: oneroster.version is %q; this program reads OneRoster 1.1: export the package as 1.1", f.name, v)
+		return nil, fmt.Errorf("%s: oneroster.version is %q; this program reads OneRoster 1.1: export the "+
+			"package as 1.1", f.name, v)
 	}
 	return out, err
 }
@@ -211,23 +221,30 @@ func (p *Package) header(f *file) []string {
 // with ours.
 func (p *Package) foreign(found map[string]*file) error {
 	has := func(file, column string) bool {
-		return slices.ContainsFunc(p.header(found[file]), func(c string) bool { return strings.EqualFold(c, column) })
+		return slices.ContainsFunc(p.header(found[file]),
+			func(c string) bool { return strings.EqualFold(c, column) })
 	}
 	here := func(names ...string) bool {
 		for _, n := range names {
-			if !slices.ContainsFunc(slices.Collect(maps.Keys(found)), func(f string) bool { return strings.EqualFold(f, n) }) {
+			if !slices.ContainsFunc(slices.Collect(maps.Keys(found)),
+				func(f string) bool { return strings.EqualFold(f, n) }) {
 				return false
 			}
 		}
 		return true
 	}
 	switch {
-	case here("schools.csv", "students.csv", "sections.csv") || has("enrollments.csv", "Section_id") && has("enrollments.csv", "Student_id"):
-		return errors.New("this is a package in Clever's format, which is not read here: export OneRoster 1.1 or School Data Sync CSV")
-	case has("users.csv", "user_id") && has("users.csv", "login_id") || has("enrollments.csv", "user_id") && has("courses.csv", "course_id"):
-		return errors.New("this is a package in Canvas's SIS format, which is not read here: export OneRoster 1.1 or School Data Sync CSV")
+	case here("schools.csv", "students.csv", "sections.csv") || has("enrollments.csv", "Section_id") &&
+		has("enrollments.csv", "Student_id"):
+		return errors.New("this is a package in Clever's format, which is not read here: export OneRoster " +
+			"1.1 or School Data Sync CSV")
+	case has("users.csv", "user_id") && has("users.csv", "login_id") || has("enrollments.csv", "user_id") &&
+		has("courses.csv", "course_id"):
+		return errors.New("this is a package in Canvas's SIS format, which is not read here: export " +
+			"OneRoster 1.1 or School Data Sync CSV")
 	case has("roles.csv", "roleType") || has("users.csv", "userMasterIdentifier") || here("userProfiles.csv"):
-		return errors.New("this is a package of OneRoster 1.2; this program reads 1.1: export the package as 1.1")
+		return errors.New("this is a package of OneRoster 1.2; this program reads 1.1: export the " +
+			"package as 1.1")
 	}
 	return nil
 }

@@ -45,7 +45,8 @@ func folder(name string) ([]*file, io.Closer, error) {
 				break // nothing in it is ours to read
 			}
 			for _, i := range inner {
-				if isCSV(i.Name()) && (len(folders) == 0 || folders[len(folders)-1] != filepath.Join(name, base)) {
+				if isCSV(i.Name()) && (len(folders) == 0 || folders[len(folders)-1] != filepath.Join(name,
+					base)) {
 					folders = append(folders, filepath.Join(name, base))
 				}
 				if isStray(i.Name()) {
@@ -65,12 +66,16 @@ func folder(name string) ([]*file, io.Closer, error) {
 				_ = root.Close()
 				return nil, nil, fmt.Errorf("%s: %s cannot be read: %w", name, base, err)
 			}
-			found = append(found, &file{name: base, open: func() (io.ReadCloser, error) { return regular(root, base) }})
+			found = append(found, &file{name: base, open: func() (io.ReadCloser,
+				error) {
+				return regular(root, base)
+			}})
 		}
 	}
 	if len(found) == 0 && len(folders) > 0 {
 		_ = root.Close()
-		return nil, nil, fmt.Errorf("%s: there is no CSV file in this folder; there are in %s: give that", name, strings.Join(folders, ", "))
+		return nil, nil, fmt.Errorf("%s: there is no CSV file in this folder; there are in %s: give that",
+			name, strings.Join(folders, ", "))
 	}
 	if stray != "" {
 		_ = root.Close()
@@ -85,7 +90,8 @@ func isStray(base string) bool {
 }
 
 func misplaced(name, stray string) error {
-	return fmt.Errorf("%s: %s may be meant as the manifest: put it beside the other files as manifest.csv, or take it out", name, stray)
+	return fmt.Errorf("%s: %s may be meant as the manifest: put it beside the other files as "+
+		"manifest.csv, or take it out", name, stray)
 }
 
 // regular opens a file that may have become something else since it was listed:
@@ -93,7 +99,8 @@ func misplaced(name, stray string) error {
 func regular(root *os.Root, base string) (io.ReadCloser, error) {
 	f, err := root.OpenFile(base, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return nil, fmt.Errorf("%s has gone or cannot be opened any more: wait until the package is whole, and import again (%w)", base, err)
+		return nil, fmt.Errorf("%s has gone or cannot be opened any more: wait until the package is "+
+			"whole, and import again (%w)", base, err)
 	}
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		_ = f.Close()
@@ -137,7 +144,8 @@ func noZip(name string, err error) error {
 	case kind != "":
 		return fmt.Errorf("%s is %s: give the folder with the CSV files, or a zip of it", name, kind)
 	}
-	return fmt.Errorf("%s is neither a folder nor a zip: give the folder with the CSV files, or a zip of it", name)
+	return fmt.Errorf("%s is neither a folder nor a zip: give the folder with the CSV files, or "+
+		"a zip of it", name)
 }
 
 func entries(name string, list []*zip.File) ([]*file, error) {
@@ -152,15 +160,18 @@ func entries(name string, list []*zip.File) ([]*file, error) {
 		whole := strings.ReplaceAll(f.Name, `\`, "/") // some tools of Windows write it so
 		clean := path.Clean(whole)
 		if strings.HasPrefix(whole, "/") || strings.HasPrefix(clean, "..") || strings.Contains(clean, ":") {
-			return nil, fmt.Errorf("%s: the entry %q leads out of the package: make the zip anew from the files alone", name, f.Name)
+			return nil, fmt.Errorf("%s: the entry %q leads out of the package: make the zip anew from the "+
+				"files alone", name, f.Name)
 		}
 		base, dir := path.Base(clean), path.Dir(clean)
 		switch {
 		case clean == "xl/workbook.xml":
-			return nil, fmt.Errorf("%s is an Excel workbook: save each sheet as CSV (UTF-8), and give the folder", name)
+			return nil, fmt.Errorf("%s is an Excel workbook: save each sheet as CSV (UTF-8), and "+
+				"give the folder", name)
 		case strings.HasPrefix(base, ".") && isStray(base) && !strings.HasPrefix(clean, "__MACOSX"):
 			return nil, misplaced(name, f.Name)
-		case f.FileInfo().IsDir() || strings.HasSuffix(whole, "/") || strings.HasPrefix(clean, "__MACOSX") || strings.HasPrefix(base, "."):
+		case f.FileInfo().IsDir() || strings.HasSuffix(whole, "/") || strings.HasPrefix(clean,
+			"__MACOSX") || strings.HasPrefix(base, "."):
 			continue
 		case strings.EqualFold(path.Ext(base), ".zip"):
 			zips = append(zips, f.Name)
@@ -180,7 +191,8 @@ func entries(name string, list []*zip.File) ([]*file, error) {
 			names = append(names, d)
 		}
 		sort.Strings(names)
-		return nil, fmt.Errorf("%s: there are CSV files in several folders (%s): make a zip of the one that is meant", name, strings.Join(names, ", "))
+		return nil, fmt.Errorf("%s: there are CSV files in several folders (%s): make a zip of the one "+
+			"that is meant", name, strings.Join(names, ", "))
 	}
 	switch {
 	case len(folders) == 0 && len(zips) > 0:
@@ -197,8 +209,10 @@ func usable(name string, f *zip.File, total *uint64) error {
 	case f.Flags&1 != 0:
 		return fmt.Errorf("%s: %s is locked with a password: make the zip without one", name, f.Name)
 	case f.Method != zip.Store && f.Method != zip.Deflate:
-		return fmt.Errorf("%s: %s is compressed in a way that is not read here (method %d): make an ordinary zip", name, f.Name, f.Method)
-	case *total > maxUnpacked || f.UncompressedSize64 > freeRatio && f.UncompressedSize64 > maxRatio*max(1, f.CompressedSize64):
+		return fmt.Errorf("%s: %s is compressed in a way that is not read here (method %d): make an "+
+			"ordinary zip", name, f.Name, f.Method)
+	case *total > maxUnpacked || f.UncompressedSize64 > freeRatio && f.UncompressedSize64 > maxRatio*max(1,
+		f.CompressedSize64):
 		return fmt.Errorf("%s: %q unpacks to far more than a district holds; it was not opened", name, f.Name)
 	}
 	return nil

@@ -40,7 +40,8 @@ func (p Problems) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{{"file", "row", "column", "value", "problem"}}
 	for _, x := range p.List {
-		rows = append(rows, []string{harmless(x.File), strconv.Itoa(x.Row), harmless(x.Column), harmless(x.Value), harmless(x.Text)})
+		rows = append(rows, []string{harmless(x.File), strconv.Itoa(x.Row), harmless(x.Column),
+			harmless(x.Value), harmless(x.Text)})
 	}
 	return c.WriteAll(rows)
 }

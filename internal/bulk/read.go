@@ -18,7 +18,8 @@ import (
 // are separated by semicolons or tabs, and first lines that tell spreadsheets how
 // to read them, are taken for what they are, and that is said. A header that
 // returns io.EOF ends the reading.
-func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string, bad error) error) error {
+func (p *Package) rows(f *file, header func([]string) error, row func(line int, cells []string,
+	bad error) error) error {
 	if f.made != nil {
 		return f.made.rows(header, row)
 	}
@@ -39,7 +40,8 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 			return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)
 		case err == io.EOF:
 			if short > 0 {
-				p.note(fmt.Sprintf("%s: %s shorter than the header, the first in line %d: the upload may have been cut",
+				p.note(fmt.Sprintf("%s: %s shorter than the header, the first in line %d: the upload may "+
+					"have been cut",
 					f.name, are(short, "row"), shortLine))
 			}
 			if !c.whole {
@@ -76,7 +78,8 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 			if !c.whole {
 				wrong = notCSV("the file breaks off in this row: the upload was cut; send the file again")
 			} else if sign := strings.IndexAny(cells[0], ",;\t|"); len(cells) == 1 && sign >= 0 {
-				wrong = notCSV(fmt.Sprintf("this row is separated by %s and the header by %s: separate all by commas",
+				wrong = notCSV(fmt.Sprintf("this row is separated by %s and the header by %s: separate "+
+					"all by commas",
 					separators[cells[0][sign]], separators[c.sep]))
 			}
 		}
@@ -100,7 +103,8 @@ func (p *Package) dialect(f *file, c *rowReader) {
 		sep, is := strings.CutPrefix(strings.ToLower(text), "sep=")
 		switch {
 		case is && len(sep) <= 1 || strings.HasPrefix(text, "#TYPE "):
-			p.note(fmt.Sprintf("%s: the first line, %s, is for spreadsheets and was passed over", f.name, text))
+			p.note(fmt.Sprintf("%s: the first line, %s, is for spreadsheets and was passed over", f.name,
+				text))
 			c.skip(0)
 			continue
 		case strings.TrimSpace(text) == "" && line != "", line == "" && c.at < len(c.buf):
@@ -129,13 +133,20 @@ func are(n int, what string) string {
 // exports that misspell the standard's. Letter case, blanks and underscores count
 // for nothing anyway.
 var others = map[string]string{
-	"termsourcedid": "termSourcedIds", "userid": "userIds", "agents": "agentSourcedIds", "agentsourcedid": "agentSourcedIds",
-	"schoolyearid": "schoolYearSourcedId", "mail": "email", "emailaddress": "email", "grade": "grades", "subject": "subjects",
-	"subjectcode": "subjectCodes", "period": "periods", "parent": "parentSourcedId", "parentid": "parentSourcedId", "sourceid": "sourcedId",
-	"sourcedids": "sourcedId", "gender": "sex", "dob": "birthDate", "dateofbirth": "birthDate", "orgsourcedid": "orgSourcedIds",
-	"schoolsourcedids": "schoolSourcedId", "firstname": "givenName", "lastname": "familyName", "surname": "familyName",
-	"coursesourcedids": "courseSourcedId", "classsourcedids": "classSourcedId", "usersourcedids": "userSourcedId", "lineitem": "lineItemSourcedId",
-	"begindate": "beginDate", "datelastmodifed": "dateLastModified", "enabled": "enabledUser", "telephone": "phone", "mobile": "sms",
+	"termsourcedid": "termSourcedIds", "userid": "userIds", "agents": "agentSourcedIds",
+	"agentsourcedid": "agentSourcedIds",
+	"schoolyearid":   "schoolYearSourcedId", "mail": "email", "emailaddress": "email", "grade": "grades",
+	"subject":     "subjects",
+	"subjectcode": "subjectCodes", "period": "periods", "parent": "parentSourcedId",
+	"parentid": "parentSourcedId", "sourceid": "sourcedId",
+	"sourcedids": "sourcedId", "gender": "sex", "dob": "birthDate", "dateofbirth": "birthDate",
+	"orgsourcedid":     "orgSourcedIds",
+	"schoolsourcedids": "schoolSourcedId", "firstname": "givenName", "lastname": "familyName",
+	"surname":          "familyName",
+	"coursesourcedids": "courseSourcedId", "classsourcedids": "classSourcedId",
+	"usersourcedids": "userSourcedId", "lineitem": "lineItemSourcedId",
+	"begindate": "beginDate", "datelastmodifed": "dateLastModified", "enabled": "enabledUser",
+	"telephone": "phone", "mobile": "sms",
 }
 
 // A layout says which column of a file fills which field.
@@ -164,7 +175,8 @@ func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*l
 	for col := range byColumn {
 		folded[foldColumn(col)] = col
 	}
-	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)), metadata: make([]string, len(header))}
+	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)),
+		metadata: make([]string, len(header))}
 	seen := map[string]string{}
 	for i, raw := range header {
 		col := strings.TrimSpace(raw)
@@ -187,14 +199,16 @@ func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*l
 			case is && f.made == nil:
 				p.note(fmt.Sprintf("%s: the column %s was read as %s", f.name, col, ours))
 			case !is && l.metadata[i] == "":
-				p.note(fmt.Sprintf("%s: the column %s is none of OneRoster 1.1 and was not read%s", f.name, col, didYouMean(col, byColumn)))
+				p.note(fmt.Sprintf("%s: the column %s is none of OneRoster 1.1 and was not read%s", f.name,
+					col, didYouMean(col, byColumn)))
 			}
 		}
 		if before, twice := seen[ours]; twice && col != "" {
 			if before == col {
 				return nil, fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
 			}
-			return nil, fmt.Errorf("%s:1: the columns %s and %s are both meant as %s: keep one", f.name, before, col, ours)
+			return nil, fmt.Errorf("%s:1: the columns %s and %s are both meant as %s: keep one", f.name,
+				before, col, ours)
 		}
 		seen[ours] = col
 		if n, ok := byColumn[ours]; ok {
@@ -282,7 +296,8 @@ func (l *layout) record(cells []string, wrong func(field int, column, value, tex
 	extra := map[string]any{}
 	for i, cell := range cells {
 		if i >= len(l.at) {
-			wrong(oneroster.SourcedID, "", cell, "the row has more cells than the header: correct the commas and quotes")
+			wrong(oneroster.SourcedID, "", cell,
+				"the row has more cells than the header: correct the commas and quotes")
 			break
 		}
 		cell = strings.TrimSpace(oneroster.OneLine(cell))
@@ -291,7 +306,8 @@ func (l *layout) record(cells []string, wrong func(field int, column, value, tex
 		}
 		if l.metadata[i] != "" {
 			if strings.IndexFunc(cell, unicode.IsControl) >= 0 || !utf8.ValidString(cell) {
-				wrong(l.resource.MetadataIndex(), l.names[i], cell, fmt.Sprintf("%q holds control characters or is not UTF-8", cell))
+				wrong(l.resource.MetadataIndex(), l.names[i], cell,
+					fmt.Sprintf("%q holds control characters or is not UTF-8", cell))
 				continue
 			}
 			extra[l.metadata[i]] = cell
@@ -361,7 +377,8 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 // each reads the rows of every file in the order of the resources. wrong is told of
 // cells by their field's position; one of a value that a record can do without does
 // not spoil the row.
-func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at place, id string, field int, column, value, text string), yield func(oneroster.Row) error) error {
+func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at place, id string,
+	field int, column, value, text string), yield func(oneroster.Row) error) error {
 	if err := p.readLinks(); err != nil {
 		return err
 	}
@@ -372,7 +389,10 @@ func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at
 		}
 		var l *layout
 		at := r.Index("resources")
-		err := p.rows(f, func(header []string) (err error) { l, err = p.newLayout(f, r, header); return err }, func(line int, cells []string, bad error) error {
+		err := p.rows(f, func(header []string) (err error) {
+			l, err = p.newLayout(f, r, header)
+			return err
+		}, func(line int, cells []string, bad error) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -457,7 +477,8 @@ func (p *Package) readLinks() error {
 				}
 			}
 			if owner < 0 || target < 0 {
-				return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required", f.name, r.Name)
+				return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required",
+					f.name, r.Name)
 			}
 			if status < 0 && f.mode == oneroster.Delta {
 				return fmt.Errorf("%s:1: the column status is required in a delta file", f.name)
@@ -514,7 +535,8 @@ func (p *Package) readLinks() error {
 
 // linkProblem remembers a row of a link file that cannot be used, for Check.
 func (p *Package) linkProblem(f *file, line int, column, value, text string) {
-	p.linkProblems = append(p.linkProblems, Problem{File: f.name, Row: line, Column: column, Value: value, Text: text})
+	p.linkProblems = append(p.linkProblems, Problem{File: f.name, Row: line, Column: column, Value: value,
+		Text: text})
 }
 
 // isGone reads the status of a row of a delta's link file.
@@ -526,6 +548,7 @@ func isGone(cells []string, status int) (bool, error) {
 	if text == "" {
 		return false, errors.New("is empty in a delta file: write active or tobedeleted")
 	}
-	value, err := parseCell(&oneroster.Field{Name: "status", Kind: oneroster.Enum, Enum: []string{oneroster.Active, oneroster.ToBeDeleted}}, text)
+	value, err := parseCell(&oneroster.Field{Name: "status", Kind: oneroster.Enum,
+		Enum: []string{oneroster.Active, oneroster.ToBeDeleted}}, text)
 	return value == oneroster.ToBeDeleted, err
 }

@@ -37,8 +37,10 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 		{"manifest.csv", "PropertyName,Value\nFile.Orgs,Delta\n", ""},
 		{"manifest.csv", "propertyName;value\nfile.orgs;delta\n", ""},
 		{"manifest.csv", "sep=,\npropertyName,value\nfile.orgs,delta\n", ""},
-		{"manifest.csv", manifestHead + "mainfest.version,1.0\nsource.systemVersion,7\nfile.roles,absent\n" + delta, ""},
-		{"manifest.csv", manifestHead + "manifest.version,1.0\n", "does not say whether orgs.csv is bulk or delta"},
+		{"manifest.csv", manifestHead +
+			"mainfest.version,1.0\nsource.systemVersion,7\nfile.roles,absent\n" + delta, ""},
+		{"manifest.csv", manifestHead + "manifest.version,1.0\n",
+			"does not say whether orgs.csv is bulk or delta"},
 		{"manifest (1).csv", manifestHead + delta, "may be meant as manifest.csv"},
 		{"manifest - Copy.csv", manifestHead + delta, "may be meant as manifest.csv"},
 		{"manifest.csv.txt", manifestHead + delta, "may be meant as manifest.csv"},
@@ -52,7 +54,8 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 		{"manifest.csv", "", "is empty"},
 		{"manifest.csv", manifestHead + "file.org,delta\n", "\"org\" is no file of OneRoster 1.1"},
 		{"manifest.csv", manifestHead + "mode,delta\n" + delta, `"mode" is no property of a manifest`},
-		{"manifest.csv", manifestHead + delta + "file.orgs,bulk\n", "is there twice, as \"delta\" and as \"bulk\""},
+		{"manifest.csv", manifestHead + delta + "file.orgs,bulk\n",
+			"is there twice, as \"delta\" and as \"bulk\""},
 		{"manifest.csv", manifestHead + "file.orgs,\n", `file.orgs is "": write bulk, delta or absent`},
 		{"manifest.csv", manifestHead + "file.orgs,delta,\"x\n", "a quote opens on this line"},
 		{"manifest.csv", "\xff\xfep\x00", "the header of a manifest is propertyName,value"},
@@ -68,7 +71,8 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 			t.Errorf("%s %q: %v, want %q", c.name, c.text, err, c.wrong)
 		}
 	}
-	if _, err := bulk.Open(folder(t, "manifest.csv", manifestHead+delta, "Manifest.csv", manifestHead, "orgs.csv", org), bulk.Options{}); err == nil {
+	if _, err := bulk.Open(folder(t, "manifest.csv", manifestHead+delta, "Manifest.csv", manifestHead,
+		"orgs.csv", org), bulk.Options{}); err == nil {
 		t.Error("two manifests were taken")
 	}
 }
@@ -111,40 +115,65 @@ func TestEncodings(t *testing.T) {
 		note                 string
 	}{
 		{"UTF-8", orgNamed("Zoë"), "", "Zoë", ""},
-		{"one broken byte", orgNamed("Zoë", "Ren\xe9"), "", `orgs.csv:3: name: "Ren\xe9" holds control characters or is not UTF-8`, ""},
+		{"one broken byte", orgNamed("Zoë", "Ren\xe9"), "",
+			`orgs.csv:3: name: "Ren\xe9" holds control characters or is not UTF-8`, ""},
 		{"one broken byte beside a Chinese letter", orgNamed("李", "Ren\xe9"), "",
 			`orgs.csv:3: name: "Ren\xe9" holds control characters or is not UTF-8`, ""},
-		{"Windows-1252", encoded(t, charmap.Windows1252, orgNamed("École Émile", "Müller", "O’Brien", "Peña", "Søren Åse", "Ægir", "Désirée", "Françoise", "Cœur", "Straße")), "",
-			"École Émile", "orgs.csv is not UTF-8 and was read as Windows-1252, which makes \"École\", \"Émile\", \"Müller\" of it"},
-		{"Spanish", encoded(t, charmap.Windows1252, orgNamed("José Núñez", "Añover", "María", "Col·legi", "I.E.S. nº 3")), "", "José Núñez", "Windows-1252"},
+		{"Windows-1252", encoded(t, charmap.Windows1252, orgNamed("École Émile", "Müller", "O’Brien",
+			"Peña", "Søren Åse", "Ægir", "Désirée", "Françoise", "Cœur", "Straße")), "",
+			"École Émile", "orgs.csv is not UTF-8 and was read as Windows-1252, " +
+				"which makes \"École\", \"Émile\", \"Müller\" of it"},
+		{"Spanish", encoded(t, charmap.Windows1252, orgNamed("José Núñez", "Añover", "María", "Col·legi",
+			"I.E.S. nº 3")), "", "José Núñez", "Windows-1252"},
 		{"UTF-16", utf16le(orgNamed("Zoë 李")), "", "Zoë 李", "is UTF-16"},
 		{"UTF-16 without its mark", utf16le(orgNamed("Zoë"))[2:], "", "holds NUL bytes", ""},
 		{"UTF-16 named", utf16le(orgNamed("Zoë"))[2:], "utf-16le", "Zoë", ""},
-		{"Shift_JIS", encoded(t, japanese.ShiftJIS, orgNamed("東京小学校", "山田太郎")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Shift_JIS", encoded(t, japanese.ShiftJIS, orgNamed("東京小学校", "山田太郎")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
 		{"Shift_JIS named", encoded(t, japanese.ShiftJIS, orgNamed("東京小学校")), "Shift_JIS", "東京小学校", ""},
-		{"GBK", encoded(t, simplifiedchinese.GBK, orgNamed("北京第一小学", "李明")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"GBK", encoded(t, simplifiedchinese.GBK, orgNamed("北京第一小学", "李明")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
 		{"GBK named", encoded(t, simplifiedchinese.GBK, orgNamed("李明")), "gbk", "李明", ""},
-		{"cp1250, Czech", encoded(t, charmap.Windows1250, orgNamed("Jiří Dvořák", "Němec", "Černý", "Žižkov")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"cp1250, Polish", encoded(t, charmap.Windows1250, orgNamed("Łukasz Wójcik", "Świątek", "Dąbrowski", "Kamiński")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"cp1250, Czech", encoded(t, charmap.Windows1250, orgNamed("Jiří Dvořák", "Němec", "Černý",
+			"Žižkov")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"cp1250, Polish", encoded(t, charmap.Windows1250, orgNamed("Łukasz Wójcik", "Świątek", "Dąbrowski",
+			"Kamiński")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
 		{"cp1250 named", encoded(t, charmap.Windows1250, orgNamed("Jiří")), "cp1250", "Jiří", ""},
-		{"cp1251", encoded(t, charmap.Windows1251, orgNamed("Иван Петров", "Школа")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"cp1251", encoded(t, charmap.Windows1251, orgNamed("Иван Петров", "Школа")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
 		{"cp1251 named", encoded(t, charmap.Windows1251, orgNamed("Школа")), "windows-1251", "Школа", ""},
-		{"Mac Roman", encoded(t, charmap.Macintosh, orgNamed("René", "Zoë", "François", "Müller", "Muñoz")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"Turkish", encoded(t, charmap.Windows1254, orgNamed("Işıl", "Yılmaz")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"Hebrew", encoded(t, charmap.Windows1255, orgNamed("דוד")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"a short name of cp1251", encoded(t, charmap.Windows1251, orgNamed("Ян")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"one Czech name", encoded(t, charmap.Windows1250, orgNamed("Dvořák")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"one Polish name", encoded(t, charmap.Windows1250, orgNamed("Kamiński")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"one Czech capital", encoded(t, charmap.Windows1250, orgNamed("Černý")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"Hungarian", encoded(t, charmap.Windows1250, orgNamed("Szűcs", "Erdős")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"Romanian", encoded(t, charmap.Windows1250, orgNamed("Popţa")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"a German name of a Mac", encoded(t, charmap.Macintosh, orgNamed("Schröder")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"one Chinese letter", encoded(t, simplifiedchinese.GBK, orgNamed("李")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"katakana", encoded(t, japanese.ShiftJIS, orgNamed("アン")), "", "is not UTF-8, and read as Windows-1252 it would say", ""},
-		{"Nordic", encoded(t, charmap.Windows1252, orgNamed("Åse Sørensen", "Björk Guðmundsdóttir", "Þór", "Hélène", "Mäkelä", "Ängel Ö")), "", "Åse Sørensen", "Windows-1252"},
-		{"Portuguese", encoded(t, charmap.Windows1252, orgNamed("João Simões", "Conceição", "Antônio", "Caíque")), "", "João Simões", "Windows-1252"},
-		{"French", encoded(t, charmap.Windows1252, orgNamed("Lycée Où", "Anaïs Noël", "L’Haÿ", "Maître Benoît", "ÉCOLE ÉLÉMENTAIRE", "Sœur")), "", "Lycée Où", "Windows-1252"},
-		{"Italian and German", encoded(t, charmap.Windows1252, orgNamed("Niccolò Libertà", "Jürgen Groß", "Özil", "§ 5 – „Haus“")), "", "Niccolò Libertà", "Windows-1252"},
+		{"Mac Roman", encoded(t, charmap.Macintosh, orgNamed("René", "Zoë", "François", "Müller", "Muñoz")),
+			"", "is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Turkish", encoded(t, charmap.Windows1254, orgNamed("Işıl", "Yılmaz")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Hebrew", encoded(t, charmap.Windows1255, orgNamed("דוד")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"a short name of cp1251", encoded(t, charmap.Windows1251, orgNamed("Ян")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Czech name", encoded(t, charmap.Windows1250, orgNamed("Dvořák")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Polish name", encoded(t, charmap.Windows1250, orgNamed("Kamiński")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Czech capital", encoded(t, charmap.Windows1250, orgNamed("Černý")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Hungarian", encoded(t, charmap.Windows1250, orgNamed("Szűcs", "Erdős")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Romanian", encoded(t, charmap.Windows1250, orgNamed("Popţa")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"a German name of a Mac", encoded(t, charmap.Macintosh, orgNamed("Schröder")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"one Chinese letter", encoded(t, simplifiedchinese.GBK, orgNamed("李")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"katakana", encoded(t, japanese.ShiftJIS, orgNamed("アン")), "",
+			"is not UTF-8, and read as Windows-1252 it would say", ""},
+		{"Nordic", encoded(t, charmap.Windows1252, orgNamed("Åse Sørensen", "Björk Guðmundsdóttir", "Þór",
+			"Hélène", "Mäkelä", "Ängel Ö")), "", "Åse Sørensen", "Windows-1252"},
+		{"Portuguese", encoded(t, charmap.Windows1252, orgNamed("João Simões", "Conceição", "Antônio",
+			"Caíque")), "", "João Simões", "Windows-1252"},
+		{"French", encoded(t, charmap.Windows1252, orgNamed("Lycée Où", "Anaïs Noël", "L’Haÿ",
+			"Maître Benoît", "ÉCOLE ÉLÉMENTAIRE", "Sœur")), "", "Lycée Où", "Windows-1252"},
+		{"Italian and German", encoded(t, charmap.Windows1252, orgNamed("Niccolò Libertà", "Jürgen Groß",
+			"Özil", "§ 5 – „Haus“")), "", "Niccolò Libertà", "Windows-1252"},
 		{"French with û", encoded(t, charmap.Windows1252, orgNamed("Août", "Jérôme", "Sûreté")), "",
 			"Août", "Windows-1252"},
 		{"Estonian", encoded(t, charmap.Windows1252, orgNamed("Tõnu", "Jõgi", "Mäe")), "", "Tõnu",
@@ -206,10 +235,12 @@ func TestShapesOfFiles(t *testing.T) {
 		note             string
 		ids              string
 	}{
-		{"semicolons", "orgs.csv", "sourcedId;name;type\no1;\"A;B\";school\n", nil, "separated by semicolons", "o1"},
+		{"semicolons", "orgs.csv", "sourcedId;name;type\no1;\"A;B\";school\n", nil,
+			"separated by semicolons", "o1"},
 		{"tabs", "orgs.csv", "sourcedId\tname\ttype\no1\tA, B\tschool\n", nil, "separated by tabs", "o1"},
 		{"semicolons not throughout", "orgs.csv", "sourcedId;name;type\no1,A,school\n",
-			[]string{"orgs.csv:2: this row is separated by commas and the header by semicolons: separate all by commas"}, "", ""},
+			[]string{"orgs.csv:2: this row is separated by commas and the header by semicolons: separate " +
+				"all by commas"}, "", ""},
 		{"semicolons in one row", "orgs.csv", a + ";A;school\no1,A,school\n",
 			[]string{"orgs.csv:2: this row is separated by semicolons and the header by commas: separate " +
 				"all by commas"}, "", "o1"},
@@ -220,15 +251,20 @@ func TestShapesOfFiles(t *testing.T) {
 			"not read: did you mean status?", "o1"},
 		{"hardly a column", "orgs.csv", "sourcedId,name,type,stoton\no1,A,school,x\n", nil,
 			"the column stoton is none of OneRoster 1.1 and was not read", "o1"},
-		{"sep=", "orgs.csv", "sep=;\r\nsourcedId;name;type\r\no1;A;school\r\n", nil, "the first line, sep=;, is for spreadsheets", "o1"},
+		{"sep=", "orgs.csv", "sep=;\r\nsourcedId;name;type\r\no1;A;school\r\n", nil,
+			"the first line, sep=;, is for spreadsheets", "o1"},
 		{"#TYPE", "orgs.csv", "#TYPE System.Data.DataRow\n\"sourcedId\",\"name\",\"type\"\n\"o1\",\"A\",\"school\"\n", nil, "the first line, #TYPE", "o1"},
 		{"CR", "orgs.csv", "sourcedId,name,type\ro1,A,school\ro2,B,school\r", nil, "old Macs", "o1 o2"},
-		{"a quote inside", "orgs.csv", a + "o1,Ann \"Annie\",school\no2,B,school\n", []string{`orgs.csv:2: a quote stands inside a cell that does not begin with one: ` +
-			`put the cell in quotes and double those inside it, as in "Ann ""Annie"""`}, "", "o2"},
-		{"a quote not closed", "orgs.csv", a + "o1,A,school\no2,\"B,school\no3,C,school\no4,\"D\",school\no5,E,school\n",
-			[]string{"orgs.csv:3: the quote that opens on this line ends before something that is no separator: close it, and double the quotes inside the cell"}, "", "o1 o3 o4 o5"},
+		{"a quote inside", "orgs.csv", a + "o1,Ann \"Annie\",school\no2,B,school\n",
+			[]string{`orgs.csv:2: a quote stands inside a cell that does not begin with one: ` +
+				`put the cell in quotes and double those inside it, as in "Ann ""Annie"""`}, "", "o2"},
+		{"a quote not closed", "orgs.csv",
+			a + "o1,A,school\no2,\"B,school\no3,C,school\no4,\"D\",school\no5,E,school\n",
+			[]string{"orgs.csv:3: the quote that opens on this line ends before something that is no " +
+				"separator: close it, and double the quotes inside the cell"}, "", "o1 o3 o4 o5"},
 		{"a quote never closed", "orgs.csv", a + "o1,A,school\no2,\"B,school\n" + "o3,C,school\n",
-			[]string{"orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it"}, "", "o1 o3"},
+			[]string{"orgs.csv:3: a quote opens on this line and is not closed before the end of the " +
+				"file: close it"}, "", "o1 o3"},
 		{"blanks around quotes", "orgs.csv", a + "  \"o1\"  , \"A, B\" ,school\no2,  C ,\"school\" \r\n",
 			nil, "", "o1 o2"},
 		{"a quote that ends the file", "orgs.csv", a + "o1,A,\"school\"", nil, "ends without a line end",
@@ -239,20 +275,31 @@ func TestShapesOfFiles(t *testing.T) {
 		{"a first line of commas", "orgs.csv", ",,\r\n\r\n" + a + "o1,A,school\n", nil, "", "o1"},
 		{"bars", "orgs.csv", "sourcedId|name|type\no1|A, B|school\n", nil, "separated by bars", "o1"},
 		{"empty cells more", "orgs.csv", a + "o1,A,school,,\n,,\n\n   \n", nil, "", "o1"},
-		{"a header that ends with a comma", "orgs.csv", "sourcedId,name,type,\no1,A,school,\n", nil, "", "o1"},
-		{"a row too short", "orgs.csv", "sourcedId,name,type,identifier\no1,A,school,1\no2,A,school\n", nil, "1 row is shorter than the header, the first in line 3", "o1 o2"},
+		{"a header that ends with a comma", "orgs.csv", "sourcedId,name,type,\no1,A,school,\n", nil, "",
+			"o1"},
+		{"a row too short", "orgs.csv", "sourcedId,name,type,identifier\no1,A,school,1\no2,A,school\n", nil,
+			"1 row is shorter than the header, the first in line 3", "o1 o2"},
 		{"no end", "orgs.csv", a + "o1,A,school", nil, "ends without a line end", "o1"},
 		{"tab and CR in a value", "orgs.csv", a + "o1,\"A\tB\rC\",school\n", nil, "", "o1"},
-		{"a bell in a value", "orgs.csv", a + "o1,A\aB,school\n", []string{`orgs.csv:2: name: "A\aB" holds control characters or is not UTF-8`}, "", ""},
-		{"a bell in metadata", "orgs.csv", "sourcedId,name,type,metadata.x\no1,A,school,B\aC\n", []string{`orgs.csv:2: metadata.x: "B\aC" holds control characters or is not UTF-8`}, "", "o1"},
+		{"a bell in a value", "orgs.csv", a + "o1,A\aB,school\n",
+			[]string{`orgs.csv:2: name: "A\aB" holds control characters or is not UTF-8`}, "", ""},
+		{"a bell in metadata", "orgs.csv", "sourcedId,name,type,metadata.x\no1,A,school,B\aC\n",
+			[]string{`orgs.csv:2: metadata.x: "B\aC" holds control characters or is not UTF-8`}, "", "o1"},
 		{"in other case", "ORGS.CSV", a + "o1,A,school\n", nil, "", "o1"},
 		{"a date before", "20260901_orgs.csv", a + "o1,A,school\n", nil, `"20260901_" was taken off`, "o1"},
-		{"a date behind", "orgs-2026-09-01.csv", a + "o1,A,school\n", nil, `"-2026-09-01" was taken off`, "o1"},
-		{"headers in other case", "orgs.csv", "SourcedID,NAME,Type\no1,A,school\n", nil, `the column SourcedID was read as sourcedId`, "o1"},
-		{"a header misspelt", "orgs.csv", "sourceId,name,type\no1,A,school\n", nil, `the column sourceId was read as sourcedId`, "o1"},
-		{"another name", "orgs.csv", "sourcedId,name,type,parent\no1,A,school,\n", nil, `the column parent was read as parentSourcedId`, "o1"},
-		{"unknown", "orgs.csv", "sourcedId,name,type,identifyer\no1,A,school,\n", nil, `the column identifyer is none of OneRoster 1.1 and was not read: did you mean identifier?`, "o1"},
-		{"one column under two names", "orgs.csv", "sourcedId,name,type,Name\n", []string{`orgs.csv:1: the columns name and Name are both meant as name: keep one`}, "", ""},
+		{"a date behind", "orgs-2026-09-01.csv", a + "o1,A,school\n", nil, `"-2026-09-01" was taken off`,
+			"o1"},
+		{"headers in other case", "orgs.csv", "SourcedID,NAME,Type\no1,A,school\n", nil,
+			`the column SourcedID was read as sourcedId`, "o1"},
+		{"a header misspelt", "orgs.csv", "sourceId,name,type\no1,A,school\n", nil,
+			`the column sourceId was read as sourcedId`, "o1"},
+		{"another name", "orgs.csv", "sourcedId,name,type,parent\no1,A,school,\n", nil,
+			`the column parent was read as parentSourcedId`, "o1"},
+		{"unknown", "orgs.csv", "sourcedId,name,type,identifyer\no1,A,school,\n", nil,
+			`the column identifyer is none of OneRoster 1.1 and was not read: did you mean identifier?`,
+			"o1"},
+		{"one column under two names", "orgs.csv", "sourcedId,name,type,Name\n",
+			[]string{`orgs.csv:1: the columns name and Name are both meant as name: keep one`}, "", ""},
 	} {
 		got, records, p := read(t, folder(t, c.file, c.text), true)
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
@@ -263,7 +310,8 @@ func TestShapesOfFiles(t *testing.T) {
 				t.Errorf("%s: %s is %q", c.name, id, r.Values)
 			}
 		}
-		if p == nil || len(records) != len(strings.Fields(c.ids)) || p != nil && !strings.Contains(strings.Join(p.Notes, "\n"), c.note) {
+		if p == nil || len(records) != len(strings.Fields(c.ids)) || p != nil &&
+			!strings.Contains(strings.Join(p.Notes, "\n"), c.note) {
 			t.Errorf("%s: %d records, notes %q", c.name, len(records), notesOf(p))
 		}
 	}
@@ -273,13 +321,17 @@ func TestShapesOfFiles(t *testing.T) {
 func TestColumnsOfUsers(t *testing.T) {
 	_, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
 		"sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,E-Mail,Grade,agentSourcedIDs\nu1,true,o1,student,a,A,B,a@x.org,09,u2\nu2,true,o1,parent,b,A,B,,,\n"), false)
-	if u := records["user/u1"]; u.Resource == nil || u.Get("email") != "a@x.org" || u.Get("grades") != "09" || u.Get("agents") != "u2" || len(p.Notes) != 3 {
+	if u := records["user/u1"]; u.Resource == nil || u.Get("email") != "a@x.org" ||
+		u.Get("grades") != "09" || u.Get("agents") != "u2" || len(p.Notes) != 3 {
 		t.Errorf("%q %q", u.Values, p.Notes)
 	}
-	problems, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv", "sourcedId,orgSourcedIds,role,username,givenName,familyName,userId\nu1,o1,student,a,A,B,77\n",
+	problems, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
+		"sourcedId,orgSourcedIds,role,username,givenName,familyName,userId\nu1,o1,student,a,A,B,77\n",
 		"academicSessions.csv", "sourcedId,title,type,startDate,endDate\ny,Y,schoolYear,2026-08-01,2027-07-31\n"), false)
-	if u := records["user/u1"]; len(problems) > 0 || u.Get("enabledUser") != "true" || u.Get("userIds") != "userId\x1f77" && !strings.HasSuffix(u.Get("userIds"), "77") ||
-		records["academicSession/y"].Get("schoolYear") != "2027" || !strings.Contains(strings.Join(p.Notes, "\n"), "OneRoster 1.0") {
+	if u := records["user/u1"]; len(problems) > 0 || u.Get("enabledUser") != "true" ||
+		u.Get("userIds") != "userId\x1f77" && !strings.HasSuffix(u.Get("userIds"), "77") ||
+		records["academicSession/y"].Get("schoolYear") != "2027" ||
+		!strings.Contains(strings.Join(p.Notes, "\n"), "OneRoster 1.0") {
 		t.Errorf("OneRoster 1.0: %q %v %q", problems, records, p.Notes)
 	}
 }
@@ -302,7 +354,8 @@ func TestFilesThatAreNoCSV(t *testing.T) {
 	if got, _, _ := read(t, dir, false); len(got) != 1 || !strings.HasSuffix(got[0], want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, _, _ := read(t, folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0], "there is no CSV file in it") {
+	if got, _, _ := read(t, folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0],
+		"there is no CSV file in it") {
 		t.Errorf("%q", got)
 	}
 }
@@ -322,7 +375,9 @@ func TestFoldersThatChange(t *testing.T) {
 			return os.Truncate(filepath.Join(dir, "orgs.csv"),
 				int64(len(orgs)-1))
 		},
-		"replaced": func(dir string) error { return os.Rename(filepath.Join(dir, "other"), filepath.Join(dir, "orgs.csv")) },
+		"replaced": func(dir string) error {
+			return os.Rename(filepath.Join(dir, "other"), filepath.Join(dir, "orgs.csv"))
+		},
 	} {
 		dir := folder(t, "orgs.csv", orgs, "other", "sourcedId,name,type\no9,,,X,school\n")
 		p, err := bulk.Open(dir, bulk.Options{})
@@ -377,7 +432,8 @@ func TestFoldersThatChange(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := bulk.Open("/dev/zero", bulk.Options{}); err == nil || !strings.Contains(err.Error(), "is a pipe or a device") {
+	if _, err := bulk.Open("/dev/zero", bulk.Options{}); err == nil || !strings.Contains(err.Error(),
+		"is a pipe or a device") {
 		t.Errorf("a device: %v", err)
 	}
 }
@@ -464,10 +520,12 @@ func TestRowsAreReadAsTheyAreWritten(t *testing.T) {
 func TestLongRowsAreBounded(t *testing.T) {
 	rows := strings.Repeat("o,\u00c4,school\n", 200000) // 2.8 MB
 	got, _, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\"A,school\n"+rows), false)
-	if len(got) == 0 || got[0] != "orgs.csv:2: a quote opens on this line and is not closed within 1 MiB: close it" {
+	if len(got) == 0 || got[0] != "orgs.csv:2: a quote opens on this line and is not closed within 1 "+
+		"MiB: close it" {
 		t.Errorf("%q", got[:min(1, len(got))])
 	}
-	got, _, _ = read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,"+strings.Repeat("A", 1<<20+9)+",school\no2,B,school\n"), false)
+	got, _, _ = read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,"+strings.Repeat("A", 1<<20+9)+
+		",school\no2,B,school\n"), false)
 	if len(got) != 1 || got[0] != "orgs.csv:2: the row is longer than 1 MiB: correct its line ends" {
 		t.Errorf("%q", got)
 	}

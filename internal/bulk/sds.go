@@ -125,22 +125,29 @@ func (c *converter) schoolYear(at place) string {
 	id := madeYear + fmt.Sprint(year)
 	if !c.yearAdded {
 		c.yearAdded = true
-		c.add("academicSession", at, "sourcedId", id, "title", fmt.Sprintf("School Year %d-%d", year-1, year), "type", "schoolYear",
-			"startDate", fmt.Sprintf("%d-08-01", year-1), "endDate", fmt.Sprintf("%d-08-01", year), "schoolYear", fmt.Sprint(year))
+		c.add("academicSession", at, "sourcedId", id, "title", fmt.Sprintf("School Year %d-%d", year-1,
+			year), "type", "schoolYear",
+			"startDate", fmt.Sprintf("%d-08-01", year-1), "endDate", fmt.Sprintf("%d-08-01", year),
+			"schoolYear", fmt.Sprint(year))
 	}
 	return id
 }
 
 // needed are the columns without which a file says nothing.
 var needed = map[string]string{
-	"School.csv": "SIS ID|DfE Number,Name", "Section.csv": "SIS ID|ID,School SIS ID|School DfE Number,Section Name",
-	"Student.csv": "SIS ID|ID,School SIS ID|School DfE Number,Username", "Teacher.csv": "SIS ID|ID,School SIS ID|School DfE Number,Username",
-	"StudentEnrollment.csv": "Section SIS ID|Section ID,SIS ID|ID", "TeacherRoster.csv": "Section SIS ID|Section ID,SIS ID|ID",
-	"User.csv": "Email,SIS ID", "Guardianrelationship.csv": "SIS ID,Email",
-	"orgs.csv": "sourcedId,name,type", "users.csv": "sourcedId,username", "roles.csv": "userSourcedId,orgSourcedId,role",
+	"School.csv":            "SIS ID|DfE Number,Name",
+	"Section.csv":           "SIS ID|ID,School SIS ID|School DfE Number,Section Name",
+	"Student.csv":           "SIS ID|ID,School SIS ID|School DfE Number,Username",
+	"Teacher.csv":           "SIS ID|ID,School SIS ID|School DfE Number,Username",
+	"StudentEnrollment.csv": "Section SIS ID|Section ID,SIS ID|ID",
+	"TeacherRoster.csv":     "Section SIS ID|Section ID,SIS ID|ID",
+	"User.csv":              "Email,SIS ID", "Guardianrelationship.csv": "SIS ID,Email",
+	"orgs.csv": "sourcedId,name,type", "users.csv": "sourcedId,username",
+	"roles.csv":   "userSourcedId,orgSourcedId,role",
 	"classes.csv": "sourcedId,orgSourcedId,title", "enrollments.csv": "classSourcedId,userSourcedId,role",
-	"academicSessions.csv": "sourcedId,title,type,startDate,endDate", "courses.csv": "sourcedId,orgSourcedId,title",
-	"demographics.csv": "userSourcedId", "userFlags.csv": "userSourcedId,flag",
+	"academicSessions.csv": "sourcedId,title,type,startDate,endDate",
+	"courses.csv":          "sourcedId,orgSourcedId,title",
+	"demographics.csv":     "userSourcedId", "userFlags.csv": "userSourcedId,flag",
 	"relationships.csv": "userSourcedId,relationshipUserSourcedId,relationshipRole",
 }
 
@@ -164,7 +171,8 @@ func (c *converter) lines(name string) []line {
 			head = append(head, key)
 		}
 		for _, names := range strings.Split(needed[name], ",") {
-			if !slices.ContainsFunc(strings.Split(names, "|"), func(n string) bool { return columns[foldColumn(n)] != "" }) {
+			if !slices.ContainsFunc(strings.Split(names, "|"),
+				func(n string) bool { return columns[foldColumn(n)] != "" }) {
 				n, _, _ := strings.Cut(names, "|")
 				return fmt.Errorf("%s:1: the required column %s is missing%s", f.name, n, found(h))
 			}
@@ -174,15 +182,18 @@ func (c *converter) lines(name string) []line {
 		l := line{place{f.name, n}, map[string]string{}}
 		if bad != nil {
 			c.wrong(l.at, "", "", bad.Error(), false)
-			c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired", f.name, n)
+			c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired",
+				f.name, n)
 		}
 		for i, cell := range cells {
 			cell = strings.TrimSpace(oneroster.OneLine(cell))
 			if i < len(head) {
 				l.cells[head[i]] = cell
 			} else if cell != "" && bad == nil {
-				c.wrong(l.at, "", cell, "the row has more cells than the header: correct the commas and quotes", false)
-				c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns", f.name, n)
+				c.wrong(l.at, "", cell, "the row has more cells than the header: correct the "+
+					"commas and quotes", false)
+				c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns",
+					f.name, n)
 				break // the row stands for what hangs on it
 			}
 		}
@@ -259,27 +270,34 @@ var (
 		"national":   "national ministryOfEducation",
 	})
 	roles = tableOf(map[string]string{
-		"teacher":       "teacher professor lecturer faculty adjunct instructor substitute",
-		"administrator": "administrator principal chair itAdmin officeStaff staff researcher affiliate advisor other alumni",
-		"aide":          "aide paraprofessional teacherAssistant assistant coach nurse specialServices occupationalTherapist physicalTherapist speechTherapist visionTherapist",
-		"student":       "student", "proctor": "proctor", "guardian": "guardian", "parent": "parent", "relative": "relative",
+		"teacher": "teacher professor lecturer faculty adjunct instructor substitute",
+		"administrator": "administrator principal chair itAdmin officeStaff staff researcher affiliate " +
+			"advisor other alumni",
+		"aide": "aide paraprofessional teacherAssistant assistant coach nurse specialServices " +
+			"occupationalTherapist physicalTherapist speechTherapist visionTherapist",
+		"student": "student", "proctor": "proctor", "guardian": "guardian", "parent": "parent",
+		"relative": "relative",
 	})
 	// Nobody becomes the teacher of a class who is not one by role.
 	classRoles = tableOf(map[string]string{
 		"teacher":       "teacher professor lecturer faculty adjunct instructor substitute",
 		"student":       "student",
 		"administrator": "administrator principal",
-		"proctor": "proctor aide paraprofessional teacherAssistant assistant coach nurse specialServices occupationalTherapist physicalTherapist speechTherapist " +
-			"visionTherapist chair itAdmin officeStaff staff researcher affiliate advisor other alumni guardian parent relative",
+		"proctor": "proctor aide paraprofessional teacherAssistant assistant coach nurse specialServices " +
+			"occupationalTherapist physicalTherapist speechTherapist " +
+			"visionTherapist chair itAdmin officeStaff staff researcher affiliate advisor other alumni " +
+			"guardian parent relative",
 	})
 	// The fields that may hold such values, in whatever format.
-	known = map[string]map[string]string{"org.type": orgTypes, "user.role": roles, "enrollment.role": classRoles}
+	known = map[string]map[string]string{"org.type": orgTypes, "user.role": roles,
+		"enrollment.role": classRoles}
 
 	flags = strings.Fields("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
 )
 
 // rank orders the roles of a person who has several: the first is served.
-var rank = map[string]int{"student": 1, "teacher": 2, "administrator": 3, "aide": 4, "proctor": 5, "guardian": 6, "parent": 7, "relative": 8}
+var rank = map[string]int{"student": 1, "teacher": 2, "administrator": 3, "aide": 4, "proctor": 5,
+	"guardian": 6, "parent": 7, "relative": 8}
 
 // set is an ordered set of texts.
 type set []string

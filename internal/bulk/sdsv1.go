@@ -10,7 +10,8 @@ import (
 func (c *converter) v1() {
 	dates := c.v1Dates()
 	for _, l := range c.lines("School.csv") {
-		c.add("org", l.at, "sourcedId", l.get("SIS ID", "DfE Number"), "name", l.get("Name"), "type", "school", "identifier", l.get("School Number", "State ID"))
+		c.add("org", l.at, "sourcedId", l.get("SIS ID", "DfE Number"), "name", l.get("Name"), "type",
+			"school", "identifier", l.get("School Number", "State ID"))
 	}
 	schools := map[string]string{}
 	seen := map[string]bool{}
@@ -27,24 +28,30 @@ func (c *converter) v1() {
 			term = c.schoolYear(l.at)
 		} else if once("term", term) {
 			year, _, _ := strings.Cut(end, "-")
-			c.add("academicSession", l.at, "sourcedId", term, "title", orElse(l.get("Term Name"), term), "type", "term", "startDate", start, "endDate", end, "schoolYear", year)
+			c.add("academicSession", l.at, "sourcedId", term, "title", orElse(l.get("Term Name"), term),
+				"type", "term", "startDate", start, "endDate", end, "schoolYear", year)
 		}
 		if course == "" {
 			course = id + "_course"
 		}
 		if once("course", course) {
-			c.add("course", l.at, "sourcedId", course, "title", orElse(l.get("Course Name"), l.get("Section Name")), "courseCode", l.get("Course Number"), "orgSourcedId", school, "subjects", l.get("Course Subject"),
+			c.add("course", l.at, "sourcedId", course, "title", orElse(l.get("Course Name"),
+				l.get("Section Name")), "courseCode", l.get("Course Number"), "orgSourcedId", school,
+				"subjects", l.get("Course Subject"),
 				"metadata.sds.Course Description", l.get("Course Description"))
 		}
 		schools[id] = school
-		c.add("class", l.at, "sourcedId", id, "title", l.get("Section Name"), "classCode", l.get("Section Number"), "classType", "scheduled", "courseSourcedId", course,
-			"schoolSourcedId", school, "termSourcedIds", term, "periods", l.get("Periods"), "subjects", l.get("Course Subject"))
+		c.add("class", l.at, "sourcedId", id, "title", l.get("Section Name"), "classCode",
+			l.get("Section Number"), "classType", "scheduled", "courseSourcedId", course,
+			"schoolSourcedId", school, "termSourcedIds", term, "periods", l.get("Periods"), "subjects",
+			l.get("Course Subject"))
 	}
 	c.v1Users(dates)
 	for _, part := range [][2]string{{"StudentEnrollment.csv", "student"}, {"TeacherRoster.csv", "teacher"}} {
 		for _, l := range c.lines(part[0]) {
 			class, user := l.get("Section SIS ID", "Section ID"), l.get("SIS ID", "ID")
-			c.add("enrollment", l.at, "sourcedId", enrollmentID(class, user, part[1]), "classSourcedId", class, "schoolSourcedId", schools[class], "userSourcedId", user, "role", part[1])
+			c.add("enrollment", l.at, "sourcedId", enrollmentID(class, user, part[1]), "classSourcedId",
+				class, "schoolSourcedId", schools[class], "userSourcedId", user, "role", part[1])
 		}
 	}
 }
@@ -91,11 +98,15 @@ func (c *converter) v1Users(dates func(string) string) {
 			}
 			first, last := l.get("First Name"), l.get("Last Name")
 			if first == "" || last == "" {
-				c.p.note(l.at.file + " has rows without First Name or Last Name: the username stands in for it")
+				c.p.note(l.at.file + " has rows without First Name or Last Name: the username " +
+					"stands in for it")
 			}
-			c.add("user", l.at, "sourcedId", id, "enabledUser", "true", "orgSourcedIds", at, "role", part[1], "username", username, "givenName", orElse(first, username),
-				"familyName", orElse(last, username), "middleName", l.get("Middle Name"), "email", strings.ToLower(email), "identifier", l.get("Student Number", "Teacher Number"),
-				"grades", grade(l.get("Grade")), "metadata.sds.State ID", l.get("State ID"), "metadata.sds.Graduation Year", l.get("Graduation Year"),
+			c.add("user", l.at, "sourcedId", id, "enabledUser", "true", "orgSourcedIds", at, "role",
+				part[1], "username", username, "givenName", orElse(first, username),
+				"familyName", orElse(last, username), "middleName", l.get("Middle Name"), "email",
+				strings.ToLower(email), "identifier", l.get("Student Number", "Teacher Number"),
+				"grades", grade(l.get("Grade")), "metadata.sds.State ID", l.get("State ID"),
+				"metadata.sds.Graduation Year", l.get("Graduation Year"),
 				"metadata.sds.Title", l.get("Title"), "metadata.sds.Qualification", l.get("Qualification"))
 			if b := l.get("Birthdate"); b != "" && part[1] == "student" {
 				c.add("demographics", l.at, "sourcedId", id, "birthDate", dates(b))
@@ -141,8 +152,10 @@ func (c *converter) v1Guardians() map[string]*guardian {
 func (c *converter) addGuardians(all map[string]*guardian) {
 	for _, email := range sortedKeys(all) {
 		g := all[email]
-		c.add("user", g.at, "sourcedId", fmt.Sprintf("gua-%x", hashID(email)), "enabledUser", "true", "orgSourcedIds", g.orgs.String(), "role", g.role, "username", email,
-			"givenName", orElse(g.get("First Name"), email), "familyName", orElse(g.get("Last Name"), email), "email", email, "phone", g.get("Phone"), "agentSourcedIds", g.pupils.String())
+		c.add("user", g.at, "sourcedId", fmt.Sprintf("gua-%x", hashID(email)), "enabledUser", "true",
+			"orgSourcedIds", g.orgs.String(), "role", g.role, "username", email,
+			"givenName", orElse(g.get("First Name"), email), "familyName", orElse(g.get("Last Name"),
+				email), "email", email, "phone", g.get("Phone"), "agentSourcedIds", g.pupils.String())
 	}
 }
 
@@ -190,7 +203,8 @@ func (c *converter) v1Dates() func(string) string {
 	if impossible(dayFirst) > 0 && impossible(!dayFirst) == 0 {
 		dayFirst = !dayFirst
 		order := map[bool]string{true: "day", false: "month"}[dayFirst]
-		c.p.note("dates are written " + order + " first, unlike the headers say: the other way some are impossible")
+		c.p.note("dates are written " + order +
+			" first, unlike the headers say: the other way some are impossible")
 	}
 	return func(d string) string { return isoDate(d, dayFirst) }
 }

@@ -9,19 +9,23 @@ import (
 // v21 reads Microsoft School Data Sync v2.1.
 func (c *converter) v21() {
 	for _, l := range c.lines("orgs.csv") {
-		c.add("org", l.at, "sourcedId", l.get("sourcedId"), "name", l.get("name"), "type", l.get("type"), "parentSourcedId", l.get("parentSourcedId"))
+		c.add("org", l.at, "sourcedId", l.get("sourcedId"), "name", l.get("name"), "type", l.get("type"),
+			"parentSourcedId", l.get("parentSourcedId"))
 	}
 	sessions := c.v21Sessions()
 	for _, l := range c.lines("courses.csv") {
-		c.add("course", l.at, "sourcedId", l.get("sourcedId"), "orgSourcedId", l.get("orgSourcedId"), "title", l.get("title"), "courseCode", l.get("code"),
-			"schoolYearSourcedId", l.get("schoolYearSourcedId"), "subjectCodes", l.get("subject"), "grades", l.get("grade"))
+		c.add("course", l.at, "sourcedId", l.get("sourcedId"), "orgSourcedId", l.get("orgSourcedId"),
+			"title", l.get("title"), "courseCode", l.get("code"),
+			"schoolYearSourcedId", l.get("schoolYearSourcedId"), "subjectCodes", l.get("subject"), "grades",
+			l.get("grade"))
 	}
 	schools := map[string]string{}
 	for _, l := range c.lines("classes.csv") {
 		id, course, terms := l.get("sourcedId"), l.get("courseSourcedId"), l.get("sessionSourcedIds")
 		if course == "" { // OneRoster wants one
 			course = id + "_course"
-			c.add("course", l.at, "sourcedId", course, "orgSourcedId", l.get("orgSourcedId"), "title", l.get("title"))
+			c.add("course", l.at, "sourcedId", course, "orgSourcedId", l.get("orgSourcedId"), "title",
+				l.get("title"))
 		}
 		if terms == "" {
 			terms = sessions
@@ -30,14 +34,16 @@ func (c *converter) v21() {
 			terms = c.schoolYear(l.at)
 		}
 		schools[id] = l.get("orgSourcedId")
-		c.add("class", l.at, "sourcedId", id, "title", l.get("title"), "courseSourcedId", course, "classType", "scheduled", "schoolSourcedId", l.get("orgSourcedId"), "termSourcedIds", terms)
+		c.add("class", l.at, "sourcedId", id, "title", l.get("title"), "courseSourcedId", course,
+			"classType", "scheduled", "schoolSourcedId", l.get("orgSourcedId"), "termSourcedIds", terms)
 	}
 	c.v21Users()
 	c.v21Demographics()
 	for _, l := range c.lines("enrollments.csv") {
 		role, _ := nearest(classRoles, l.get("role"))
 		class, user := l.get("classSourcedId"), l.get("userSourcedId")
-		c.add("enrollment", l.at, "sourcedId", enrollmentID(class, user, role), "classSourcedId", class, "schoolSourcedId", schools[class], "userSourcedId", user,
+		c.add("enrollment", l.at, "sourcedId", enrollmentID(class, user, role), "classSourcedId", class,
+			"schoolSourcedId", schools[class], "userSourcedId", user,
 			"role", l.get("role"))
 	}
 }
@@ -46,7 +52,8 @@ func (c *converter) v21() {
 func (c *converter) v21Sessions() string {
 	last, latest := "", ""
 	for _, l := range c.lines("academicSessions.csv") {
-		c.add("academicSession", l.at, "sourcedId", l.get("sourcedId"), "title", l.get("title"), "type", l.get("type"), "startDate", l.get("startDate"),
+		c.add("academicSession", l.at, "sourcedId", l.get("sourcedId"), "title", l.get("title"), "type",
+			l.get("type"), "startDate", l.get("startDate"),
 			"endDate", l.get("endDate"), "schoolYear", l.get("schoolYear"))
 		if strings.EqualFold(l.get("type"), "schoolYear") && l.get("endDate") > latest {
 			last, latest = l.get("sourcedId"), l.get("endDate")
@@ -68,7 +75,8 @@ func (c *converter) v21Users() {
 		case id == "":
 			c.wrong(l.at, column, "", "is required and empty: fill it in", false)
 		case !users[id]:
-			c.wrong(l.at, column, id, fmt.Sprintf("there is no user %q in users.csv: add it, or take this row out", id), false)
+			c.wrong(l.at, column, id, fmt.Sprintf("there is no user %q in users.csv: add it, or take "+
+				"this row out", id), false)
 		default:
 			return true
 		}
@@ -90,7 +98,8 @@ func (c *converter) v21Users() {
 		flag := l.get("flag")
 		at := slices.IndexFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
 		if at < 0 {
-			c.wrong(l.at, "flag", flag, fmt.Sprintf("%q is not one of %s", flag, strings.Join(flags, ", ")), true)
+			c.wrong(l.at, "flag", flag, fmt.Sprintf("%q is not one of %s", flag, strings.Join(flags, ", ")),
+				true)
 			continue
 		}
 		all.of(l.get("userSourcedId")).flags.add(flags[at])
@@ -100,7 +109,8 @@ func (c *converter) v21Users() {
 			continue
 		}
 		if role := l.get("relationshipRole"); !relationRole(role) {
-			c.wrong(l.at, "relationshipRole", role, fmt.Sprintf("%q is no role of a contact: write guardian, parent or relative", role), true)
+			c.wrong(l.at, "relationshipRole", role,
+				fmt.Sprintf("%q is no role of a contact: write guardian, parent or relative", role), true)
 			continue
 		}
 		pupil, contact := all.of(l.get("userSourcedId")), all.of(l.get("relationshipUserSourcedId"))
@@ -125,9 +135,12 @@ func (c *converter) v21Users() {
 		if email == "" && strings.Contains(username, "@") {
 			email = username
 		}
-		c.add("user", l.at, "sourcedId", l.get("sourcedId"), "enabledUser", "true", "orgSourcedIds", p.orgs.String(), "role", p.role, "username", username,
-			"givenName", l.get("givenName"), "familyName", l.get("familyName"), "email", strings.ToLower(email), "phone", l.get("phone"), "sms", l.get("sms"),
-			"agentSourcedIds", p.agents.String(), "grades", p.grades.String(), "metadata.microsoft.userFlags", p.flags.String(),
+		c.add("user", l.at, "sourcedId", l.get("sourcedId"), "enabledUser", "true", "orgSourcedIds",
+			p.orgs.String(), "role", p.role, "username", username,
+			"givenName", l.get("givenName"), "familyName", l.get("familyName"), "email",
+			strings.ToLower(email), "phone", l.get("phone"), "sms", l.get("sms"),
+			"agentSourcedIds", p.agents.String(), "grades", p.grades.String(),
+			"metadata.microsoft.userFlags", p.flags.String(),
 			"metadata.microsoft.activeDirectoryMatchId", l.get("activeDirectoryMatchId"))
 	}
 }
@@ -140,12 +153,14 @@ func relationRole(role string) bool {
 }
 
 // races are the codes of ethnicityCodes and raceCodes: the columns of OneRoster.
-var races = strings.Fields("americanIndianOrAlaskaNative asian blackOrAfricanAmerican nativeHawaiianOrOtherPacificIslander white " +
+var races = strings.Fields("americanIndianOrAlaskaNative asian blackOrAfricanAmerican " +
+	"nativeHawaiianOrOtherPacificIslander white " +
 	"demographicRaceTwoOrMoreRaces hispanicOrLatinoEthnicity")
 
 func (c *converter) v21Demographics() {
 	for _, l := range c.lines("demographics.csv") {
-		pairs := []string{"sourcedId", l.get("userSourcedId"), "birthDate", l.get("birthDate"), "sex", l.get("sex"), "cityOfBirth", l.get("birthCity"),
+		pairs := []string{"sourcedId", l.get("userSourcedId"), "birthDate", l.get("birthDate"), "sex",
+			l.get("sex"), "cityOfBirth", l.get("birthCity"),
 			"stateOfBirthAbbreviation", l.get("birthState"), "countryOfBirthCode", l.get("birthCountry")}
 		for _, column := range []string{"ethnicityCodes", "raceCodes"} {
 			for _, code := range strings.Split(l.get(column), ",") {
@@ -154,7 +169,8 @@ func (c *converter) v21Demographics() {
 				}
 				at := slices.IndexFunc(races, func(r string) bool { return strings.EqualFold(r, code) })
 				if at < 0 {
-					c.wrong(l.at, column, code, fmt.Sprintf("%q is not one of %s", code, strings.Join(races, ", ")), true)
+					c.wrong(l.at, column, code, fmt.Sprintf("%q is not one of %s", code,
+						strings.Join(races, ", ")), true)
 					continue
 				}
 				pairs = append(pairs, races[at], "true")

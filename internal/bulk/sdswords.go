@@ -9,25 +9,42 @@ import (
 
 // contactRoles are School Data Sync's roles of contacts by ours.
 var contactRoles = tableOf(map[string]string{
-	"guardian": "guardian", "parent": "parent", "relative": "relative childLawyer courtAppointedGuardian doctor other",
+	"guardian": "guardian", "parent": "parent",
+	"relative": "relative childLawyer courtAppointedGuardian doctor other",
 })
 
 // theirColumns are the columns of School Data Sync v1 that ours were made of;
 // those of v2.1 are spelled as ours, but for a few.
 var theirColumns = map[string]map[string]string{
-	"School.csv":               {"sourcedId": "SIS ID|DfE Number", "name": "Name", "identifier": "School Number|State ID"},
-	"Section.csv":              {"sourcedId": "SIS ID|ID", "title": "Section Name", "schoolSourcedId": "School SIS ID|School DfE Number", "orgSourcedId": "School SIS ID|School DfE Number", "courseSourcedId": "Course SIS ID", "termSourcedIds": "Term SIS ID", "startDate": "Term StartDate", "endDate": "Term EndDate", "schoolYear": "Term EndDate"},
-	"Student.csv":              {"sourcedId": "SIS ID|ID", "orgSourcedIds": "School SIS ID|School DfE Number", "username": "Username", "givenName": "First Name", "familyName": "Last Name", "email": "Secondary Email", "birthDate": "Birthdate"},
-	"Teacher.csv":              {"sourcedId": "SIS ID|ID", "orgSourcedIds": "School SIS ID|School DfE Number", "username": "Username", "givenName": "First Name", "familyName": "Last Name", "email": "Secondary Email"},
-	"StudentEnrollment.csv":    {"sourcedId": "SIS ID|ID", "classSourcedId": "Section SIS ID|Section ID", "schoolSourcedId": "Section SIS ID|Section ID", "userSourcedId": "SIS ID|ID"},
-	"TeacherRoster.csv":        {"sourcedId": "SIS ID|ID", "classSourcedId": "Section SIS ID|Section ID", "schoolSourcedId": "Section SIS ID|Section ID", "userSourcedId": "SIS ID|ID"},
-	"User.csv":                 {"sourcedId": "Email", "agentSourcedIds": "SIS ID", "orgSourcedIds": "SIS ID"},
-	"Guardianrelationship.csv": {"sourcedId": "Email", "agentSourcedIds": "SIS ID", "orgSourcedIds": "SIS ID"},
-	"classes.csv":              {"schoolSourcedId": "orgSourcedId", "termSourcedIds": "sessionSourcedIds"},
-	"courses.csv":              {"courseCode": "code", "subjectCodes": "subject", "grades": "grade"},
-	"users.csv":                {"orgSourcedIds": "orgSourcedId of roles.csv", "role": "role of roles.csv", "grades": "grade of roles.csv", "agentSourcedIds": "sourcedId"},
-	"enrollments.csv":          {"sourcedId": "userSourcedId", "schoolSourcedId": "classSourcedId"},
-	"demographics.csv":         {"sourcedId": "userSourcedId", "cityOfBirth": "birthCity", "stateOfBirthAbbreviation": "birthState", "countryOfBirthCode": "birthCountry"},
+	"School.csv": {"sourcedId": "SIS ID|DfE Number", "name": "Name",
+		"identifier": "School Number|State ID"},
+	"Section.csv": {"sourcedId": "SIS ID|ID", "title": "Section Name",
+		"schoolSourcedId": "School SIS ID|School DfE Number",
+		"orgSourcedId":    "School SIS ID|School DfE Number", "courseSourcedId": "Course SIS ID",
+		"termSourcedIds": "Term SIS ID", "startDate": "Term StartDate", "endDate": "Term EndDate",
+		"schoolYear": "Term EndDate"},
+	"Student.csv": {"sourcedId": "SIS ID|ID",
+		"orgSourcedIds": "School SIS ID|School DfE Number", "username": "Username",
+		"givenName": "First Name", "familyName": "Last Name", "email": "Secondary Email",
+		"birthDate": "Birthdate"},
+	"Teacher.csv": {"sourcedId": "SIS ID|ID",
+		"orgSourcedIds": "School SIS ID|School DfE Number", "username": "Username",
+		"givenName": "First Name", "familyName": "Last Name", "email": "Secondary Email"},
+	"StudentEnrollment.csv": {"sourcedId": "SIS ID|ID", "classSourcedId": "Section SIS ID|Section ID",
+		"schoolSourcedId": "Section SIS ID|Section ID", "userSourcedId": "SIS ID|ID"},
+	"TeacherRoster.csv": {"sourcedId": "SIS ID|ID", "classSourcedId": "Section SIS ID|Section ID",
+		"schoolSourcedId": "Section SIS ID|Section ID", "userSourcedId": "SIS ID|ID"},
+	"User.csv": {"sourcedId": "Email", "agentSourcedIds": "SIS ID",
+		"orgSourcedIds": "SIS ID"},
+	"Guardianrelationship.csv": {"sourcedId": "Email", "agentSourcedIds": "SIS ID",
+		"orgSourcedIds": "SIS ID"},
+	"classes.csv": {"schoolSourcedId": "orgSourcedId", "termSourcedIds": "sessionSourcedIds"},
+	"courses.csv": {"courseCode": "code", "subjectCodes": "subject", "grades": "grade"},
+	"users.csv": {"orgSourcedIds": "orgSourcedId of roles.csv", "role": "role of roles.csv",
+		"grades": "grade of roles.csv", "agentSourcedIds": "sourcedId"},
+	"enrollments.csv": {"sourcedId": "userSourcedId", "schoolSourcedId": "classSourcedId"},
+	"demographics.csv": {"sourcedId": "userSourcedId", "cityOfBirth": "birthCity",
+		"stateOfBirthAbbreviation": "birthState", "countryOfBirthCode": "birthCountry"},
 }
 
 // theirs is a column as the file that a person has calls it.
@@ -55,7 +72,8 @@ func (p *Package) theirs(file, column string) string {
 // sources says where School Data Sync has the records of ours, and what it calls
 // them.
 var sources = map[string]map[string][2]string{
-	"v1": {"org": {"School.csv", "school"}, "class": {"Section.csv", "section"}, "course": {"Section.csv", "course"},
+	"v1": {"org": {"School.csv", "school"}, "class": {"Section.csv", "section"},
+		"course":          {"Section.csv", "course"},
 		"academicSession": {"Section.csv", "term"}, "user": {"Student.csv or Teacher.csv", "person"}},
 	"v2.1": {"academicSession": {"academicSessions.csv", "session"}},
 }
@@ -88,14 +106,18 @@ func (p *Package) called(r *oneroster.Resource) string {
 var losses = map[string][]struct{ files, resource, filter, what string }{
 	"v1": {
 		{"School.csv", "org", "", "school"}, {"Section.csv", "class", "", "class"},
-		{"Student.csv", "user", "role='student'", "student"}, {"Teacher.csv", "user", "role='teacher'", "teacher"},
+		{"Student.csv", "user", "role='student'", "student"}, {"Teacher.csv", "user", "role='teacher'",
+			"teacher"},
 		{"StudentEnrollment.csv", "enrollment", "role='student'", "student enrollment"},
 		{"TeacherRoster.csv", "enrollment", "role='teacher'", "teacher enrollment"},
-		{"User.csv Guardianrelationship.csv", "user", "role='guardian' OR role='parent' OR role='relative'", "contact"},
+		{"User.csv Guardianrelationship.csv", "user", "role='guardian' OR role='parent' OR role='relative'",
+			"contact"},
 	},
 	"v2.1": {
-		{"orgs.csv", "org", "", "org"}, {"users.csv", "user", "", "user"}, {"roles.csv", "user", "", "user"}, {"classes.csv", "class", "", "class"},
-		{"enrollments.csv", "enrollment", "", "enrollment"}, {"academicSessions.csv", "academicSession", "", "session"},
+		{"orgs.csv", "org", "", "org"}, {"users.csv", "user", "", "user"},
+		{"roles.csv", "user", "", "user"}, {"classes.csv", "class", "", "class"},
+		{"enrollments.csv", "enrollment", "", "enrollment"}, {"academicSessions.csv", "academicSession", "",
+			"session"},
 		{"demographics.csv", "demographics", "", "demographics record"},
 		{"relationships.csv", "user", "agents!=''", "contact holder"},
 		{"userFlags.csv", "user", "metadata.microsoft.userFlags!=''", "flagged user"},
@@ -140,12 +162,14 @@ func (c *converter) missing(ch *checker) error {
 			ch.p.note(here + " has no rows and was passed over")
 		case n == 0:
 		case here != "":
-			text := fmt.Sprintf("there is not one row in this file, which would retire %s: export it again", plural(n, loss.what))
+			text := fmt.Sprintf("there is not one row in this file, which would retire %s: export it again",
+				plural(n, loss.what))
 			ch.tell(Problem{here, 1, "", "", text, false})
 			ch.empties[oneroster.ByName(loss.resource)] = loss.filter == ""
 			ch.p.stuck = fmt.Errorf("%s: %s", here, text)
 		default:
-			text := fmt.Sprintf("is not in the package, which would retire %s: add the file", plural(n, loss.what))
+			text := fmt.Sprintf("is not in the package, which would retire %s: add the file",
+				plural(n, loss.what))
 			ch.tell(Problem{name, 1, "", "", text, false})
 			ch.empties[oneroster.ByName(loss.resource)] = loss.filter == ""
 			ch.p.stuck = fmt.Errorf("%s %s", name, text)

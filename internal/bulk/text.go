@@ -35,12 +35,14 @@ func Encoding(name string) (encoding.Encoding, error) {
 		web = "macintosh"
 	case plain == "ansi":
 		web = "windows-1252"
-	case len(plain) == 6 && strings.HasPrefix(plain, "cp125"), len(plain) == 11 && strings.HasPrefix(plain, "windows125"):
+	case len(plain) == 6 && strings.HasPrefix(plain, "cp125"), len(plain) == 11 && strings.HasPrefix(plain,
+		"windows125"):
 		web = "windows-125" + plain[len(plain)-1:]
 	}
 	e, err := htmlindex.Get(web)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no encoding that is known here: give a name such as windows-1252, macintosh, shift_jis or utf-16le", name)
+		return nil, fmt.Errorf("%q is no encoding that is known here: give a name such as windows-1252, "+
+			"macintosh, shift_jis or utf-16le", name)
 	}
 	return e, nil
 }
@@ -85,7 +87,8 @@ func (s *sameBytes) Read(buf []byte) (int, error) {
 	n, err := s.r.Read(buf)
 	s.sum.Write(buf[:n])
 	if err == io.EOF && !bytes.Equal(s.sum.Sum(nil), s.want[:]) {
-		return 0, fmt.Errorf("%s has changed while it was read: wait until it is written whole, and import again", s.name)
+		return 0, fmt.Errorf("%s has changed while it was read: wait until it is written whole, and "+
+			"import again", s.name)
 	}
 	return n, err
 }
@@ -131,17 +134,20 @@ func (p *Package) look(f *file) (n nature) {
 	case p.encoding != nil && (g.invalid > 0 || g.multibyte == 0):
 		n.encoding = p.encoding
 	case g.zeros > 0:
-		n.err = fmt.Errorf("%s holds NUL bytes: it is UTF-16 without its mark, or no text; save it as UTF-8, or say --encoding utf-16le", f.name)
+		n.err = fmt.Errorf("%s holds NUL bytes: it is UTF-16 without its mark, or no text; save it as "+
+			"UTF-8, or say --encoding utf-16le", f.name)
 	case g.invalid == 0 || g.multibyte >= g.invalid:
 		// UTF-8; the rows with other bytes are told one by one.
 	default:
 		if what := g.implausible(); what != "" {
-			n.err = fmt.Errorf("%s is not UTF-8, and read as Windows-1252 it would say %s: save it as UTF-8, or say what it is written in with --encoding "+
+			n.err = fmt.Errorf("%s is not UTF-8, and read as Windows-1252 it would say %s: save it as "+
+				"UTF-8, or say what it is written in with --encoding "+
 				"(windows-1252 where that is right)", f.name, what)
 			return n
 		}
 		n.encoding = charmap.Windows1252
-		p.note(fmt.Sprintf("%s is not UTF-8 and was read as Windows-1252, which makes %s of it: save it as UTF-8, or say --encoding",
+		p.note(fmt.Sprintf("%s is not UTF-8 and was read as Windows-1252, which makes %s of it: save it "+
+			"as UTF-8, or say --encoding",
 			f.name, strings.Join(g.examples(), ", ")))
 	}
 	return n
@@ -150,7 +156,8 @@ func (p *Package) look(f *file) (n nature) {
 // kindOf names files of other kinds by how they begin.
 func kindOf(begin []byte) string {
 	for mark, kind := range map[string]string{
-		"PK\x03\x04": "a zip or an Excel workbook", "\xd0\xcf\x11\xe0": "an old Excel workbook", "%PDF": "a PDF", "\x1f\x8b": "a gzip archive",
+		"PK\x03\x04": "a zip or an Excel workbook", "\xd0\xcf\x11\xe0": "an old Excel workbook",
+		"%PDF": "a PDF", "\x1f\x8b": "a gzip archive",
 		"7z\xbc\xaf": "a 7z archive", "Rar!": "a RAR archive", "SQLite f": "a SQLite database",
 	} {
 		if bytes.HasPrefix(begin, []byte(mark)) {

@@ -8,8 +8,10 @@ import (
 )
 
 // families are letters that occur together in one language of Windows-1252.
-var families = []string{"äöüßéÄÖÜÉ", "åæøäöéüÅÆØÄÖÉ", "áðéíóúýþæöÁÐÉÍÓÚÝÞÆÖ", "àâæçéèêëîïôœùûüÿÀÂÆÇÉÈÊËÎÏÔŒÙÛÜŸ",
-	"áéíóúüñçïàèòÁÉÍÓÚÜÑÇÏÀÈÒ", "àèéìíîòóùúÀÈÉÌÒÙ", "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜ", "äõöüšžÄÕÖÜŠŽ", "éèëïöüáíóúÉËÏÖ"}
+var families = []string{"äöüßéÄÖÜÉ", "åæøäöéüÅÆØÄÖÉ", "áðéíóúýþæöÁÐÉÍÓÚÝÞÆÖ",
+	"àâæçéèêëîïôœùûüÿÀÂÆÇÉÈÊËÎÏÔŒÙÛÜŸ",
+	"áéíóúüñçïàèòÁÉÍÓÚÜÑÇÏÀÈÒ", "àèéìíîòóùúÀÈÉÌÒÙ", "áâãàçéêíóôõúüÁÂÃÀÇÉÊÍÓÔÕÚÜ", "äõöüšžÄÕÖÜŠŽ",
+	"éèëïöüáíóúÉËÏÖ"}
 
 // plausible tells whether a word of Windows-1252 can be meant. Text of another
 // encoding has signs, capitals and runs of accents inside its words.
@@ -27,16 +29,19 @@ func plausible(w []rune) bool {
 		}
 		if !unicode.IsLetter(r) {
 			run = 0
-			if r >= 0x80 && r < 0xa0 || r == utf8.RuneError || strings.ContainsRune("¬¤¦†‡ˆ‰‹›ƒ‚„•¨¯¸¶˜¥¢¡¿¾¼", r) && unicode.IsLetter(before) {
+			if r >= 0x80 && r < 0xa0 || r == utf8.RuneError ||
+				strings.ContainsRune("¬¤¦†‡ˆ‰‹›ƒ‚„•¨¯¸¶˜¥¢¡¿¾¼", r) && unicode.IsLetter(before) {
 				return false
 			}
 			if strings.ContainsRune("‚„ƒ†‡ˆ‰˜", r) {
 				return false
 			}
-			if r >= 0x80 && r != '’' && r != '´' && r != '·' && unicode.IsLetter(before) && unicode.IsLetter(after) {
+			if r >= 0x80 && r != '’' && r != '´' && r != '·' && unicode.IsLetter(before) &&
+				unicode.IsLetter(after) {
 				return false
 			}
-			if strings.ContainsRune("³¹²±µ£»«©®§", r) && (unicode.IsLetter(after) || unicode.IsLower(before)) {
+			if strings.ContainsRune("³¹²±µ£»«©®§", r) && (unicode.IsLetter(after) ||
+				unicode.IsLower(before)) {
 				return false
 			}
 			continue
@@ -46,7 +51,8 @@ func plausible(w []rune) bool {
 			run = 0
 			continue
 		}
-		if high++; r == 'ƒ' || r == 'ª' && unicode.IsLetter(after) || r == 'º' && unicode.IsLetter(after) || r == 'µ' {
+		if high++; r == 'ƒ' || r == 'ª' && unicode.IsLetter(after) || r == 'º' && unicode.IsLetter(after) ||
+			r == 'µ' {
 			return false
 		}
 		if r == 'ª' || r == 'º' { // of numbers
@@ -103,7 +109,8 @@ func (g *glyphs) odd() string {
 		return one
 	case some(0xf5) > 0 && some(0xfb) > 0 && some(0xe3) == 0:
 		return "õ beside û, as a Hungarian file would"
-	case some(0xf0, 0xfe, 0xde) > 0 && some(0xe1, 0xe9, 0xed, 0xf3, 0xfa, 0xe6, 0xf6, 0xc1, 0xc9, 0xcd, 0xd3, 0xda, 0xc6, 0xd6) == 0:
+	case some(0xf0, 0xfe, 0xde) > 0 && some(0xe1, 0xe9, 0xed, 0xf3, 0xfa, 0xe6, 0xf6, 0xc1, 0xc9, 0xcd,
+		0xd3, 0xda, 0xc6, 0xd6) == 0:
 		return "þ or ð without the other letters of Icelandic, as a Turkish file would"
 	}
 	return ""

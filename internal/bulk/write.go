@@ -187,7 +187,8 @@ func (p *writer) manifest(counts map[string]int) error {
 		return err
 	}
 	rows := [][]string{{"propertyName", "value"}, {"manifest.version", "1.0"}, {"oneroster.version", "1.1"}}
-	stems := []string{"academicSessions", "categories", "classes", "classResources", "courses", "courseResources", "demographics",
+	stems := []string{"academicSessions", "categories", "classes", "classResources", "courses",
+		"courseResources", "demographics",
 		"enrollments", "lineItems", "orgs", "resources", "results", "users"}
 	if p.mode == oneroster.Delta && counts["classGroups"] > 0 {
 		stems = append(stems, "classGroups") // a file that the manifest leaves out is bulk
@@ -269,7 +270,8 @@ func (p *writer) linkFile(r *oneroster.Resource) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Write([]string{"sourcedId", "status", "dateLastModified", "title", r.Name + "SourcedId", "resourceSourcedId"}); err != nil {
+	if err := c.Write([]string{"sourcedId", "status", "dateLastModified", "title", r.Name + "SourcedId",
+		"resourceSourcedId"}); err != nil {
 		return err
 	}
 	return flushed(c, p.links(r, func(x link) error {

@@ -52,7 +52,8 @@ func (r *run) whereMade(ctx context.Context) {
 		made[it.Class] = made[it.Class] || there[i]
 	}
 	if !slices.Contains(there, true) {
-		r.warn("nothing was found that these options make: give --class, --seed and --assignments as they were")
+		r.warn("nothing was found that these options make: give --class, --seed and --assignments " +
+			"as they were")
 		if len(items) > 0 {
 			made[items[0].Class] = true
 		}
@@ -78,7 +79,8 @@ func (r *run) gather(ctx context.Context, it *Item) {
 		switch {
 		case known[id], deleted(o), o.RefID("lineItem") != it.ID:
 		case id == r.resultID(it.Class, it.Assignment, student):
-			it.Grades = append(it.Grades, &Grade{Entry: Entry{ID: id, of: oneroster.ByName("result")}, Student: Person{ID: student}})
+			it.Grades = append(it.Grades, &Grade{Entry: Entry{ID: id, of: oneroster.ByName("result")},
+				Student: Person{ID: student}})
 		default:
 			foreign++
 		}

@@ -94,7 +94,8 @@ func refused(a *provider.Answer) error {
 	err := provider.Judge(a)
 	switch {
 	case err == nil && a.Status/100 != 2:
-		err = &provider.Trouble{Kind: provider.Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
+		err = &provider.Trouble{Kind: provider.Refused, Text: fmt.Sprintf("answered %d: %s", a.Status,
+			a.Said())}
 	case a.Status/100 == 2 && a.Status > 201:
 		err = nil
 	}

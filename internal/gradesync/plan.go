@@ -22,7 +22,9 @@ var tasks = []struct {
 	max         int
 }{
 	{"Reading log", "<div><p>Read <b>chapter 3</b> and note three things that surprised you.</p></div>", 10},
-	{"Worksheet – fractions & decimals", "<div><p>Is 2/3 &lt; 0.7? Explain &amp; draw.</p><ul><li>page 41</li><li>page 42</li></ul></div>", 20},
+	{"Worksheet – fractions & decimals",
+		"<div><p>Is 2/3 &lt; 0.7? Explain &amp; draw.</p><ul><li>page 41</li><li>page 42</li></ul></div>",
+		20},
 	{"Project: “Our river”", "<div><p>Présentation of <i>five minutes</i>, in pairs.</p></div>", 100},
 	{"Quiz", "<div>Ten questions.</div>", 50},
 }
@@ -74,11 +76,14 @@ func (r *run) plan(f found) []*Item {
 // teacher chose one, a dueDate only where the work has one.
 func (r *run) item(f found, c class, n int) *Item {
 	task := tasks[(n-1)%len(tasks)]
-	it := &Item{Assignment: n, Title: fmt.Sprintf("%s (sample %d)", task.title, n), Class: c.id, ClassTitle: c.title, Max: task.max}
+	it := &Item{Assignment: n, Title: fmt.Sprintf("%s (sample %d)", task.title, n), Class: c.id,
+		ClassTitle: c.title, Max: task.max}
 	assigned := firstDay(f.period, r.Today).Add(time.Duration(7*60+n%600) * time.Minute)
 	body := wire.Object{
-		"sourcedId": r.itemID(c.id, n), "title": it.Title, "description": task.text, "assignDate": roundTrip(assigned),
-		"class": ref(c.id, "class"), "gradingPeriod": "", "resultValueMin": 0, "resultValueMax": task.max,
+		"sourcedId": r.itemID(c.id, n), "title": it.Title, "description": task.text,
+		"assignDate": roundTrip(assigned),
+		"class":      ref(c.id, "class"), "gradingPeriod": "", "resultValueMin": 0,
+		"resultValueMax": task.max,
 	}
 	if f.period != nil {
 		body["gradingPeriod"] = ref(f.period.ID(), "academicSession")
@@ -125,7 +130,8 @@ func (r *run) grade(f found, it *Item, student wire.Object) *Grade {
 		"score": json.Number(oneroster.FormatNumber(score)), "scoreStatus": "fully graded",
 		"scoreDate": roundTrip(firstDay(f.period, r.Today).Add(14 * time.Hour)), "comment": comment,
 	}
-	return &Grade{Entry: Entry{ID: made.String(), of: oneroster.ByName("result"), wanted: body}, Student: Person{student.ID(), name(student)}, Score: score}
+	return &Grade{Entry: Entry{ID: made.String(), of: oneroster.ByName("result"), wanted: body},
+		Student: Person{student.ID(), name(student)}, Score: score}
 }
 
 // firstDay is when the grading period begins. Without one it is the 1st of

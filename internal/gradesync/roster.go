@@ -78,7 +78,8 @@ func (r *run) list(ctx context.Context, path, query string, wrappers ...string) 
 		return nil, fmt.Errorf("%s: %w", a.Line(), err)
 	}
 	if short := page.Total - len(page.Objects); short > 0 {
-		r.warn("%s: %d of %d came. Grade Sync never asks for a second page: %d are lost to it; let limit be 10,000", a.Line(), len(page.Objects), page.Total, short)
+		r.warn("%s: %d of %d came. Grade Sync never asks for a second page: %d are lost to it; let "+
+			"limit be 10,000", a.Line(), len(page.Objects), page.Total, short)
 	}
 	return page.Objects, nil
 }
@@ -91,7 +92,8 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	}
 	var hits, gone []wire.Object
 	for _, t := range all {
-		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"), r.Teacher) {
+		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"),
+			r.Teacher) {
 			continue
 		}
 		if deleted(t) {
@@ -106,11 +108,14 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 		r.receipt.Teacher = Person{t.ID(), name(t)}
 		return t, nil
 	case len(hits) > 1:
-		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs exactly one", len(hits), r.Teacher, named(hits))
+		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs "+
+			"exactly one", len(hits), r.Teacher, named(hits))
 	case len(gone) > 0:
-		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s", r.Teacher, named(gone))
+		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s",
+			r.Teacher, named(gone))
 	}
-	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or username %q%s", len(all), r.Teacher, r.soFar())
+	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or "+
+		"username %q%s", len(all), r.Teacher, r.soFar())
 }
 
 // soFar repeats the warnings where they may be the reason.
@@ -123,7 +128,8 @@ func (r *run) soFar() string {
 
 // classes are those whose grades are written: one of hers, or those of a group.
 func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error) {
-	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", provider.Query("limit", "7000"), "classes")
+	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes",
+		provider.Query("limit", "7000"), "classes")
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +147,8 @@ func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error)
 		switch {
 		case r.Class == c.ID() && r.Class != "", r.Class == "" && !deleted(c):
 			if r.Class == "" && len(hers) > 1 {
-				r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another", c.ID(), c.Text("title"), len(hers))
+				r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another",
+					c.ID(), c.Text("title"), len(hers))
 			}
 			return []class{{id: c.ID(), title: c.Text("title")}}, nil
 		}
@@ -149,7 +156,8 @@ func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error)
 	if len(ids) == 0 {
 		return nil, fmt.Errorf("%s teaches no active class", named([]wire.Object{teacher}))
 	}
-	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]wire.Object{teacher}), r.Class, strings.Join(ids, ", "))
+	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]wire.Object{teacher}),
+		r.Class, strings.Join(ids, ", "))
 }
 
 // anywhere are the classes in which something may have been made: the one that
@@ -167,12 +175,14 @@ func (r *run) anywhere(hers []wire.Object) []class {
 
 // members are the classes of the group, by title where they are hers.
 func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) {
-	a, err := r.call(ctx, provider.Call{Path: "/classGroups/" + oneroster.EscapeID(r.Group), Query: provider.Query("limit", "7000")})
+	a, err := r.call(ctx, provider.Call{Path: "/classGroups/" + oneroster.EscapeID(r.Group),
+		Query: provider.Query("limit", "7000")})
 	if err != nil {
 		return nil, err
 	}
 	if a.Status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s: there is no class group %q, or the provider has none at all: they are no part of OneRoster 1.1", a.Line(), r.Group)
+		return nil, fmt.Errorf("%s: there is no class group %q, or the provider has none at all: they are "+
+			"no part of OneRoster 1.1", a.Line(), r.Group)
 	}
 	if err := refused(a); err != nil {
 		return nil, err
@@ -200,7 +210,8 @@ func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) 
 
 // students reads who is in a class, and whether the enrollments agree.
 func (r *run) students(ctx context.Context, c *class) error {
-	all, err := r.list(ctx, "/classes/"+oneroster.EscapeID(c.id)+"/students", provider.Query("limit", "7000"), "users", "students")
+	all, err := r.list(ctx, "/classes/"+oneroster.EscapeID(c.id)+"/students",
+		provider.Query("limit", "7000"), "users", "students")
 	if err != nil {
 		return err
 	}
@@ -212,14 +223,16 @@ func (r *run) students(ctx context.Context, c *class) error {
 	if len(c.students) == 0 {
 		r.warn("class %s has no students: no grades to write", c.id)
 	}
-	enrollments, err := r.list(ctx, "/enrollments", provider.Query("limit", "5000", "filter", "classSourcedId="+provider.Quote(c.id)), "enrollments")
+	enrollments, err := r.list(ctx, "/enrollments", provider.Query("limit", "5000", "filter",
+		"classSourcedId="+provider.Quote(c.id)), "enrollments")
 	if err != nil {
 		return err
 	}
 	enrolled := map[string]bool{}
 	for _, e := range enrollments {
 		if at := e.RefID("class"); at != c.id {
-			r.warn("the filter classSourcedId=%s is not obeyed: enrollment %s is in class %q", provider.Quote(c.id), e.ID(), at)
+			r.warn("the filter classSourcedId=%s is not obeyed: enrollment %s is in class %q",
+				provider.Quote(c.id), e.ID(), at)
 			return nil
 		}
 		if strings.EqualFold(e.Text("role"), "student") && !deleted(e) {
@@ -228,7 +241,8 @@ func (r *run) students(ctx context.Context, c *class) error {
 	}
 	for _, s := range c.students {
 		if !enrolled[s.ID()] {
-			r.warn("%s is a student of class %s, but /enrollments has no such enrollment", named([]wire.Object{s}), c.id)
+			r.warn("%s is a student of class %s, but /enrollments has no such enrollment",
+				named([]wire.Object{s}), c.id)
 		}
 	}
 	return nil
@@ -236,7 +250,8 @@ func (r *run) students(ctx context.Context, c *class) error {
 
 // gradingPeriod is the one that covers today, else the one that ends last.
 func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
-	all, err := r.list(ctx, "/academicSessions", provider.Query("limit", "5000", "filter", "type='gradingPeriod'"), "academicSessions")
+	all, err := r.list(ctx, "/academicSessions", provider.Query("limit", "5000", "filter",
+		"type='gradingPeriod'"), "academicSessions")
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +262,8 @@ func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
 			continue
 		}
 		if s.Text("type") != "gradingPeriod" {
-			return nil, fmt.Errorf("the filter type='gradingPeriod' is not obeyed: academicSession %s is a %s, and Grade Sync would take it for a grading period", s.ID(), s.Text("type"))
+			return nil, fmt.Errorf("the filter type='gradingPeriod' is not obeyed: academicSession %s is "+
+				"a %s, and Grade Sync would take it for a grading period", s.ID(), s.Text("type"))
 		}
 		from, errFrom := day(s.Text("startDate"))
 		to, errTo := day(s.Text("endDate"))

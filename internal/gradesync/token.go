@@ -53,7 +53,9 @@ func (r *run) bearer(ctx context.Context) (string, error) {
 	}
 	left := ends.Sub(r.p.Now())
 	if left <= early {
-		return "", fmt.Errorf("the access token of %s ends at %s, in %v: Grade Sync renews a token five minutes before its end, so this one would be asked for anew at every call; let tokens live for an hour",
+		return "", fmt.Errorf("the access token of %s ends at %s, in %v: Grade Sync renews a token five "+
+			"minutes before its end, so this one would be asked for anew at every call; let tokens live "+
+			"for an hour",
 			r.p.TokenURL, ends.UTC().Format(time.RFC3339), left.Round(time.Second))
 	}
 	r.token, r.renewAt = g.AccessToken, ends.Add(-early)
@@ -63,7 +65,8 @@ func (r *run) bearer(ctx context.Context) (string, error) {
 // ending reads when a JWT ends (RFC 7519 §4.1.4). Its signature is the
 // provider's business. The error stands after "the access token".
 func ending(token string) (time.Time, error) {
-	opaque := errors.New("is not a JWT (three parts with points between them, each base64url): Grade Sync reads it to learn when it ends, and gives the connection up; answer with a signed JWT that has exp")
+	opaque := errors.New("is not a JWT (three parts with points between them, each base64url): Grade Sync " +
+		"reads it to learn when it ends, and gives the connection up; answer with a signed JWT that has exp")
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
 		return time.Time{}, opaque
@@ -77,11 +80,13 @@ func ending(token string) (time.Time, error) {
 	}
 	raw, ok := members[1]["exp"]
 	if !ok {
-		return time.Time{}, errors.New("is a JWT without exp: to Grade Sync it has ended already, and the connection is given up; add exp, in seconds since 1970")
+		return time.Time{}, errors.New("is a JWT without exp: to Grade Sync it has ended already, and the " +
+			"connection is given up; add exp, in seconds since 1970")
 	}
 	var seconds float64
 	if err := json.Unmarshal(raw, &seconds); err != nil {
-		return time.Time{}, fmt.Errorf("has the exp %s: Grade Sync reads a number there, seconds since 1970, and gives the connection up", raw)
+		return time.Time{}, fmt.Errorf("has the exp %s: Grade Sync reads a number there, seconds since "+
+			"1970, and gives the connection up", raw)
 	}
 	return time.Unix(int64(seconds), 0), nil
 }

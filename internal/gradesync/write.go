@@ -53,7 +53,8 @@ func (r *run) put(ctx context.Context, e *Entry) {
 		panic(err) // texts and numbers
 	}
 	e.sent = true
-	a, err := r.call(ctx, provider.Call{Method: http.MethodPut, Path: e.path(), Body: text, Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
+	a, err := r.call(ctx, provider.Call{Method: http.MethodPut, Path: e.path(), Body: text,
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
 	r.timed(a)
 	if err == nil {
 		err = refused(a)
@@ -81,7 +82,8 @@ func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 		return nil, nil
 	}
 	if a.Status/100 != 2 {
-		return nil, fmt.Errorf("%w. Grade Sync takes 404 for absent, and gives this one up at anything else", refused(a))
+		return nil, fmt.Errorf("%w. Grade Sync takes 404 for absent, and gives this one up at "+
+			"anything else", refused(a))
 	}
 	o, _, err := a.One(e.of.Wrapper())
 	switch {
@@ -90,9 +92,12 @@ func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 			o = wire.Object{}
 		}
 	case err != nil || o.ID() != e.ID:
-		return nil, fmt.Errorf("%s: answered %d without the %s: Grade Sync takes any success for \"it exists\" and never sends it; answer 404 for what is absent", a.Line(), a.Status, e.of.Name)
+		return nil, fmt.Errorf("%s: answered %d without the %s: Grade Sync takes any "+
+			"success for \"it exists\" and never sends it; answer 404 for what is absent", a.Line(),
+			a.Status, e.of.Name)
 	case deleted(o):
-		return nil, fmt.Errorf("%s: answered %d with an object that is tobedeleted: Grade Sync takes it for one that exists and never sends it; answer 404 for what is deleted", a.Line(), a.Status)
+		return nil, fmt.Errorf("%s: answered %d with an object that is tobedeleted: Grade Sync takes it "+
+			"for one that exists and never sends it; answer 404 for what is deleted", a.Line(), a.Status)
 	}
 	return o, nil
 }

@@ -1,5 +1,6 @@
 // Package machine says what a test does on a machine that lacks a program: it is skipped, and says what to
-// install. Where ROLLBOOK_WHOLE_TEST or CI is set it fails instead, so that make test, which installs them all, and CI never
+// install. Where ROLLBOOK_WHOLE_TEST or CI is set it fails instead, so that make test, which
+// installs them all, and CI never
 // pass by having looked at less.
 package machine
 
@@ -20,7 +21,8 @@ func Has(t testing.TB, program, debian string) {
 // Lacks ends a test that cannot do without what the machine lacks.
 func Lacks(t testing.TB, program, debian string) {
 	t.Helper()
-	Leave(t, "this test needs "+program+", which is not installed (Debian: apt-get install "+debian+"; make test does it)")
+	Leave(t, "this test needs "+program+", which is not installed (Debian: apt-get install "+
+		debian+"; make test does it)")
 }
 
 // Leave ends a test that looks at less than the whole; where the whole is asked for it fails.

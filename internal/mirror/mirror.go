@@ -77,7 +77,8 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 		_ = db.Close()
 		var refused *sqlite.Error
 		if errors.As(err, &refused) && refused.Code()&0xff == sqlite3.SQLITE_BUSY {
-			err = errors.New("another run is using it: wait for its end, or give this one a file of its own with --mirror")
+			err = errors.New("another run is using it: wait for its end, or give this one a file of its " +
+				"own with --mirror")
 		}
 		return nil, fmt.Errorf("mirror %s: %w", path, err)
 	}
@@ -97,7 +98,9 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 		}
 		text := old + schema
 		for _, r := range collections() {
-			text += "CREATE TABLE IF NOT EXISTS " + table(r) + " (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, body TEXT NOT NULL, walk INTEGER NOT NULL DEFAULT 0, UNIQUE (pull, id));\n"
+			text += "CREATE TABLE IF NOT EXISTS " + table(r) +
+				" (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, " +
+				"body TEXT NOT NULL, walk INTEGER NOT NULL DEFAULT 0, UNIQUE (pull, id));\n"
 		}
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err
@@ -108,8 +111,10 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 			}
 		}
 		for _, f := range []struct{ name, mine, other string }{
-			{"base", base, "holds what %s served, not %s: give this provider a file of its own with --mirror"},
-			{"way", way, "was read in the %s way, not the %s one, and the two read different collections: give each a file of its own with --mirror"},
+			{"base", base, "holds what %s served, not %s: give this provider a file of its own " +
+				"with --mirror"},
+			{"way", way, "was read in the %s way, not the %s one, and the two read different collections: " +
+				"give each a file of its own with --mirror"},
 		} {
 			was, err := fact(ctx, tx, f.name)
 			if err != nil {
@@ -123,7 +128,8 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 			}
 		}
 		// A run that was killed could not say so itself.
-		_, err = tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
+		_, err = tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status "+
+			"= 'running'")
 		return err
 	})
 }
@@ -132,7 +138,8 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 // today; "" for any other. What such a file was gathering is thrown away.
 func outdated(ctx context.Context, tx *sql.Tx) (text string, err error) {
 	var columns, walks int
-	err = tx.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(name = 'walkasked'), 0) FROM pragma_table_info('cursors')").Scan(&columns, &walks)
+	err = tx.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(name = 'walkasked'), 0) FROM "+
+		"pragma_table_info('cursors')").Scan(&columns, &walks)
 	if err != nil || columns == 0 || walks > 0 {
 		return "", err
 	}
@@ -153,7 +160,8 @@ func fact(ctx context.Context, tx *sql.Tx, name string) (string, error) {
 }
 
 func setFact(ctx context.Context, tx *sql.Tx, name, value string) error {
-	_, err := tx.ExecContext(ctx, "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", name, value)
+	_, err := tx.ExecContext(ctx, "INSERT INTO facts VALUES (?, ?) ON CONFLICT DO UPDATE SET value = "+
+		"excluded.value", name, value)
 	return err
 }
 
@@ -180,7 +188,8 @@ func (m *Mirror) unwritten(err error) error {
 		return err
 	}
 	switch refused.Code() {
-	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE:
+	case sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC,
+		sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_SHMSIZE:
 		return fmt.Errorf("the mirror %s cannot be written: is the disk full? (%w)", m.path, err)
 	}
 	return err
@@ -197,7 +206,8 @@ type RunRecord struct {
 
 // Begin notes that a run begins, and returns its number. Its kind is known later.
 func (m *Mirror) Begin(ctx context.Context) (int64, error) {
-	done, err := m.db.ExecContext(ctx, "INSERT INTO runs (kind, began, ended, status, counts) VALUES ('', ?, '', 'running', '{}')", now())
+	done, err := m.db.ExecContext(ctx,
+		"INSERT INTO runs (kind, began, ended, status, counts) VALUES ('', ?, '', 'running', '{}')", now())
 	if err != nil {
 		return 0, m.unwritten(err)
 	}
@@ -206,13 +216,16 @@ func (m *Mirror) Begin(ctx context.Context) (int64, error) {
 
 // End notes how a run went.
 func (m *Mirror) End(ctx context.Context, run int64, kind, status, counts string) error {
-	_, err := m.db.ExecContext(ctx, "UPDATE runs SET kind = ?, ended = ?, status = ?, counts = ? WHERE id = ?", kind, now(), status, counts, run)
+	_, err := m.db.ExecContext(ctx,
+		"UPDATE runs SET kind = ?, ended = ?, status = ?, counts = ? WHERE id = ?", kind, now(), status,
+		counts, run)
 	return m.unwritten(err)
 }
 
 // Runs are the last n runs, the latest first.
 func (m *Mirror) Runs(ctx context.Context, n int) ([]RunRecord, error) {
-	rows, err := m.db.QueryContext(ctx, "SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n)
+	rows, err := m.db.QueryContext(ctx,
+		"SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n)
 	if err != nil {
 		return nil, err
 	}

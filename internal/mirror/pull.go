@@ -73,7 +73,8 @@ func (m *Mirror) Discard(ctx context.Context) error {
 
 func (m *Mirror) discard(ctx context.Context, tx *sql.Tx) error {
 	for _, r := range collections() {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(r)+" WHERE pull = "+gathering+" AND pull NOT IN (SELECT pull FROM live)"); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(r)+" WHERE pull = "+
+			gathering+" AND pull NOT IN (SELECT pull FROM live)"); err != nil {
 			return err
 		}
 	}
@@ -92,8 +93,11 @@ const liveOf = "(SELECT pull FROM live WHERE collection = ?)"
 // Cursor is where a path stands; one that was not begun has no filter.
 func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource) (Cursor, error) {
 	c := Cursor{Path: path, Resource: r, Total: -1}
-	err := m.db.QueryRowContext(ctx, "SELECT filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done FROM cursors WHERE path = ?", path).
-		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Asked, &c.Greatest, &c.WalkBegan, &c.WalkAsked, &c.Total, &c.Moved, &c.Mark, &c.Done)
+	err := m.db.QueryRowContext(ctx,
+		"SELECT filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, "+
+			"done FROM cursors WHERE path = ?", path).
+		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Asked, &c.Greatest, &c.WalkBegan, &c.WalkAsked,
+			&c.Total, &c.Moved, &c.Mark, &c.Done)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -121,13 +125,16 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 		if err := tx.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
 			return err
 		}
-		insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table(c.Resource)+" (pull, id, status, modified, body, walk) VALUES (?, ?, ?, ?, ?, ?) "+
-			"ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body, walk = excluded.walk")
+		insert, err := tx.PrepareContext(ctx, "INSERT INTO "+table(c.Resource)+
+			" (pull, id, status, modified, body, walk) VALUES (?, ?, ?, ?, ?, ?) "+
+			"ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, "+
+			"body = excluded.body, walk = excluded.walk")
 		if err != nil {
 			return err
 		}
 		defer insert.Close()
-		before, err := tx.PrepareContext(ctx, "SELECT body FROM "+table(c.Resource)+" WHERE pull = ? AND id = ? AND walk = ?")
+		before, err := tx.PrepareContext(ctx, "SELECT body FROM "+table(c.Resource)+
+			" WHERE pull = ? AND id = ? AND walk = ?")
 		if err != nil {
 			return err
 		}
@@ -151,7 +158,8 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 				key = fmt.Sprint(id, Twin, n)
 			}
 			onPage[key] = true
-			if _, err := insert.ExecContext(ctx, pull, key, o.Text("status"), o.Text("dateLastModified"), body, c.Walk); err != nil {
+			if _, err := insert.ExecContext(ctx, pull, key, o.Text("status"), o.Text("dateLastModified"),
+				body, c.Walk); err != nil {
 				return err
 			}
 		}
@@ -160,9 +168,11 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 }
 
 func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done) "+
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, "+
+		"walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done) "+
 		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Asked, c.Greatest, c.WalkBegan, c.WalkAsked, c.Total, c.Moved, c.Mark, c.Done)
+		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Asked, c.Greatest, c.WalkBegan,
+		c.WalkAsked, c.Total, c.Moved, c.Mark, c.Done)
 	return err
 }
 
@@ -170,7 +180,8 @@ func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
 func (m *Mirror) Again(ctx context.Context, c Cursor, clean bool) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
 		if clean {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering); err != nil {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+
+				gathering); err != nil {
 				return err
 			}
 		}
@@ -187,7 +198,8 @@ func (m *Mirror) Settle(ctx context.Context, c Cursor, still bool) error {
 		if still {
 			text, args = " AND walk <> ?", []any{c.Walk}
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+text, args...); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+text,
+			args...); err != nil {
 			return err
 		}
 		return setCursor(ctx, tx, c)
@@ -197,20 +209,23 @@ func (m *Mirror) Settle(ctx context.Context, c Cursor, still bool) error {
 // WalkedSince counts the objects that a walk of the pull under way brought, and those
 // of them whose dateLastModified is later than a stamp, or is it.
 func (m *Mirror) WalkedSince(ctx context.Context, c Cursor, stamp string) (rows, since int, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(modified >= ?), 0) FROM "+table(c.Resource)+" WHERE pull = "+gathering+" AND walk = ?", stamp, c.Walk).Scan(&rows, &since)
+	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(modified >= ?), 0) FROM "+
+		table(c.Resource)+" WHERE pull = "+gathering+" AND walk = ?", stamp, c.Walk).Scan(&rows, &since)
 	return rows, since, err
 }
 
 // Gathered counts the objects of the pull under way, and those of them that are
 // active.
 func (m *Mirror) Gathered(ctx context.Context, r *oneroster.Resource) (rows, active int, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(status <> 'tobedeleted'), 0) FROM "+table(r)+" WHERE pull = "+gathering).Scan(&rows, &active)
+	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(status <> 'tobedeleted'), 0) FROM "+
+		table(r)+" WHERE pull = "+gathering).Scan(&rows, &active)
 	return rows, active, err
 }
 
 // Active counts the active objects that the mirror shows.
 func (m *Mirror) Active(ctx context.Context, r *oneroster.Resource) (n int, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+liveOf+" AND status <> 'tobedeleted'", r.Plural).Scan(&n)
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+
+		liveOf+" AND status <> 'tobedeleted'", r.Plural).Scan(&n)
 	return n, err
 }
 
@@ -295,8 +310,11 @@ func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
 	if g.Delta {
 		for _, text := range []string{
 			// Of an id that two had, the delta tells which still do.
-			`DELETE FROM ` + name + ` WHERE pull = ` + liveOf + ` AND instr(id, '` + Twin + `') > 0 AND substr(id, 1, instr(id, '` + Twin + `') - 1) IN (SELECT id FROM ` + name + ` WHERE pull = ` + gathering + `)`,
-			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf + `, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
+			`DELETE FROM ` + name + ` WHERE pull = ` + liveOf + ` AND instr(id, '` + Twin +
+				`') > 0 AND substr(id, 1, instr(id, '` + Twin + `') - 1) IN (SELECT id FROM ` + name +
+				` WHERE pull = ` + gathering + `)`,
+			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf +
+				`, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
 				` ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
 			`DELETE FROM ` + name + ` WHERE pull <> ` + liveOf,
 		} {
@@ -311,6 +329,8 @@ func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
 	if g.Delta {
 		live = "(SELECT pull FROM live WHERE collection = ?1)"
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO live VALUES (?1, "+live+", ?2) ON CONFLICT DO UPDATE SET pull = excluded.pull, watermark = excluded.watermark", g.Resource.Plural, g.Watermark)
+	_, err := tx.ExecContext(ctx, "INSERT INTO live VALUES (?1, "+
+		live+", ?2) ON CONFLICT DO UPDATE SET pull = excluded.pull, watermark = excluded.watermark",
+		g.Resource.Plural, g.Watermark)
 	return err
 }

@@ -14,7 +14,8 @@ import (
 
 // Each streams the active objects that the mirror shows, by their ids.
 func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(wire.Object) error) error {
-	rows, err := m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural)
+	rows, err := m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+
+		liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,8 @@ func object(body []byte) (wire.Object, error) {
 // One is an object that the mirror shows, deleted or not; nil when there is none.
 func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wire.Object, error) {
 	var body string
-	err := m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?", r.Plural, id).Scan(&body)
+	err := m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?",
+		r.Plural, id).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -58,7 +60,8 @@ func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wir
 // Differ lists up to most ids of active objects that the mirror shows otherwise
 // than the pull under way gathered them, or that only one of the two has; n is
 // how many there are.
-func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (ids []string, n int, err error) {
+func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (ids []string, n int,
+	err error) {
 	name := table(r)
 	rows, err := m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+` AND n.status <> 'tobedeleted'
 		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND (n.id IS NULL OR n.body <> o.body)
@@ -101,8 +104,10 @@ func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]stri
 // Walked tells whether a walk of the pull under way brought an object, and
 // whether with this dateLastModified.
 func (m *Mirror) Walked(ctx context.Context, c Cursor, id, stamp string) (came, same bool, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*) > 0, coalesce(max(modified = ?4), 0) FROM "+table(c.Resource)+
-		" WHERE pull = "+gathering+" AND walk = ?1 AND (id = ?2 OR id > ?2 || ?3 AND id < ?2 || ?3 || ':')", c.Walk, id, Twin, stamp).Scan(&came, &same)
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) > 0, coalesce(max(modified = ?4), 0) FROM "+
+		table(c.Resource)+
+		" WHERE pull = "+gathering+" AND walk = ?1 AND (id = ?2 OR id > ?2 || ?3 AND id < ?2 || ?3 || ':')",
+		c.Walk, id, Twin, stamp).Scan(&came, &same)
 	return came, same, err
 }
 
@@ -110,6 +115,7 @@ func (m *Mirror) Walked(ctx context.Context, c Cursor, id, stamp string) (came, 
 // the millisecond.
 func (m *Mirror) Shows(ctx context.Context, r *oneroster.Resource, stamp string) (there bool, err error) {
 	upTo := strings.TrimSuffix(stamp, "Z")
-	err = m.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table(r)+" WHERE pull = "+liveOf+" AND modified >= ? AND modified < ? || '~')", r.Plural, upTo, upTo).Scan(&there)
+	err = m.db.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM "+table(r)+" WHERE pull = "+
+		liveOf+" AND modified >= ? AND modified < ? || '~')", r.Plural, upTo, upTo).Scan(&there)
 	return there, err
 }

@@ -40,7 +40,8 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 	} else if len(members) == 1 {
 		for key, inner := range members {
 			if r.Index(key) < 0 && bytes.HasPrefix(inner, []byte("{")) {
-				return Record{}, nil, fmt.Errorf("the object is wrapped in %q; wrap it in %q", key, r.Wrapper())
+				return Record{}, nil, fmt.Errorf("the object is wrapped in %q; wrap it in %q", key,
+					r.Wrapper())
 			}
 		}
 	}
@@ -61,7 +62,8 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 		case i != Status:
 			rec.Values[i] = v
 		case v == ToBeDeleted:
-			problems = append(problems, Problem{f.Name, "a PUT does not delete: send DELETE, or leave status out"})
+			problems = append(problems, Problem{f.Name,
+				"a PUT does not delete: send DELETE, or leave status out"})
 		}
 	}
 	return rec, problems, nil

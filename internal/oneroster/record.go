@@ -271,7 +271,8 @@ func Check(r Record) []Problem {
 			text := quoted(v) + " goes with a score: add it, or write exempt, submitted or not submitted"
 			out = append(out, Problem{f.Name, text})
 		case f.Name == "schoolYear" && f.Kind == String && !fourDigits(v):
-			out = append(out, Problem{f.Name, quoted(v) + " is not a year of four digits: write the year in which the school year ends"})
+			out = append(out, Problem{f.Name,
+				quoted(v) + " is not a year of four digits: write the year in which the school year ends"})
 		}
 	}
 	return out
@@ -280,7 +281,9 @@ func Check(r Record) []Problem {
 // blank tells a text in which there is nothing to see: spaces, and signs without
 // width.
 func blank(text string) bool {
-	return strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r) }) == ""
+	return strings.TrimFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.Is(unicode.Cf, r)
+	}) == ""
 }
 
 func fourDigits(s string) bool {

@@ -1,7 +1,8 @@
 package oneroster
 
 // The eight roles of a user, OneRoster 1.1 information model.
-var userRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"}
+var userRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student",
+	"teacher"}
 
 // The objects of OneRoster 1.1 (REST binding, object tables), and classGroup,
 // which Microsoft's Grade Sync and Data Factory clients read. The order is
@@ -9,7 +10,8 @@ var userRoles = []string{"administrator", "aide", "guardian", "parent", "proctor
 var resources = []*Resource{
 	{Name: "org", Plural: "orgs", Fields: []Field{
 		{Name: "name", Required: true},
-		{Name: "type", Kind: Enum, Required: true, Enum: []string{"department", "school", "district", "local", "state", "national"}},
+		{Name: "type", Kind: Enum, Required: true, Enum: []string{"department", "school", "district",
+			"local", "state", "national"}},
 		{Name: "identifier"},
 		{Name: "parent", Kind: Ref, To: "org"},
 		{Name: "children", Kind: Refs, To: "org", Inverse: "parent"},
@@ -18,7 +20,8 @@ var resources = []*Resource{
 		{Name: "title", Required: true},
 		{Name: "startDate", Kind: Date, Required: true},
 		{Name: "endDate", Kind: Date, Required: true},
-		{Name: "type", Kind: Enum, Required: true, Enum: []string{"gradingPeriod", "semester", "schoolYear", "term"}},
+		{Name: "type", Kind: Enum, Required: true, Enum: []string{"gradingPeriod", "semester", "schoolYear",
+			"term"}},
 		{Name: "parent", Kind: Ref, To: "academicSession"},
 		{Name: "children", Kind: Refs, To: "academicSession", Inverse: "parent"},
 		{Name: "schoolYear", Required: true},
@@ -92,7 +95,8 @@ var resources = []*Resource{
 		{Name: "user", Kind: Ref, To: "user", Required: true},
 		{Name: "class", Kind: Ref, To: "class", Required: true},
 		{Name: "school", Kind: Ref, To: "org", Required: true},
-		{Name: "role", Kind: Enum, Required: true, Enum: []string{"administrator", "proctor", "student", "teacher"}},
+		{Name: "role", Kind: Enum, Required: true, Enum: []string{"administrator", "proctor", "student",
+			"teacher"}},
 		{Name: "primary", Kind: Bool},
 		{Name: "beginDate", Kind: Date},
 		{Name: "endDate", Kind: Date},
@@ -119,7 +123,8 @@ var resources = []*Resource{
 	{Name: "result", Plural: "results", Gradebook: true, Fields: []Field{
 		{Name: "lineItem", Kind: Ref, To: "lineItem", Required: true},
 		{Name: "student", Kind: Ref, To: "user", Required: true},
-		{Name: "scoreStatus", Kind: Enum, Required: true, Enum: []string{"exempt", "fully graded", "not submitted", "partially graded", "submitted"}},
+		{Name: "scoreStatus", Kind: Enum, Required: true, Enum: []string{"exempt", "fully graded",
+			"not submitted", "partially graded", "submitted"}},
 		{Name: "score", Kind: Number},
 		{Name: "scoreDate", Kind: Date, Required: true},
 		{Name: "comment"},

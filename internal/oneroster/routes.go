@@ -74,7 +74,8 @@ const (
 )
 
 // ScopeAliases are names of OneRoster 1.2 for scopes of 1.1.
-var ScopeAliases = map[string]string{"gradebook-core.readonly": GradebookRead, "resource-core.readonly": ResourceRead}
+var ScopeAliases = map[string]string{"gradebook-core.readonly": GradebookRead,
+	"resource-core.readonly": ResourceRead}
 
 // Flags is what a client holds beside Demographics to see UserFlags: whether a
 // pupil has a disability or gets free lunch. It is no scope of the standard.
@@ -123,7 +124,8 @@ var (
 	v1p1Extension = []Route{
 		list("", "getAllClassGroups", "/classGroups", "classGroup", wholeView, noScope, core),
 		one("", "getClassGroup", "/classGroups/{id}", "classGroup", wholeView, core),
-		list("", "getEnrollmentsForClass", "/classes/{class_id}/enrollments", "enrollment", wholeView, by("class", "class_id"), core),
+		list("", "getEnrollmentsForClass", "/classes/{class_id}/enrollments", "enrollment", wholeView,
+			by("class", "class_id"), core),
 		list("", "getCategoriesForClass", "/classes/{class_id}/categories", "category", wholeView, Scope{
 			By:     []Match{given("metadata.classId", "class_id")},
 			Parent: &Parent{"class", "class_id"},
@@ -132,15 +134,18 @@ var (
 )
 
 func list(table, op, path, res string, v View, s Scope, oauth []string) Route {
-	return Route{Op: op, Table: table, Method: "GET", Path: path, Resource: mustResource(res), View: v, Scope: s, OAuth: oauth}
+	return Route{Op: op, Table: table, Method: "GET", Path: path, Resource: mustResource(res), View: v,
+		Scope: s, OAuth: oauth}
 }
 
 func one(table, op, path, res string, v View, oauth []string) Route {
-	return Route{Op: op, Table: table, Method: "GET", Path: path, Resource: mustResource(res), One: true, View: v, OAuth: oauth}
+	return Route{Op: op, Table: table, Method: "GET", Path: path, Resource: mustResource(res), One: true,
+		View: v, OAuth: oauth}
 }
 
 func write(op, method, path, res string, oauth []string) Route {
-	return Route{Op: op, Table: "3.1c", Method: method, Path: path, Resource: mustResource(res), One: true, OAuth: oauth}
+	return Route{Op: op, Table: "3.1c", Method: method, Path: path, Resource: mustResource(res), One: true,
+		OAuth: oauth}
 }
 
 // mustResource runs before init fills byName.
@@ -160,7 +165,8 @@ var V1p1 = &Face{
 	Base:        "/ims/oneroster/v1p1",
 	ScopePrefix: "https://purl.imsglobal.org/spec/or/v1p1/scope/",
 	Routes: append([]Route{
-		list("3.1a", "getAllAcademicSessions", "/academicSessions", "academicSession", wholeView, noScope, core),
+		list("3.1a", "getAllAcademicSessions", "/academicSessions", "academicSession", wholeView, noScope,
+			core),
 		one("3.1a", "getAcademicSession", "/academicSessions/{id}", "academicSession", wholeView, core),
 		list("3.1a", "getAllClasses", "/classes", "class", wholeView, noScope, core),
 		one("3.1a", "getClass", "/classes/{id}", "class", wholeView, core),
@@ -185,34 +191,51 @@ var V1p1 = &Face{
 		list("3.1a", "getAllUsers", "/users", "user", wholeView, noScope, core),
 		one("3.1a", "getUser", "/users/{id}", "user", wholeView, core),
 
-		list("3.1a", "getCoursesForSchool", "/schools/{id}/courses", "course", wholeView, by("org", "id"), core),
-		list("3.1a", "getEnrollmentsForClassInSchool", "/schools/{school_id}/classes/{class_id}/enrollments", "enrollment", wholeView,
+		list("3.1a", "getCoursesForSchool", "/schools/{id}/courses", "course", wholeView, by("org", "id"),
+			core),
+		list("3.1a", "getEnrollmentsForClassInSchool",
+			"/schools/{school_id}/classes/{class_id}/enrollments", "enrollment", wholeView,
 			by("school", "school_id", "class", "class_id"), core),
-		list("3.1a", "getStudentsForClassInSchool", "/schools/{school_id}/classes/{class_id}/students", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "student")), core),
-		list("3.1a", "getTeachersForClassInSchool", "/schools/{school_id}/classes/{class_id}/teachers", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), given("school", "school_id"), fixed("role", "teacher")), core),
-		list("3.1a", "getEnrollmentsForSchool", "/schools/{school_id}/enrollments", "enrollment", wholeView, by("school", "school_id"), core),
-		list("3.1a", "getStudentsForSchool", "/schools/{school_id}/students", "user", students, by("orgs", "school_id"), core),
-		list("3.1a", "getTeachersForSchool", "/schools/{school_id}/teachers", "user", teachers, by("orgs", "school_id"), core),
+		list("3.1a", "getStudentsForClassInSchool", "/schools/{school_id}/classes/{class_id}/students",
+			"user", wholeView,
+			through("enrollment", "sourcedId", "user", given("class", "class_id"),
+				given("school", "school_id"), fixed("role", "student")), core),
+		list("3.1a", "getTeachersForClassInSchool", "/schools/{school_id}/classes/{class_id}/teachers",
+			"user", wholeView,
+			through("enrollment", "sourcedId", "user", given("class", "class_id"),
+				given("school", "school_id"), fixed("role", "teacher")), core),
+		list("3.1a", "getEnrollmentsForSchool", "/schools/{school_id}/enrollments", "enrollment", wholeView,
+			by("school", "school_id"), core),
+		list("3.1a", "getStudentsForSchool", "/schools/{school_id}/students", "user", students,
+			by("orgs", "school_id"), core),
+		list("3.1a", "getTeachersForSchool", "/schools/{school_id}/teachers", "user", teachers,
+			by("orgs", "school_id"), core),
 		// The model has no link from a session to a school: the terms that the
 		// school's classes run in.
 		list("3.1a", "getTermsForSchool", "/schools/{school_id}/terms", "academicSession", terms,
 			through("class", "sourcedId", "terms", given("school", "school_id")), core),
-		list("3.1a", "getClassesForTerm", "/terms/{term_id}/classes", "class", wholeView, by("terms", "term_id"), core),
-		list("3.1a", "getGradingPeriodsForTerm", "/terms/{term_id}/gradingPeriods", "academicSession", periods, by("parent", "term_id"), core),
-		list("3.1a", "getClassesForCourse", "/courses/{course_id}/classes", "class", wholeView, by("course", "course_id"), core),
+		list("3.1a", "getClassesForTerm", "/terms/{term_id}/classes", "class", wholeView,
+			by("terms", "term_id"), core),
+		list("3.1a", "getGradingPeriodsForTerm", "/terms/{term_id}/gradingPeriods", "academicSession",
+			periods, by("parent", "term_id"), core),
+		list("3.1a", "getClassesForCourse", "/courses/{course_id}/classes", "class", wholeView,
+			by("course", "course_id"), core),
 		list("3.1a", "getClassesForStudent", "/students/{student_id}/classes", "class", wholeView,
-			through("enrollment", "sourcedId", "class", given("user", "student_id"), fixed("role", "student")), core),
+			through("enrollment", "sourcedId", "class", given("user", "student_id"),
+				fixed("role", "student")), core),
 		list("3.1a", "getClassesForTeacher", "/teachers/{teacher_id}/classes", "class", wholeView,
-			through("enrollment", "sourcedId", "class", given("user", "teacher_id"), fixed("role", "teacher")), core),
-		list("3.1a", "getClassesForSchool", "/schools/{school_id}/classes", "class", wholeView, by("school", "school_id"), core),
+			through("enrollment", "sourcedId", "class", given("user", "teacher_id"),
+				fixed("role", "teacher")), core),
+		list("3.1a", "getClassesForSchool", "/schools/{school_id}/classes", "class", wholeView,
+			by("school", "school_id"), core),
 		list("3.1a", "getClassesForUser", "/users/{user_id}/classes", "class", wholeView,
 			through("enrollment", "sourcedId", "class", given("user", "user_id")), core),
 		list("3.1a", "getStudentsForClass", "/classes/{class_id}/students", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "student")), core),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"),
+				fixed("role", "student")), core),
 		list("3.1a", "getTeachersForClass", "/classes/{class_id}/teachers", "user", wholeView,
-			through("enrollment", "sourcedId", "user", given("class", "class_id"), fixed("role", "teacher")), core),
+			through("enrollment", "sourcedId", "user", given("class", "class_id"),
+				fixed("role", "teacher")), core),
 
 		list("3.1b", "getAllResources", "/resources", "resource", wholeView, noScope, resource),
 		one("3.1b", "getResource", "/resources/{id}", "resource", wholeView, resource),
@@ -235,15 +258,18 @@ var V1p1 = &Face{
 		write("putResult", "PUT", "/results/{id}", "result", gradePut),
 		list("3.1c", "getResultsForClass", "/classes/{class_id}/results", "result", wholeView,
 			through("lineItem", "lineItem", "sourcedId", given("class", "class_id")), gradeRead),
-		list("3.1c", "getLineItemsForClass", "/classes/{class_id}/lineItems", "lineItem", wholeView, by("class", "class_id"), gradeRead),
-		list("3.1c", "getResultsForLineItemForClass", "/classes/{class_id}/lineItems/{li_id}/results", "result", wholeView, Scope{
-			By:      []Match{given("lineItem", "li_id")},
-			Through: &Through{"lineItem", "lineItem", "sourcedId", []Match{given("class", "class_id")}},
-		}, gradeRead),
-		list("3.1c", "getResultsForStudentForClass", "/classes/{class_id}/students/{student_id}/results", "result", wholeView, Scope{
-			By:      []Match{given("student", "student_id")},
-			Through: &Through{"lineItem", "lineItem", "sourcedId", []Match{given("class", "class_id")}},
-		}, gradeRead),
+		list("3.1c", "getLineItemsForClass", "/classes/{class_id}/lineItems", "lineItem", wholeView,
+			by("class", "class_id"), gradeRead),
+		list("3.1c", "getResultsForLineItemForClass", "/classes/{class_id}/lineItems/{li_id}/results",
+			"result", wholeView, Scope{
+				By:      []Match{given("lineItem", "li_id")},
+				Through: &Through{"lineItem", "lineItem", "sourcedId", []Match{given("class", "class_id")}},
+			}, gradeRead),
+		list("3.1c", "getResultsForStudentForClass", "/classes/{class_id}/students/{student_id}/results",
+			"result", wholeView, Scope{
+				By:      []Match{given("student", "student_id")},
+				Through: &Through{"lineItem", "lineItem", "sourcedId", []Match{given("class", "class_id")}},
+			}, gradeRead),
 	}, v1p1Extension...),
 }
 

@@ -40,7 +40,8 @@ type Edit struct {
 
 // Apply makes the edited list of the canonical text of a list.
 func (e Edit) Apply(list string) string {
-	kept := slices.DeleteFunc(Items(list), func(item string) bool { return slices.Contains(e.Gone, item) || slices.Contains(e.Came, item) })
+	kept := slices.DeleteFunc(Items(list),
+		func(item string) bool { return slices.Contains(e.Gone, item) || slices.Contains(e.Came, item) })
 	return Join(append(kept, e.Came...)...)
 }
 

@@ -27,11 +27,14 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 		}
 		page.Key = key
 		if err := decode(raw, &page.Objects); err != nil {
-			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects: %v", key, err)}
+			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects: %v", key,
+				err)}
 		}
 		return page, nil
 	}
-	return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the list is not under \"%s\"; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
+	return page, &Trouble{Kind: Misshapen,
+		Text: fmt.Sprintf("the list is not under \"%s\"; the answer has %s",
+			strings.Join(wrappers, `" or "`), named(a.Body))}
 }
 
 // One reads an answer of status 200 as a single object under one of the keys.
@@ -49,7 +52,9 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 			return o, key, nil
 		}
 	}
-	return nil, "", &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the object is not under \"%s\"; the answer has %s", strings.Join(wrappers, `" or "`), named(a.Body))}
+	return nil, "", &Trouble{Kind: Misshapen,
+		Text: fmt.Sprintf("the object is not under \"%s\"; the answer has %s",
+			strings.Join(wrappers, `" or "`), named(a.Body))}
 }
 
 // Members are the top-level members of an answer.
@@ -125,7 +130,8 @@ func (a *Answer) Links() map[string]string {
 				params, next = after[:i], after[i:]
 			}
 			for _, p := range strings.FieldsFunc(params, func(c rune) bool { return c == ';' || c == ',' }) {
-				if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok && strings.EqualFold(strings.TrimSpace(name), "rel") {
+				if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok &&
+					strings.EqualFold(strings.TrimSpace(name), "rel") {
 					for _, rel := range strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)) {
 						out[strings.ToLower(rel)] = target
 					}

@@ -76,7 +76,8 @@ func (p *Provider) Patient(ctx context.Context, c Call) (*Answer, error) {
 		if asked, ok := retryAfter(a); ok {
 			pause = min(asked, longestWait)
 		}
-		p.note(fmt.Sprintf("%s: busy (%d); trying again in %v (%d of %d)", a.Line(), a.Status, pause, try+1, p.Tries))
+		p.note(fmt.Sprintf("%s: busy (%d); trying again in %v (%d of %d)", a.Line(), a.Status, pause, try+1,
+			p.Tries))
 		select {
 		case <-ctx.Done():
 			return a, ctx.Err()
@@ -88,14 +89,16 @@ func (p *Provider) Patient(ctx context.Context, c Call) (*Answer, error) {
 
 // List reads one page of a collection with care. wrappers are the keys that the
 // list may come under.
-func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (wire.Page, *Answer, error) {
+func (p *Provider) List(ctx context.Context, path, query string, wrappers ...string) (wire.Page, *Answer,
+	error) {
 	var page wire.Page
 	a, err := p.Careful(ctx, Call{Path: path, Query: query}, func(a *Answer) (err error) {
 		page, err = a.List(wrappers...)
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())})
+		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s",
+			a.Status, a.Said())})
 	}
 	return page, a, err
 }
@@ -127,10 +130,13 @@ func Judge(a *Answer) error {
 		return nil
 	}
 	if a.Status >= 300 && a.Status < 400 && a.Header.Get("Location") != "" {
-		return &Trouble{Kind: Redirected, Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer at this address", a.Status, a.Header.Get("Location"))}
+		return &Trouble{Kind: Redirected,
+			Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer "+
+				"at this address", a.Status, a.Header.Get("Location"))}
 	}
 	if a.Status == http.StatusNotModified {
-		return &Trouble{Kind: Refused, Text: "answered 304 (not modified) to a request that set no condition: is a cache in front?"}
+		return &Trouble{Kind: Refused,
+			Text: "answered 304 (not modified) to a request that set no condition: is a cache in front?"}
 	}
 	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
 }
@@ -144,7 +150,8 @@ func json200(a *Answer) bool {
 
 // kind names what came instead of JSON.
 func (a *Answer) kind() string {
-	if strings.Contains(a.Header.Get("Content-Type"), "html") || strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html") {
+	if strings.Contains(a.Header.Get("Content-Type"), "html") ||
+		strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html") {
 		return "a web page (a login page, or an error page of a proxy?)"
 	}
 	if t := a.Header.Get("Content-Type"); t != "" {
@@ -156,7 +163,8 @@ func (a *Answer) kind() string {
 // again tells whether another try may do better.
 func again(a *Answer, err error) bool {
 	switch a.Status {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return true
 	}
 	var t *Trouble

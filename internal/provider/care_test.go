@@ -44,7 +44,8 @@ func TestRetryAfter(t *testing.T) {
 				notes = append(notes, text)
 				cancel()
 			}
-			if err := call(ctx, p); err == nil || len(notes) != 1 || !strings.Contains(notes[0], c.waits) || calls.Load() != 1 {
+			if err := call(ctx, p); err == nil || len(notes) != 1 || !strings.Contains(notes[0], c.waits) ||
+				calls.Load() != 1 {
 				t.Errorf("%s, asked for %q: %q, %v", name, c.asked, notes, err)
 			}
 		}
@@ -60,7 +61,8 @@ func TestPatient(t *testing.T) {
 		calls   int64
 		status  int
 	}{
-		{"busy, then good", list(status(429, "Retry-After", "0"), status(503, "Retry-After", "0"), good), 3, 200},
+		{"busy, then good", list(status(429, "Retry-After", "0"), status(503, "Retry-After", "0"), good), 3,
+			200},
 		{"busy for good", list(status(503, "Retry-After", "0")), 5, 503},
 		{"failing", list(status(500), good), 1, 500},
 		{"refused", list(status(401), good), 1, 401},
@@ -99,7 +101,8 @@ func TestTokenEnds(t *testing.T) {
 		}))
 		defer server.Close()
 		now := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
-		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token", Client: "c", Secret: "s", Tries: 1,
+		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token",
+			Client: "c", Secret: "s", Tries: 1,
 			Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +130,8 @@ func TestRedirectElsewhere(t *testing.T) {
 	for _, code := range []int{301, 302, 303, 307, 308} {
 		p, calls, _ := planned(t, status(code, "Location", elsewhere.URL+"/orgs"))
 		_, _, err := p.List(t.Context(), "/orgs", "", "orgs")
-		if err == nil || !strings.Contains(err.Error(), "to "+elsewhere.URL) || calls.Load() != 1 || led.Load() != 0 {
+		if err == nil || !strings.Contains(err.Error(), "to "+elsewhere.URL) || calls.Load() != 1 ||
+			led.Load() != 0 {
 			t.Errorf("%d: %v; %d calls, %d elsewhere", code, err, calls.Load(), led.Load())
 		}
 	}
@@ -140,7 +144,9 @@ func TestLargestAnswer(t *testing.T) {
 	for more, want := range []string{"", "goes on past 0 MiB"} {
 		p, _, _ := planned(t, good)
 		p.MaxBody = int64(len(rows) - more)
-		if a, err := p.Do(t.Context(), provider.Call{Path: "/orgs", Who: nobody}); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if a, err := p.Do(t.Context(), provider.Call{Path: "/orgs",
+			Who: nobody}); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(),
+			want) {
 			t.Errorf("%d of %d bytes: %v", len(a.Body), len(rows), err)
 		}
 	}

@@ -73,7 +73,8 @@ func New(c Config) (*Provider, error) {
 	if c.OAuth1 {
 		c.TokenURL = ""
 	} else if _, err := absolute("the token URL", c.TokenURL); err != nil {
-		return nil, fmt.Errorf("%w (give --token-url, or --oauth1 for a provider whose requests are signed)", err)
+		return nil, fmt.Errorf("%w (give --token-url, or --oauth1 for a provider whose requests "+
+			"are signed)", err)
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
 	for _, d := range []struct {
@@ -113,17 +114,22 @@ func New(c Config) (*Provider, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request,
+		[]*http.Request) error {
+		return http.ErrUseLastResponse
+	}}
 	return &Provider{Config: c, base: base, client: client}, nil
 }
 
 func absolute(what, text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("%s %q is not an absolute URL such as https://roster.example.org/ims/oneroster/v1p1", what, text)
+		return nil, fmt.Errorf("%s %q is not an absolute URL such as "+
+			"https://roster.example.org/ims/oneroster/v1p1", what, text)
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("%s holds a name or a password, which would be shown wherever it is: give --client and --secret", what)
+		return nil, fmt.Errorf("%s holds a name or a password, which would be shown wherever it is: give "+
+			"--client and --secret", what)
 	}
 	return u, nil
 }
@@ -234,7 +240,9 @@ func (p *Provider) send(ctx context.Context, r *http.Request, a *Answer) error {
 	a.Body, err = io.ReadAll(io.LimitReader(answer.Body, p.MaxBody+1))
 	if int64(len(a.Body)) > p.MaxBody {
 		a.Body = a.Body[:p.MaxBody]
-		return &Trouble{Kind: Endless, Text: fmt.Sprintf("the answer goes on past %d MiB and was given up: is it endless?", p.MaxBody>>20)}
+		return &Trouble{Kind: Endless,
+			Text: fmt.Sprintf("the answer goes on past %d MiB and was given up: is it endless?",
+				p.MaxBody>>20)}
 	}
 	if err != nil {
 		return brokeOff(ctx, r.URL, err, len(a.Body), p.Timeout)

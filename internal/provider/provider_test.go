@@ -16,7 +16,8 @@ import (
 
 // A server with a plan: what it answers to the first call of data, the second,
 // and so on; the last goes on.
-func planned(t *testing.T, answers ...func(w http.ResponseWriter, r *http.Request)) (p *provider.Provider, calls, tokens *atomic.Int64) {
+func planned(t *testing.T, answers ...func(w http.ResponseWriter, r *http.Request)) (p *provider.Provider,
+	calls, tokens *atomic.Int64) {
 	t.Helper()
 	calls, tokens = new(atomic.Int64), new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -28,7 +29,8 @@ func planned(t *testing.T, answers ...func(w http.ResponseWriter, r *http.Reques
 		answers[min(n, len(answers))-1](w, r)
 	}))
 	t.Cleanup(server.Close)
-	p, err := provider.New(provider.Config{URL: server.URL + "/v1/", TokenURL: server.URL + "/token", Client: "c", Secret: "s", Wait: time.Millisecond, Timeout: 5 * time.Second})
+	p, err := provider.New(provider.Config{URL: server.URL + "/v1/", TokenURL: server.URL + "/token",
+		Client: "c", Secret: "s", Wait: time.Millisecond, Timeout: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,21 +86,33 @@ func TestCarefulList(t *testing.T) {
 		{"forbidden", list(status(403)), 1, 1, "answered 403"},
 		{"not there", list(status(404)), 1, 1, "answered 404"},
 		{"redirected", list(status(302, "Location", "/login")), 1, 1, "redirected (302) to /login"},
-		{"not modified", list(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(304) }), 1, 1, "set no condition"},
-		{"a web page", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<!doctype html>Log in") }), 1, 1, "a web page"},
-		{"another key", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"items":[]}`) }), 1, 1, `the answer has "items"`},
-		{"null for a list", list(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"orgs":7}`) }), 1, 1, "not a list"},
+		{"not modified", list(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(304) }), 1, 1,
+			"set no condition"},
+		{"a web page", list(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, "<!doctype html>Log in")
+		}), 1, 1, "a web page"},
+		{"another key", list(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, `{"items":[]}`)
+		}), 1, 1, `the answer has "items"`},
+		{"null for a list", list(func(w http.ResponseWriter,
+			r *http.Request) {
+			fmt.Fprint(w, `{"orgs":7}`)
+		}), 1, 1, "not a list"},
 		{"busy for good", list(status(503, "Retry-After", "0")), 5, 1, "tried 5 times"},
 		{"cut short for good", list(cutShort), 5, 1, "broke off"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p, calls, tokens := planned(t, c.answers...)
 			page, _, err := p.List(context.Background(), "/orgs", "limit=5", "orgs")
-			if c.want == "" && (err != nil || len(page.Objects) != 2 || page.Objects[1].ID() != "2") || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			if c.want == "" && (err != nil || len(page.Objects) != 2 || page.Objects[1].ID() != "2") ||
+				c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("%v, %v", page, err)
 			}
 			if calls.Load() != c.calls || tokens.Load() != c.tokens {
-				t.Errorf("%d calls, %d tokens; wanted %d and %d", calls.Load(), tokens.Load(), c.calls, c.tokens)
+				t.Errorf("%d calls, %d tokens; wanted %d and %d", calls.Load(), tokens.Load(), c.calls,
+					c.tokens)
 			}
 		})
 	}
@@ -125,7 +139,8 @@ func TestBounds(t *testing.T) {
 	}
 	p, _, _ = planned(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	p.Timeout = 50 * time.Millisecond
-	if _, err = p.Do(context.Background(), provider.Call{Path: "/orgs"}); !errors.As(err, &trouble) || trouble.Kind != provider.TooSlow {
+	if _, err = p.Do(context.Background(), provider.Call{Path: "/orgs"}); !errors.As(err, &trouble) ||
+		trouble.Kind != provider.TooSlow {
 		t.Errorf("%v", err)
 	}
 }
@@ -135,7 +150,8 @@ func TestLinks(t *testing.T) {
 		``: {},
 		`<https://h/u?limit=1&offset=1>; rel="next"`: {"next": "https://h/u?limit=1&offset=1"},
 		`<https://h/u?fields=a,b>; rel="next", <https://h/u?x=1;y=2>; rel=last , </first>;title="a,b"; rel="first start"`: {
-			"next": "https://h/u?fields=a,b", "last": "https://h/u?x=1;y=2", "first": "/first", "start": "/first"},
+			"next": "https://h/u?fields=a,b", "last": "https://h/u?x=1;y=2", "first": "/first",
+			"start": "/first"},
 		`nonsense, <unclosed`: {},
 	} {
 		got := (&provider.Answer{Header: http.Header{"Link": {header}}}).Links()

@@ -38,7 +38,8 @@ func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, e
 	basic, _ := http.NewRequest(http.MethodGet, p.TokenURL, nil)
 	basic.SetBasicAuth(t.Client, t.Secret)
 	return p.Do(ctx, Call{Method: http.MethodPost, Path: p.TokenURL, Body: []byte(form.Encode()),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, Who: Who{Header: basic.Header.Get("Authorization")}})
+		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
+		Who:    Who{Header: basic.Header.Get("Authorization")}})
 }
 
 // Granted reads a token endpoint's answer.
@@ -46,15 +47,21 @@ func Granted(a *Answer) (Grant, error) {
 	var g Grant
 	switch {
 	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError:
-		return g, &Trouble{Kind: Busy, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Excerpt())}
+		return g, &Trouble{Kind: Busy, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status,
+			a.Excerpt())}
 	case a.Status != http.StatusOK:
-		return g, &Trouble{Kind: Refused, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Excerpt())}
+		return g, &Trouble{Kind: Refused, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status,
+			a.Excerpt())}
 	case json.Unmarshal(a.Body, &g) != nil:
-		return g, &Trouble{Kind: NotJSON, Text: "the token endpoint's answer is not a JSON object: " + a.Excerpt()}
+		return g, &Trouble{Kind: NotJSON, Text: "the token endpoint's answer is not a JSON object: " +
+			a.Excerpt()}
 	case g.AccessToken == "":
-		return g, &Trouble{Kind: Refused, Text: "the token endpoint's answer has no access_token: " + strings.Join(keys(a.Body), ", ")}
+		return g, &Trouble{Kind: Refused, Text: "the token endpoint's answer has no access_token: " +
+			strings.Join(keys(a.Body), ", ")}
 	case strings.ContainsFunc(g.AccessToken, func(c rune) bool { return c <= ' ' || c > '~' }):
-		return g, &Trouble{Kind: Misshapen, Text: "the access_token holds spaces, line breaks or letters beyond ASCII, which no header can carry (RFC 6750 §2.1)"}
+		return g, &Trouble{Kind: Misshapen,
+			Text: "the access_token holds spaces, line breaks or letters beyond ASCII, which no header " +
+				"can carry (RFC 6750 §2.1)"}
 	}
 	return g, nil
 }

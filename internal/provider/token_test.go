@@ -40,12 +40,14 @@ func TestTokenEndpointIsBusy(t *testing.T) {
 				_, _ = w.Write([]byte(`{"access_token":"t","token_type":"bearer","expires_in":3600}`))
 			}))
 			defer server.Close()
-			p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token", Client: "c", Secret: "s", Tries: 3, Wait: time.Millisecond})
+			p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token",
+				Client: "c", Secret: "s", Tries: 3, Wait: time.Millisecond})
 			if err != nil {
 				t.Fatal(err)
 			}
 			_, _, err = p.List(context.Background(), "/users", "", "users")
-			if asked != c.asked || (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
+			if asked != c.asked || (err == nil) != (c.err == "") || err != nil &&
+				!strings.Contains(err.Error(), c.err) {
 				t.Errorf("asked %d times: %v", asked, err)
 			}
 		})

@@ -65,7 +65,9 @@ func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duratio
 	}
 	switch {
 	case errors.As(err, &unknown):
-		return say(Certificate, "the certificate of %s is not signed by an authority that this machine knows (self-signed?): readers refuse it; install one of a public authority, or trust it here with --ca FILE.pem", host)
+		return say(Certificate, "the certificate of %s is not signed by an authority that this machine "+
+			"knows (self-signed?): readers refuse it; install one of a public authority, or trust it here "+
+			"with --ca FILE.pem", host)
 	case errors.As(err, &wrong):
 		return say(Certificate, "the certificate of %s is for another name: %v", host, wrong)
 	case errors.As(err, &invalid):
@@ -73,14 +75,17 @@ func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duratio
 	case errors.As(err, &verify):
 		return say(Certificate, "the certificate of %s cannot be verified: %v", host, verify.Err)
 	case errors.As(err, &notTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return say(Certificate, "%s does not speak TLS at this port: if it is a service under test, write http://, and put TLS in front before others read it", host)
+		return say(Certificate, "%s does not speak TLS at this port: if it is a service under test, write "+
+			"http://, and put TLS in front before others read it", host)
 	case errors.As(err, &noSuch):
-		return say(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(), noSuch.Err)
+		return say(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(),
+			noSuch.Err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return say(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		return say(TooSlow, "%s gave no answer within %v", host, timeout)
-	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(), "readLoopPeekFailLocked"):
+	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(),
+		"readLoopPeekFailLocked"):
 		return say(NotJSON, "%s does not speak HTTP at this port", host)
 	}
 	var inner *url.Error
@@ -97,17 +102,21 @@ func brokeOff(ctx context.Context, at *url.URL, err error, read int, timeout tim
 	}
 	var timedOut net.Error
 	if errors.As(err, &timedOut) && timedOut.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return &Trouble{Kind: TooSlow, Text: fmt.Sprintf("the answer of %s was not complete within %v (%d bytes had come)", at.Host, timeout, read)}
+		return &Trouble{Kind: TooSlow,
+			Text: fmt.Sprintf("the answer of %s was not complete within %v (%d bytes had come)", at.Host,
+				timeout, read)}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("fewer bytes than announced")
 	}
-	return &Trouble{Kind: BrokenOff, Text: fmt.Sprintf("the answer of %s broke off after %d bytes: %v", at.Host, read, err)}
+	return &Trouble{Kind: BrokenOff, Text: fmt.Sprintf("the answer of %s broke off after %d bytes: %v",
+		at.Host, read, err)}
 }
 
 // Excerpt is the beginning of a body on one line, for people.
 func (a *Answer) Excerpt() string {
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(a.Body[:min(len(a.Body), 2000)]), "�")), " ")
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(a.Body[:min(len(a.Body), 2000)]), "�")),
+		" ")
 	if len(text) > 200 {
 		text = strings.ToValidUTF8(text[:200], "") + "…"
 	}

@@ -12,7 +12,8 @@ import (
 
 // looks are the first looks: what an object needs to know of others of its own
 // resource, which may come after it.
-var looks = map[string]func(*judge, *subject){"org": lookAtOrg, "academicSession": lookAtSession, "user": lookAtUser}
+var looks = map[string]func(*judge, *subject){"org": lookAtOrg, "academicSession": lookAtSession,
+	"user": lookAtUser}
 
 // checks are made in this order on each active object; "" is every resource.
 var checks = []struct {
@@ -24,7 +25,8 @@ var checks = []struct {
 	{"academicSession", sessionMembers}, {"academicSession", sessionTree}, {"academicSession", sessionYear},
 	{"course", courseMembers},
 	{"class", classMembers}, {"class", classTitle}, {"class", classCourse},
-	{"user", userMembers}, {"user", userMatch}, {"user", userAccount}, {"user", userContact}, {"user", userAgents}, {"user", userValues}, {"user", userNames},
+	{"user", userMembers}, {"user", userMatch}, {"user", userAccount}, {"user", userContact},
+	{"user", userAgents}, {"user", userValues}, {"user", userNames},
 	{"demographics", demographicsMembers},
 	{"enrollment", enrollmentMembers}, {"enrollment", enrollmentLinks}, {"enrollment", enrollmentDates},
 }
@@ -41,7 +43,8 @@ var keep = map[string]func(*judge, *subject){
 }
 
 // wholes judge a collection when all of it was read.
-var wholes = map[string]func(*judge){"org": orgRoots, "academicSession": sessionToday, "enrollment": classesFilled}
+var wholes = map[string]func(*judge){"org": orgRoots, "academicSession": sessionToday,
+	"enrollment": classesFilled}
 
 // SDS-G01
 func ident(j *judge, s *subject) {
@@ -62,7 +65,8 @@ func ident(j *judge, s *subject) {
 // SDS-G02
 func status(j *judge, s *subject) {
 	if !equalFold(s.Text("status"), "active") {
-		j.find(s, "SDS-G02", "status", written(s.Object["status"]), "status is neither active nor tobedeleted")
+		j.find(s, "SDS-G02", "status", written(s.Object["status"]),
+			"status is neither active nor tobedeleted")
 	}
 }
 
@@ -71,7 +75,8 @@ func stamp(j *judge, s *subject) {
 	text := s.Text("dateLastModified")
 	t, ok := instant(text)
 	if !ok {
-		j.find(s, "SDS-G03", "dateLastModified", written(s.Object["dateLastModified"]), "dateLastModified is missing, or not written as 2026-01-31T08:00:00.000Z")
+		j.find(s, "SDS-G03", "dateLastModified", written(s.Object["dateLastModified"]),
+			"dateLastModified is missing, or not written as 2026-01-31T08:00:00.000Z")
 		return
 	}
 	j.stamps.add(text)
@@ -158,7 +163,8 @@ func (j *judge) follow(s *subject, refs []target, there func(id string) bool) []
 		if len(out) == 0 {
 			severity = Error
 		}
-		j.milder(s, "SDS-G06", severity, r.field, r.ID, fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", r.field, r.ID))
+		j.milder(s, "SDS-G06", severity, r.field, r.ID,
+			fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", r.field, r.ID))
 	}
 	return out
 }
@@ -175,7 +181,8 @@ func (j *judge) optional(s *subject, field string, there func(id string) bool) {
 	}
 	for _, r := range refs {
 		if r.ID == "" || !there(r.ID) {
-			j.milder(s, "SDS-G06", Warning, field, r.ID, fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", field, r.ID))
+			j.milder(s, "SDS-G06", Warning, field, r.ID,
+				fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", field, r.ID))
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 // Organizations, sessions and courses.
 
 func lookAtOrg(j *judge, s *subject) {
-	o := &org{parent: s.RefID("parent"), school: equalFold(s.Text("type"), "school"), children: map[string]bool{}}
+	o := &org{parent: s.RefID("parent"), school: equalFold(s.Text("type"), "school"),
+		children: map[string]bool{}}
 	for _, c := range s.Refs("children") {
 		o.children[c.ID] = true
 	}
@@ -19,7 +20,8 @@ func lookAtOrg(j *judge, s *subject) {
 func orgMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-O01", "name", "type", "identifier")
 	if t := s.Text("type"); t != "" && !in(orgTypes, t) {
-		j.find(s, "SDS-O01", "type", t, fmt.Sprintf("%q is no type of organization that School Data Sync knows", t))
+		j.find(s, "SDS-O01", "type", t,
+			fmt.Sprintf("%q is no type of organization that School Data Sync knows", t))
 	}
 }
 
@@ -57,12 +59,14 @@ func orgRoots(j *judge) {
 		}
 	}
 	if roots > 1 {
-		j.whole("org", "SDS-O02", "parent", fmt.Sprint(roots), fmt.Sprintf("%d organizations that are no schools have no parent: one root is wanted", roots))
+		j.whole("org", "SDS-O02", "parent", fmt.Sprint(roots),
+			fmt.Sprintf("%d organizations that are no schools have no parent: one root is wanted", roots))
 	}
 }
 
 func lookAtSession(j *judge, s *subject) {
-	j.sessions[s.id] = &session{kind: s.Text("type"), parent: s.RefID("parent"), start: day(s.Text("startDate")), end: day(s.Text("endDate"))}
+	j.sessions[s.id] = &session{kind: s.Text("type"), parent: s.RefID("parent"),
+		start: day(s.Text("startDate")), end: day(s.Text("endDate"))}
 }
 
 // SDS-S01
@@ -93,8 +97,11 @@ func sessionTree(j *judge, s *subject) {
 	if !x.start.Before(x.end) {
 		j.find(s, "SDS-S02", "endDate", s.Text("endDate"), "the session does not start before it ends")
 	}
-	if p := j.sessions[x.parent]; p != nil && !p.start.IsZero() && !p.end.IsZero() && (x.start.Before(p.start) || x.end.After(p.end)) {
-		j.find(s, "SDS-S02", "parent", x.parent, fmt.Sprintf("the session does not lie within its parent, %s to %s", p.start.Format(time.DateOnly), p.end.Format(time.DateOnly)))
+	if p := j.sessions[x.parent]; p != nil && !p.start.IsZero() && !p.end.IsZero() &&
+		(x.start.Before(p.start) || x.end.After(p.end)) {
+		j.find(s, "SDS-S02", "parent", x.parent,
+			fmt.Sprintf("the session does not lie within its parent, %s to %s",
+				p.start.Format(time.DateOnly), p.end.Format(time.DateOnly)))
 	}
 	years, at := 0, x
 	for steps := 0; at != nil; steps++ {
@@ -130,11 +137,14 @@ func sessionYear(j *judge, s *subject) {
 	last := x.end.AddDate(0, 0, -1).Year()
 	switch {
 	case x.start.Year() < year-1:
-		j.find(s, "SDS-S03", "startDate", s.Text("startDate"), fmt.Sprintf("the school year %d cannot start before %d", year, year-1))
+		j.find(s, "SDS-S03", "startDate", s.Text("startDate"),
+			fmt.Sprintf("the school year %d cannot start before %d", year, year-1))
 	case last > year:
-		j.find(s, "SDS-S03", "endDate", s.Text("endDate"), fmt.Sprintf("the school year %d ends in %d at the latest", year, year))
+		j.find(s, "SDS-S03", "endDate", s.Text("endDate"),
+			fmt.Sprintf("the school year %d ends in %d at the latest", year, year))
 	case equalFold(x.kind, "schoolYear") && last != year:
-		j.find(s, "SDS-S03", "schoolYear", text, fmt.Sprintf("a school year is named for the year in which it ends, %d", last))
+		j.find(s, "SDS-S03", "schoolYear", text,
+			fmt.Sprintf("a school year is named for the year in which it ends, %d", last))
 	}
 }
 

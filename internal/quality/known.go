@@ -67,8 +67,11 @@ type user struct {
 }
 
 func newKnown() *known {
-	return &known{seed: maphash.MakeSeed(), orgs: map[string]*org{}, sessions: map[string]*session{}, courses: map[string]*course{}, classes: map[string]*class{},
-		users: map[string]*user{}, titles: map[uint64]bool{}, holders: map[uint64]int{}, mails: map[uint64]bool{}, births: map[uint64]bool{}, links: map[uint64]bool{}, members: map[uint64]bool{}}
+	return &known{seed: maphash.MakeSeed(), orgs: map[string]*org{}, sessions: map[string]*session{},
+		courses: map[string]*course{}, classes: map[string]*class{},
+		users: map[string]*user{}, titles: map[uint64]bool{}, holders: map[uint64]int{},
+		mails: map[uint64]bool{}, births: map[uint64]bool{}, links: map[uint64]bool{},
+		members: map[uint64]bool{}}
 }
 
 // begin forgets what is of one collection only.
@@ -122,7 +125,9 @@ const few = 20
 func (s *stamps) tell(j *judge, resource string) {
 	for stamp, n := range s.counts {
 		if s.rows > few && 2*n > s.rows {
-			j.whole(resource, "SDS-G04", "dateLastModified", stamp, "more than half of the objects have the same dateLastModified: it looks like the time of an import")
+			j.whole(resource, "SDS-G04", "dateLastModified", stamp,
+				"more than half of the objects have the same dateLastModified: it looks like the time "+
+					"of an import")
 		}
 	}
 }

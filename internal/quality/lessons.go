@@ -52,7 +52,8 @@ func classCourse(j *judge, s *subject) {
 }
 
 func keepClass(j *judge, s *subject) {
-	c := &class{number: uint32(len(j.classes)), school: s.RefID("school"), course: s.RefID("course"), periods: len(s.Texts("periods")) > 0}
+	c := &class{number: uint32(len(j.classes)), school: s.RefID("school"), course: s.RefID("course"),
+		periods: len(s.Texts("periods")) > 0}
 	for _, t := range s.Refs("terms") {
 		x := j.sessions[t.ID]
 		if x == nil {
@@ -91,7 +92,8 @@ func enrollmentLinks(j *judge, s *subject) {
 		there func(string) bool
 	}{{"user", j.hasUser}, {"class", j.hasClass}, {"school", j.hasOrg}} {
 		if id := s.RefID(to.field); id != "" && !to.there(id) {
-			j.find(s, "SDS-E02", to.field, id, fmt.Sprintf("the %s %q is not served, not active, or was dropped", to.field, id))
+			j.find(s, "SDS-E02", to.field, id,
+				fmt.Sprintf("the %s %q is not served, not active, or was dropped", to.field, id))
 		}
 	}
 	school := s.RefID("school")
@@ -123,7 +125,8 @@ func enrollmentDates(j *judge, s *subject) {
 func keepEnrollment(j *judge, s *subject) {
 	u, c, role := j.users[s.RefID("user")], j.classes[s.RefID("class")], strings.ToLower(s.Text("role"))
 	if !first(j.members, pair(u.number, c.number)^j.hash(role)) {
-		j.find(s, "SDS-E03", "user", s.RefID("user"), "the user is enrolled in the class with this role already")
+		j.find(s, "SDS-E03", "user", s.RefID("user"),
+			"the user is enrolled in the class with this role already")
 		return
 	}
 	u.classes++
@@ -155,11 +158,13 @@ func classesFilled(j *judge) {
 			j.find(s, "SDS-C04", "", "", "the class has no pupil")
 		}
 		if c.primary > 1 {
-			j.find(s, "SDS-C04", "", fmt.Sprint(c.primary), fmt.Sprintf("the class has %d primary teachers", c.primary))
+			j.find(s, "SDS-C04", "", fmt.Sprint(c.primary), fmt.Sprintf("the class has %d primary teachers",
+				c.primary))
 		}
 	}
 	if j.undated > 0 {
-		j.milder(&subject{resource: "enrollment"}, "SDS-E04", Advice, "beginDate", fmt.Sprint(j.undated), fmt.Sprintf("%d enrollments lack beginDate or endDate", j.undated))
+		j.milder(&subject{resource: "enrollment"}, "SDS-E04", Advice, "beginDate", fmt.Sprint(j.undated),
+			fmt.Sprintf("%d enrollments lack beginDate or endDate", j.undated))
 	}
 }
 
@@ -206,7 +211,8 @@ func (j *judge) zeros() {
 		}
 		sort.Strings(ids)
 		r := ByID(rule)
-		j.whole(r.Resources[0], rule, "", fmt.Sprint(len(ids)), fmt.Sprintf("not so for %d: %s", len(ids), listed(ids)))
+		j.whole(r.Resources[0], rule, "", fmt.Sprint(len(ids)), fmt.Sprintf("not so for %d: %s", len(ids),
+			listed(ids)))
 	}
 }
 

@@ -62,7 +62,8 @@ func userMatch(j *judge, s *subject) {
 	value := s.Text(field)
 	switch {
 	case value == "" && field == "email": // SDS-U01 speaks of a missing username
-		j.milder(s, "SDS-U03", Warning, field, written(s.Object[field]), "there is no email, by which the person would be matched")
+		j.milder(s, "SDS-U03", Warning, field, written(s.Object[field]),
+			"there is no email, by which the person would be matched")
 	case value == "":
 	case j.holders[j.holder(group, field, value)] > 1:
 		j.find(s, "SDS-U03", field, value, fmt.Sprintf("more than one of the same group has this %s", field))
@@ -99,7 +100,8 @@ func userAgents(j *judge, s *subject) {
 			continue
 		}
 		if !j.links[j.hash(a.ID, s.id)] {
-			j.find(s, "SDS-U06", "agents", a.ID, fmt.Sprintf("%q does not name this user among its agents", a.ID))
+			j.find(s, "SDS-U06", "agents", a.ID, fmt.Sprintf("%q does not name this user among its agents",
+				a.ID))
 		}
 	}
 }
@@ -109,9 +111,11 @@ func userValues(j *judge, s *subject) {
 	role := s.Text("role")
 	switch {
 	case equalFold(role, "aide"):
-		j.milder(s, "SDS-U07", Advice, "role", role, "aide is not on the list that Microsoft publishes, though its examples have it")
+		j.milder(s, "SDS-U07", Advice, "role", role,
+			"aide is not on the list that Microsoft publishes, though its examples have it")
 	case GroupOf(role) == Other && !equalFold(role, "other"):
-		j.find(s, "SDS-U07", "role", written(s.Object["role"]), "no role that School Data Sync knows: the person is in no group")
+		j.find(s, "SDS-U07", "role", written(s.Object["role"]),
+			"no role that School Data Sync knows: the person is in no group")
 	}
 	for _, g := range s.Texts("grades") {
 		if !isGrade(g) {
@@ -141,7 +145,9 @@ func userNames(j *judge, s *subject) {
 	}
 }
 
-var truths = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican", "nativeHawaiianOrOtherPacificIslander", "white", "demographicRaceTwoOrMoreRaces", "hispanicOrLatinoEthnicity"}
+var truths = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican",
+	"nativeHawaiianOrOtherPacificIslander", "white", "demographicRaceTwoOrMoreRaces",
+	"hispanicOrLatinoEthnicity"}
 
 // SDS-D01, and SDS-U09 for two of one name and birth date.
 func demographicsMembers(j *judge, s *subject) {
@@ -150,7 +156,8 @@ func demographicsMembers(j *judge, s *subject) {
 	}
 	for _, name := range truths {
 		v, there := s.Object[name]
-		if text, ok := v.(string); there && v != nil && (!ok || !equalFold(text, "true") && !equalFold(text, "false")) {
+		if text, ok := v.(string); there && v != nil && (!ok || !equalFold(text, "true") && !equalFold(text,
+			"false")) {
 			j.find(s, "SDS-D01", name, written(v), name+` is not the text "true" or "false"`)
 		}
 	}
@@ -159,7 +166,9 @@ func demographicsMembers(j *judge, s *subject) {
 		j.find(s, "SDS-D01", "birthDate", written(birth), "birthDate is no date such as 2012-01-31")
 		return
 	}
-	if u := j.users[s.id]; u != nil && there && birth != nil && !first(j.births, u.nameHash^j.hash(written(birth))) {
-		j.say(&subject{resource: "user", id: s.id}, ByID("SDS-U09"), "birthDate", "", "another user has the same name and birth date")
+	if u := j.users[s.id]; u != nil && there && birth != nil && !first(j.births,
+		u.nameHash^j.hash(written(birth))) {
+		j.say(&subject{resource: "user", id: s.id}, ByID("SDS-U09"), "birthDate", "",
+			"another user has the same name and birth date")
 	}
 }

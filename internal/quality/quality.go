@@ -69,7 +69,8 @@ type Outcome struct {
 var order = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
 
 // mustHave are the collections that School Data Sync cannot do without.
-var mustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true, "enrollment": true}
+var mustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true,
+	"enrollment": true}
 
 // Judge reads every resource and reports what it finds, parents first. What it
 // returns as an error is each's, or the context's.
@@ -77,7 +78,8 @@ func Judge(ctx context.Context, opt Options, each Each, report func(Finding)) (O
 	if opt.Today.IsZero() {
 		opt.Today = time.Now()
 	}
-	j := &judge{Options: opt, report: report, known: newKnown(), out: Outcome{Read: map[string]int{}, Kept: map[string]int{}}}
+	j := &judge{Options: opt, report: report, known: newKnown(), out: Outcome{Read: map[string]int{},
+		Kept: map[string]int{}}}
 	for _, resource := range order {
 		if resource == "demographics" && !opt.Demographics {
 			continue
@@ -187,7 +189,8 @@ func (j *judge) say(s *subject, r *Rule, field, value, text string) {
 		s.dropped = true
 	}
 	j.out.Found[r.Severity]++
-	j.report(Finding{Rule: r, Resource: s.resource, SourcedID: s.id, Field: field, Value: shortened(value), Text: text})
+	j.report(Finding{Rule: r, Resource: s.resource, SourcedID: s.id, Field: field, Value: shortened(value),
+		Text: text})
 }
 
 // whole reports a rule that a collection breaks.

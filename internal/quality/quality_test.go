@@ -46,28 +46,30 @@ func district(t *testing.T) map[string][]wire.Object {
 	return out
 }
 
-var strict = quality.Options{Today: today, MatchStaff: "email", MatchStudents: "email", CreateUsers: true, Contacts: true, Demographics: true}
+var strict = quality.Options{Today: today, MatchStaff: "email", MatchStudents: "email", CreateUsers: true,
+	Contacts: true, Demographics: true}
 
 // judged returns what was found, as "rule severity resource id", and how much was kept.
 func judged(t *testing.T, opt quality.Options, d map[string][]wire.Object) ([]string, quality.Outcome) {
 	t.Helper()
 	var found []string
-	out, err := quality.Judge(context.Background(), opt, func(resource string, yield func(wire.Object) error) error {
-		for _, o := range d[resource] {
-			if err := yield(o); err != nil {
-				return err
+	out, err := quality.Judge(context.Background(), opt,
+		func(resource string, yield func(wire.Object) error) error {
+			for _, o := range d[resource] {
+				if err := yield(o); err != nil {
+					return err
+				}
 			}
-		}
-		return nil
-	}, func(f quality.Finding) {
-		if f.Text == "" {
-			t.Errorf("%s says nothing", f.Rule.ID)
-		}
-		line := fmt.Sprintf("%s %v %s %s", f.Rule.ID, f.Rule.Severity, f.Resource, f.SourcedID)
-		if !slices.Contains(found, line) {
-			found = append(found, line)
-		}
-	})
+			return nil
+		}, func(f quality.Finding) {
+			if f.Text == "" {
+				t.Errorf("%s says nothing", f.Rule.ID)
+			}
+			line := fmt.Sprintf("%s %v %s %s", f.Rule.ID, f.Rule.Severity, f.Resource, f.SourcedID)
+			if !slices.Contains(found, line) {
+				found = append(found, line)
+			}
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,21 +96,28 @@ func TestRules(t *testing.T) {
 		{"user p2 dateLastModified", `"2027-11-01T08:00:00.000Z"`, "SDS-G04 advice user p2"},
 		{"user p2 middleName", `null`, "SDS-G05 warning user p2"},
 		{"user p2 metadata", `{"x":null}`, "SDS-G05 warning user p2"},
-		{"course k1 org", `{"sourcedId":"gone","type":"org"}`, "SDS-G06 error course k1, SDS-C04 warning class c1"},
-		{"course k1 schoolYear", `{"sourcedId":"gone","type":"academicSession"}`, "SDS-G06 warning course k1"},
-		{"user p2 orgs", `[{"sourcedId":"s1","type":"org"},{"sourcedId":"gone","type":"org"}]`, "SDS-G06 warning user p2"},
+		{"course k1 org", `{"sourcedId":"gone","type":"org"}`,
+			"SDS-G06 error course k1, SDS-C04 warning class c1"},
+		{"course k1 schoolYear", `{"sourcedId":"gone","type":"academicSession"}`,
+			"SDS-G06 warning course k1"},
+		{"user p2 orgs", `[{"sourcedId":"s1","type":"org"},{"sourcedId":"gone","type":"org"}]`,
+			"SDS-G06 warning user p2"},
 		{"user p2 agents", `[{"sourcedId":"gone","type":"user"}]`, "SDS-G06 warning user p2"},
 		{"user p2 agents", `"g1"`, "SDS-G06 warning user p2"},
 		{"academicSession x1", `+{"schoolYear":2027}`, "SDS-S01 error academicSession x1"},
 		{"academicSession x1", `+{"schoolYear":"26/27"}`, "SDS-S01 error academicSession x1"},
 		{"academicSession x1", `+{"type":"quarter"}`, "SDS-S01 error academicSession x1"},
 		{"academicSession x1", `+{"startDate":"2026-08-01T00:00:00Z"}`, "SDS-S01 error academicSession x1"},
-		{"academicSession x1", `+{"title":null}`, "SDS-G05 warning academicSession x1, SDS-S01 error academicSession x1"},
+		{"academicSession x1", `+{"title":null}`,
+			"SDS-G05 warning academicSession x1, SDS-S01 error academicSession x1"},
 		{"academicSession x1", `+{"startDate":"2027-01-31"}`, "SDS-S02 error academicSession x1"},
 		{"academicSession x1", `+{"startDate":"2026-07-01"}`, "SDS-S02 error academicSession x1"},
-		{"academicSession x1", `+{"type":"schoolYear","endDate":"2027-02-01"}`, "SDS-S02 error academicSession x1"},
-		{"academicSession x1", `+{"parent":{"sourcedId":"x1","type":"academicSession"}}`, "SDS-S02 error academicSession x1"},
-		{"academicSession x1", `+{"parent":{}}`, "SDS-G06 warning academicSession x1, SDS-S02 warning academicSession x1"},
+		{"academicSession x1", `+{"type":"schoolYear","endDate":"2027-02-01"}`,
+			"SDS-S02 error academicSession x1"},
+		{"academicSession x1", `+{"parent":{"sourcedId":"x1","type":"academicSession"}}`,
+			"SDS-S02 error academicSession x1"},
+		{"academicSession x1", `+{"parent":{}}`,
+			"SDS-G06 warning academicSession x1, SDS-S02 warning academicSession x1"},
 		{"academicSession x1", `+{"schoolYear":"2026"}`, "SDS-S03 error academicSession x1"},
 		{"academicSession y1 startDate", `"2025-08-01"`, "SDS-S03 error academicSession y1"},
 		{"academicSession y1 endDate", `"2028-07-31"`, "SDS-S03 error academicSession y1"},
@@ -119,9 +128,11 @@ func TestRules(t *testing.T) {
 		{"org x1", `+{"name":" "}`, "SDS-O01 error org x1"},
 		{"org x1", `+{"parent":{"sourcedId":"gone","type":"org"}}`, "SDS-G06 warning org x1"},
 		{"org x1", `+{"type":"school","parent":{"sourcedId":"x1","type":"org"}}`, "SDS-O02 warning org x1"},
-		{"org d1 children", `[{"sourcedId":"d1","type":"org"}]`, "SDS-O02 warning org d1, SDS-O02 warning org s1"},
+		{"org d1 children", `[{"sourcedId":"d1","type":"org"}]`,
+			"SDS-O02 warning org d1, SDS-O02 warning org s1"},
 		{"org s1 parent", ``, "SDS-O02 warning org d1, SDS-O02 warning org s1"},
-		{"user p2 username", ``, "SDS-U01 error user p2, SDS-D01 warning demographics p2, SDS-E02 error enrollment e3"},
+		{"user p2 username", ``, "SDS-U01 error user p2, SDS-D01 warning demographics p2, SDS-E02 error " +
+			"enrollment e3"},
 		{"user g1 identifier", `""`, "SDS-U01 error user g1"},
 		{"user g1 orgs", `[]`, "SDS-U02 error user g1"},
 		{"user g1 orgs", `[{"sourcedId":"s1","type":"building"}]`, "SDS-U02 error user g1"},
@@ -129,10 +140,14 @@ func TestRules(t *testing.T) {
 		{"user p2 email", ``, "SDS-U03 warning user p2"},
 		{"user p2 email", `"bob"`, "SDS-U03 warning user p2"},
 		{"user p2 email", `"TOM@x.example"`, ""}, // staff and students apart
-		{"user x2", `+{"email":"BOB@x.example"}`, "SDS-D01 warning demographics p2, SDS-E02 error enrollment e3, SDS-U03 error user p2, SDS-U03 error user x2"},
-		{"user p2 username", `"bob"`, "SDS-U04 error user p2, SDS-D01 warning demographics p2, SDS-E02 error enrollment e3"},
+		{"user x2", `+{"email":"BOB@x.example"}`,
+			"SDS-D01 warning demographics p2, SDS-E02 error enrollment e3, SDS-U03 error user p2, SDS-U03 " +
+				"error user x2"},
+		{"user p2 username", `"bob"`, "SDS-U04 error user p2, SDS-D01 warning demographics p2, SDS-E02 " +
+			"error enrollment e3"},
 		{"user g1 email", ``, "SDS-U05 error user g1"},
-		{"user g1 agents", ``, "SDS-U06 error user p1, SDS-D01 warning demographics p1, SDS-E02 error enrollment e2"},
+		{"user g1 agents", ``, "SDS-U06 error user p1, SDS-D01 warning demographics p1, SDS-E02 error " +
+			"enrollment e2"},
 		{"user p1 agents", `[]`, "SDS-U06 error user g1"},
 		{"user p2 role", `"wizard"`, "SDS-U07 warning user p2"},
 		{"user p2 grades", `["fourth"]`, "SDS-U07 warning user p2"},
@@ -143,12 +158,17 @@ func TestRules(t *testing.T) {
 		{"user p2 givenName", `"Ann"`, ""},
 		{"demographics p2 birthDate", `"2012-01-31"`, ""},
 		{"class x1", `+{"title":""}`, "SDS-C01 error class x1"},
-		{"class c1 terms", `[]`, "SDS-C01 error class c1, Q-02 advice user , Q-04 advice user , Q-08 advice course , SDS-E02 error enrollment e1, SDS-E02 error enrollment e2, SDS-E02 error enrollment e3"},
+		{"class c1 terms", `[]`, "SDS-C01 error class c1, Q-02 advice user , Q-04 advice user , Q-08 " +
+			"advice course , SDS-E02 error enrollment e1, SDS-E02 error enrollment e2, SDS-E02 error " +
+			"enrollment e3"},
 		{"class c1 title", `"Maths: 1"`, "SDS-C02 warning class c1"},
 		{"class c1 title", `"Maths\n1"`, "SDS-C02 warning class c1"},
-		{"class c1 course", `{"sourcedId":"gone","type":"course"}`, "SDS-C04 warning class c1, Q-08 advice course "},
-		{"enrollment e1", ``, "SDS-C04 warning class c1, Q-03 advice user , Q-04 advice user , Q-07 advice class "},
-		{"enrollment x1", `+{"role":"teacher","primary":"true","user":{"sourcedId":"g1","type":"user"}}`, "SDS-C04 warning class c1"},
+		{"class c1 course", `{"sourcedId":"gone","type":"course"}`,
+			"SDS-C04 warning class c1, Q-08 advice course "},
+		{"enrollment e1", ``, "SDS-C04 warning class c1, Q-03 advice user , Q-04 advice user , Q-07 " +
+			"advice class "},
+		{"enrollment x1", `+{"role":"teacher","primary":"true","user":{"sourcedId":"g1","type":"user"}}`,
+			"SDS-C04 warning class c1"},
 		{"enrollment x1", `+{"role":"pupil"}`, "SDS-E01 error enrollment x1"},
 		{"enrollment x1", `+{"user":{"sourcedId":"g1","type":"student"}}`, "SDS-E01 error enrollment x1"},
 		{"enrollment x1", `+{"class":{"type":"class"}}`, "SDS-E01 error enrollment x1"},
@@ -209,7 +229,8 @@ func alter(t *testing.T, d map[string][]wire.Object, at, value string) {
 		o := maps.Clone(d[resource][len(d[resource])-1])
 		o["sourcedId"] = id
 		if resource == "user" {
-			o["username"], o["email"], o["role"], o["agents"] = id+"@x.example", id+"@x.example", "student", []any{}
+			o["username"], o["email"], o["role"], o["agents"] = id+"@x.example", id+"@x.example", "student",
+				[]any{}
 			o["grades"], o["givenName"] = []any{"09"}, id
 		}
 		if resource == "org" {
@@ -253,18 +274,29 @@ func TestRulesOfMany(t *testing.T) {
 		want   string   // one of the findings
 		not    string   // the beginning of none of them
 	}{
-		{"no session today", func(o *quality.Options) { o.Today = today.AddDate(2, 0, 0) }, nil, "SDS-S04 warning academicSession ", ""},
+		{"no session today", func(o *quality.Options) { o.Today = today.AddDate(2, 0, 0) }, nil,
+			"SDS-S04 warning academicSession ", ""},
 		{"id of a class", nil, []string{"class c/2", `+{"title":"Other"}`}, "SDS-C03 warning class c/2", ""},
 		{"class without pupils", nil, []string{"class c2", `+{"title":"Other"}`}, "Q-06 advice class ", ""},
 		{"title twice", nil, []string{"class c2", `+{"title":"MATHS 1"}`}, "SDS-C05 warning class c2", ""},
-		{"one person twice", nil, []string{"user p2 givenName", `"ann"`, "user p2 familyName", `"O'Brien"`, "demographics p2 birthDate", `"2012-01-31"`}, "SDS-U09 warning user p2", ""},
-		{"one address twice, matched by username", func(o *quality.Options) { o.MatchStudents = "username" }, []string{"user p2 email", `"ann@x.example"`}, "SDS-U09 warning user p2", "SDS-U03"},
-		{"username twice", func(o *quality.Options) { o.MatchStudents = "username" }, []string{"user p2 username", `"ann@x.example"`}, "SDS-U03 error user p1", ""},
-		{"only matched", func(o *quality.Options) { o.CreateUsers = false }, []string{"user p2 username", `"bob"`}, "", "SDS-U04"},
-		{"contacts off", func(o *quality.Options) { o.Contacts = false }, []string{"user g1 email", ``, "user g1 agents", ``}, "", "SDS-U0"},
-		{"demographics off", func(o *quality.Options) { o.Demographics = false }, []string{"demographics p1 status", `"x"`}, "", "SDS-G02"},
-		{"empty", nil, []string{"enrollment e1", ``, "enrollment e2", ``, "enrollment e3", ``}, "SDS-X01 catastrophic enrollment ", "Q-"},
-		{"tobedeleted is not judged, and nothing to refer to", nil, []string{"org s1 status", `"tobedeleted"`, "org s1 name", ``}, "SDS-G06 error class c1", "SDS-O01"},
+		{"one person twice", nil, []string{"user p2 givenName", `"ann"`, "user p2 familyName", `"O'Brien"`,
+			"demographics p2 birthDate", `"2012-01-31"`}, "SDS-U09 warning user p2", ""},
+		{"one address twice, matched by username",
+			func(o *quality.Options) { o.MatchStudents = "username" },
+			[]string{"user p2 email", `"ann@x.example"`}, "SDS-U09 warning user p2", "SDS-U03"},
+		{"username twice", func(o *quality.Options) { o.MatchStudents = "username" },
+			[]string{"user p2 username", `"ann@x.example"`}, "SDS-U03 error user p1", ""},
+		{"only matched", func(o *quality.Options) { o.CreateUsers = false }, []string{"user p2 username",
+			`"bob"`}, "", "SDS-U04"},
+		{"contacts off", func(o *quality.Options) { o.Contacts = false }, []string{"user g1 email", ``,
+			"user g1 agents", ``}, "", "SDS-U0"},
+		{"demographics off", func(o *quality.Options) { o.Demographics = false },
+			[]string{"demographics p1 status", `"x"`}, "", "SDS-G02"},
+		{"empty", nil, []string{"enrollment e1", ``, "enrollment e2", ``, "enrollment e3", ``},
+			"SDS-X01 catastrophic enrollment ", "Q-"},
+		{"tobedeleted is not judged, and nothing to refer to", nil,
+			[]string{"org s1 status", `"tobedeleted"`, "org s1 name", ``}, "SDS-G06 error class c1",
+			"SDS-O01"},
 		// What is dropped drops what refers to it, down to the enrollments.
 		{"cascade", nil, []string{"org s1 identifier", ``}, "SDS-E02 error enrollment e2", "SDS-E01"},
 	}
@@ -293,7 +325,8 @@ func TestRulesOfMany(t *testing.T) {
 // A made-up district, as it is served, breaks no rule that costs a record, a
 // value or the run.
 func TestSandboxIsClean(t *testing.T) {
-	for _, day := range []time.Time{today, time.Date(2026, 7, 31, 0, 0, 0, 0, time.UTC), time.Date(2027, 1, 16, 0, 0, 0, 0, time.UTC)} {
+	for _, day := range []time.Time{today, time.Date(2026, 7, 31, 0, 0, 0, 0, time.UTC),
+		time.Date(2027, 1, 16, 0, 0, 0, 0, time.UTC)} {
 		made := sandbox.New(sandbox.Options{Students: 700, Today: day})
 		d := map[string][]wire.Object{}
 		for _, r := range oneroster.Resources() {
@@ -317,7 +350,8 @@ func TestSandboxIsClean(t *testing.T) {
 				t.Errorf("%v: %s", day, g)
 			}
 		}
-		if out.Stopped || out.Kept["user"] != len(d["user"]) || out.Kept["enrollment"] != len(d["enrollment"]) {
+		if out.Stopped || out.Kept["user"] != len(d["user"]) ||
+			out.Kept["enrollment"] != len(d["enrollment"]) {
 			t.Errorf("kept %v of %v", out.Kept, out.Read)
 		}
 	}

@@ -12,13 +12,18 @@ import (
 // What School Data Sync takes: wider than OneRoster where Microsoft's default
 // lists of values are. Enumerations are compared without case.
 var (
-	orgTypes = set("school department district local state national departmentOfEducation ministryOfEducation localAuthority academicTrust municipality region province division program university college campus adultEducation researchCenter")
+	orgTypes = set("school department district local state national departmentOfEducation " +
+		"ministryOfEducation localAuthority academicTrust municipality region province division program " +
+		"university college campus adultEducation researchCenter")
 	// aide is OneRoster's; Microsoft's published list lacks it.
-	staffRoles = set("principal chair professor researcher adjunct affiliate occupationalTherapist physicalTherapist speechTherapist visionTherapist paraprofessional specialServices advisor proctor nurse officeStaff lecturer itAdmin administrator teacher faculty staff teacherAssistant assistant instructor substitute coach alumni aide")
-	contacts   = set("parent guardian relative")
-	sessions   = set("gradingPeriod semester schoolYear term")
-	enrolled   = set("administrator aide guardian parent proctor relative student teacher")
-	userFlags  = set("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
+	staffRoles = set("principal chair professor researcher adjunct affiliate occupationalTherapist " +
+		"physicalTherapist speechTherapist visionTherapist paraprofessional specialServices advisor " +
+		"proctor nurse officeStaff lecturer itAdmin administrator teacher faculty staff teacherAssistant " +
+		"assistant instructor substitute coach alumni aide")
+	contacts  = set("parent guardian relative")
+	sessions  = set("gradingPeriod semester schoolYear term")
+	enrolled  = set("administrator aide guardian parent proctor relative student teacher")
+	userFlags = set("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
 	// CEDS entry grade levels, and the two that Microsoft's sample files show.
 	gradeLevels = set("IT PR PK TK KG 01 02 03 04 05 06 07 08 09 10 11 12 13 PS PS1 PS2 PS3 PS4 UG Other")
 

@@ -57,7 +57,8 @@ func ParseFilter(r *oneroster.Resource, text string) (Expr, error) {
 	}
 	whole := anyOf(alternatives...)
 	if n := whole.conditions(); n > MaxConditions {
-		return Expr{}, bad("filter asks for %d values; at most %d are looked for at once: ask in parts", n, MaxConditions)
+		return Expr{}, bad("filter asks for %d values; at most %d are looked for at once: ask in parts", n,
+			MaxConditions)
 	}
 	return whole, nil
 }
@@ -105,7 +106,8 @@ func (s *scanner) clause() (clause, error) {
 	}
 	c := clause{field: strings.TrimSpace(s.rest()[:end])}
 	if strings.ContainsAny(c.field, "()") {
-		return clause{}, bad("filter: parentheses are not part of the filter language; AND binds tighter than OR")
+		return clause{}, bad("filter: parentheses are not part of the filter language; AND binds " +
+			"tighter than OR")
 	}
 	if !fieldName.MatchString(c.field) {
 		return clause{}, bad("filter: a field name was expected before %s", short(s.rest()[end:]))
@@ -141,7 +143,8 @@ func (s *scanner) value() (string, error) {
 	if !strings.ContainsRune(quotes, open) {
 		value := s.bare()
 		if notBare.MatchString(value) {
-			return "", bad("filter: the value %s cannot be read: put it in quotes, and join conditions by AND or OR "+
+			return "", bad("filter: the value %s cannot be read: put it in quotes, and join conditions "+
+				"by AND or OR "+
 				"with a space on both sides", short(value))
 		}
 		return value, nil
@@ -170,7 +173,8 @@ func (s *scanner) value() (string, error) {
 		}
 		i += w
 	}
-	return "", bad("filter: it is not clear where the value %s ends: close it with a quote, write a quote inside "+
+	return "", bad("filter: it is not clear where the value %s ends: close it with a quote, write a "+
+		"quote inside "+
 		"it twice, and join conditions by AND or OR with a space on both sides", short(s.rest()))
 }
 

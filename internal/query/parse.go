@@ -73,7 +73,8 @@ func params(raw string) (map[string]string, error) {
 				continue
 			}
 			if key != k {
-				return nil, &Error{oneroster.InvalidData, fmt.Sprintf("the parameter %q is spelled %s", key, k)}
+				return nil, &Error{oneroster.InvalidData, fmt.Sprintf("the parameter %q is spelled %s", key,
+					k)}
 			}
 			if before, twice := out[k]; twice && before != value {
 				const text = "the parameter %s is given twice, as %s and as %s: give it once"
@@ -118,8 +119,10 @@ func count(name, text string) (int, error) {
 	if end < 0 {
 		end = len(text)
 	}
-	if rest := text[end:]; end > 0 && rest != "" && !strings.HasPrefix(rest, "?") && !strings.HasPrefix(rest, "&") {
-		return 0, &Error{oneroster.InvalidData, fmt.Sprintf("%s=%s: write a whole number in digits", name, short(text))}
+	if rest := text[end:]; end > 0 && rest != "" && !strings.HasPrefix(rest, "?") &&
+		!strings.HasPrefix(rest, "&") {
+		return 0, &Error{oneroster.InvalidData, fmt.Sprintf("%s=%s: write a whole number in digits", name,
+			short(text))}
 	}
 	n := 0
 	for _, c := range text[:end] {
@@ -136,12 +139,14 @@ func (q *Query) sort(r *oneroster.Resource, name, order string) {
 		return
 	}
 	if one, rest, many := strings.Cut(name, ","); many {
-		q.warn(oneroster.InvalidSort, fmt.Sprintf("sort takes one field: sorted by %q, not by %q", strings.TrimSpace(one), strings.TrimSpace(rest)))
+		q.warn(oneroster.InvalidSort, fmt.Sprintf("sort takes one field: sorted by %q, not by %q",
+			strings.TrimSpace(one), strings.TrimSpace(rest)))
 		name = strings.TrimSpace(one)
 	}
 	f, key, ok := resolve(r, name)
 	if !ok || f.Kind == oneroster.Metadata || key == "type" && f.Kind != oneroster.UserIDs {
-		q.warn(oneroster.InvalidSort, fmt.Sprintf("sort: %s has no field %q to sort by; the default order was used", r.Name, name))
+		q.warn(oneroster.InvalidSort, fmt.Sprintf("sort: %s has no field %q to sort by; the default "+
+			"order was used", r.Name, name))
 		return
 	}
 	q.Sort = f
@@ -150,7 +155,8 @@ func (q *Query) sort(r *oneroster.Resource, name, order string) {
 		q.Desc = true
 	case "", "asc":
 	default:
-		q.warn(oneroster.InvalidSort, fmt.Sprintf("orderBy is asc or desc, not %s: sorted ascending", short(order)))
+		q.warn(oneroster.InvalidSort, fmt.Sprintf("orderBy is asc or desc, not %s: sorted ascending",
+			short(order)))
 	}
 }
 
@@ -172,7 +178,8 @@ func (q *Query) selection(r *oneroster.Resource, p map[string]string) error {
 		}
 	}
 	if len(wanted) == 0 {
-		return &Error{oneroster.BlankSelection, "fields is empty: name the fields to return, or leave fields out"}
+		return &Error{oneroster.BlankSelection,
+			"fields is empty: name the fields to return, or leave fields out"}
 	}
 	for _, f := range r.Fields {
 		if wanted[f.Name] || f.Kind == oneroster.Metadata && anyPrefix(wanted, "metadata.") {
@@ -182,7 +189,8 @@ func (q *Query) selection(r *oneroster.Resource, p map[string]string) error {
 	for name := range wanted {
 		if r.Index(name) < 0 && !strings.HasPrefix(name, "metadata.") {
 			q.Fields = nil
-			q.warn(oneroster.InvalidSelection, fmt.Sprintf("fields: %s has no field %q; all fields were returned", r.Name, name))
+			q.warn(oneroster.InvalidSelection,
+				fmt.Sprintf("fields: %s has no field %q; all fields were returned", r.Name, name))
 			break
 		}
 	}
@@ -229,7 +237,8 @@ func resolve(r *oneroster.Resource, name string) (f *oneroster.Field, key string
 	}
 	for i := range r.Fields {
 		f = &r.Fields[i]
-		if (f.Kind == oneroster.Ref || f.Kind == oneroster.Refs) && (f.Column() == name || f.Name+"SourcedId" == name || f.Name+"SourcedIds" == name) {
+		if (f.Kind == oneroster.Ref || f.Kind == oneroster.Refs) &&
+			(f.Column() == name || f.Name+"SourcedId" == name || f.Name+"SourcedIds" == name) {
 			return f, "", true
 		}
 	}

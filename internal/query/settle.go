@@ -104,7 +104,8 @@ func alphabet(f *oneroster.Field, key string, c clause) error {
 		legible = timeText.MatchString(c.value)
 	}
 	if !legible {
-		return bad("filter: %s cannot have the value %s: join conditions by AND or OR with a space on both sides",
+		return bad("filter: %s cannot have the value %s: join conditions by AND or OR with a space "+
+			"on both sides",
 			c.field, short(c.value))
 	}
 	return nil

@@ -46,7 +46,8 @@ func TestEveryAnswerIsPrivate(t *testing.T) {
 		{"DELETE", "/categories/c9", "", 204, "", "", ""},
 		{"DELETE", "/categories/c9", "", 404, "unknown object", "failure", ""},
 		{"PUT", "/categories/c9", "{", 400, "invalid data", "failure", ""},
-		{"PUT", "/lineItems/l9", `{"lineItem":{"title":"x","class":{"sourcedId":"none"}}}`, 422, "invalid data", "failure", ""},
+		{"PUT", "/lineItems/l9", `{"lineItem":{"title":"x","class":{"sourcedId":"none"}}}`, 422,
+			"invalid data", "failure", ""},
 		{"GET", "/orgs/none", "", 404, "unknown object", "failure", ""},
 		{"GET", "/nothing", "", 404, "unknown object", "failure", ""},
 		{"GET", "/orgs/dst-1/none/of/these", "", 404, "unknown object", "failure", ""},
@@ -54,28 +55,34 @@ func TestEveryAnswerIsPrivate(t *testing.T) {
 		{"POST", "/users", "{}", 405, "unsupported", "unsupported", "GET, HEAD"},
 		{"DELETE", "/users/a1", "", 405, "unsupported", "unsupported", "GET, HEAD"},
 		{"PATCH", "/results/r1", "{}", 405, "unsupported", "unsupported", "DELETE, GET, HEAD, PUT"},
-		{"PUT", "/categories/c9", `{"category":{"title":"` + strings.Repeat("x", 1<<20) + `"}}`, 413, "invalid data", "failure", ""},
+		{"PUT", "/categories/c9", `{"category":{"title":"` + strings.Repeat("x", 1<<20) + `"}}`, 413,
+			"invalid data", "failure", ""},
 		{"GET", "/orgs?x=" + strings.Repeat("y", 16<<10), "", 414, "invalid data", "failure", ""},
 	} {
 		status, header, body := s.call(c.method, c.target, c.body)
 		name := fmt.Sprintf("%s %.40s", c.method, c.target)
-		if cache := header.Get("Cache-Control"); status != c.status || !strings.Contains(cache, "no-store") || header.Get("Allow") != c.allow {
-			t.Errorf("%s: %d, want %d; Cache-Control %q, Allow %q: %.200s", name, status, c.status, cache, header.Get("Allow"), body)
+		if cache := header.Get("Cache-Control"); status != c.status || !strings.Contains(cache,
+			"no-store") || header.Get("Allow") != c.allow {
+			t.Errorf("%s: %d, want %d; Cache-Control %q, Allow %q: %.200s", name, status, c.status, cache,
+				header.Get("Allow"), body)
 		}
 		if c.minor == "" {
 			continue
 		}
 		var answer struct{ StatusInfoSet []oneroster.StatusInfo }
-		if err := json.Unmarshal(body, &answer); err != nil || len(answer.StatusInfoSet) != 1 || header.Get("Content-Type") != "application/json" {
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.StatusInfoSet) != 1 ||
+			header.Get("Content-Type") != "application/json" {
 			t.Errorf("%s: %v %v %s", name, err, header, body)
 			continue
 		}
-		if i := answer.StatusInfoSet[0]; string(i.CodeMinor) != c.minor || i.CodeMajor != c.major || i.Severity != "error" ||
+		if i := answer.StatusInfoSet[0]; string(i.CodeMinor) != c.minor || i.CodeMajor != c.major ||
+			i.Severity != "error" ||
 			i.Message != header.Get("X-Request-Id") || i.Description == "" {
 			t.Errorf("%s: %+v", name, i)
 		}
 	}
-	for _, path := range []string{"/", "/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json", "/token", oneroster.V1p1.Base + "/users", "/x"} {
+	for _, path := range []string{"/", "/healthz", "/readyz", "/openapi.json", "/.well-known/jwks.json",
+		"/token", oneroster.V1p1.Base + "/users", "/x"} {
 		r, _ := http.NewRequest("GET", s.URL+path, nil)
 		r.Header.Set("Accept", "text/html")
 		if status, header, _ := s.do(r); !strings.Contains(header.Get("Cache-Control"), "no-store") {
@@ -90,13 +97,15 @@ func TestRequestsAreBounded(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
 	for _, c := range []struct{ size, status int }{{1 << 20, 201}, {1<<20 + 1, 413}} {
 		body := `{"category":{"title":"x"}}`
-		if status, _, answer := s.call("PUT", "/categories/wide", body+strings.Repeat(" ", c.size-len(body))); status != c.status {
+		if status, _, answer := s.call("PUT", "/categories/wide",
+			body+strings.Repeat(" ", c.size-len(body))); status != c.status {
 			t.Errorf("%d bytes: %d %s", c.size, status, answer)
 		}
 	}
 	for _, c := range []struct{ size, status int }{{64 << 10, 200}, {64<<10 + 1, 413}} {
 		form := "grant_type=client_credentials&x="
-		r, _ := http.NewRequest("POST", s.URL+"/token", strings.NewReader(form+strings.Repeat("y", c.size-len(form))))
+		r, _ := http.NewRequest("POST", s.URL+"/token",
+			strings.NewReader(form+strings.Repeat("y", c.size-len(form))))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.SetBasicAuth(s.id, s.secret)
 		if status, _, answer := s.do(r); status != c.status {

@@ -131,7 +131,8 @@ func TestLongestAddress(t *testing.T) {
 	f := framed(t, func(*rest.Config) {})
 	for size, status := range map[int]int{16 << 10: 200, 16<<10 + 1: 414} {
 		target := "/healthz?x="
-		if w, _ := f.answer(f.request("GET", target+strings.Repeat("y", size-len(target)), "")); w.Code != status {
+		if w, _ := f.answer(f.request("GET", target+strings.Repeat("y", size-len(target)),
+			"")); w.Code != status {
 			t.Errorf("%d bytes: %d %s", size, w.Code, w.Body)
 		}
 	}
@@ -141,8 +142,9 @@ func TestLongestAddress(t *testing.T) {
 // face; who asks there for JSON, or elsewhere for a page, is told that there is none.
 func TestPageIsForBrowsers(t *testing.T) {
 	f := framed(t, func(*rest.Config) {})
-	for path, browsers := range map[string]int{"/": 200, "/ims/oneroster/v1p1": 200, "/ims/oneroster/v1p1/": 200,
-		"/ims/OneRoster": 200, "/x": 404, "/x/y/z": 404, "/ims/oneroster/v1p1/nothing": 404} {
+	for path, browsers := range map[string]int{"/": 200, "/ims/oneroster/v1p1": 200,
+		"/ims/oneroster/v1p1/": 200,
+		"/ims/OneRoster":       200, "/x": 404, "/x/y/z": 404, "/ims/oneroster/v1p1/nothing": 404} {
 		for accept, status := range map[string]int{"text/html,*/*": browsers, "application/json": 404} {
 			r := f.request("GET", "https://roster.example"+path, "")
 			r.Header.Set("Accept", accept)
@@ -168,7 +170,8 @@ func TestLinkKeepsTheQuery(t *testing.T) {
 		"offset=2&x=%2C&y":      "offset=0&x=%2C&y&limit=2",
 	} {
 		r := f.request("GET", oneroster.V1p1.Base+"/orgs", "")
-		r.URL.RawQuery = query + map[bool]string{true: "", false: "&"}[strings.HasSuffix(query, "&")] + "limit=2"
+		r.URL.RawQuery = query + map[bool]string{true: "", false: "&"}[strings.HasSuffix(query, "&")] +
+			"limit=2"
 		w, _ := f.answer(r)
 		if got := w.Header().Get("Link"); !strings.Contains(got, "?"+want+`>; rel="first"`) {
 			t.Errorf("%s: %d %s", query, w.Code, got)
@@ -227,11 +230,13 @@ func TestReadyTellsOfTheClock(t *testing.T) {
 	for behind, want := range map[time.Duration]string{0: "", time.Hour: "set the clock"} {
 		slow := storetest.Open(t, path, store.Options{Now: func() time.Time { return today.Add(-behind) }})
 		w := httptest.NewRecorder()
-		handler := rest.New(rest.Config{Store: slow, Face: oneroster.V1p1, Log: slog.New(slog.DiscardHandler)})
+		handler := rest.New(rest.Config{Store: slow, Face: oneroster.V1p1,
+			Log: slog.New(slog.DiscardHandler)})
 		handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
 		var answer map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 ||
-			answer["status"] != "ok" || (answer["clock"] != "") != (want != "") || !strings.Contains(answer["clock"], want) {
+			answer["status"] != "ok" || (answer["clock"] != "") != (want != "") ||
+			!strings.Contains(answer["clock"], want) {
 			t.Errorf("%s behind: %d %s", behind, w.Code, w.Body)
 		}
 	}

@@ -37,7 +37,8 @@ func under(f *oneroster.Face, segments []string) ([]string, bool) {
 // match finds the route of a path; the segments of routes are compared in any
 // letter case, ids are percent-decoded. Where the path is known and the method
 // is not, allowed lists the methods that are.
-func match(f *oneroster.Face, method string, segments []string) (found *oneroster.Route, vars map[string]string, allowed []string) {
+func match(f *oneroster.Face, method string, segments []string) (found *oneroster.Route,
+	vars map[string]string, allowed []string) {
 	methods := map[string]bool{}
 	for i := range f.Routes {
 		r := &f.Routes[i]
@@ -81,7 +82,8 @@ func matchOne(r *oneroster.Route, segments []string) (map[string]string, bool) {
 	return vars, true
 }
 
-var tokenPaths = map[string]bool{"token": true, "oauth/token": true, "oauth2/token": true, "oauth/access_token": true}
+var tokenPaths = map[string]bool{"token": true, "oauth/token": true, "oauth2/token": true,
+	"oauth/access_token": true}
 
 // open answers the paths that need no caller.
 func (s *service) open(q *request, segments []string) bool {
@@ -174,7 +176,8 @@ func (w *statusWriter) code() int {
 
 // address is the public URL of a request, and that of the face.
 func (s *service) address(r *http.Request) (*url.URL, string) {
-	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+	u := &url.URL{Scheme: "http", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath,
+		RawQuery: r.URL.RawQuery}
 	if r.TLS != nil {
 		u.Scheme = "https"
 	}

@@ -32,8 +32,9 @@ func OpenAPI(f *oneroster.Face) []byte {
 		"statusInfo": object{"type": "object", "properties": object{
 			"imsx_codeMajor": text(), "imsx_severity": text(), "imsx_messageRefIdentifier": text(),
 			"imsx_operationRefIdentifier": text(), "imsx_description": text(), "imsx_codeMinor": text()}},
-		"GUIDRef": object{"type": "object", "required": []string{"href", "sourcedId", "type"}, "properties": object{
-			"href": object{"type": "string", "format": "uri"}, "sourcedId": text(), "type": text()}},
+		"GUIDRef": object{"type": "object", "required": []string{"href", "sourcedId", "type"},
+			"properties": object{
+				"href": object{"type": "string", "format": "uri"}, "sourcedId": text(), "type": text()}},
 		"userId": object{"type": "object", "properties": object{"type": text(), "identifier": text()}},
 	}
 	for _, r := range oneroster.Resources() {
@@ -41,7 +42,9 @@ func OpenAPI(f *oneroster.Face) []byte {
 	}
 	doc := object{
 		"openapi": "3.0.3",
-		"info":    object{"title": "OneRoster 1.1", "version": "1.1", "description": "Rollbook's OneRoster 1.1 service: every operation of tables 3.1a, 3.1b and 3.1c, and three that Microsoft's and Google's clients call."},
+		"info": object{"title": "OneRoster 1.1", "version": "1.1",
+			"description": "Rollbook's OneRoster 1.1 service: every operation of tables 3.1a, 3.1b and " +
+				"3.1c, and three that Microsoft's and Google's clients call."},
 		"servers": []object{{"url": f.Base}},
 		"paths":   paths,
 		"components": object{"schemas": schemas, "securitySchemes": object{"oauth2": object{"type": "oauth2",
@@ -61,18 +64,21 @@ func operation(f *oneroster.Face, r *oneroster.Route) object {
 	var params []object
 	for _, s := range r.Segments {
 		if name, ok := strings.CutPrefix(s, "{"); ok {
-			params = append(params, object{"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true, "schema": text(), "description": "a sourcedId"})
+			params = append(params, object{"name": strings.TrimSuffix(name, "}"), "in": "path",
+				"required": true, "schema": text(), "description": "a sourcedId"})
 		}
 	}
 	query := func(name, typ, about string) {
-		params = append(params, object{"name": name, "in": "query", "schema": object{"type": typ}, "description": about})
+		params = append(params, object{"name": name, "in": "query", "schema": object{"type": typ},
+			"description": about})
 	}
 	if r.Method == "GET" && !r.One {
 		query("limit", "integer", "how many objects, 100 when left out")
 		query("offset", "integer", "how many to pass over")
 		query("sort", "string", "a field")
 		query("orderBy", "string", "asc or desc")
-		query("filter", "string", "field predicate 'value', joined by AND and OR; predicates = != > >= < <= ~")
+		query("filter", "string", "field predicate 'value', joined by AND and OR; predicates = != "+
+			"> >= < <= ~")
 	}
 	if r.Method == "GET" {
 		query("fields", "string", "the fields to return, separated by commas")
@@ -81,20 +87,24 @@ func operation(f *oneroster.Face, r *oneroster.Route) object {
 	for _, s := range r.OAuth {
 		security = append(security, object{"oauth2": []string{f.ScopePrefix + s}})
 	}
-	op := object{"operationId": r.Op, "summary": Selects(r), "parameters": params, "security": security, "responses": responses(r)}
+	op := object{"operationId": r.Op, "summary": Selects(r), "parameters": params, "security": security,
+		"responses": responses(r)}
 	if r.Method == "PUT" {
-		op["requestBody"] = object{"required": true, "content": wrapped(r.Resource.Wrapper(), object{"type": "object"})}
+		op["requestBody"] = object{"required": true, "content": wrapped(r.Resource.Wrapper(),
+			object{"type": "object"})}
 	}
 	return op
 }
 
 func wrapped(key string, inner object) object {
-	return object{"application/json": object{"schema": object{"type": "object", "required": []string{key}, "properties": object{key: inner}}}}
+	return object{"application/json": object{"schema": object{"type": "object", "required": []string{key},
+		"properties": object{key: inner}}}}
 }
 
 func responses(r *oneroster.Route) object {
 	one := object{"description": "the object", "content": wrapped(r.Resource.Wrapper(), ref(r.Resource.Name))}
-	out := object{"default": object{"description": "a failure", "content": object{"application/json": object{"schema": ref("statusInfoSet")}}}}
+	out := object{"default": object{"description": "a failure",
+		"content": object{"application/json": object{"schema": ref("statusInfoSet")}}}}
 	switch {
 	case r.Method == "DELETE":
 		out["204"] = object{"description": "deleted"}
@@ -104,8 +114,9 @@ func responses(r *oneroster.Route) object {
 		out["200"] = one
 	default:
 		out["200"] = object{"description": "a page", "headers": object{
-			"X-Total-Count": object{"schema": object{"type": "integer"}, "description": "objects on all pages"},
-			"Link":          object{"schema": text(), "description": "next, last, first, prev"},
+			"X-Total-Count": object{"schema": object{"type": "integer"},
+				"description": "objects on all pages"},
+			"Link": object{"schema": text(), "description": "next, last, first, prev"},
 		}, "content": wrapped(r.Resource.Plural, object{"type": "array", "items": ref(r.Resource.Name)})}
 	}
 	return out
@@ -180,7 +191,8 @@ func Selects(r *oneroster.Route) string {
 				inner = append(inner, m.Field+" is "+m.Value)
 			}
 		}
-		conds = append(conds, fmt.Sprintf("%s is the %s of an active %s whose %s", th.Own, th.Link, th.Resource, strings.Join(inner, " and ")))
+		conds = append(conds, fmt.Sprintf("%s is the %s of an active %s whose %s", th.Own, th.Link,
+			th.Resource, strings.Join(inner, " and ")))
 	}
 	return what + ", " + strings.Join(conds, ", ")
 }
@@ -188,8 +200,10 @@ func Selects(r *oneroster.Route) string {
 // Endpoints is the route table as a page for people.
 func Endpoints(f *oneroster.Face) []byte {
 	var b strings.Builder
-	b.WriteString("# Endpoints\n\nBase path `" + f.Base + "`. Made from the route table; a test keeps it so.\n\n")
-	b.WriteString("| Table | Operation | Method | Path | Wrapper | Scopes | Selects |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("# Endpoints\n\nBase path `" + f.Base +
+		"`. Made from the route table; a test keeps it so.\n\n")
+	b.WriteString("| Table | Operation | Method | Path | Wrapper | Scopes | Selects " +
+		"|\n|---|---|---|---|---|---|---|\n")
 	for i := range f.Routes {
 		r := &f.Routes[i]
 		table, wrapper := r.Table, r.Resource.Plural
@@ -199,7 +213,8 @@ func Endpoints(f *oneroster.Face) []byte {
 		if r.One {
 			wrapper = r.Resource.Wrapper()
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", table, r.Op, r.Method, r.Path, wrapper, strings.Join(r.OAuth, " or "), Selects(r))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", table, r.Op, r.Method, r.Path, wrapper,
+			strings.Join(r.OAuth, " or "), Selects(r))
 	}
 	return []byte(b.String())
 }

@@ -26,7 +26,8 @@ func (s *service) list(q *request) {
 		return
 	}
 	if !q.flags() && parsed.Filter.MentionsKey(oneroster.UserFlags) {
-		q.fail(oneroster.InvalidFilter, q.route.Resource.Name+" has no field metadata."+oneroster.UserFlags+" for this client")
+		q.fail(oneroster.InvalidFilter, q.route.Resource.Name+" has no field metadata."+
+			oneroster.UserFlags+" for this client")
 		return
 	}
 	out := oneroster.NewWriter(q.route.Resource, q.base, parsed.Fields)
@@ -141,7 +142,8 @@ func (s *service) one(q *request) {
 }
 
 func (q *request) unknown() {
-	q.fail(oneroster.UnknownObject, "there is no "+q.route.Resource.Name+" with the sourcedId "+strconv.Quote(q.vars["id"])+" here")
+	q.fail(oneroster.UnknownObject, "there is no "+q.route.Resource.Name+" with the sourcedId "+
+		strconv.Quote(q.vars["id"])+" here")
 }
 
 // object writes one object in its wrapper.

@@ -123,14 +123,17 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 		if broken != nil && broken != http.ErrAbortHandler {
 			s.Log.Error("panic", "request", q.id, "op", q.op, "panic", broken, "stack", string(debug.Stack()))
 			if q.status == 0 {
-				q.fail(oneroster.InternalError, "the service made a mistake; its log tells more under this request id")
+				q.fail(oneroster.InternalError,
+					"the service made a mistake; its log tells more under this request id")
 				broken = nil
 			} else {
 				broken = http.ErrAbortHandler
 			}
 		}
-		line := []any{"op", q.op, "method", r.Method, "client", q.client, "status", q.status, "rows", q.rows, "bytes", q.bytes,
-			"ms", time.Since(began).Milliseconds(), "remote", s.remote(r), "request", q.id, "aborted", broken != nil}
+		line := []any{"op", q.op, "method", r.Method, "client", q.client, "status", q.status, "rows",
+			q.rows, "bytes", q.bytes,
+			"ms", time.Since(began).Milliseconds(), "remote", s.remote(r), "request", q.id, "aborted",
+			broken != nil}
 		if q.op == "none" { // no filter, which may name people
 			line = append(line, "path", r.URL.EscapedPath()[:min(len(r.URL.EscapedPath()), 200)])
 		}
@@ -176,7 +179,8 @@ func requestID(r *http.Request) string {
 // answer is the order of steps: limits, match, authenticate, scope, do.
 func (s *service) answer(q *request) {
 	if len(q.RequestURI) > maxURL {
-		q.failWith(http.StatusRequestURITooLong, oneroster.InvalidData, "the URL is longer than 16 KiB: use shorter filters")
+		q.failWith(http.StatusRequestURITooLong, oneroster.InvalidData,
+			"the URL is longer than 16 KiB: use shorter filters")
 		return
 	}
 	q.public, q.base = s.address(q.Request)
@@ -214,7 +218,8 @@ func (s *service) answer(q *request) {
 		return
 	}
 	if !q.caller.Holds(q.route.OAuth) {
-		q.w.Header().Set("WWW-Authenticate", `Bearer realm="rollbook", error="insufficient_scope", scope="`+s.Face.ScopePrefix+q.route.OAuth[0]+`"`)
+		q.w.Header().Set("WWW-Authenticate", `Bearer realm="rollbook", error="insufficient_scope", scope="`+
+			s.Face.ScopePrefix+q.route.OAuth[0]+`"`)
 		q.fail(oneroster.Forbidden, "this needs the scope "+strings.Join(q.route.OAuth, " or "))
 		return
 	}
@@ -259,7 +264,8 @@ func (s *service) broken(q *request, err error) {
 	q.abortIfGone(err)
 	s.Log.Error("store", "request", q.id, "op", q.op, "error", err)
 	if errors.Is(err, context.DeadlineExceeded) {
-		q.failWith(http.StatusServiceUnavailable, oneroster.ServerBusy, "the service is busy, or this takes too long: ask for less, or later")
+		q.failWith(http.StatusServiceUnavailable, oneroster.ServerBusy,
+			"the service is busy, or this takes too long: ask for less, or later")
 		return
 	}
 	q.fail(oneroster.InternalError, "the service failed; its log tells more under this request id")
@@ -283,11 +289,13 @@ func (q *request) failWith(status int, minor oneroster.CodeMinor, text string) {
 		major = "unsupported"
 	}
 	q.reason = string(minor)
-	q.json(status, map[string]any{"statusInfoSet": []oneroster.StatusInfo{q.info(major, "error", minor, text)}})
+	q.json(status, map[string]any{"statusInfoSet": []oneroster.StatusInfo{q.info(major, "error", minor,
+		text)}})
 }
 
 func (q *request) info(major, severity string, minor oneroster.CodeMinor, text string) oneroster.StatusInfo {
-	return oneroster.StatusInfo{CodeMajor: major, Severity: severity, Message: q.id, Operation: q.op, Description: text, CodeMinor: minor}
+	return oneroster.StatusInfo{CodeMajor: major, Severity: severity, Message: q.id, Operation: q.op,
+		Description: text, CodeMinor: minor}
 }
 
 func (q *request) json(status int, v any) {

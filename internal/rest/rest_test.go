@@ -50,11 +50,13 @@ func serve(t *testing.T, dsn string, scopes []string) *service {
 	return serveDistrict(t, dsn, scopes, 90)
 }
 
-func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with ...func(*rest.Config)) *service {
+func serveDistrict(t testing.TB, dsn string, scopes []string, students int,
+	with ...func(*rest.Config)) *service {
 	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return today }})
-	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1, Today: today}), store.ImportOptions{}); err != nil {
+	if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1, Today: today}),
+		store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
@@ -62,7 +64,8 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with
 		t.Fatal(err)
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, true)
-	if err := s.AddClient(ctx, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
+	if err := s.AddClient(ctx, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true,
+		Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
 	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
@@ -70,7 +73,8 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int, with
 		t.Fatal(err)
 	}
 	out := &service{t: t, id: "tester", secret: secret}
-	config := rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	config := rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for _, change := range with {
 		change(&config)
 	}
@@ -153,8 +157,10 @@ func TestEveryRouteAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		var golden strings.Builder
-		vars := strings.NewReplacer("{school_id}", "sch-001", "{class_id}", "cls-001-001-1", "{student_id}", "a1", "{teacher_id}", "tea-001-001",
-			"{user_id}", "a1", "{course_id}", "crs-high-09-1", "{li_id}", "itm-001-001-1-1", "/schools/{id}", "/schools/sch-001")
+		vars := strings.NewReplacer("{school_id}", "sch-001", "{class_id}", "cls-001-001-1", "{student_id}",
+			"a1", "{teacher_id}", "tea-001-001",
+			"{user_id}", "a1", "{course_id}", "crs-high-09-1", "{li_id}", "itm-001-001-1-1",
+			"/schools/{id}", "/schools/sch-001")
 		_, _, body := s.call("GET", "/classes/cls-001-001-1", "")
 		var class struct {
 			Class struct{ Terms []struct{ SourcedID string } }
@@ -163,9 +169,12 @@ func TestEveryRouteAnswers(t *testing.T) {
 			t.Fatalf("%s", body)
 		}
 		term := class.Class.Terms[0].SourcedID
-		one := map[string]string{"academicSessions": term, "terms": term, "gradingPeriods": strings.Replace(term, "trm", "per", 1) + "-1", "demographics": "a1",
-			"classes": "cls-001-001-1", "courses": "crs-high-09-1", "enrollments": "enr-001-001-1-01", "orgs": "dst-1", "students": "a1", "teachers": "tea-001-001",
-			"users": "a1", "resources": "res-01", "categories": "cat-1", "lineItems": "itm-001-001-1-1", "results": "rlt-001-001-1-1-01", "classGroups": "grp-1"}
+		one := map[string]string{"academicSessions": term, "terms": term,
+			"gradingPeriods": strings.Replace(term, "trm", "per", 1) + "-1", "demographics": "a1",
+			"classes": "cls-001-001-1", "courses": "crs-high-09-1", "enrollments": "enr-001-001-1-01",
+			"orgs": "dst-1", "students": "a1", "teachers": "tea-001-001",
+			"users": "a1", "resources": "res-01", "categories": "cat-1", "lineItems": "itm-001-001-1-1",
+			"results": "rlt-001-001-1-1-01", "classGroups": "grp-1"}
 		for i := range oneroster.V1p1.Routes {
 			r := &oneroster.V1p1.Routes[i]
 			if r.Method != "GET" {
@@ -176,7 +185,8 @@ func TestEveryRouteAnswers(t *testing.T) {
 				path = strings.Replace(path, "{id}", one[r.Segments[0]], 1)
 			}
 			status, header, body := s.call("GET", path, "")
-			if status != 200 || header.Get("X-Total-Count") == "" || header.Get("Content-Type") != "application/json" {
+			if status != 200 || header.Get("X-Total-Count") == "" ||
+				header.Get("Content-Type") != "application/json" {
 				t.Errorf("%s %s: %d %v %s", r.Op, path, status, header, body)
 				continue
 			}
@@ -193,8 +203,10 @@ func TestEveryRouteAnswers(t *testing.T) {
 				t.Errorf("%s is not as openapi.json says: %v", r.Op, err)
 			}
 			_, _, body = s.call("GET", path+"?limit=2", "")
-			fmt.Fprintf(&golden, "GET %s\n%s\n\n", path, strings.ReplaceAll(string(body), s.URL, "https://rollbook.example"))
-			if key := map[bool]string{true: r.Resource.Wrapper(), false: r.Resource.Plural}[r.One]; len(whole[key]) < 5 {
+			fmt.Fprintf(&golden, "GET %s\n%s\n\n", path, strings.ReplaceAll(string(body), s.URL,
+				"https://rollbook.example"))
+			if key := map[bool]string{true: r.Resource.Wrapper(),
+				false: r.Resource.Plural}[r.One]; len(whole[key]) < 5 {
 				t.Errorf("%s: %s has nothing under %s: %.200s", r.Op, path, key, body)
 			}
 		}
@@ -218,9 +230,11 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			{"mixed case", "GET", "/SCHOOLS/sch-001/Courses?limit=0&filter=sourcedId='none'", 200, "", "0"},
 			{"doubled and trailing slashes", "GET", "//orgs//?limit=1", 200, "dst-1", "7"},
 			{"unknown parent", "GET", "/schools/1000000/classes", 200, "", "0"},
-			{"unexpanded template", "GET", "/classes/cls-001-001-1/lineItems/%7B%7Blineitem_id%7D%7D/results", 200, "", "0"},
+			{"unexpanded template", "GET",
+				"/classes/cls-001-001-1/lineItems/%7B%7Blineitem_id%7D%7D/results", 200, "", "0"},
 			{"unknown class's categories", "GET", "/classes/none/categories", 200, "", "0"},
-			{"a class's categories", "GET", "/classes/cls-001-001-1/categories", 200, "cat-1 cat-2 cat-3 cat-4 cat-001-001-1", "5"},
+			{"a class's categories", "GET", "/classes/cls-001-001-1/categories", 200,
+				"cat-1 cat-2 cat-3 cat-4 cat-001-001-1", "5"},
 			{"unknown id", "GET", "/lineItems/none", 404, "unknown object", ""},
 			{"an org that is no school", "GET", "/schools/dst-1", 404, "unknown object", ""},
 			{"unknown enumeration value", "GET", "/users?filter=status='norecords'", 200, "", "0"},
@@ -237,16 +251,20 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			{"an id that is not UTF-8", "GET", "/users/%ff", 404, "unknown object", ""},
 			{"a parent with a NUL", "GET", "/terms/%00/gradingPeriods", 200, "", "0"},
 			{"a parent that is not UTF-8", "GET", "/classes/%ff/students", 200, "", "0"},
-			{"a filter that is not UTF-8", "GET", "/users?filter=username='%ff'", 400, "invalid_filter_field", ""},
+			{"a filter that is not UTF-8", "GET", "/users?filter=username='%ff'", 400,
+				"invalid_filter_field", ""},
 			{"control characters in a filter", "GET", "/users?filter=username='%01'", 200, "", "0"},
-			{"a filter twice", "GET", "/users?filter=role='student'&filter=status='active'", 400, "invalid data", ""},
-			{"the same filter twice", "GET", "/users?filter=sourcedId='a1'&filter=sourcedId='a1'", 200, "a1", "1"},
+			{"a filter twice", "GET", "/users?filter=role='student'&filter=status='active'", 400,
+				"invalid data", ""},
+			{"the same filter twice", "GET", "/users?filter=sourcedId='a1'&filter=sourcedId='a1'", 200,
+				"a1", "1"},
 			{"a limit twice", "GET", "/orgs?limit=1&limit=2", 400, "invalid data", ""},
 			{"an offset twice", "GET", "/orgs?offset=1&offset=2", 400, "invalid data", ""},
 			{"a sort twice", "GET", "/orgs?sort=name&sort=type", 400, "invalid data", ""},
 			{"an orderBy twice", "GET", "/orgs?sort=name&orderBy=asc&orderBy=desc", 400, "invalid data", ""},
 			{"fields twice", "GET", "/orgs?fields=name&fields=type", 400, "invalid data", ""},
-			{"fields twice of one object", "GET", "/orgs/dst-1?fields=name&fields=type", 400, "invalid data", ""},
+			{"fields twice of one object", "GET", "/orgs/dst-1?fields=name&fields=type", 400,
+				"invalid data", ""},
 			{"a limit of another spelling", "GET", "/orgs?limit=1e3", 400, "invalid data", ""},
 			{"a limit with a fraction", "GET", "/orgs?limit=10.0", 400, "invalid data", ""},
 			{"a limit by thousands", "GET", "/orgs?limit=1,000", 400, "invalid data", ""},
@@ -259,7 +277,8 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 			{"filter%5B0%5D", "GET", "/users?filter%5B0%5D=role='student'", 400, "invalid data", ""},
 			{"LIMIT", "GET", "/users?LIMIT=1", 400, "invalid data", ""},
 			{"orderby", "GET", "/orgs?sort=name&orderby=desc", 400, "invalid data", ""},
-			{"a parameter that nobody knows", "GET", "/orgs?ext_basic=True&$top=1&limit=1", 200, "dst-1", "7"},
+			{"a parameter that nobody knows", "GET", "/orgs?ext_basic=True&$top=1&limit=1", 200, "dst-1",
+				"7"},
 			{"long URL", "GET", "/users?x=" + strings.Repeat("y", 20000), 414, "invalid data", ""},
 		} {
 			status, header, body := s.call(c.method, c.target, "")
@@ -273,8 +292,10 @@ func TestRequestsAsClientsSendThem(t *testing.T) {
 				}
 				continue
 			}
-			if got := strings.Join(ids(t, body), " "); got != c.want || header.Get("X-Total-Count") != c.total {
-				t.Errorf("%s: %q of %s, want %q of %s", c.name, got, header.Get("X-Total-Count"), c.want, c.total)
+			if got := strings.Join(ids(t, body), " "); got != c.want ||
+				header.Get("X-Total-Count") != c.total {
+				t.Errorf("%s: %q of %s, want %q of %s", c.name, got, header.Get("X-Total-Count"), c.want,
+					c.total)
 			}
 		}
 	})
@@ -286,7 +307,8 @@ func TestAddressesAreClean(t *testing.T) {
 	s := serve(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes())
 	host := strings.TrimPrefix(s.URL, "http://")
 	for _, c := range []struct{ line, host, link, href string }{
-		{"/orgs?limit=1&filter=name!='Zoë,<x>'", "Host: roster.example\r\n", "http://roster.example/ims/", "http://roster.example/ims/"},
+		{"/orgs?limit=1&filter=name!='Zoë,<x>'", "Host: roster.example\r\n", "http://roster.example/ims/",
+			"http://roster.example/ims/"},
 		{"/orgs?limit=1", "", "http://" + host + "/ims/", "http://" + host + "/ims/"},
 		{"/orgs?limit=1", "Host: a<b>\"c\r\n", "http://" + host + "/ims/", "http://" + host + "/ims/"},
 		{"/orgs?limit=1", "Host: [::1]:8080\r\n", "http://[::1]:8080/ims/", "http://[::1]:8080/ims/"},
@@ -295,7 +317,8 @@ func TestAddressesAreClean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(conn, "GET %s%s HTTP/1.0\r\n%sAuthorization: Bearer %s\r\n\r\n", oneroster.V1p1.Base, c.line, c.host, s.token)
+		fmt.Fprintf(conn, "GET %s%s HTTP/1.0\r\n%sAuthorization: Bearer %s\r\n\r\n", oneroster.V1p1.Base,
+			c.line, c.host, s.token)
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {
 			t.Fatal(c, err)
@@ -365,7 +388,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 			s.token = c.token
 			status, header, body := s.call("GET", c.target, "")
 			s.token = token
-			if status != c.status || (status == 401) != strings.HasPrefix(header.Get("WWW-Authenticate"), `Bearer realm="rollbook"`) && status != 403 {
+			if status != c.status || (status == 401) != strings.HasPrefix(header.Get("WWW-Authenticate"),
+				`Bearer realm="rollbook"`) && status != 403 {
 				t.Errorf("%s: %d, want %d: %v %s", c.target, status, c.status, header, body)
 			}
 		}
@@ -381,7 +405,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 				t.Errorf("consumer key %q: %d %s", id, status, body)
 			}
 		}
-		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/users?limit=1&filter=status%3D%27active%27", nil)
+		r, _ := http.NewRequest("GET",
+			s.URL+oneroster.V1p1.Base+"/users?limit=1&filter=status%3D%27active%27", nil)
 		auth.Sign(r, s.id, s.secret, "HMAC-SHA256", "once", time.Now())
 		if status, _, body := s.do(r); status != 200 {
 			t.Errorf("signed: %d %s", status, body)
@@ -407,11 +432,13 @@ func TestGradesComeAndGo(t *testing.T) {
 			want                 string
 		}{
 			{"PUT", "/lineitems/g1", `{"lineItem":{"title":"Essay","class":{"sourcedId":"cls-001-001-1"},"dueDate":"{{x}}","assignDate":"2026-11-01T10:00:00.1234567Z","resultValueMin":"0","resultValueMax":100}}`, 201, `"category":{"href"`},
-			{"PUT", "/categories/a%2Fb%20%C3%A9", `{"category":{"title":"Slash","metadata":{"x":"\u0000\u001f"}}}`, 201, `"sourcedId":"a/b é"`},
+			{"PUT", "/categories/a%2Fb%20%C3%A9",
+				`{"category":{"title":"Slash","metadata":{"x":"\u0000\u001f"}}}`, 201, `"sourcedId":"a/b é"`},
 			{"GET", "/categories/a%2Fb%20%C3%A9", "", 200, `"title":"Slash"`},
 			{"PUT", "/categories/%00", `{"category":{"title":"NUL"}}`, 400, "control characters"},
 			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Essay 2","class":{"sourcedId":"cls-001-001-1"},"gradingPeriod":""}}`, 200, `"gradingPeriod":{"href"`},
-			{"PUT", "/lineItems/g2", `{"lineItem":{"title":"Essay","class":{"sourcedId":"none"}}}`, 422, "there is no class"},
+			{"PUT", "/lineItems/g2", `{"lineItem":{"title":"Essay","class":{"sourcedId":"none"}}}`, 422,
+				"there is no class"},
 			{"PUT", "/lineItems/g2", `{"result":{"title":"Essay"}}`, 400, "wrap it in"},
 			{"PUT", "/lineItems/g2", `{"lineItem":`, 400, "not"},
 			{"PUT", "/results/r1", `{"result":{"lineItem":{"sourcedId":"g1"},"student":{"sourcedId":"a1"},"score":"300","scoreDate":"2026-11-02T10:00:00Z","comment":""}}`, 201, `"score":300,"scoreDate":"2026-11-02"`},
@@ -428,32 +455,43 @@ func TestGradesComeAndGo(t *testing.T) {
 			{"PUT", "/results/r2", result(`"score":7,"comment":"\ud83d"`), 400, "half of a character"},
 			{"PUT", "/results/r2", result(`"score":7,"comment":"caf` + "\xe9" + `"`), 400, "not UTF-8"},
 			{"PUT", "/results/r2", result(`"score":7,"metadata":"x"`), 400, "metadata"},
-			{"PUT", "/results/r3", "\ufeff" + result(`"score":7,"comment":"\\ud83d one\r\ntwo\t\ud83d\ude00"`), 201, `"comment":"\\ud83d one two 😀"`},
+			{"PUT", "/results/r3", "\ufeff" +
+				result(`"score":7,"comment":"\\ud83d one\r\ntwo\t\ud83d\ude00"`), 201,
+				`"comment":"\\ud83d one two 😀"`},
 			{"PUT", "/results/r3", result(`"score":7,"status":"active","scoreDate":"2026-11-20T00:30:00+02:00"`), 200, `"scoreDate":"2026-11-20"`},
 			{"PUT", "/results/r3", result(`"score":7,"scoreStatus":"{{status}}","scoreDate":"{{scoredate}}"`), 200, `"fully graded","score":7`},
-			{"PUT", "/results/r4", result(`"score":null,"scoreStatus":"exempt"`), 201, `"scoreStatus":"exempt","score":0`},
-			{"PUT", "/results/r5", result(`"comment":"none yet"`), 201, `"scoreStatus":"not submitted","score":0`},
+			{"PUT", "/results/r4", result(`"score":null,"scoreStatus":"exempt"`), 201,
+				`"scoreStatus":"exempt","score":0`},
+			{"PUT", "/results/r5", result(`"comment":"none yet"`), 201,
+				`"scoreStatus":"not submitted","score":0`},
 			{"PUT", "/lineItems/g2", lineItem(`"title":" \t "`), 400, "title: is blank"},
 			{"PUT", "/lineItems/g2", lineItem(`"title":"x","dueDate":"tomorrow"`), 400, "dueDate:"},
-			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{"href":"http://x/y"}`), 400, "gradingPeriod:"},
-			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{"sourcedid":"p"}`), 400, "gradingPeriod:"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{"href":"http://x/y"}`), 400,
+				"gradingPeriod:"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{"sourcedid":"p"}`), 400,
+				"gradingPeriod:"},
 			{"PUT", "/lineItems/g2", lineItem(`"title":"\u200b\ufeff"`), 400, "title: is blank"},
-			{"PUT", "/lineItems/g2", lineItem(`"title":"x","metadata":{"a":"1","a":"2"}`), 400, "comes twice"},
-			{"PUT", "/lineItems/g2", lineItem(`"title":"x","category":{"sourcedId":"a","sourcedId":"b"}`), 400, "comes twice"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","metadata":{"a":"1","a":"2"}`), 400,
+				"comes twice"},
+			{"PUT", "/lineItems/g2", lineItem(`"title":"x","category":{"sourcedId":"a","sourcedId":"b"}`),
+				400, "comes twice"},
 			{"PUT", "/lineItems/g3", lineItem(`"title":"x","metadata":{"a":["a","a",{"a":1}],"b":{"a":"a"}}`), 201, "metadata"},
 			{"PUT", "/lineItems/g2", lineItem(`"title":"x","gradingPeriod":{},"category":{"sourcedId":null}`), 201, `"gradingPeriod":{"href"`},
 			{"GET", "/classes/cls-001-001-1/lineItems/g1/results", "", 200, `"sourcedId":"r1"`},
 			{"DELETE", "/lineItems/g1", "", 204, ""},
 			{"DELETE", "/lineItems/g1", "", 404, "unknown object"},
 			{"GET", "/results/r1", "", 404, "unknown object"},
-			{"GET", "/results?filter=status='tobedeleted'", "", 200, `"sourcedId":"r1","status":"tobedeleted"`},
-			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Again","class":{"sourcedId":"cls-001-001-1"}}}`, 201, `"status":"active"`},
+			{"GET", "/results?filter=status='tobedeleted'", "", 200,
+				`"sourcedId":"r1","status":"tobedeleted"`},
+			{"PUT", "/lineItems/g1", `{"lineItem":{"title":"Again","class":{"sourcedId":"cls-001-001-1"}}}`,
+				201, `"status":"active"`},
 			{"DELETE", "/categories/cat-001-001-1", "", 204, ""},
 			{"GET", "/lineItems/g1", "", 200, `"sourcedId":"cat-1"`},
 		} {
 			status, _, body := s.call(c.method, c.target, c.body)
 			if status != c.status || !strings.Contains(string(body), c.want) {
-				t.Errorf("%s %s %s:\n%d %s\nwant %d %s", c.method, c.target, c.body, status, body, c.status, c.want)
+				t.Errorf("%s %s %s:\n%d %s\nwant %d %s", c.method, c.target, c.body, status, body, c.status,
+					c.want)
 			}
 		}
 	})
@@ -467,7 +505,8 @@ func TestThreeHundredGradesAtOnce(t *testing.T) {
 		for n := range many {
 			wait.Go(func() {
 				body := fmt.Sprintf(`{"result":{"lineItem":{"sourcedId":"itm-001-001-1-1"},"student":{"sourcedId":"a1"},"score":%d}}`, n)
-				if status, _, answer := s.call("PUT", fmt.Sprintf("/results/many-%d", n), body); status != 201 {
+				if status, _, answer := s.call("PUT", fmt.Sprintf("/results/many-%d", n),
+					body); status != 201 {
 					t.Errorf("%d %s", status, answer)
 				}
 			})
@@ -495,7 +534,8 @@ func compareGolden(t *testing.T, path string, got []byte) {
 	gotLines, wantLines := strings.Split(string(got), "\n"), strings.Split(string(want), "\n")
 	for i := range gotLines {
 		if i >= len(wantLines) || gotLines[i] != wantLines[i] {
-			t.Errorf("%s: line %d is now %.400s (make docs writes it anew; read the difference): %v", path, i+1, gotLines[i], err)
+			t.Errorf("%s: line %d is now %.400s (make docs writes it anew; read the difference): %v", path,
+				i+1, gotLines[i], err)
 			return
 		}
 	}
@@ -503,7 +543,8 @@ func compareGolden(t *testing.T, path string, got []byte) {
 }
 
 func TestDocs(t *testing.T) {
-	for name, want := range map[string][]byte{"openapi.json": rest.OpenAPI(oneroster.V1p1), "endpoints.md": rest.Endpoints(oneroster.V1p1)} {
+	for name, want := range map[string][]byte{"openapi.json": rest.OpenAPI(oneroster.V1p1),
+		"endpoints.md": rest.Endpoints(oneroster.V1p1)} {
 		compareGolden(t, filepath.Join("..", "..", "docs", name), want)
 	}
 }
@@ -518,20 +559,26 @@ func TestFlagsAreForWhoMaySeeThem(t *testing.T) {
 	}{
 		"every scope":          {oneroster.Scopes(), false},
 		"without demographics": {[]string{oneroster.RosterCore, oneroster.Flags}, false},
-		"both":                 {[]string{oneroster.RosterCore, oneroster.Demographics, oneroster.Flags}, true},
+		"both": {[]string{oneroster.RosterCore, oneroster.Demographics, oneroster.Flags},
+			true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Engines(t, func(t *testing.T, dsn string) {
 				s := serve(t, dsn, c.scopes)
-				for _, target := range []string{"/users", "/users?fields=metadata", "/students", "/schools/sch-001/students", "/users?sort=metadata.microsoft.userFlags"} {
-					if _, _, body := s.call("GET", target, ""); strings.Contains(string(body), "microsoft.userFlags\":") != c.sees {
+				for _, target := range []string{"/users", "/users?fields=metadata", "/students",
+					"/schools/sch-001/students", "/users?sort=metadata.microsoft.userFlags"} {
+					if _, _, body := s.call("GET", target, ""); strings.Contains(string(body),
+						"microsoft.userFlags\":") != c.sees {
 						t.Errorf("%v %s: %.300s", c.scopes, target, body)
 					}
 				}
-				for _, filter := range []string{"metadata.microsoft.userFlags~'ELL'", "metadata.microsoft.userFlags!=''", "role='student' AND metadata.microsoft.userFlags='IEP'",
+				for _, filter := range []string{"metadata.microsoft.userFlags~'ELL'",
+					"metadata.microsoft.userFlags!=''",
+					"role='student' AND metadata.microsoft.userFlags='IEP'",
 					"role='student' OR metadata.microsoft.userFlags>'A'"} {
 					status, _, body := s.call("GET", "/users?filter="+url.QueryEscape(filter), "")
-					if (status == 200) != c.sees || !c.sees && !strings.Contains(string(body), "invalid_filter_field") {
+					if (status == 200) != c.sees || !c.sees && !strings.Contains(string(body),
+						"invalid_filter_field") {
 						t.Errorf("%v %s: %d %.300s", c.scopes, filter, status, body)
 					}
 				}

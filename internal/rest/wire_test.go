@@ -55,7 +55,8 @@ func TestBrokenListLooksBroken(t *testing.T) {
 				return
 			default:
 			}
-			_, err := db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%enrollments%'")
+			_, err := db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> " +
+				"pg_backend_pid() AND query LIKE '%enrollments%'")
 			if err != nil {
 				t.Error(err)
 				return
@@ -100,7 +101,8 @@ func TestReadersThatDoNotRead(t *testing.T) {
 		s.Start()
 		t.Cleanup(s.Close)
 		s.stall(300, "/enrollments?limit=50000")
-		for _, target := range []string{"/orgs?limit=1", "/users?limit=100", "/enrollments?limit=5000&offset=1000", "/orgs/dst-1"} {
+		for _, target := range []string{"/orgs?limit=1", "/users?limit=100",
+			"/enrollments?limit=5000&offset=1000", "/orgs/dst-1"} {
 			if status, _, body := s.call("GET", target, ""); status != 200 {
 				t.Errorf("%s: %d %.200s", target, status, body)
 			}
@@ -157,7 +159,8 @@ func TestGzipWhenOffered(t *testing.T) {
 		t.Fatalf("%v %v", err, header)
 	}
 	whole, err := io.ReadAll(z)
-	if err != nil || !bytes.Equal(whole, plain) || header.Get("Vary") != "Accept-Encoding" || header.Get("X-Total-Count") == "" {
+	if err != nil || !bytes.Equal(whole, plain) || header.Get("Vary") != "Accept-Encoding" ||
+		header.Get("X-Total-Count") == "" {
 		t.Errorf("%d bytes of %d, %v %v", len(whole), len(plain), header, err)
 	}
 }
@@ -176,7 +179,8 @@ func TestHeadIsGetWithoutABody(t *testing.T) {
 // Behind a proxy references, links and signatures are of the public address.
 func TestPublicAddress(t *testing.T) {
 	public, _ := url.Parse("https://roster.example.org/district7")
-	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.URL = public })
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
+		func(c *rest.Config) { c.URL = public })
 	_, header, body := s.call("GET", "/schools?limit=1", "")
 	if want := "<https://roster.example.org/district7/ims/oneroster/v1p1/schools?limit=1&offset=1>; rel=\"next\""; !strings.HasPrefix(header.Get("Link"), want) {
 		t.Errorf("Link %s", header.Get("Link"))
@@ -196,7 +200,8 @@ func TestPublicAddress(t *testing.T) {
 // Forwarded headers count only where they are to be believed.
 func TestForwardedHeaders(t *testing.T) {
 	for _, trust := range []bool{true, false} {
-		s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.TrustProxy = trust })
+		s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
+			func(c *rest.Config) { c.TrustProxy = trust })
 		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/orgs/sch-001", nil)
 		r.Header.Set("Authorization", "Bearer "+s.token)
 		r.Header.Set("X-Forwarded-Proto", "https")
@@ -252,7 +257,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	until("second") // the old one goes on
-	if _, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}); err == nil {
+	if _, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true,
+		MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 was taken")
 	}
 }
@@ -263,7 +269,8 @@ func writePair(t *testing.T, cert, key, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	if err != nil {
 		t.Fatal(err)
@@ -272,7 +279,8 @@ func writePair(t *testing.T, cert, key, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der},
+		key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -302,7 +310,8 @@ func TestOpenPaths(t *testing.T) {
 		{"GET", "/ims/oneroster/v1p1", 404, `"unknown object"`},
 	} {
 		r, _ := http.NewRequest(c.method, s.URL+c.path, nil)
-		if status, _, body := s.do(r); status != c.status || !strings.Contains(string(body), c.want) || strings.Contains(string(body), `"d":`) {
+		if status, _, body := s.do(r); status != c.status || !strings.Contains(string(body), c.want) ||
+			strings.Contains(string(body), `"d":`) {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, body)
 		}
 	}
@@ -312,7 +321,8 @@ func TestOpenPaths(t *testing.T) {
 // standard's shape that tells nothing of the inside; the log does.
 func TestPanicIsAnAnswer(t *testing.T) {
 	var written bytes.Buffer
-	server := httptest.NewServer(rest.New(rest.Config{Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(&written, nil))}))
+	server := httptest.NewServer(rest.New(rest.Config{Face: oneroster.V1p1,
+		Log: slog.New(slog.NewTextHandler(&written, nil))}))
 	answer, err := http.Get(server.URL + "/readyz")
 	if err != nil {
 		t.Fatal(err)
@@ -320,7 +330,8 @@ func TestPanicIsAnAnswer(t *testing.T) {
 	body, err := io.ReadAll(answer.Body)
 	_ = answer.Body.Close()
 	server.Close()
-	if err != nil || answer.StatusCode != 500 || !bytes.Contains(body, []byte(`"imsx_codeMinor":"internal_server_error"`)) || bytes.Contains(body, []byte("nil")) ||
+	if err != nil || answer.StatusCode != 500 || !bytes.Contains(body,
+		[]byte(`"imsx_codeMinor":"internal_server_error"`)) || bytes.Contains(body, []byte("nil")) ||
 		!strings.Contains(written.String(), "nil pointer") {
 		t.Errorf("%d %s %v\n%s", answer.StatusCode, body, err, written.String())
 	}
@@ -329,7 +340,8 @@ func TestPanicIsAnAnswer(t *testing.T) {
 // Logs tell who did what, and neither secrets nor names nor what was looked for.
 func TestLogsKeepQuiet(t *testing.T) {
 	var written bytes.Buffer
-	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.Log = slog.New(slog.NewJSONHandler(&written, nil)) })
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
+		func(c *rest.Config) { c.Log = slog.New(slog.NewJSONHandler(&written, nil)) })
 	s.call("GET", "/users?filter=familyName='Nguyen'", "")
 	s.call("PUT", "/results/secret-grade", `{"result":{"comment":"whisper"}}`)
 	s.Close()
@@ -340,7 +352,8 @@ func TestLogsKeepQuiet(t *testing.T) {
 	}
 	var last map[string]any
 	lines := strings.Split(strings.TrimSpace(written.String()), "\n")
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != "putResult" || last["client"] != "tester" || last["status"] != 422.0 || last["request"] == "" {
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &last); err != nil || last["op"] != "putResult" ||
+		last["client"] != "tester" || last["status"] != 422.0 || last["request"] == "" {
 		t.Errorf("%v %v", last, err)
 	}
 }
@@ -379,7 +392,8 @@ func TestLogsTellWhoWasRefused(t *testing.T) {
 // Behind a proxy that is trusted, who guesses is known by the client's address: who
 // signs rightly from another is let in.
 func TestGuessersBehindAProxy(t *testing.T) {
-	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90, func(c *rest.Config) { c.TrustProxy = true })
+	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
+		func(c *rest.Config) { c.TrustProxy = true })
 	ask := func(secret, nonce, from string) int {
 		r, _ := http.NewRequest("GET", s.URL+oneroster.V1p1.Base+"/orgs?limit=1", nil)
 		r.Header.Set("X-Forwarded-For", from)

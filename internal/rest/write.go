@@ -15,7 +15,8 @@ import (
 func (s *service) put(q *request) {
 	body, err := io.ReadAll(http.MaxBytesReader(q.w, q.Body, maxBody))
 	if err != nil {
-		q.failWith(http.StatusRequestEntityTooLarge, oneroster.InvalidData, "the body is larger than 1 MiB, or it broke off")
+		q.failWith(http.StatusRequestEntityTooLarge, oneroster.InvalidData,
+			"the body is larger than 1 MiB, or it broke off")
 		return
 	}
 	rec, problems, err := oneroster.Decode(q.route.Resource, body)

@@ -27,7 +27,8 @@ func categoryID(i int) string { return fmt.Sprintf("cat-%d", i+1) }
 
 // participation is a category of one class.
 func participation(class string) oneroster.Record {
-	return record("category", "sourcedId", "cat"+class[3:], "title", "Class Participation", "metadata", oneroster.MetadataOf(map[string]any{"classId": class}))
+	return record("category", "sourcedId", "cat"+class[3:], "title", "Class Participation", "metadata",
+		oneroster.MetadataOf(map[string]any{"classId": class}))
 }
 
 // graded classes have marks: one period in four of each cohort, the first class among them.
@@ -65,14 +66,16 @@ func (d *District) lineItem(s, c, p, week int) oneroster.Record {
 			periods = append(periods, gradingPeriods(t)...)
 		}
 	}
-	return work(itemID(s, c, p, week), classID(s, c, p), (p+week)%3, week, d.handed(week), current(periods, d.handed(week)).id)
+	return work(itemID(s, c, p, week), classID(s, c, p), (p+week)%3, week, d.handed(week),
+		current(periods, d.handed(week)).id)
 }
 
 // work is a line item that was due on a day, the size-th of tops is its best score.
 func work(id, class string, category, size int, day time.Time, period string) oneroster.Record {
 	due := day.Add(15 * time.Hour)
 	return record("lineItem", "sourcedId", id, "title", fmt.Sprintf("%s %d", categories[category], size+1),
-		"description", "Made-up work of the past weeks", "assignDate", oneroster.FormatTime(due.AddDate(0, 0, -5)), "dueDate", oneroster.FormatTime(due),
+		"description", "Made-up work of the past weeks", "assignDate",
+		oneroster.FormatTime(due.AddDate(0, 0, -5)), "dueDate", oneroster.FormatTime(due),
 		"class", class, "category", categoryID(category), "gradingPeriod", period,
 		"resultValueMin", "0", "resultValueMax", oneroster.FormatNumber(float64(tops[size])))
 }
@@ -95,13 +98,15 @@ func resultID(s, c, p, week, i int) string {
 }
 
 func (d *District) result(s, c, p, week, i int) oneroster.Record {
-	return marked(resultID(s, c, p, week, i), itemID(s, c, p, week), studentID(d.student(s, c*cohortSize+i)), tops[week], d.handed(week),
+	return marked(resultID(s, c, p, week, i), itemID(s, c, p, week),
+		studentID(d.student(s, c*cohortSize+i)), tops[week], d.handed(week),
 		d.dice("result", (classNumber(s, c, p)*3+week)*cohortSize+i))
 }
 
 // marked is what a student got, of a top score that is even.
 func marked(id, item, student string, top int, day time.Time, n uint64) oneroster.Record {
-	r := record("result", "score", "0", "sourcedId", id, "lineItem", item, "student", student, "scoreStatus", "fully graded", "scoreDate", day.Format(oneroster.DateLayout))
+	r := record("result", "score", "0", "sourcedId", id, "lineItem", item, "student", student,
+		"scoreStatus", "fully graded", "scoreDate", day.Format(oneroster.DateLayout))
 	switch n % 20 {
 	case 0:
 		r.Set("scoreStatus", "exempt")

@@ -19,7 +19,8 @@ func (l *Life) classRenamed() {
 		next = kinds[(slices.Index(kinds, kind)+1)%len(kinds)]
 	}
 	title += " (" + next
-	l.edit(class, class.Get("title")+" is now called "+title, "title", title, "location", fmt.Sprintf("Room %d", 100+l.roll(300)))
+	l.edit(class, class.Get("title")+" is now called "+title, "title", title, "location",
+		fmt.Sprintf("Room %d", 100+l.roll(300)))
 }
 
 // classOpens: a few students of a class get one of their own.
@@ -27,7 +28,8 @@ func (l *Life) classOpens() {
 	for range 8 {
 		full := l.anyClass()
 		pupils := l.linked("enrollment", "class", full.ID())
-		pupils = slices.DeleteFunc(pupils, func(e oneroster.Record) bool { return e.Get("role") != "student" })
+		pupils = slices.DeleteFunc(pupils,
+			func(e oneroster.Record) bool { return e.Get("role") != "student" })
 		if full.ID() == l.first || len(pupils) < 4 {
 			continue
 		}
@@ -112,7 +114,8 @@ func (l *Life) scoreCorrected() {
 	if score == result.Get("score") {
 		score = "0.5"
 	}
-	l.edit(result, fmt.Sprintf("%s has %s of %s in %s, corrected", l.nameOf("user", result.Get("student")), score, item.Get("resultValueMax"), item.Get("title")),
+	l.edit(result, fmt.Sprintf("%s has %s of %s in %s, corrected", l.nameOf("user", result.Get("student")),
+		score, item.Get("resultValueMax"), item.Get("title")),
 		"score", score, "scoreStatus", "fully graded")
 }
 
@@ -121,12 +124,14 @@ func (l *Life) commented() {
 	if !ok {
 		return
 	}
-	comments := []string{"Well argued.", "Show your working.", "Much better than last time.", "See me after class.", "Careful with units."}
+	comments := []string{"Well argued.", "Show your working.", "Much better than last time.",
+		"See me after class.", "Careful with units."}
 	comment := comments[l.roll(len(comments))]
 	if comment == result.Get("comment") {
 		comment += " Again."
 	}
-	l.edit(result, fmt.Sprintf("%s reads about %s: %s", l.nameOf("user", result.Get("student")), item.Get("title"), comment), "comment", comment)
+	l.edit(result, fmt.Sprintf("%s reads about %s: %s", l.nameOf("user", result.Get("student")),
+		item.Get("title"), comment), "comment", comment)
 }
 
 // groupChanges: a class comes or goes.
@@ -135,14 +140,16 @@ func (l *Life) groupChanges() {
 	members := oneroster.Items(group.Get("classes"))
 	if len(members) > 2 {
 		gone := members[len(members)-1]
-		l.edit(group, fmt.Sprintf("%s left %s", l.nameOf("class", gone), group.Get("title")), "classes", oneroster.Join(members[:len(members)-1]...))
+		l.edit(group, fmt.Sprintf("%s left %s", l.nameOf("class", gone), group.Get("title")), "classes",
+			oneroster.Join(members[:len(members)-1]...))
 		return
 	}
 	first, _ := l.get("class", members[0])
 	classes := l.linked("class", "school", first.Get("school"))
 	class := classes[l.roll(len(classes))]
 	if !slices.Contains(members, class.ID()) {
-		l.edit(group, fmt.Sprintf("%s joined %s", class.Get("title"), group.Get("title")), "classes", oneroster.Join(append(members, class.ID())...))
+		l.edit(group, fmt.Sprintf("%s joined %s", class.Get("title"), group.Get("title")), "classes",
+			oneroster.Join(append(members, class.ID())...))
 	}
 }
 
@@ -150,8 +157,10 @@ func (l *Life) groupChanges() {
 func (l *Life) departmentOpens() {
 	school := l.schools[l.roll(len(l.schools))]
 	id := l.serialID("dep")
-	name := pick([]string{"Music", "Languages", "Sports", "Technology"}, uint64(l.serial["dep"])) + " Department"
-	l.add(record("org", "sourcedId", id, "name", name, "type", "department", "identifier", strings.ToUpper(id), "parent", school),
+	name := pick([]string{"Music", "Languages", "Sports", "Technology"}, uint64(l.serial["dep"])) +
+		" Department"
+	l.add(record("org", "sourcedId", id, "name", name, "type", "department", "identifier",
+		strings.ToUpper(id), "parent", school),
 		fmt.Sprintf("%s has a %s", l.nameOf("org", school), name))
 }
 
@@ -159,7 +168,8 @@ func (l *Life) departmentCloses() {
 	y := l.layers[oneroster.ByName("org")]
 	for _, id := range y.added {
 		if rec, ok := y.held[id]; ok && strings.HasPrefix(id, "dep-x") {
-			l.leave(rec, fmt.Sprintf("%s has no %s any more", l.nameOf("org", rec.Get("parent")), rec.Get("name")))
+			l.leave(rec, fmt.Sprintf("%s has no %s any more", l.nameOf("org", rec.Get("parent")),
+				rec.Get("name")))
 			return
 		}
 	}
@@ -170,7 +180,8 @@ func (l *Life) periodOpens() {
 	id := l.serialID("per")
 	s := span{id, l.date, l.date.Add(14 * 24 * time.Hour)}
 	parent := current(terms(l.ends), l.date)
-	l.add(session(s, "gradingPeriod", "Progress Reports from "+l.Date(), parent.id, l.ends), "Progress is reported from "+l.Date())
+	l.add(session(s, "gradingPeriod", "Progress Reports from "+l.Date(), parent.id, l.ends),
+		"Progress is reported from "+l.Date())
 }
 
 func (l *Life) periodCloses() {

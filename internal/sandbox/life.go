@@ -37,8 +37,9 @@ type Life struct {
 // NewLife makes a district on its first day, day 0, which is Options.Today.
 func NewLife(opt Options) *Life {
 	d := New(opt)
-	l := &Life{overlay: newOverlay(d), date: d.today, ends: d.year, half: d.term, first: classID(0, 0, 0), students: d.students,
-		serial: map[string]int{"student": d.students, "guardian": (d.students + 1) / 2}}
+	l := &Life{overlay: newOverlay(d), date: d.today, ends: d.year, half: d.term, first: classID(0, 0, 0),
+		students: d.students,
+		serial:   map[string]int{"student": d.students, "guardian": (d.students + 1) / 2}}
 	for s := range d.schools {
 		l.schools = append(l.schools, schoolID(s))
 		l.serial[schoolID(s)] = d.teachers(s)
@@ -74,10 +75,14 @@ var happenings = []struct {
 	every, from int
 	happen      func(*Life)
 }{
-	{1, 0, (*Life).joins}, {1, 0, (*Life).leaves}, {3, 1, (*Life).changesSchool}, {1, 0, (*Life).changesClass}, {2, 0, (*Life).isRenamed},
-	{2, 1, (*Life).getsMail}, {1, 0, (*Life).getsPhone}, {2, 0, (*Life).getsGuardian}, {3, 0, (*Life).teacherLeaves}, {2, 1, (*Life).classRenamed},
-	{5, 2, (*Life).classOpens}, {1, 0, (*Life).workMarked}, {1, 0, (*Life).scoreCorrected}, {1, 0, (*Life).commented}, {3, 2, (*Life).groupChanges},
-	{8, 4, (*Life).departmentOpens}, {8, 7, (*Life).departmentCloses}, {10, 3, (*Life).periodOpens}, {10, 8, (*Life).periodCloses},
+	{1, 0, (*Life).joins}, {1, 0, (*Life).leaves}, {3, 1, (*Life).changesSchool},
+	{1, 0, (*Life).changesClass}, {2, 0, (*Life).isRenamed},
+	{2, 1, (*Life).getsMail}, {1, 0, (*Life).getsPhone}, {2, 0, (*Life).getsGuardian},
+	{3, 0, (*Life).teacherLeaves}, {2, 1, (*Life).classRenamed},
+	{5, 2, (*Life).classOpens}, {1, 0, (*Life).workMarked}, {1, 0, (*Life).scoreCorrected},
+	{1, 0, (*Life).commented}, {3, 2, (*Life).groupChanges},
+	{8, 4, (*Life).departmentOpens}, {8, 7, (*Life).departmentCloses}, {10, 3, (*Life).periodOpens},
+	{10, 8, (*Life).periodCloses},
 }
 
 // Step moves the district one school day on and tells what that changed: every

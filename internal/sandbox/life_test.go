@@ -14,7 +14,8 @@ import (
 )
 
 var lives = []sandbox.Options{
-	{Students: 12, Today: date(2026, 9, 1)}, {Students: 60, Seed: 7, Today: date(2026, 9, 1)}, {Students: 100, Seed: 3, Today: date(2026, 12, 18)},
+	{Students: 12, Today: date(2026, 9, 1)}, {Students: 60, Seed: 7, Today: date(2026, 9, 1)},
+	{Students: 100, Seed: 3, Today: date(2026, 12, 18)},
 	{Students: 300, Seed: 2, Today: date(2026, 7, 20)}, {Students: 1020, Seed: 5, Today: date(2027, 2, 3)},
 }
 
@@ -23,7 +24,8 @@ func date(y int, m time.Month, d int) time.Time { return time.Date(y, m, d, 0, 0
 func state(t *testing.T, l *sandbox.Life) []oneroster.Record {
 	t.Helper()
 	var out []oneroster.Record
-	if err := l.Records(context.Background(), func(r oneroster.Row) error { out = append(out, r.Record); return nil }); err != nil {
+	if err := l.Records(context.Background(),
+		func(r oneroster.Row) error { out = append(out, r.Record); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -67,14 +69,16 @@ func TestEveryDayIsSoundAndItsLogTrue(t *testing.T) {
 				}
 				for _, c := range log {
 					got = append(got, c.Op+" "+c.Resource+"/"+c.SourcedID)
-					if c.Day != l.Day() || c.Date != l.Date() || c.What == "" || strings.Contains(c.What, "  ") {
+					if c.Day != l.Day() || c.Date != l.Date() || c.What == "" || strings.Contains(c.What,
+						"  ") {
 						t.Errorf("day %d, %s: %+v", l.Day(), l.Date(), c)
 					}
 				}
 				sort.Strings(want)
 				sort.Strings(got)
 				if !slices.Equal(got, want) {
-					t.Errorf("day %d: the log has %q too much and lacks %q", l.Day(), without(got, want), without(want, got))
+					t.Errorf("day %d: the log has %q too much and lacks %q", l.Day(), without(got, want),
+						without(want, got))
 				}
 				if len(want) == 0 {
 					t.Errorf("day %d: nothing changed", l.Day())
@@ -174,7 +178,8 @@ func soundClasses(t *testing.T, records []oneroster.Record) {
 			}
 		case "enrollment":
 			if class := byID["class/"+r.Get("class")]; class.Get("school") != r.Get("school") {
-				t.Errorf("enrollment %s is at %s, its class at %s", r.ID(), r.Get("school"), class.Get("school"))
+				t.Errorf("enrollment %s is at %s, its class at %s", r.ID(), r.Get("school"),
+					class.Get("school"))
 			}
 			if user := byID["user/"+r.Get("user")]; user.Get("orgs") != r.Get("school") {
 				t.Errorf("enrollment %s is at %s, its user at %s", r.ID(), r.Get("school"), user.Get("orgs"))
@@ -192,7 +197,8 @@ func soundClasses(t *testing.T, records []oneroster.Record) {
 					t.Errorf("%s is no agent of %s, who is one of theirs", r.ID(), other)
 				}
 			}
-			if role := r.Get("role"); (role == "student" || role == "parent" || role == "guardian") && r.Get("agents") == "" {
+			if role := r.Get("role"); (role == "student" || role == "parent" || role == "guardian") &&
+				r.Get("agents") == "" {
 				t.Errorf("%s %s has no agents", role, r.ID())
 			}
 		}
@@ -203,7 +209,8 @@ func soundClasses(t *testing.T, records []oneroster.Record) {
 func soundFacts(t *testing.T, l *sandbox.Life, records []oneroster.Record) {
 	t.Helper()
 	facts := l.Facts()
-	want := map[string]bool{"org/" + facts.School: true, "class/" + facts.Class: true, "classGroup/" + facts.ClassGroup: true, "user/a1": true, "user@" + facts.TeacherEmail: true,
+	want := map[string]bool{"org/" + facts.School: true, "class/" + facts.Class: true, "classGroup/" +
+		facts.ClassGroup: true, "user/a1": true, "user@" + facts.TeacherEmail: true,
 		"academicSession/yr-" + facts.SchoolYear: true}
 	students := 0
 	for _, r := range records {
@@ -223,15 +230,23 @@ func soundFacts(t *testing.T, l *sandbox.Life, records []oneroster.Record) {
 
 // What a log may say; each within 30 days, whatever the seed.
 var kinds = []string{
-	"added users joined", "added demographics joined", "added enrollments takes", "retired users left", "retired demographics left", "changed users left",
-	"changed users moved to", "retired enrollments no longer takes", "changed users is now called", "changed users has a new e-mail address",
-	"changed users has a new phone", "added users is a new guardian of", "retired users has no child here any more", "added users in place of",
-	"added enrollments teaches", "retired enrollments no longer teaches", "changed classes is now called", "added classes opened", "added lineItems in",
-	"added results of", "changed results corrected", "changed results reads about", "retired results left", "changed classGroups joined", "added orgs has a",
-	"changed orgs has a", "retired orgs any more", "added academicSessions Progress", "changed academicSessions Progress", "retired academicSessions ended",
+	"added users joined", "added demographics joined", "added enrollments takes", "retired users left",
+	"retired demographics left", "changed users left",
+	"changed users moved to", "retired enrollments no longer takes", "changed users is now called",
+	"changed users has a new e-mail address",
+	"changed users has a new phone", "added users is a new guardian of",
+	"retired users has no child here any more", "added users in place of",
+	"added enrollments teaches", "retired enrollments no longer teaches", "changed classes is now called",
+	"added classes opened", "added lineItems in",
+	"added results of", "changed results corrected", "changed results reads about", "retired results left",
+	"changed classGroups joined", "added orgs has a",
+	"changed orgs has a", "retired orgs any more", "added academicSessions Progress",
+	"changed academicSessions Progress", "retired academicSessions ended",
 	// the rollover
-	"added academicSessions is planned", "retired academicSessions is long past", "changed courses is taught", "retired classes ended", "retired enrollments ended",
-	"retired lineItems ended", "retired results ended", "retired categories ended", "added categories counts in", "changed users went up to grade",
+	"added academicSessions is planned", "retired academicSessions is long past",
+	"changed courses is taught", "retired classes ended", "retired enrollments ended",
+	"retired lineItems ended", "retired results ended", "retired categories ended",
+	"added categories counts in", "changed users went up to grade",
 	"retired users finished school", "added classes began",
 }
 

@@ -11,16 +11,25 @@ func plain(names ...string) []name {
 	return out
 }
 
-var given = append(plain("Ada", "Amara", "Ben", "Carlos", "Chloe", "Dana", "Elif", "Emma", "Farid", "Grace", "Hana", "Ines", "Ivan", "Jada", "Jonas",
-	"Kai", "Kwame", "Layla", "Leo", "Lina", "Malik", "Mara", "Mei", "Nadia", "Noah", "Olga", "Omar", "Priya", "Rosa", "Samir", "Sofia", "Tariq", "Uma", "Viktor", "Yara", "Zane"),
-	[]name{{"José", "jose"}, {"Zoë", "zoe"}, {"Anne-Marie", "annemarie"}, {"Søren", "soren"}, {"Łukasz", "lukasz"}, {"Chloé", "chloe"},
-		{"D'Andre", "dandre"}, {"Mei-Ling", "meiling"}, {"李", "li"}, {"Юлия", "yulia"}, {"محمد", "mohammed"}, {"Ελένη", "eleni"}, {"अनिका", "anika"}, {"はな", "hana"}}...)
+var given = append(plain("Ada", "Amara", "Ben", "Carlos", "Chloe", "Dana", "Elif", "Emma", "Farid", "Grace",
+	"Hana", "Ines", "Ivan", "Jada", "Jonas",
+	"Kai", "Kwame", "Layla", "Leo", "Lina", "Malik", "Mara", "Mei", "Nadia", "Noah", "Olga", "Omar",
+	"Priya", "Rosa", "Samir", "Sofia", "Tariq", "Uma", "Viktor", "Yara", "Zane"),
+	[]name{{"José", "jose"}, {"Zoë", "zoe"}, {"Anne-Marie", "annemarie"}, {"Søren", "soren"},
+		{"Łukasz", "lukasz"}, {"Chloé", "chloe"},
+		{"D'Andre", "dandre"}, {"Mei-Ling", "meiling"}, {"李", "li"}, {"Юлия", "yulia"},
+		{"محمد", "mohammed"}, {"Ελένη", "eleni"}, {"अनिका", "anika"}, {"はな", "hana"}}...)
 
-var family = append(plain("Adeyemi", "Ahmed", "Becker", "Brown", "Castillo", "Chen", "Cohen", "Diallo", "Fischer", "Garcia", "Haddad", "Ito", "Johnson", "Kamau",
-	"Kaya", "Khan", "Kim", "Kowalski", "Lopez", "Martin", "Mensah", "Miller", "Mitchell", "Moreau", "Murphy", "Nakamura", "Nguyen", "Novak", "Okafor", "Park",
-	"Patel", "Petrov", "Reyes", "Rossi", "Sato", "Schmidt", "Silva", "Singh", "Smith", "Tran", "Weber", "Williams", "Wong", "Yilmaz"),
-	[]name{{"O'Brien", "obrien"}, {"O'Neill", "oneill"}, {"Smith-Jones", "smithjones"}, {"Muñoz", "munoz"}, {"Müller", "mueller"}, {"Nowicki-Żak", "nowickizak"},
-		{"van der Berg", "vanderberg"}, {"Sæther", "saether"}, {"Đặng", "dang"}, {"王", "wang"}, {"Иванова", "ivanova"}, {"حسن", "hassan"}, {"Παππάς", "pappas"}, {"शर्मा", "sharma"}}...)
+var family = append(plain("Adeyemi", "Ahmed", "Becker", "Brown", "Castillo", "Chen", "Cohen", "Diallo",
+	"Fischer", "Garcia", "Haddad", "Ito", "Johnson", "Kamau",
+	"Kaya", "Khan", "Kim", "Kowalski", "Lopez", "Martin", "Mensah", "Miller", "Mitchell", "Moreau",
+	"Murphy", "Nakamura", "Nguyen", "Novak", "Okafor", "Park",
+	"Patel", "Petrov", "Reyes", "Rossi", "Sato", "Schmidt", "Silva", "Singh", "Smith", "Tran", "Weber",
+	"Williams", "Wong", "Yilmaz"),
+	[]name{{"O'Brien", "obrien"}, {"O'Neill", "oneill"}, {"Smith-Jones", "smithjones"}, {"Muñoz", "munoz"},
+		{"Müller", "mueller"}, {"Nowicki-Żak", "nowickizak"},
+		{"van der Berg", "vanderberg"}, {"Sæther", "saether"}, {"Đặng", "dang"}, {"王", "wang"},
+		{"Иванова", "ivanova"}, {"حسن", "hassan"}, {"Παππάς", "pappas"}, {"शर्मा", "sharma"}}...)
 
 // A subject as a level teaches it; code is its School Courses for the Exchange
 // of Data (SCED) code in each grade.
@@ -63,4 +72,5 @@ var levels = []level{
 	}},
 }
 
-var schoolNames = []string{"Riverside", "Oak Hill", "Lakeview", "Cedar Grove", "Summit", "Meadowbrook", "Harbor", "Northgate", "Maple Street", "Sunnyside"}
+var schoolNames = []string{"Riverside", "Oak Hill", "Lakeview", "Cedar Grove", "Summit", "Meadowbrook",
+	"Harbor", "Northgate", "Maple Street", "Sunnyside"}

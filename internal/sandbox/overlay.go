@@ -36,7 +36,8 @@ type touch struct {
 type link struct{ field, owner string }
 
 // indexed are the references that are looked up from their other end.
-var indexed = map[string][]string{"class": {"school"}, "user": {"orgs"}, "enrollment": {"class", "user"}, "lineItem": {"class"}, "result": {"lineItem", "student"}}
+var indexed = map[string][]string{"class": {"school"}, "user": {"orgs"}, "enrollment": {"class", "user"},
+	"lineItem": {"class"}, "result": {"lineItem", "student"}}
 
 // newOverlay holds the small resources whole from the beginning, and computes
 // those that grow with the district.

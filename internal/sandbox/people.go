@@ -36,8 +36,10 @@ func (l *Life) dispensable(enrollments []oneroster.Record) bool {
 
 // enroll adds an enrollment in a class.
 func (l *Life) enroll(user, class oneroster.Record, role, primary, what string) {
-	l.add(record("enrollment", "sourcedId", l.serialID("enr"), "user", user.ID(), "class", class.ID(), "school", class.Get("school"), "role", role, "primary", primary,
-		"beginDate", l.half.start.Format(oneroster.DateLayout), "endDate", l.half.end.Format(oneroster.DateLayout)), what)
+	l.add(record("enrollment", "sourcedId", l.serialID("enr"), "user", user.ID(), "class", class.ID(),
+		"school", class.Get("school"), "role", role, "primary", primary,
+		"beginDate", l.half.start.Format(oneroster.DateLayout), "endDate",
+		l.half.end.Format(oneroster.DateLayout)), what)
 }
 
 // takes enrolls a student in the classes of another.
@@ -206,7 +208,8 @@ func (l *Life) changesClass() {
 		l.enroll(student, class, "student", "", fullName(student)+" takes "+class.Get("title"))
 	}
 	if len(enrolled) > 4 || len(classes) == 0 && len(enrolled) > 2 {
-		if e := enrolled[l.roll(len(enrolled))]; e.Get("class") != l.first && l.dispensable([]oneroster.Record{e}) {
+		if e := enrolled[l.roll(len(enrolled))]; e.Get("class") != l.first &&
+			l.dispensable([]oneroster.Record{e}) {
 			l.drops([]oneroster.Record{e})
 		}
 	}
@@ -222,8 +225,10 @@ func (l *Life) isRenamed() {
 	parts := strings.Split(student.Get("username"), ".")
 	username := parts[0] + "." + strings.ToLower(last.plain) + "." + parts[len(parts)-1]
 	_, host, _ := strings.Cut(student.Get("email"), "@")
-	l.edit(student, fmt.Sprintf("%s is now called %s %s", fullName(student), student.Get("givenName"), last.text), "familyName", last.text, "username", username,
-		"email", username+"@"+host, "userIds", oneroster.Join("LDAP"+oneroster.PartSep+username, "SIS"+oneroster.PartSep+student.Get("identifier")))
+	l.edit(student, fmt.Sprintf("%s is now called %s %s", fullName(student), student.Get("givenName"),
+		last.text), "familyName", last.text, "username", username,
+		"email", username+"@"+host, "userIds", oneroster.Join("LDAP"+oneroster.PartSep+username,
+			"SIS"+oneroster.PartSep+student.Get("identifier")))
 }
 
 func (l *Life) getsMail() {
@@ -237,7 +242,8 @@ func (l *Life) getsMail() {
 
 func (l *Life) getsPhone() {
 	guardian, _ := l.get("user", oneroster.Items(l.anyStudent().Get("agents"))[0])
-	l.edit(guardian, fullName(guardian)+" has a new phone", "sms", fmt.Sprintf("+1425555%04d", 100+l.roll(9900)))
+	l.edit(guardian, fullName(guardian)+" has a new phone", "sms", fmt.Sprintf("+1425555%04d",
+		100+l.roll(9900)))
 }
 
 func (l *Life) getsGuardian() {
@@ -248,7 +254,8 @@ func (l *Life) getsGuardian() {
 	guardian := l.carer(l.next("guardian"), []string{student.Get("orgs")}, student.ID())
 	what := fmt.Sprintf("%s is a new guardian of %s", fullName(guardian), fullName(student))
 	l.add(guardian, what)
-	l.edit(student, what, "agents", sortedJoin(append(oneroster.Items(student.Get("agents")), guardian.ID())...))
+	l.edit(student, what, "agents", sortedJoin(append(oneroster.Items(student.Get("agents")),
+		guardian.ID())...))
 }
 
 // teacherLeaves: a new teacher takes the classes over. The first class keeps its own.
@@ -262,10 +269,12 @@ func (l *Life) teacherLeaves() {
 	var n [1]int
 	numbers(school, "sch", n[:])
 	teacher := l.teacher(n[0], l.next(school))
-	l.add(teacher, fmt.Sprintf("%s teaches at %s in place of %s", fullName(teacher), l.nameOf("org", school), fullName(old)))
+	l.add(teacher, fmt.Sprintf("%s teaches at %s in place of %s", fullName(teacher),
+		l.nameOf("org", school), fullName(old)))
 	for _, e := range l.classesOf(old.ID()) {
 		class, _ := l.get("class", e.Get("class"))
-		l.enroll(teacher, class, "teacher", e.Get("primary"), fullName(teacher)+" teaches "+class.Get("title"))
+		l.enroll(teacher, class, "teacher", e.Get("primary"), fullName(teacher)+" teaches "+
+			class.Get("title"))
 		l.leave(e, fullName(old)+" no longer teaches "+class.Get("title"))
 	}
 	l.leave(old, fmt.Sprintf("%s left %s", fullName(old), l.nameOf("org", school)))

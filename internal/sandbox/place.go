@@ -18,7 +18,8 @@ func (d *District) find(r *oneroster.Resource, id string) (oneroster.Record, boo
 			return d.class(s, c, p), true
 		}
 	case "enrollment":
-		if n := at[:4]; numbers(id, "enr", n) && d.isClass(n[0], n[1], n[2]) && enrollmentID(n[0], n[1], n[2], n[3]) == id {
+		if n := at[:4]; numbers(id, "enr", n) && d.isClass(n[0], n[1], n[2]) && enrollmentID(n[0], n[1],
+			n[2], n[3]) == id {
 			return d.enrollment(n[0], n[1], n[2], n[3])
 		}
 	case "lineItem":
@@ -26,7 +27,8 @@ func (d *District) find(r *oneroster.Resource, id string) (oneroster.Record, boo
 			return d.lineItem(n[0], n[1], n[2], n[3]), true
 		}
 	case "result":
-		if n := at[:5]; numbers(id, "rlt", n) && d.isItem(n) && n[4] < d.cohort(n[0], n[1]) && resultID(n[0], n[1], n[2], n[3], n[4]) == id {
+		if n := at[:5]; numbers(id, "rlt", n) && d.isItem(n) && n[4] < d.cohort(n[0], n[1]) &&
+			resultID(n[0], n[1], n[2], n[3], n[4]) == id {
 			return d.result(n[0], n[1], n[2], n[3], n[4]), true
 		}
 	case "demographics":
@@ -55,7 +57,8 @@ func (d *District) findUser(id string) (oneroster.Record, bool) {
 		}
 	case "adm", "aid", "pro":
 		role := map[string]string{"adm": "administrator", "aid": "aide", "pro": "proctor"}[kind]
-		if n := at[:1]; numbers(id, kind, n) && n[0] < d.schools && (kind != "pro" || n[0] == 0) && staffID(role, n[0]) == id {
+		if n := at[:1]; numbers(id, kind, n) && n[0] < d.schools && (kind != "pro" || n[0] == 0) &&
+			staffID(role, n[0]) == id {
 			return d.staff(role, n[0]), true
 		}
 	}
@@ -107,7 +110,8 @@ func (d *District) studentAt(id string) (k int, ok bool) {
 
 func (d *District) teacherAt(id string) (s, t int, ok bool) {
 	var n [2]int
-	ok = numbers(id, "tea", n[:]) && n[0] < d.schools && n[1] < d.teachers(n[0]) && teacherID(n[0], n[1]) == id
+	ok = numbers(id, "tea", n[:]) && n[0] < d.schools && n[1] < d.teachers(n[0]) && teacherID(n[0],
+		n[1]) == id
 	return n[0], n[1], ok
 }
 
@@ -147,7 +151,8 @@ func (d *District) linked(r *oneroster.Resource, field, owner string) (ids []str
 			}
 		}
 	case "result.lineItem":
-		if n := make([]int, 4); numbers(owner, "itm", n) && d.isItem(n) && itemID(n[0], n[1], n[2], n[3]) == owner {
+		if n := make([]int, 4); numbers(owner, "itm", n) && d.isItem(n) && itemID(n[0], n[1], n[2],
+			n[3]) == owner {
 			for i := range d.cohort(n[0], n[1]) {
 				ids = append(ids, resultID(n[0], n[1], n[2], n[3], i))
 			}

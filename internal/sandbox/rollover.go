@@ -45,7 +45,8 @@ func (l *Life) endClasses() {
 	}
 	title := func(rec oneroster.Record) string { return rec.Get("title") }
 	l.leaveAll("result", with(func(rec oneroster.Record) string {
-		return fmt.Sprintf("What %s got in %s", l.nameOf("user", rec.Get("student")), l.nameOf("lineItem", rec.Get("lineItem")))
+		return fmt.Sprintf("What %s got in %s", l.nameOf("user", rec.Get("student")),
+			l.nameOf("lineItem", rec.Get("lineItem")))
 	}))
 	l.leaveAll("lineItem", with(title))
 	for _, rec := range l.all("category") {
@@ -75,7 +76,8 @@ func (l *Life) newSessions() {
 	})
 	l.half = terms(l.ends)[0]
 	for _, rec := range l.all("course") {
-		l.edit(rec, fmt.Sprintf("%s is taught in the school year %d-%d", rec.Get("title"), l.ends-1, l.ends), "schoolYear", fmt.Sprintf("yr-%d", l.ends))
+		l.edit(rec, fmt.Sprintf("%s is taught in the school year %d-%d", rec.Get("title"), l.ends-1,
+			l.ends), "schoolYear", fmt.Sprintf("yr-%d", l.ends))
 	}
 }
 
@@ -95,17 +97,20 @@ func (l *Life) goUp() (forms map[form][]string, left int) {
 		grades := l.level(f.school).grades
 		switch {
 		case leaving(i, rec):
-			l.studentLeaves(rec, fmt.Sprintf("%s finished school at %s", fullName(rec), l.nameOf("org", rec.Get("orgs"))))
+			l.studentLeaves(rec, fmt.Sprintf("%s finished school at %s", fullName(rec),
+				l.nameOf("org", rec.Get("orgs"))))
 			left++
 			continue
 		case f.grade < len(grades)-1:
 			f.grade++
 			grade := grades[f.grade]
-			l.settleIn(rec, rec.Get("orgs"), grade, fmt.Sprintf("%s went up to grade %s", fullName(rec), strings.TrimPrefix(grade, "0")))
+			l.settleIn(rec, rec.Get("orgs"), grade, fmt.Sprintf("%s went up to grade %s", fullName(rec),
+				strings.TrimPrefix(grade, "0")))
 		case f.school%len(levels) > 0: // schools come in turn: high, middle, elementary
 			f = form{f.school - 1, 0}
 			school := l.schools[f.school]
-			l.settleIn(rec, school, l.level(f.school).grades[0], fmt.Sprintf("%s went up to %s", fullName(rec), l.nameOf("org", school)))
+			l.settleIn(rec, school, l.level(f.school).grades[0], fmt.Sprintf("%s went up to %s",
+				fullName(rec), l.nameOf("org", school)))
 		}
 		forms[f] = append(forms[f], rec.ID())
 	}
@@ -193,7 +198,8 @@ func (l *Life) regroup() {
 	for n, rec := range l.all("classGroup") {
 		first, _ := l.get("class", l.classOf(n, 0, 0))
 		second, _ := l.get("class", l.classOf(n, 0, 1))
-		l.edit(rec, fmt.Sprintf("%s is now %s and %s", rec.Get("title"), first.Get("title"), second.Get("title")),
+		l.edit(rec, fmt.Sprintf("%s is now %s and %s", rec.Get("title"), first.Get("title"),
+			second.Get("title")),
 			"classes", oneroster.Join(first.ID(), second.ID()))
 	}
 }

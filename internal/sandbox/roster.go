@@ -17,8 +17,10 @@ func (d *District) resources(give func(oneroster.Record) error) error {
 		if i%3 == 2 {
 			importance = "secondary"
 		}
-		if err := give(record("resource", "sourcedId", resourceID(i), "title", fmt.Sprintf("Workbook %d", i+1), "roles", oneroster.Join("student", "teacher"),
-			"importance", importance, "vendorResourceId", fmt.Sprintf("wb-%04d", i+1), "vendorId", "example-press", "applicationId", "reader")); err != nil {
+		if err := give(record("resource", "sourcedId", resourceID(i), "title", fmt.Sprintf("Workbook %d",
+			i+1), "roles", oneroster.Join("student", "teacher"),
+			"importance", importance, "vendorResourceId", fmt.Sprintf("wb-%04d", i+1), "vendorId",
+			"example-press", "applicationId", "reader")); err != nil {
 			return err
 		}
 	}
@@ -29,8 +31,10 @@ func (d *District) courses(give func(oneroster.Record) error) error {
 	for l := range levels {
 		for g, grade := range levels[l].grades {
 			for p, sub := range levels[l].subjects {
-				r := record("course", "sourcedId", courseID(l, g, p), "title", sub.name+", Grade "+strings.TrimPrefix(grade, "0"), "schoolYear", fmt.Sprintf("yr-%d", d.year),
-					"courseCode", strings.ToUpper(sub.name[:3])+grade, "grades", grade, "subjects", sub.name, "subjectCodes", sub.codes[g], "org", "dst-1")
+				r := record("course", "sourcedId", courseID(l, g, p), "title", sub.name+", Grade "+
+					strings.TrimPrefix(grade, "0"), "schoolYear", fmt.Sprintf("yr-%d", d.year),
+					"courseCode", strings.ToUpper(sub.name[:3])+grade, "grades", grade, "subjects",
+					sub.name, "subjectCodes", sub.codes[g], "org", "dst-1")
 				if p == periods-1 { // electives are a school's own; the rest is the district's
 					r.Set("org", schoolID(l))
 				}
@@ -69,24 +73,31 @@ func (d *District) lesson(id string, s, g, p, section int) oneroster.Record {
 	if l == 2 && p == 0 {
 		kind = "homeroom"
 	}
-	return record("class", "sourcedId", id, "title", fmt.Sprintf("%s, Grade %s, Section %d", sub.name, strings.TrimPrefix(grade, "0"), section),
+	return record("class", "sourcedId", id, "title", fmt.Sprintf("%s, Grade %s, Section %d", sub.name,
+		strings.TrimPrefix(grade, "0"), section),
 		"classCode", fmt.Sprintf("%s%s-%d", strings.ToUpper(sub.name[:3]), grade, section), "classType", kind,
-		"grades", grade, "subjects", sub.name, "subjectCodes", sub.codes[g], "course", courseID(l, g, p), "school", schoolID(s),
+		"grades", grade, "subjects", sub.name, "subjectCodes", sub.codes[g], "course", courseID(l, g, p),
+		"school", schoolID(s),
 		"terms", d.term.id, "periods", fmt.Sprint(p+1))
 }
 
 // person makes a user. k tells people of a kind apart.
-func (d *District) person(kind string, k int, id, role, host string, familyDice uint64, orgs ...string) oneroster.Record {
+func (d *District) person(kind string, k int, id, role, host string, familyDice uint64,
+	orgs ...string) oneroster.Record {
 	first, last := pick(given, d.dice(kind+" given", k)), pick(family, familyDice)
-	username := strings.ToLower(first.plain) + "." + strings.ToLower(last.plain) + "." + kind[:2] + fmt.Sprint(k+1)
+	username := strings.ToLower(first.plain) + "." + strings.ToLower(last.plain) + "." + kind[:2] +
+		fmt.Sprint(k+1)
 	number := fmt.Sprintf("%s%07d", strings.ToUpper(kind[:2]), k+1)
-	return record("user", "sourcedId", id, "username", username, "userIds", oneroster.Join("LDAP"+oneroster.PartSep+username, "SIS"+oneroster.PartSep+number),
-		"enabledUser", "true", "givenName", first.text, "familyName", last.text, "role", role, "identifier", number, "email", username+"@"+host, "orgs", oneroster.Join(orgs...))
+	return record("user", "sourcedId", id, "username", username, "userIds",
+		oneroster.Join("LDAP"+oneroster.PartSep+username, "SIS"+oneroster.PartSep+number),
+		"enabledUser", "true", "givenName", first.text, "familyName", last.text, "role", role, "identifier",
+		number, "email", username+"@"+host, "orgs", oneroster.Join(orgs...))
 }
 
 func (d *District) teacher(s, t int) oneroster.Record {
 	k := s*10_000 + t
-	r := d.person("teacher", k, teacherID(s, t), "teacher", "staff.example.org", d.dice("teacher family", k), schoolID(s))
+	r := d.person("teacher", k, teacherID(s, t), "teacher", "staff.example.org",
+		d.dice("teacher family", k), schoolID(s))
 	r.Set("phone", fmt.Sprintf("+1206555%04d", 100+k%100))
 	return r
 }
@@ -117,7 +128,8 @@ func (d *District) carer(g int, orgs []string, agents ...string) oneroster.Recor
 
 func guardianID(g int) string { return fmt.Sprintf("gua-%06d", g+1) }
 
-var userFlags = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}
+var userFlags = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP",
+	"IEP"}
 
 func (d *District) pupil(k int) oneroster.Record {
 	s, j := k%d.schools, k/d.schools
@@ -144,7 +156,8 @@ func (d *District) child(k, g int, school, grade string) oneroster.Record {
 
 // staff is the one person of a role at a school who is not a teacher.
 func (d *District) staff(role string, s int) oneroster.Record {
-	return d.person(role, s, staffID(role, s), role, "staff.example.org", d.dice(role+" family", s), schoolID(s))
+	return d.person(role, s, staffID(role, s), role, "staff.example.org", d.dice(role+" family", s),
+		schoolID(s))
 }
 
 func staffID(role string, s int) string { return fmt.Sprintf("%s-%03d", role[:3], s+1) }
@@ -178,12 +191,14 @@ func (d *District) users(give func(oneroster.Record) error) error {
 	return nil
 }
 
-var races = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican", "nativeHawaiianOrOtherPacificIslander", "white"}
+var races = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican",
+	"nativeHawaiianOrOtherPacificIslander", "white"}
 
 func (d *District) demographics(give func(oneroster.Record) error) error {
 	for k := range d.students {
 		s, j := k%d.schools, k/d.schools
-		if err := give(d.demographic(studentID(k), k, d.level(s).grades[d.grade(s, j/cohortSize)])); err != nil {
+		if err := give(d.demographic(studentID(k), k,
+			d.level(s).grades[d.grade(s, j/cohortSize)])); err != nil {
 			return err
 		}
 	}
@@ -194,8 +209,11 @@ func (d *District) demographics(give func(oneroster.Record) error) error {
 func (d *District) demographic(id string, k int, grade string) oneroster.Record {
 	n := d.dice("demographics", k)
 	age := 6 + gradeNumber(grade)
-	r := record("demographics", "sourcedId", id, "birthDate", d.today.AddDate(-age, 0, -int(n%300)).Format(oneroster.DateLayout), "sex", []string{"female", "male"}[n>>9%2],
-		"hispanicOrLatinoEthnicity", fmt.Sprint(n>>10%4 == 0), "demographicRaceTwoOrMoreRaces", "false", "countryOfBirthCode", "US", "stateOfBirthAbbreviation", "WA",
+	r := record("demographics", "sourcedId", id, "birthDate",
+		d.today.AddDate(-age, 0, -int(n%300)).Format(oneroster.DateLayout), "sex",
+		[]string{"female", "male"}[n>>9%2],
+		"hispanicOrLatinoEthnicity", fmt.Sprint(n>>10%4 == 0), "demographicRaceTwoOrMoreRaces", "false",
+		"countryOfBirthCode", "US", "stateOfBirthAbbreviation", "WA",
 		"cityOfBirth", "Exampleton", "publicSchoolResidenceStatus", "01652")
 	for i, race := range races {
 		r.Set(race, fmt.Sprint(uint64(i) == n>>12%uint64(len(races))))
@@ -236,8 +254,10 @@ func (d *District) enrollment(s, c, p, n int) (oneroster.Record, bool) {
 	default:
 		return oneroster.Record{}, false
 	}
-	return record("enrollment", "sourcedId", enrollmentID(s, c, p, n), "user", user, "class", classID(s, c, p), "school", schoolID(s),
-		"role", role, "primary", primary, "beginDate", d.term.start.Format(oneroster.DateLayout), "endDate", d.term.end.Format(oneroster.DateLayout)), true
+	return record("enrollment", "sourcedId", enrollmentID(s, c, p, n), "user", user, "class",
+		classID(s, c, p), "school", schoolID(s),
+		"role", role, "primary", primary, "beginDate", d.term.start.Format(oneroster.DateLayout), "endDate",
+		d.term.end.Format(oneroster.DateLayout)), true
 }
 
 // staffed is how many teachers a class has.
@@ -265,7 +285,9 @@ func (d *District) classGroups(give func(oneroster.Record) error) error {
 		if len(members) < 2 {
 			members = append(members, classID(n, 0, 1))
 		}
-		if err := give(record("classGroup", "sourcedId", fmt.Sprintf("grp-%d", n+1), "title", fmt.Sprintf("Combined Section %d", n+1), "groupType", "cross-listed", "classes", oneroster.Join(members...))); err != nil {
+		if err := give(record("classGroup", "sourcedId", fmt.Sprintf("grp-%d", n+1), "title",
+			fmt.Sprintf("Combined Section %d", n+1), "groupType", "cross-listed", "classes",
+			oneroster.Join(members...))); err != nil {
 			return err
 		}
 	}

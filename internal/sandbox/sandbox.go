@@ -72,7 +72,8 @@ type Facts struct {
 
 // Facts of the district.
 func (d *District) Facts() Facts {
-	return Facts{d.teacher(0, 0).Get("email"), fmt.Sprint(d.year), schoolID(0), classID(0, 0, 0), "grp-1", d.students}
+	return Facts{d.teacher(0, 0).Get("email"), fmt.Sprint(d.year), schoolID(0), classID(0, 0, 0), "grp-1",
+		d.students}
 }
 
 // Modes: a made-up district is whole.
@@ -96,7 +97,8 @@ func (d *District) Records(ctx context.Context, yield func(oneroster.Row) error)
 }
 
 // Each yields the records of one resource.
-func (d *District) Each(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+func (d *District) Each(ctx context.Context, r *oneroster.Resource,
+	yield func(oneroster.Record) error) error {
 	n := 0
 	return d.part(r.Name)(func(rec oneroster.Record) error {
 		if n++; n%1000 == 0 && ctx.Err() != nil {
@@ -109,8 +111,10 @@ func (d *District) Each(ctx context.Context, r *oneroster.Resource, yield func(o
 // part is what makes the records of a resource.
 func (d *District) part(resource string) func(func(oneroster.Record) error) error {
 	return map[string]func(func(oneroster.Record) error) error{
-		"org": d.orgs, "academicSession": d.sessions, "resource": d.resources, "course": d.courses, "class": d.classes, "user": d.users,
-		"demographics": d.demographics, "enrollment": d.enrollments, "classGroup": d.classGroups, "category": d.categories,
+		"org": d.orgs, "academicSession": d.sessions, "resource": d.resources, "course": d.courses,
+		"class": d.classes, "user": d.users,
+		"demographics": d.demographics, "enrollment": d.enrollments, "classGroup": d.classGroups,
+		"category": d.categories,
 		"lineItem": d.lineItems, "result": d.results,
 	}[resource]
 }
@@ -157,7 +161,8 @@ func classNumber(s, c, p int) int { return (s*100_000+c)*periods + p }
 func schoolID(s int) string      { return fmt.Sprintf("sch-%03d", s+1) }
 func classID(s, c, p int) string { return fmt.Sprintf("cls-%03d-%03d-%d", s+1, c+1, p+1) }
 func courseID(l, g, p int) string {
-	return fmt.Sprintf("crs-%s-%s-%d", [...]string{"high", "middle", "elementary"}[l], levels[l].grades[g], p+1)
+	return fmt.Sprintf("crs-%s-%s-%d", [...]string{"high", "middle", "elementary"}[l], levels[l].grades[g],
+		p+1)
 }
 
 // studentID: the suites that Microsoft publishes ask for a student a1.
@@ -185,7 +190,8 @@ func (d *District) eachClass(do func(s, c, p int) error) error {
 }
 
 func (d *District) orgs(give func(oneroster.Record) error) error {
-	if err := give(record("org", "sourcedId", "dst-1", "name", "Example Unified School District", "type", "district", "identifier", "D-0001")); err != nil {
+	if err := give(record("org", "sourcedId", "dst-1", "name", "Example Unified School District", "type",
+		"district", "identifier", "D-0001")); err != nil {
 		return err
 	}
 	for s := range d.schools {
@@ -193,14 +199,16 @@ func (d *District) orgs(give func(oneroster.Record) error) error {
 		if round := s / len(schoolNames); round > 0 {
 			title = fmt.Sprintf("%s %d", title, round+1)
 		}
-		if err := give(record("org", "sourcedId", schoolID(s), "name", title, "type", "school", "identifier", fmt.Sprintf("S-%04d", s+1), "parent", "dst-1")); err != nil {
+		if err := give(record("org", "sourcedId", schoolID(s), "name", title, "type", "school",
+			"identifier", fmt.Sprintf("S-%04d", s+1), "parent", "dst-1")); err != nil {
 			return err
 		}
 		if s%len(levels) != 0 {
 			continue
 		}
 		for i, name := range []string{"Mathematics", "Science", "Humanities"} {
-			if err := give(record("org", "sourcedId", fmt.Sprintf("dep-%03d-%d", s+1, i+1), "name", name+" Department", "type", "department",
+			if err := give(record("org", "sourcedId", fmt.Sprintf("dep-%03d-%d", s+1, i+1), "name",
+				name+" Department", "type", "department",
 				"identifier", fmt.Sprintf("S-%04d-%d", s+1, i+1), "parent", schoolID(s))); err != nil {
 				return err
 			}
@@ -257,7 +265,8 @@ func sessionsOf(y int, give func(oneroster.Record) error) error {
 	// Grading periods first: the third session is not the term of a class.
 	for i, t := range terms(y) {
 		for n, p := range gradingPeriods(t) {
-			out = append(out, session(p, "gradingPeriod", fmt.Sprintf("Quarter %d, %d-%d", 2*i+n+1, y-1, y), t.id, y))
+			out = append(out, session(p, "gradingPeriod", fmt.Sprintf("Quarter %d, %d-%d", 2*i+n+1, y-1, y),
+				t.id, y))
 		}
 	}
 	for i, t := range terms(y) {
@@ -272,6 +281,7 @@ func sessionsOf(y int, give func(oneroster.Record) error) error {
 }
 
 func session(s span, typ, title, parent string, y int) oneroster.Record {
-	return record("academicSession", "sourcedId", s.id, "title", title, "type", typ, "startDate", s.start.Format(oneroster.DateLayout),
+	return record("academicSession", "sourcedId", s.id, "title", title, "type", typ, "startDate",
+		s.start.Format(oneroster.DateLayout),
 		"endDate", s.end.Format(oneroster.DateLayout), "parent", parent, "schoolYear", fmt.Sprint(y))
 }

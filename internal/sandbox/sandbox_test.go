@@ -12,7 +12,8 @@ import (
 func gather(t *testing.T, opt sandbox.Options) []oneroster.Record {
 	t.Helper()
 	var out []oneroster.Record
-	err := sandbox.New(opt).Records(context.Background(), func(r oneroster.Row) error { out = append(out, r.Record); return nil })
+	err := sandbox.New(opt).Records(context.Background(),
+		func(r oneroster.Row) error { out = append(out, r.Record); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +24,8 @@ func gather(t *testing.T, opt sandbox.Options) []oneroster.Record {
 // no collection is too small for the published suites.
 func TestDistrictIsSound(t *testing.T) {
 	for _, opt := range []sandbox.Options{
-		{Students: 1}, {Students: 300, Seed: 7}, {Students: 1700, Seed: 3, Today: time.Date(2026, 2, 3, 0, 0, 0, 0, time.UTC)},
+		{Students: 1}, {Students: 300, Seed: 7}, {Students: 1700, Seed: 3, Today: time.Date(2026, 2, 3, 0,
+			0, 0, 0, time.UTC)},
 	} {
 		soundDistrict(t, gather(t, opt))
 	}

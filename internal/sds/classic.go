@@ -11,7 +11,8 @@ import (
 
 // nested are the lists that Classic reads of each school.
 var nested = []struct{ segment, resource string }{
-	{"terms", "academicSession"}, {"courses", "course"}, {"classes", "class"}, {"students", "user"}, {"teachers", "user"}, {"enrollments", "enrollment"},
+	{"terms", "academicSession"}, {"courses", "course"}, {"classes", "class"}, {"students", "user"},
+	{"teachers", "user"}, {"enrollments", "enrollment"},
 }
 
 // bySchool reads as School Data Sync (Classic) does: the schools, then each
@@ -19,7 +20,8 @@ var nested = []struct{ segment, resource string }{
 // not in a list of that school.
 func (r *run) bySchool(ctx context.Context) error {
 	orgs := oneroster.ByName("org")
-	if err := r.read(ctx, source{"/schools", "/schools", orgs, isActive, []string{"schools", "orgs"}, false}); err != nil {
+	if err := r.read(ctx, source{"/schools", "/schools", orgs, isActive, []string{"schools", "orgs"},
+		false}); err != nil {
 		return err
 	}
 	ids, err := r.Mirror.GatheredIDs(ctx, orgs)
@@ -33,7 +35,8 @@ func (r *run) bySchool(ctx context.Context) error {
 			}
 			res := oneroster.ByName(n.resource)
 			path := "/schools/" + url.PathEscape(id) + "/" + n.segment
-			if err := r.read(ctx, source{path, path, res, isActive, []string{n.segment, res.Plural}, false}); err != nil {
+			if err := r.read(ctx, source{path, path, res, isActive, []string{n.segment, res.Plural},
+				false}); err != nil {
 				return err
 			}
 		}
@@ -41,14 +44,16 @@ func (r *run) bySchool(ctx context.Context) error {
 	if r.Contacts {
 		for _, role := range []string{"parent", "guardian", "relative"} {
 			filter := "role=" + provider.Quote(role) + " AND " + isActive
-			if err := r.read(ctx, source{"/users", "/users of role " + role, oneroster.ByName("user"), filter, []string{"users"}, false}); err != nil {
+			if err := r.read(ctx, source{"/users", "/users of role " + role, oneroster.ByName("user"),
+				filter, []string{"users"}, false}); err != nil {
 				return err
 			}
 		}
 	}
 	if r.Demographics {
 		res := oneroster.ByName("demographics")
-		return r.read(ctx, source{"/demographics", "/demographics", res, isActive, []string{res.Plural}, true})
+		return r.read(ctx, source{"/demographics", "/demographics", res, isActive, []string{res.Plural},
+			true})
 	}
 	return nil
 }
@@ -63,4 +68,5 @@ func classicReads(resource string, o wire.Object) bool {
 
 // outOfSight are the rules that the classic way cannot judge, since it reads
 // neither districts nor school years: the field, or "" for the whole rule.
-var outOfSight = map[string][]string{"SDS-O02": {""}, "SDS-S02": {"parent"}, "SDS-G06": {"parent", "children", "agents", "orgs", "schoolYear"}, "SDS-C04": {"course"}}
+var outOfSight = map[string][]string{"SDS-O02": {""}, "SDS-S02": {"parent"},
+	"SDS-G06": {"parent", "children", "agents", "orgs", "schoolYear"}, "SDS-C04": {"course"}}

@@ -15,10 +15,13 @@ import (
 // What becomes of people who are not found, by the names of School Data Sync
 // (Classic): UnmatchedEntry and DuplicateTargetEntries.
 var (
-	unmatched = &quality.Rule{ID: "SDS-M01", Severity: quality.Warning, Resources: []string{"user"}, Title: "a person has an account in the directory",
-		Why: "UnmatchedEntry: who is not found is not synced, and loses the memberships", Fix: "make the account, or serve the address that it has"}
-	ambiguous = &quality.Rule{ID: "SDS-M02", Severity: quality.Warning, Resources: []string{"user"}, Title: "a person has only one account in the directory",
-		Why: "DuplicateTargetEntries: of two, none is taken", Fix: "match by what only one account has"}
+	unmatched = &quality.Rule{ID: "SDS-M01", Severity: quality.Warning, Resources: []string{"user"},
+		Title: "a person has an account in the directory",
+		Why:   "UnmatchedEntry: who is not found is not synced, and loses the memberships",
+		Fix:   "make the account, or serve the address that it has"}
+	ambiguous = &quality.Rule{ID: "SDS-M02", Severity: quality.Warning, Resources: []string{"user"},
+		Title: "a person has only one account in the directory",
+		Why:   "DuplicateTargetEntries: of two, none is taken", Fix: "match by what only one account has"}
 )
 
 // MatchRules are the rules of matching, for the documentation.
@@ -66,7 +69,8 @@ func ReadDirectory(path string) (*Directory, error) {
 	}
 	user, mail := column(head, userColumns), column(head, mailColumns)
 	if user < 0 {
-		return nil, fmt.Errorf("%s has no column userPrincipalName (or User principal name, UPN): its columns are %s", path, strings.Join(head, ", "))
+		return nil, fmt.Errorf("%s has no column userPrincipalName (or User principal name, UPN): its "+
+			"columns are %s", path, strings.Join(head, ", "))
 	}
 	d := &Directory{byMail: map[string][]int{}, byUser: map[string][]int{}}
 	for {
@@ -84,7 +88,8 @@ func ReadDirectory(path string) (*Directory, error) {
 func column(head, names []string) int {
 	for _, name := range names {
 		for i, h := range head {
-			if strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-", "").Replace(strings.TrimSpace(h))) == name {
+			if strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-",
+				"").Replace(strings.TrimSpace(h))) == name {
 				return i
 			}
 		}

@@ -15,7 +15,8 @@ var update = flag.Bool("update", false, "write the table of rules into docs/sync
 
 // The table of rules in the documentation is that of the code.
 func TestDocs(t *testing.T) {
-	const file, begin, end = "../../docs/sync-sds.md", "<!-- made from internal/quality by make docs: begin -->\n", "<!-- end -->"
+	const file, begin, end = "../../docs/sync-sds.md",
+		"<!-- made from internal/quality by make docs: begin -->\n", "<!-- end -->"
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +29,8 @@ func TestDocs(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| Rule | Severity | What must hold | Why | What to do |\n|---|---|---|---|---|\n")
 	for _, r := range append(quality.Rules(), sds.MatchRules()...) {
-		fmt.Fprintf(&table, "| %s | %v | %s | %s | %s |\n", r.ID, r.Severity, cell(r.Title), cell(r.Why), cell(r.Fix))
+		fmt.Fprintf(&table, "| %s | %v | %s | %s | %s |\n", r.ID, r.Severity, cell(r.Title), cell(r.Why),
+			cell(r.Fix))
 	}
 	want := before + begin + table.String() + end + after
 	if *update {

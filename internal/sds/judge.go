@@ -23,7 +23,8 @@ func (r *run) judge(ctx context.Context) error {
 			c.left += n
 		}
 	}
-	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents, CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics, Kept: c.kept}
+	opt := quality.Options{MatchStaff: r.MatchStaff, MatchStudents: r.MatchStudents,
+		CreateUsers: r.CreateUsers, Contacts: r.Contacts, Demographics: r.Demographics, Kept: c.kept}
 	_, err := quality.Judge(ctx, opt, func(resource string, yield func(wire.Object) error) error {
 		return c.each(ctx, resource, yield)
 	}, c.found)
@@ -47,7 +48,8 @@ type census struct {
 }
 
 func (c *census) found(f quality.Finding) {
-	if c.Classic && (slices.Contains(outOfSight[f.Rule.ID], f.Field) || slices.Contains(outOfSight[f.Rule.ID], "")) && f.Rule.Severity > quality.Error {
+	if c.Classic && (slices.Contains(outOfSight[f.Rule.ID], f.Field) ||
+		slices.Contains(outOfSight[f.Rule.ID], "")) && f.Rule.Severity > quality.Error {
 		return
 	}
 	switch f.Rule.Severity {
@@ -119,5 +121,6 @@ func (c *census) person(o wire.Object) {
 		return
 	}
 	n.Unmatched++
-	c.found(quality.Finding{Rule: rule, Resource: "user", SourcedID: o.ID(), Field: by, Value: o.Text(by), Text: text})
+	c.found(quality.Finding{Rule: rule, Resource: "user", SourcedID: o.ID(), Field: by, Value: o.Text(by),
+		Text: text})
 }

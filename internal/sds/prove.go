@@ -138,7 +138,8 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 		return nil, err
 	}
 	var theirs wire.Object
-	a, err := r.Provider.Careful(ctx, provider.Call{Path: "/" + c.resource.Plural + "/" + url.PathEscape(c.id)}, func(a *provider.Answer) (err error) {
+	a, err := r.Provider.Careful(ctx, provider.Call{Path: "/" + c.resource.Plural + "/" +
+		url.PathEscape(c.id)}, func(a *provider.Answer) (err error) {
 		theirs, _, err = a.One(c.resource.Wrapper(), c.resource.Name)
 		return err
 	})

@@ -69,7 +69,8 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 			}
 			filter = "dateLastModified>" + provider.Quote(mark)
 		}
-		if err := r.read(ctx, source{"/" + res.Plural, "/" + res.Plural, res, filter, []string{res.Plural}, true}); err != nil {
+		if err := r.read(ctx, source{"/" + res.Plural, "/" + res.Plural, res, filter, []string{res.Plural},
+			true}); err != nil {
 			return err
 		}
 	}
@@ -78,7 +79,8 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 
 // encode writes a filter into a query string as the requests do that Microsoft
 // publishes: quotes, spaces and signs of comparison encoded, the rest as it is.
-var encode = strings.NewReplacer("%", "%25", "'", "%27", " ", "%20", "<", "%3C", ">", "%3E", "&", "%26", "+", "%2B", "#", "%23").Replace
+var encode = strings.NewReplacer("%", "%25", "'", "%27", " ", "%20", "<", "%3C", ">", "%3E", "&", "%26",
+	"+", "%2B", "#", "%23").Replace
 
 // walks bounds how often a collection is walked that changes meanwhile.
 const walks = 3
@@ -114,14 +116,17 @@ func (r *run) read(ctx context.Context, s source) error {
 			return w.finish(ctx, verdict, have)
 		case w.c.Walk+1 < walks:
 		case verdict == moved && have >= w.c.Total:
-			r.note("%s changed each of the %d times that it was read; what slipped through comes with a run of --full", s.path, walks)
+			r.note("%s changed each of the %d times that it was read; what slipped through comes with a "+
+				"run of --full", s.path, walks)
 			return w.finish(ctx, verdict, have)
 		default:
 			fresh := mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
 			if err := r.Mirror.Again(ctx, fresh, s.whole); err != nil {
 				return err
 			}
-			return &Contradiction{fmt.Sprintf("%s says by X-Total-Count that it has %d rows, and gave %d with %d different ids: rows are left out, rows are given on two pages, or the count is not of all rows; nothing was changed", s.path, w.c.Total, w.c.Offset, have)}
+			return &Contradiction{fmt.Sprintf("%s says by X-Total-Count that it has %d rows, and gave %d "+
+				"with %d different ids: rows are left out, rows are given on two pages, or the count is "+
+				"not of all rows; nothing was changed", s.path, w.c.Total, w.c.Offset, have)}
 		}
 		w.c.Walk, w.c.Offset, w.c.WalkBegan, w.c.WalkAsked, w.c.Moved = w.c.Walk+1, 0, "", "", false
 		// What moved is gathered over the earlier walks, so that a row which slipped
@@ -161,7 +166,8 @@ func (w *walk) pages(ctx context.Context) error {
 		}
 		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
 		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
-		if err != nil && optional[w.resource.Name] != "" && (a.Status == http.StatusNotFound || a.Status == http.StatusForbidden) {
+		if err != nil && optional[w.resource.Name] != "" && (a.Status == http.StatusNotFound ||
+			a.Status == http.StatusForbidden) {
 			return fmt.Errorf("%w; a provider without them is read with %s", err, optional[w.resource.Name])
 		}
 		if err != nil {
@@ -186,7 +192,8 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (en
 		w.c.Moved = true
 	}
 	if page.Total >= 0 && first > 2*(page.Total+w.Limit) {
-		return false, fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(), page.Total)
+		return false, fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(),
+			page.Total)
 	}
 	if n > 0 {
 		top := page.Objects[0].ID()
@@ -194,7 +201,8 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (en
 			if page.Total < 0 && !page.More && n < w.Limit {
 				return true, nil // it pays no heed to offset, and gave all at once
 			}
-			return false, fmt.Errorf("%s: two pages begin with the same row %q: the provider pays no heed to offset", a.Line(), top)
+			return false, fmt.Errorf("%s: two pages begin with the same row %q: the provider pays no "+
+				"heed to offset", a.Line(), top)
 		}
 		w.top = top
 	}
@@ -316,7 +324,8 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 	}
 	top := ""
 	for offset := 0; offset == 0 || page.Total < 0 || offset < page.Total; {
-		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, filter), w.wrappers...); err != nil {
+		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset,
+			w.Limit, filter), w.wrappers...); err != nil {
 			return false, err
 		}
 		if len(page.Objects) == 0 || page.Objects[0].ID() == top {

@@ -24,17 +24,20 @@ func NewResults(path string) (*Results, error) {
 	// What a killed run left under this name is written over. The values are of
 	// children: nobody else on this machine reads them.
 	dir, name := filepath.Split(path)
-	f, err := os.OpenFile(filepath.Join(dir, "."+name+".unfinished"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, "."+name+".unfinished"), os.O_CREATE|os.O_TRUNC|os.O_WRONLY,
+		0o600)
 	if err != nil {
 		return nil, fmt.Errorf("--results %s: %w", path, err)
 	}
 	r := &Results{path, f, csv.NewWriter(f)}
-	return r, r.csv.Write([]string{"resource", "sourcedId", "rule", "severity", "field", "value", "what", "fix"})
+	return r, r.csv.Write([]string{"resource", "sourcedId", "rule", "severity", "field", "value", "what",
+		"fix"})
 }
 
 // Add writes one finding.
 func (r *Results) Add(f quality.Finding) error {
-	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, f.Rule.Severity.String(), f.Field, inert(f.Value), inert(f.Text), f.Rule.Fix})
+	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, f.Rule.Severity.String(), f.Field,
+		inert(f.Value), inert(f.Text), f.Rule.Fix})
 }
 
 // inert keeps a spreadsheet from taking a value of somebody's data for a

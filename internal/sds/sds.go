@@ -113,7 +113,8 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	if opt.Found == nil {
 		opt.Found = func(quality.Finding) error { return nil }
 	}
-	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done", Collections: map[string]Collection{}, Notes: []string{}}}
+	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done",
+		Collections: map[string]Collection{}, Notes: []string{}}}
 	began := time.Now()
 	number, err := opt.Mirror.Begin(ctx)
 	if err != nil {
@@ -132,7 +133,8 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	r.report.Status = r.status(err)
 	counts, _ := json.Marshal(r.report.Counts) // numbers only
 	// The history is written though the run was interrupted.
-	return r.report, errors.Join(err, opt.Mirror.End(context.WithoutCancel(ctx), number, r.report.Kind, r.report.Status, string(counts)))
+	return r.report, errors.Join(err, opt.Mirror.End(context.WithoutCancel(ctx), number, r.report.Kind,
+		r.report.Status, string(counts)))
 }
 
 // A run under way.
@@ -233,7 +235,8 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 	for res, c := range changes {
 		was := r.report.Collections[res.Plural]
 		was.Full = was.Full || modes[res]
-		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed, was.Same+c.Same, was.Retired+c.Retired
+		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed,
+			was.Same+c.Same, was.Retired+c.Retired
 		r.report.Collections[res.Plural] = was
 		if !modes[res] && c.Retired*100 > before[res]*r.Shrink { // said outright, row by row: believed, but not in silence
 			r.note("the delta retires %d of the %d %s", c.Retired, before[res], res.Plural)
@@ -243,7 +246,8 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 }
 
 // cannotBeEmpty are the collections without which there is no district.
-var cannotBeEmpty = map[string]bool{"org": true, "academicSession": true, "user": true, "class": true, "enrollment": true}
+var cannotBeEmpty = map[string]bool{"org": true, "academicSession": true, "user": true, "class": true,
+	"enrollment": true}
 
 // plausible holds a collection that was read whole against the mirror (X01).
 func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
@@ -262,11 +266,13 @@ func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
 	case now == 0 && cannotBeEmpty[res.Name]:
 		text = fmt.Sprintf("%s came empty: nothing was changed", res.Plural)
 	case (before-now)*100 > before*r.Shrink:
-		text = fmt.Sprintf("%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was changed; if it is meant, allow it with --shrink", res.Plural, now, before, r.Shrink)
+		text = fmt.Sprintf("%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was "+
+			"changed; if it is meant, allow it with --shrink", res.Plural, now, before, r.Shrink)
 	default:
 		return nil
 	}
-	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: res.Name, Value: fmt.Sprint(now), Text: text}}
+	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: res.Name,
+		Value: fmt.Sprint(now), Text: text}}
 }
 
 // leaves holds a delta against the mirror: a district without a class, say, is a
@@ -284,7 +290,8 @@ func (r *run) leaves(ctx context.Context, g mirror.Gathering) error {
 		return err
 	}
 	text := fmt.Sprintf("the delta retires all %d %s: nothing was changed", before, g.Resource.Plural)
-	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: g.Resource.Name, Value: "0", Text: text}}
+	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: g.Resource.Name, Value: "0",
+		Text: text}}
 }
 
 func (r *run) status(err error) string {

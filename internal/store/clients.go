@@ -111,14 +111,17 @@ func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 			oauth1 = 1
 		}
 		var twin string
-		err := tx.QueryRowContext(ctx, s.sql(`SELECT "id" FROM "clients" WHERE LOWER("name") = LOWER($1) LIMIT 1`), c.Name).Scan(&twin)
+		err := tx.QueryRowContext(ctx,
+			s.sql(`SELECT "id" FROM "clients" WHERE LOWER("name") = LOWER($1) LIMIT 1`), c.Name).Scan(&twin)
 		if err == nil {
-			return fmt.Errorf("there is a client of the name %q already, %s: take another name, or rotate its secret", c.Name, twin)
+			return fmt.Errorf("there is a client of the name %q already, %s: take another name, or "+
+				"rotate its secret", c.Name, twin)
 		}
 		if !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created") VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
+		done, err := tx.ExecContext(ctx,
+			s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created") VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
 			c.ID, c.Name, strings.Join(c.Scopes, " "), oauth1, stampText(c.Created))
 		if err != nil {
 			return err
@@ -146,7 +149,8 @@ func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec au
 func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret, oldEnd time.Time) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
 		var n int
-		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`), client).Scan(&n); err != nil {
+		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`),
+			client).Scan(&n); err != nil {
 			return err
 		}
 		if n == 0 {
@@ -164,7 +168,8 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 // client.
 func (s *Store) EndTokens(ctx context.Context, client string) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client)
+		done, err := tx.ExecContext(ctx,
+			s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client)
 		if err != nil {
 			return err
 		}
@@ -195,7 +200,8 @@ func (s *Store) RemoveClient(ctx context.Context, id string) error {
 func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (string, error) {
 	const name = "token"
 	var sealed string
-	err := s.read.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
+	err := s.read.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`),
+		name).Scan(&sealed)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return sealed, err
 	}
@@ -204,10 +210,13 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 		return "", err
 	}
 	err = s.keep(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`), name, fresh); err != nil {
+		if _, err := tx.ExecContext(ctx,
+			s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`),
+			name, fresh); err != nil {
 			return err
 		}
-		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`), name).Scan(&sealed)
+		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`),
+			name).Scan(&sealed)
 	})
 	return sealed, err
 }
@@ -224,7 +233,8 @@ func (s *Store) ForgetSigningKey(ctx context.Context) error {
 // Sealed is something that was sealed with the district's key: the token signing
 // key, else the secret of a client; "" when nothing is.
 func (s *Store) Sealed(ctx context.Context) (sealed string, err error) {
-	for _, text := range []string{`SELECT "sealed" FROM "keys" LIMIT 1`, `SELECT "sealed" FROM "secrets" WHERE "sealed" <> '' LIMIT 1`} {
+	for _, text := range []string{`SELECT "sealed" FROM "keys" LIMIT 1`,
+		`SELECT "sealed" FROM "secrets" WHERE "sealed" <> '' LIMIT 1`} {
 		err = s.engine.book.QueryRowContext(ctx, text).Scan(&sealed)
 		if !errors.Is(err, sql.ErrNoRows) {
 			return sealed, err
@@ -248,12 +258,15 @@ func (s *Store) ForgetSealed(ctx context.Context) error {
 
 // UseNonce remembers that a client used a nonce with a timestamp; fresh is
 // false when it did so before. Nonces that have expired are forgotten.
-func (s *Store) UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool, err error) {
+func (s *Store) UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool,
+	err error) {
 	err = s.retry(ctx, func() error {
-		if _, err := s.nonces.ExecContext(ctx, s.sql(`DELETE FROM "nonces" WHERE "expires" < $1`), stampText(s.now())); err != nil {
+		if _, err := s.nonces.ExecContext(ctx, s.sql(`DELETE FROM "nonces" WHERE "expires" < $1`),
+			stampText(s.now())); err != nil {
 			return err
 		}
-		done, err := s.nonces.ExecContext(ctx, s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires") VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
+		done, err := s.nonces.ExecContext(ctx,
+			s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires") VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
 			client, stampText(at), nonce, stampText(expires))
 		if err != nil {
 			return err

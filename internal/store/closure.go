@@ -16,7 +16,8 @@ type ShrinkError struct {
 }
 
 func (e *ShrinkError) Error() string {
-	return fmt.Sprintf("%s: %d of %d active records would be retired, more than %d in a hundred: nothing was changed",
+	return fmt.Sprintf("%s: %d of %d active records would be retired, more than %d in a hundred: nothing "+
+		"was changed",
 		e.Resource.Plural, e.Retired, e.Active, e.Allowed)
 }
 
@@ -63,7 +64,8 @@ func (in *importer) close(ctx context.Context) error {
 				return err
 			}
 			if len(ids) > 0 {
-				all = append(all, fmt.Sprintf("it deletes %s that active %s need (%d of them, the first is %q, by its %s): bring %s.csv up to date in the same package",
+				all = append(all, fmt.Sprintf("it deletes %s that active %s need (%d of them, the first "+
+					"is %q, by its %s): bring %s.csv up to date in the same package",
 					to.Plural, r.Plural, len(ids), ids[0], f.Column(), r.Plural))
 			}
 		}
@@ -97,7 +99,8 @@ func (in *importer) clear(ctx context.Context) error {
 				from = `t."sourcedId" IN (SELECT l."owner" FROM "links" l WHERE l."field" = $4 AND l."target" IN (` + gone + `))`
 				args = append(args, t.field(i))
 			}
-			ids, err := in.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND `+from, args...)
+			ids, err := in.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND `+
+				from, args...)
 			if err != nil {
 				return err
 			}
@@ -116,7 +119,8 @@ func (in *importer) clear(ctx context.Context) error {
 	if err != nil || !in.touched[tables[oneroster.ByName("category")]] {
 		return err
 	}
-	gone, err := in.list(ctx, `SELECT "sourcedId" FROM "categories" WHERE "rev" = $1 AND "status" = $2`, in.rev, oneroster.ToBeDeleted)
+	gone, err := in.list(ctx, `SELECT "sourcedId" FROM "categories" WHERE "rev" = $1 AND "status" = $2`,
+		in.rev, oneroster.ToBeDeleted)
 	for _, category := range gone {
 		if err == nil {
 			err = in.recategorize(ctx, category)
@@ -132,13 +136,15 @@ func (in *importer) clearOne(ctx context.Context, t *table, field int, id string
 	}
 	col := quote(t.Fields[field].Name)
 	var value string
-	if err := in.QueryRowContext(ctx, in.d.sql("SELECT "+col+" FROM "+t.name+` WHERE "sourcedId" = $1`), id).Scan(&value); err != nil {
+	if err := in.QueryRowContext(ctx, in.d.sql("SELECT "+col+" FROM "+t.name+` WHERE "sourcedId" = $1`),
+		id).Scan(&value); err != nil {
 		return err
 	}
 	var kept []string
 	for _, item := range oneroster.Items(value) {
 		n := 0
-		text := in.d.sql("SELECT COUNT(*) FROM " + to.name + ` WHERE "sourcedId" = $1 AND "status" = $2 AND "rev" = $3`)
+		text := in.d.sql("SELECT COUNT(*) FROM " + to.name +
+			` WHERE "sourcedId" = $1 AND "status" = $2 AND "rev" = $3`)
 		if err := in.QueryRowContext(ctx, text, item, oneroster.ToBeDeleted, in.rev).Scan(&n); err != nil {
 			return err
 		}
@@ -153,7 +159,8 @@ func (in *importer) clearOne(ctx context.Context, t *table, field int, id string
 		}
 	}
 	in.touched[t] = true
-	return in.exec(ctx, "UPDATE "+t.name+" SET "+col+` = $1, "hash" = '', "rev" = $2 WHERE "sourcedId" = $3`, oneroster.Join(kept...), in.rev, id)
+	return in.exec(ctx, "UPDATE "+t.name+" SET "+
+		col+` = $1, "hash" = '', "rev" = $2 WHERE "sourcedId" = $3`, oneroster.Join(kept...), in.rev, id)
 }
 
 type danglingError struct{ text string }
@@ -168,8 +175,10 @@ func (c *change) orphans(ctx context.Context, t *table, ref string, to *table) (
 	if !c.touched[to] {
 		return nil, nil
 	}
-	return c.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND `+ref+` IN (SELECT x."sourcedId" FROM `+
-		to.name+` x WHERE x."rev" = $2 AND x."status" = $3) ORDER BY t."seq"`, oneroster.Active, c.rev, oneroster.ToBeDeleted)
+	return c.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND `+
+		ref+` IN (SELECT x."sourcedId" FROM `+
+		to.name+` x WHERE x."rev" = $2 AND x."status" = $3) ORDER BY t."seq"`, oneroster.Active, c.rev,
+		oneroster.ToBeDeleted)
 }
 
 // bereft are the active records of whose list of references, which this transaction
@@ -178,7 +187,8 @@ func (c *change) bereft(ctx context.Context, t *table, field string, to *table) 
 	if !c.touched[to] {
 		return nil, nil
 	}
-	return c.list(ctx, `SELECT t."sourcedId" FROM `+t.name+` t WHERE t."status" = $1 AND t."sourcedId" IN (SELECT l."owner" FROM "links" l JOIN `+
+	return c.list(ctx, `SELECT t."sourcedId" FROM `+
+		t.name+` t WHERE t."status" = $1 AND t."sourcedId" IN (SELECT l."owner" FROM "links" l JOIN `+
 		to.name+` x ON x."sourcedId" = l."target" WHERE l."field" = $4 AND x."rev" = $2 AND x."status" = $3) AND NOT EXISTS (SELECT 1 FROM "links" l JOIN `+
 		to.name+` x ON x."sourcedId" = l."target" WHERE l."field" = $4 AND l."owner" = t."sourcedId" AND x."status" = $1) ORDER BY t."seq"`,
 		oneroster.Active, c.rev, oneroster.ToBeDeleted, field)

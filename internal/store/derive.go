@@ -23,7 +23,8 @@ func (c *change) derive(ctx context.Context, t *table, i int) error {
 	type link struct{ stated, served string }
 	records := map[string]link{}
 	others := map[string][]string{}
-	err := queryAll(ctx, c.Tx, c.d.sql(`SELECT "sourcedId", `+source+", "+col+" FROM "+t.name+` WHERE "status" = $1 AND (`+source+" <> '' OR "+col+" <> '')"),
+	err := queryAll(ctx, c.Tx, c.d.sql(`SELECT "sourcedId", `+source+", "+col+" FROM "+
+		t.name+` WHERE "status" = $1 AND (`+source+" <> '' OR "+col+" <> '')"),
 		[]any{oneroster.Active}, func(scan func(...any) error) error {
 			var id string
 			var l link
@@ -70,7 +71,8 @@ func (c *change) derive(ctx context.Context, t *table, i int) error {
 func (c *change) activeOf(ctx context.Context, t *table, ids []string, each func(id string)) error {
 	for start := 0; start < len(ids); start += 1000 {
 		st := &statement{d: c.d}
-		text := `SELECT "sourcedId" FROM ` + t.name + ` WHERE "status" = ` + st.arg(oneroster.Active) + ` AND "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))])
+		text := `SELECT "sourcedId" FROM ` + t.name + ` WHERE "status" = ` + st.arg(oneroster.Active) +
+			` AND "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))])
 		err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
 			var id string
 			if err := scan(&id); err != nil {
@@ -105,7 +107,8 @@ func (c *change) setDerived(ctx context.Context, t *table, col string, changed [
 		for _, p := range changed[start:min(start+1000, len(changed))] {
 			rows = append(rows, "("+st.text(p[0])+", "+st.text(p[1])+")")
 		}
-		text := "WITH derived(id, items) AS (VALUES " + strings.Join(rows, ", ") + ") UPDATE " + t.name + " SET " + col + ` = derived.items, "rev" = ` +
+		text := "WITH derived(id, items) AS (VALUES " + strings.Join(rows, ", ") + ") UPDATE " + t.name +
+			" SET " + col + ` = derived.items, "rev" = ` +
 			st.arg(c.rev) + ` FROM derived WHERE derived.id = ` + t.name + `."sourcedId"`
 		if _, err := c.ExecContext(ctx, text, st.args...); err != nil {
 			return err

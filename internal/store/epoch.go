@@ -23,7 +23,8 @@ type Moment struct {
 // this store looked last: from then on the store takes no write.
 func (s *Store) Moment(ctx context.Context) (m Moment, err error) {
 	seen := s.seen.Load()
-	if err := s.read.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "clock" WHERE "id" = 1`).Scan(&m.Rev, &m.Stamp); err != nil {
+	if err := s.read.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "clock" WHERE "id" = 1`).Scan(&m.Rev,
+		&m.Stamp); err != nil {
 		return m, err
 	}
 	if m.Rev < seen {
@@ -164,8 +165,10 @@ func (s *Store) ClockProblem(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if ahead := last.Sub(s.now()); ahead > time.Minute {
-			return "the last change is stamped " + ahead.Round(time.Second).String() + " ahead of this machine's clock: set the clock; until it has " +
-				"caught up every change is stamped just behind the last (rollbook restored --now begins anew)", nil
+			return "the last change is stamped " + ahead.Round(time.Second).String() +
+				" ahead of this machine's clock: set the clock; until it has " +
+				"caught up every change is stamped just behind the last (rollbook restored --now " +
+				"begins anew)", nil
 		}
 	}
 	if s.time == "" {
@@ -179,6 +182,7 @@ func (s *Store) ClockProblem(ctx context.Context) (string, error) {
 	if apart.Abs() <= time.Minute {
 		return "", nil
 	}
-	return "this machine's clock is " + apart.Abs().Round(time.Second).String() + " off the database server's: set the clocks; services " +
+	return "this machine's clock is " + apart.Abs().Round(time.Second).String() +
+		" off the database server's: set the clocks; services " +
 		"whose clocks differ by more than a minute refuse each other's tokens", nil
 }

@@ -13,7 +13,8 @@ import (
 // and returns it as it is stored now; created is true where there was no such
 // object or a deleted one. A replacement that changes nothing leaves the
 // object's dateLastModified alone. *Refused when the object cannot be kept.
-func (s *Store) Put(ctx context.Context, rec oneroster.Record) (out oneroster.Record, created bool, err error) {
+func (s *Store) Put(ctx context.Context, rec oneroster.Record) (out oneroster.Record, created bool,
+	err error) {
 	t := tables[rec.Resource]
 	if !t.Gradebook {
 		return out, false, fmt.Errorf("%s are not written one by one", t.Plural)
@@ -34,7 +35,8 @@ func (s *Store) Put(ctx context.Context, rec oneroster.Record) (out oneroster.Re
 // object reads one record whatever its status.
 func (s *Store) object(ctx context.Context, t *table, id string) (oneroster.Record, error) {
 	values, into := t.scanner()
-	err := s.engine.write.QueryRowContext(ctx, s.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`), id).Scan(into...)
+	err := s.engine.write.QueryRowContext(ctx,
+		s.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`), id).Scan(into...)
 	return oneroster.Record{Resource: t.Resource, Values: values}, err
 }
 
@@ -42,7 +44,8 @@ func (c *change) put(ctx context.Context, t *table, values []string) (created bo
 	id := values[oneroster.SourcedID]
 	var seq int64
 	var status, hash string
-	err = c.QueryRowContext(ctx, c.d.sql(`SELECT "seq", "status", "hash" FROM `+t.name+` WHERE "sourcedId" = $1`), id).Scan(&seq, &status, &hash)
+	err = c.QueryRowContext(ctx, c.d.sql(`SELECT "seq", "status", "hash" FROM `+
+		t.name+` WHERE "sourcedId" = $1`), id).Scan(&seq, &status, &hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return false, err
 	}
@@ -121,8 +124,10 @@ func (c *change) defaultCategory(ctx context.Context, class, except string) (str
 	const made = "rollbook-uncategorized"
 	st := &statement{d: c.d}
 	own := st.member("t", "classId")
-	text := `SELECT t."sourcedId" FROM "categories" t WHERE t."status" = ` + st.arg(oneroster.Active) + ` AND t."sourcedId" <> ` + st.arg(except) +
-		" AND (" + own + " = '' OR " + own + " = " + st.arg(class) + ") ORDER BY CASE WHEN " + own + ` = '' THEN 1 ELSE 0 END, t."seq" LIMIT 1`
+	text := `SELECT t."sourcedId" FROM "categories" t WHERE t."status" = ` + st.arg(oneroster.Active) +
+		` AND t."sourcedId" <> ` + st.arg(except) +
+		" AND (" + own + " = '' OR " + own + " = " + st.arg(class) + ") ORDER BY CASE WHEN " + own +
+		` = '' THEN 1 ELSE 0 END, t."seq" LIMIT 1`
 	var id string
 	err := c.QueryRowContext(ctx, text, st.args...).Scan(&id)
 	if !errors.Is(err, sql.ErrNoRows) {
@@ -168,9 +173,11 @@ func (c *change) resolve(ctx context.Context, rec oneroster.Record) error {
 		}
 		to := tables[oneroster.ByName(f.To)]
 		var status string
-		err := c.QueryRowContext(ctx, c.d.sql(`SELECT "status" FROM `+to.name+` WHERE "sourcedId" = $1`), id).Scan(&status)
+		err := c.QueryRowContext(ctx, c.d.sql(`SELECT "status" FROM `+to.name+` WHERE "sourcedId" = $1`),
+			id).Scan(&status)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && to.Gradebook && status != oneroster.Active {
-			return &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that GET /%s lists", to.Resource.Name, id, to.Plural)}
+			return &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that "+
+				"GET /%s lists", to.Resource.Name, id, to.Plural)}
 		}
 		if err != nil {
 			return err
@@ -217,12 +224,13 @@ func (s *Store) Delete(ctx context.Context, r *oneroster.Resource, id string) er
 // ids lists the active records that fulfil a condition on $2.
 func (c *change) ids(ctx context.Context, t *table, where, value string) ([]string, error) {
 	var ids []string
-	err := queryAll(ctx, c.Tx, c.d.sql(`SELECT "sourcedId" FROM `+t.name+` WHERE "status" = $1 AND `+where), []any{oneroster.Active, value}, func(scan func(...any) error) error {
-		var id string
-		err := scan(&id)
-		ids = append(ids, id)
-		return err
-	})
+	err := queryAll(ctx, c.Tx, c.d.sql(`SELECT "sourcedId" FROM `+t.name+` WHERE "status" = $1 AND `+where),
+		[]any{oneroster.Active, value}, func(scan func(...any) error) error {
+			var id string
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
 	return ids, err
 }
 
@@ -235,7 +243,9 @@ func (c *change) recategorize(ctx context.Context, category string) error {
 	}
 	for _, id := range ids {
 		values, into := t.scanner()
-		if err := c.QueryRowContext(ctx, c.d.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`), id).Scan(into...); err != nil {
+		if err := c.QueryRowContext(ctx,
+			c.d.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`),
+			id).Scan(into...); err != nil {
 			return err
 		}
 		rec := oneroster.Record{Resource: t.Resource, Values: values}

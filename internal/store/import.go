@@ -44,7 +44,8 @@ type ImportOptions struct {
 func (s *Store) Import(ctx context.Context, src oneroster.Source, opt ImportOptions) (Report, error) {
 	var report Report
 	stamp, err := s.write(ctx, func(c *change) error {
-		in := &importer{change: c, ctx: ctx, modes: src.Modes(), progress: opt.Progress, shrink: opt.Shrink, closed: opt.Closed,
+		in := &importer{change: c, ctx: ctx, modes: src.Modes(), progress: opt.Progress, shrink: opt.Shrink,
+			closed: opt.Closed,
 			counts: map[*oneroster.Resource]Counts{}}
 		if err := in.run(src); err != nil {
 			return err
@@ -183,7 +184,8 @@ func (in *importer) begin(r *oneroster.Resource) error {
 	if t.stated {
 		stated = `"agentSourcedIds"`
 	}
-	err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId", "status", "hash", "imported", `+stated+" FROM "+t.name, nil, func(scan func(...any) error) error {
+	err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId", "status", "hash", "imported", `+stated+" FROM "+
+		t.name, nil, func(scan func(...any) error) error {
 		var id, status, agents string
 		var imported int
 		row := &known{}
@@ -278,7 +280,8 @@ func (in *importer) keep(values []string, positions []int) error {
 			}
 			in.kept[i] = map[string]string{}
 			col := quote(in.table.Fields[i].Name)
-			err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId", `+col+" FROM "+in.table.name+" WHERE "+col+" <> ''", nil, func(scan func(...any) error) error {
+			err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId", `+col+" FROM "+in.table.name+" WHERE "+
+				col+" <> ''", nil, func(scan func(...any) error) error {
 				var id, v string
 				err := scan(&id, &v)
 				in.kept[i][id] = v
@@ -315,7 +318,8 @@ func (in *importer) finish() error {
 		}
 	}
 	for _, r := range in.restated {
-		if err := in.exec(in.ctx, "UPDATE "+t.name+` SET "agentSourcedIds" = $1 WHERE "sourcedId" = $2`, r[1], r[0]); err != nil {
+		if err := in.exec(in.ctx, "UPDATE "+t.name+` SET "agentSourcedIds" = $1 WHERE "sourcedId" = $2`,
+			r[1], r[0]); err != nil {
 			return err
 		}
 	}
@@ -349,16 +353,17 @@ func (in *importer) sweep() error {
 		return nil
 	}
 	ids := make([]string, 0, gone)
-	err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId" FROM `+in.table.name, nil, func(scan func(...any) error) error {
-		var id string
-		if err := scan(&id); err != nil {
-			return err
-		}
-		if k := in.stored[hashID(id)]; k != nil && !k.seen && k.active && k.imported {
-			ids = append(ids, id)
-		}
-		return nil
-	})
+	err := queryAll(in.ctx, in.Tx, `SELECT "sourcedId" FROM `+in.table.name, nil,
+		func(scan func(...any) error) error {
+			var id string
+			if err := scan(&id); err != nil {
+				return err
+			}
+			if k := in.stored[hashID(id)]; k != nil && !k.seen && k.active && k.imported {
+				ids = append(ids, id)
+			}
+			return nil
+		})
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,8 @@ func (c *change) keepJournal(ctx context.Context, stamp string) error {
 			}
 		}
 	}
-	return c.exec(ctx, `INSERT INTO "causes" ("rev", "stamp", "cause") VALUES ($1, $2, $3)`, c.rev, stamp, causeOf(ctx))
+	return c.exec(ctx, `INSERT INTO "causes" ("rev", "stamp", "cause") VALUES ($1, $2, $3)`, c.rev, stamp,
+		causeOf(ctx))
 }
 
 func (c *change) keepPiece(ctx context.Context, t *table, piece [][]string) error {
@@ -127,7 +128,8 @@ type version struct {
 
 // versions yields what the journal has of a resource from changes after a rev, the
 // earliest first.
-func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64, yield func(version) error) error {
+func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64,
+	yield func(version) error) error {
 	text := e.sql(`SELECT "rev", "records" FROM "journal" WHERE "resource" = $1 AND "rev" > $2 ORDER BY "rev", "piece"`)
 	return queryAll(ctx, tx, text, []any{t.Plural, after}, func(scan func(...any) error) error {
 		var until int64
@@ -164,7 +166,8 @@ func (e *NotKept) Error() string {
 // AsOf is Snapshot of the district as it was at a time, with the values and the
 // dateLastModified that readers were served then. NotKept when the journal does not
 // go back to it.
-func (s *Store) AsOf(ctx context.Context, at time.Time, do func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
+func (s *Store) AsOf(ctx context.Context, at time.Time,
+	do func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
 		rev, err := s.revAt(ctx, tx, at)
 		if err != nil {
@@ -180,7 +183,8 @@ func (s *Store) AsOf(ctx context.Context, at time.Time, do func(each func(*onero
 func (s *Store) revAt(ctx context.Context, tx *sql.Tx, at time.Time) (rev int64, err error) {
 	var first int64
 	var begins string
-	err = tx.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "causes" ORDER BY "rev" LIMIT 1`).Scan(&first, &begins)
+	err = tx.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "causes" ORDER BY "rev" LIMIT 1`).Scan(&first,
+		&begins)
 	if err != nil {
 		return 0, err
 	}
@@ -192,7 +196,8 @@ func (s *Store) revAt(ctx context.Context, tx *sql.Tx, at time.Time) (rev int64,
 	return rev, err
 }
 
-func (s *Store) asOf(ctx context.Context, tx *sql.Tx, t *table, rev int64, yield func(oneroster.Record) error) error {
+func (s *Store) asOf(ctx context.Context, tx *sql.Tx, t *table, rev int64,
+	yield func(oneroster.Record) error) error {
 	then := map[string]version{} // the first that ended after rev is what there was at rev
 	err := versions(ctx, tx, s.engine, t, rev, func(v version) error {
 		if id := v.values[oneroster.SourcedID]; then[id].values == nil {
@@ -262,8 +267,10 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 		}
 		now.values = values
 		for _, v := range append(all, now) {
-			one := Version{Stamp: v.values[oneroster.Modified], Record: oneroster.Record{Resource: r, Values: v.values}}
-			err := tx.QueryRowContext(ctx, s.sql(`SELECT "cause" FROM "causes" WHERE "rev" = $1`), v.was).Scan(&one.Cause)
+			one := Version{Stamp: v.values[oneroster.Modified], Record: oneroster.Record{Resource: r,
+				Values: v.values}}
+			err := tx.QueryRowContext(ctx, s.sql(`SELECT "cause" FROM "causes" WHERE "rev" = $1`),
+				v.was).Scan(&one.Cause)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
@@ -280,10 +287,12 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
 		var last sql.NullInt64
 		text := s.sql(`SELECT MAX("rev") FROM "causes" WHERE "stamp" <= $1`)
-		if err := tx.QueryRowContext(ctx, text, oneroster.FormatTime(before)).Scan(&last); err != nil || !last.Valid {
+		if err := tx.QueryRowContext(ctx, text, oneroster.FormatTime(before)).Scan(&last); err != nil ||
+			!last.Valid {
 			return err
 		}
-		for _, text := range []string{`DELETE FROM "journal" WHERE "rev" <= $1`, `DELETE FROM "causes" WHERE "rev" < $1`} {
+		for _, text := range []string{`DELETE FROM "journal" WHERE "rev" <= $1`,
+			`DELETE FROM "causes" WHERE "rev" < $1`} {
 			if _, err := tx.ExecContext(ctx, s.sql(text), last.Int64); err != nil {
 				return err
 			}
@@ -294,7 +303,8 @@ func (s *Store) Prune(ctx context.Context, before time.Time) error {
 
 // Setting is what a setting of the district was set to; "" where it was not.
 func (s *Store) Setting(ctx context.Context, name string) (value string, err error) {
-	err = s.read.QueryRowContext(ctx, s.sql(`SELECT "value" FROM "settings" WHERE "name" = $1`), name).Scan(&value)
+	err = s.read.QueryRowContext(ctx, s.sql(`SELECT "value" FROM "settings" WHERE "name" = $1`),
+		name).Scan(&value)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", nil
 	}

@@ -128,7 +128,8 @@ func TestHistory(t *testing.T) {
 		put := func(title, who string) {
 			t.Helper()
 			now = now.Add(time.Hour)
-			if _, _, err := s.Put(store.By(t.Context(), who), storetest.Rec("category", "sourcedId", "k", "title", title)); err != nil {
+			if _, _, err := s.Put(store.By(t.Context(), who), storetest.Rec("category", "sourcedId", "k",
+				"title", title)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -145,9 +146,11 @@ func TestHistory(t *testing.T) {
 		}
 		var got []string
 		for _, v := range all {
-			got = append(got, strings.Join([]string{v.Stamp, v.Cause, v.Record.Get("status"), v.Record.Get("title")}, " "))
+			got = append(got, strings.Join([]string{v.Stamp, v.Cause, v.Record.Get("status"),
+				v.Record.Get("title")}, " "))
 		}
-		want := []string{"2026-09-01T07:00:00.000Z client one active a", "2026-09-01T08:00:00.000Z client two active b",
+		want := []string{"2026-09-01T07:00:00.000Z client one active a",
+			"2026-09-01T08:00:00.000Z client two active b",
 			"2026-09-01T10:00:00.000Z client four tobedeleted b"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q, not %q", got, want)

@@ -20,7 +20,8 @@ func TestWritesUnderAnotherIsolation(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range 200 {
 		all.Go(func() {
-			if _, _, err := s.Put(context.Background(), rec("category", "sourcedId", fmt.Sprint("k", n), "title", "x")); err != nil {
+			if _, _, err := s.Put(context.Background(), rec("category", "sourcedId", fmt.Sprint("k", n),
+				"title", "x")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -35,7 +36,8 @@ func TestFirstStartsTogether(t *testing.T) {
 		var all sync.WaitGroup
 		for range 24 {
 			all.Go(func() {
-				s, err := store.Open(context.Background(), fmt.Sprintf("%s&search_path=fresh_%d", base, round), store.Options{})
+				s, err := store.Open(context.Background(), fmt.Sprintf("%s&search_path=fresh_%d", base,
+					round), store.Options{})
 				if err != nil {
 					t.Error(err)
 					return

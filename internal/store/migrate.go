@@ -32,7 +32,8 @@ func (e *engine) migrate(ctx context.Context) error {
 	}
 	sort.Strings(names)
 	err = e.retry(ctx, func() error {
-		_, err := e.write.ExecContext(ctx, `CREATE TABLE IF NOT EXISTS "migrations" ("number" INTEGER PRIMARY KEY)`)
+		_, err := e.write.ExecContext(ctx,
+			`CREATE TABLE IF NOT EXISTS "migrations" ("number" INTEGER PRIMARY KEY)`)
 		return err
 	})
 	if err != nil {
@@ -45,11 +46,13 @@ func (e *engine) migrate(ctx context.Context) error {
 		}
 	}
 	var newest int
-	if err := e.write.QueryRowContext(ctx, `SELECT MAX("number") FROM "migrations"`).Scan(&newest); err != nil {
+	if err := e.write.QueryRowContext(ctx,
+		`SELECT MAX("number") FROM "migrations"`).Scan(&newest); err != nil {
 		return err
 	}
 	if newest > len(names) {
-		return fmt.Errorf("database: its schema is version %d and this program knows %d: use the newer rollbook", newest, len(names))
+		return fmt.Errorf("database: its schema is version %d and this program knows %d: use the "+
+			"newer rollbook", newest, len(names))
 	}
 	err = e.retry(ctx, func() error {
 		_, err := e.nonces.ExecContext(ctx, e.ddl(nonceTable))

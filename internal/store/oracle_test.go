@@ -19,7 +19,8 @@ import (
 
 // words meet the traps of comparison: case, accents, quotes, wildcards of LIKE,
 // list separators, order of bytes against order of letters.
-var words = []string{"a", "A", "b", "B", "ab", "aB", "Ä", "ä", "z", "Z", "_", "%", "a%b", "a_b", "O'Brien", "o'brien", "x AND y", "1", "10", "9", "é", "李", "a,b", "-", "~", "\\"}
+var words = []string{"a", "A", "b", "B", "ab", "aB", "Ä", "ä", "z", "Z", "_", "%", "a%b", "a_b", "O'Brien",
+	"o'brien", "x AND y", "1", "10", "9", "é", "李", "a,b", "-", "~", "\\"}
 
 // random makes a record of any resource with values that are canonical.
 func random(rng *rand.Rand, r *oneroster.Resource, id string) oneroster.Record {
@@ -78,9 +79,11 @@ func condition(rng *rand.Rand, r *oneroster.Resource) string {
 	predicate := []string{"=", "!=", ">", ">=", "<", "<=", "~"}[rng.IntN(7)]
 	switch f.Kind {
 	case oneroster.Metadata:
-		name, v = []string{"metadata.k", "metadata.deep.n", "metadata.none"}[rng.IntN(3)], words[rng.IntN(len(words))]
+		name, v = []string{"metadata.k", "metadata.deep.n", "metadata.none"}[rng.IntN(3)],
+			words[rng.IntN(len(words))]
 	case oneroster.UserIDs:
-		name, v = []string{"userIds.identifier", "userIds.type", "userIds"}[rng.IntN(3)], words[rng.IntN(len(words))]
+		name, v = []string{"userIds.identifier", "userIds.type", "userIds"}[rng.IntN(3)],
+			words[rng.IntN(len(words))]
 	}
 	if f.Kind.IsList() {
 		predicate = []string{"=", "!=", "~"}[rng.IntN(3)]
@@ -100,14 +103,16 @@ func TestEnginesAnswerAsTheOracle(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		rng := rand.New(rand.NewPCG(7, 11))
 		s := storetest.Open(t, dsn, store.Options{})
-		for _, op := range []string{"getAllUsers", "getAllEnrollments", "getAllLineItems", "getAllResults", "getAllClasses", "getAllOrgs"} {
+		for _, op := range []string{"getAllUsers", "getAllEnrollments", "getAllLineItems", "getAllResults",
+			"getAllClasses", "getAllOrgs"} {
 			r := route(op).Resource
 			// Two imports, so that there are two times to tell apart.
 			var rows []oneroster.Record
 			for i := range 60 {
 				rows = append(rows, random(rng, r, fmt.Sprintf("%s%d", words[i%4], i)))
 				if i == 30 || i == 59 {
-					if _, err := s.Import(context.Background(), bulk(rows...), store.ImportOptions{}); err != nil {
+					if _, err := s.Import(context.Background(), bulk(rows...),
+						store.ImportOptions{}); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -123,13 +128,15 @@ func TestEnginesAnswerAsTheOracle(t *testing.T) {
 					t.Fatalf("%s: %v", text, err)
 				}
 				q := query.Query{Filter: f, Limit: 1 + rng.IntN(20), Offset: rng.IntN(30), Desc: n%2 == 0}
-				if sorted := &r.Fields[rng.IntN(len(r.Fields)-1)]; n%3 == 0 && sorted.Kind != oneroster.Metadata {
+				if sorted := &r.Fields[rng.IntN(len(r.Fields)-1)]; n%3 == 0 &&
+					sorted.Kind != oneroster.Metadata {
 					q.Sort = sorted
 				}
 				got, total := list(t, s, store.Selection{Route: route(op), Query: q})
 				want, wantTotal := query.Select(q, all)
 				if total != wantTotal || strings.Join(idsOf(got), " ") != strings.Join(idsOf(want), " ") {
-					t.Fatalf("%s %s\n%s\ngot  %d %v\nwant %d %v", op, text, f, total, idsOf(got), wantTotal, idsOf(want))
+					t.Fatalf("%s %s\n%s\ngot  %d %v\nwant %d %v", op, text, f, total, idsOf(got), wantTotal,
+						idsOf(want))
 				}
 			}
 		}
@@ -160,9 +167,11 @@ func TestDeltaIsTheDifference(t *testing.T) {
 		}
 		for step := range steps {
 			d.step(t, s)
-			for _, op := range []string{"getAllOrgs", "getAllUsers", "getAllClasses", "getAllEnrollments", "getAllCategories", "getAllLineItems", "getAllResults"} {
+			for _, op := range []string{"getAllOrgs", "getAllUsers", "getAllClasses", "getAllEnrollments",
+				"getAllCategories", "getAllLineItems", "getAllResults"} {
 				r := route(op).Resource
-				f, err := query.ParseFilter(r, "dateLastModified>'"+max(latest[op], "2000-01-01T00:00:00.000Z")+"'")
+				f, err := query.ParseFilter(r, "dateLastModified>'"+max(latest[op],
+					"2000-01-01T00:00:00.000Z")+"'")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -179,7 +188,8 @@ func TestDeltaIsTheDifference(t *testing.T) {
 				full, _ := list(t, s, store.Selection{Route: route(op), Query: query.Query{Filter: f}})
 				for _, rec := range full {
 					if got := mirror[op+"/"+rec.ID()]; !reflect.DeepEqual(got, rec.Values) {
-						t.Fatalf("step %d: %s\nthe reader has %q\nthe district  %q", step, op+"/"+rec.ID(), got, rec.Values)
+						t.Fatalf("step %d: %s\nthe reader has %q\nthe district  %q", step, op+"/"+rec.ID(),
+							got, rec.Values)
 					}
 				}
 			}
@@ -274,10 +284,12 @@ func (d *district) write(t *testing.T, s *store.Store) {
 	switch n(8) {
 	case 0, 1, 2:
 		class := d.likely("class", "c", 4)
-		put(first("class", "class/"+class), rec("lineItem", "sourcedId", id("i", 4), "title", id("t", 3), "class", class))
+		put(first("class", "class/"+class), rec("lineItem", "sourcedId", id("i", 4), "title", id("t", 3),
+			"class", class))
 	case 3, 4, 5:
 		item, student := d.likely("lineItem", "i", 4), d.likely("user", "u", 8)
-		r := rec("result", "sourcedId", id("r", 6), "lineItem", item, "student", student, "score", fmt.Sprint(n(3)))
+		r := rec("result", "sourcedId", id("r", 6), "lineItem", item, "student", student, "score",
+			fmt.Sprint(n(3)))
 		if put(first("lineItem", "lineItem/"+item, "student", "user/"+student), r) {
 			d.results["result/"+r.ID()] = item
 		}
@@ -351,14 +363,18 @@ func (d *district) step(t *testing.T, s *store.Store) {
 		var r oneroster.Record
 		switch n(4) {
 		case 0:
-			r = rec("org", "sourcedId", id("o", 4), "name", id("n", 2), "type", "school", "parent", []string{"", id("o", 4)}[n(2)])
+			r = rec("org", "sourcedId", id("o", 4), "name", id("n", 2), "type", "school", "parent",
+				[]string{"", id("o", 4)}[n(2)])
 		case 1:
-			r = rec("user", "sourcedId", id("u", 8), "username", id("n", 3), "role", "student", "orgs", id("o", 4),
-				"agents", oneroster.Join(strings.Fields(strings.Repeat(id("u", 8)+" ", n(2))+strings.Repeat(id("u", 8), n(2)))...))
+			r = rec("user", "sourcedId", id("u", 8), "username", id("n", 3), "role", "student", "orgs",
+				id("o", 4),
+				"agents", oneroster.Join(strings.Fields(strings.Repeat(id("u", 8)+" ", n(2))+
+					strings.Repeat(id("u", 8), n(2)))...))
 		case 2:
 			r = rec("class", "sourcedId", id("c", 4), "title", id("n", 2), "school", id("o", 4))
 		case 3:
-			r = rec("enrollment", "sourcedId", id("e", 9), "user", id("u", 8), "class", id("c", 4), "role", "student")
+			r = rec("enrollment", "sourcedId", id("e", 9), "user", id("u", 8), "class", id("c", 4), "role",
+				"student")
 		}
 		r.Values[oneroster.Status] = oneroster.Active
 		if n(4) == 0 {

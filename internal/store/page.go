@@ -135,12 +135,14 @@ func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (
 	}
 	if !ok {
 		found = set{key: key, version: version}
-		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.name+" t WHERE "+where, st.args...).Scan(&found.total); err != nil {
+		if err := tx.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+t.name+" t WHERE "+where,
+			st.args...).Scan(&found.total); err != nil {
 			return page{}, err
 		}
 	}
 	if skip >= boundaryEvery && skip < found.total && found.boundaries == nil {
-		if found.boundaries, err = s.boundaries(ctx, tx, t, where, st.args, order, sel.Query.Desc); err != nil {
+		if found.boundaries, err = s.boundaries(ctx, tx, t, where, st.args, order,
+			sel.Query.Desc); err != nil {
 			return page{}, err
 		}
 	}
@@ -170,7 +172,8 @@ func (s *Store) version(ctx context.Context, tx *sql.Tx, r *oneroster.Route) (in
 		names = append(names, oneroster.ByName(p.Resource).Plural)
 	}
 	var v int64
-	err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("rev"), 0) FROM "versions" WHERE "resource" IN `+st.in(names), st.args...).Scan(&v)
+	err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("rev"), 0) FROM "versions" WHERE "resource" IN `+
+		st.in(names), st.args...).Scan(&v)
 	return v, err
 }
 
@@ -209,13 +212,16 @@ func setKey(t *table, where string, args []any, order string, desc bool) string 
 }
 
 // boundaries finds the place of every thousandth row in one scan.
-func (s *Store) boundaries(ctx context.Context, tx *sql.Tx, t *table, where string, args []any, order string, desc bool) ([]boundary, error) {
+func (s *Store) boundaries(ctx context.Context, tx *sql.Tx, t *table, where string, args []any,
+	order string, desc bool) ([]boundary, error) {
 	value := order
 	if value == "" {
 		value = `t."seq"`
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT v, q FROM (SELECT `+value+` AS v, t."seq" AS q, row_number() OVER (ORDER BY `+orderBy(order, desc, false)+
-		`) AS n FROM `+t.name+" t WHERE "+where+") numbered WHERE n % "+strconv.Itoa(boundaryEvery)+" = 1 ORDER BY n", args...)
+	rows, err := tx.QueryContext(ctx, `SELECT v, q FROM (SELECT `+
+		value+` AS v, t."seq" AS q, row_number() OVER (ORDER BY `+orderBy(order, desc, false)+
+		`) AS n FROM `+t.name+" t WHERE "+where+") numbered WHERE n % "+strconv.Itoa(boundaryEvery)+
+		" = 1 ORDER BY n", args...)
 	if err != nil {
 		return nil, err
 	}

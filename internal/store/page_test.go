@@ -25,7 +25,8 @@ func TestDeepPages(t *testing.T) {
 		var rows []oneroster.Record
 		for round := range 2 {
 			for i := range 2300 {
-				x := rec("result", "sourcedId", fmt.Sprintf("r%d-%d", round, i), "lineItem", "i", "student", fmt.Sprintf("u%d", i%7), "scoreStatus", "submitted", "scoreDate", "2026-01-01")
+				x := rec("result", "sourcedId", fmt.Sprintf("r%d-%d", round, i), "lineItem", "i", "student",
+					fmt.Sprintf("u%d", i%7), "scoreStatus", "submitted", "scoreDate", "2026-01-01")
 				if i%3 > 0 {
 					x.Set("score", oneroster.FormatNumber(float64(i%11)/2))
 				}
@@ -35,7 +36,8 @@ func TestDeepPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			all, _ := list(t, s, store.Selection{Route: route("getAllResults")})
-			for _, filter := range []string{"", "student='u3' OR score>'1'", "dateLastModified>'2020-01-01'"} {
+			for _, filter := range []string{"", "student='u3' OR score>'1'",
+				"dateLastModified>'2020-01-01'"} {
 				for _, sorted := range []string{"", "score", "student", "dateLastModified"} {
 					for _, desc := range []bool{false, true} {
 						f, err := query.ParseFilter(r, filter)
@@ -43,11 +45,14 @@ func TestDeepPages(t *testing.T) {
 							t.Fatal(err)
 						}
 						for _, offset := range offsets {
-							q := query.Query{Filter: f, Sort: r.Field(sorted), Desc: desc, Limit: 60, Offset: offset}
+							q := query.Query{Filter: f, Sort: r.Field(sorted), Desc: desc, Limit: 60,
+								Offset: offset}
 							got, total := list(t, s, store.Selection{Route: route("getAllResults"), Query: q})
 							want, wantTotal := query.Select(q, all)
-							if total != wantTotal || strings.Join(idsOf(got), " ") != strings.Join(idsOf(want), " ") {
-								t.Fatalf("%q sorted by %q desc %v at %d: %d of %d, want %d of %d", filter, sorted, desc, offset, len(got), total, len(want), wantTotal)
+							if total != wantTotal || strings.Join(idsOf(got),
+								" ") != strings.Join(idsOf(want), " ") {
+								t.Fatalf("%q sorted by %q desc %v at %d: %d of %d, want %d of %d", filter,
+									sorted, desc, offset, len(got), total, len(want), wantTotal)
 							}
 						}
 					}

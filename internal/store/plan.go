@@ -119,7 +119,8 @@ func unpack(raw []byte) (piece [][]string, err error) {
 
 // stored yields what is stored of the records of some ids; values are valid only
 // during the call.
-func (c *change) stored(ctx context.Context, t *table, of map[string][]string, yield func(values []string)) error {
+func (c *change) stored(ctx context.Context, t *table, of map[string][]string,
+	yield func(values []string)) error {
 	ids := make([]string, 0, len(of))
 	for id := range of {
 		ids = append(ids, id)
@@ -150,7 +151,8 @@ func (c *change) untouched(ctx context.Context, t *table, i int) (n int, err err
 	if t.Fields[i].Kind == oneroster.Number {
 		has = col + " IS NOT NULL"
 	}
-	text := c.d.sql("SELECT COUNT(*) FROM " + t.name + ` t WHERE t."status" = $1 AND t."rev" <> $2 AND ` + has)
+	text := c.d.sql("SELECT COUNT(*) FROM " + t.name + ` t WHERE t."status" = $1 AND t."rev" <> $2 AND ` +
+		has)
 	err = c.QueryRowContext(ctx, text, oneroster.Active, c.rev).Scan(&n)
 	return n, err
 }

@@ -25,7 +25,10 @@ func TestPlanTellsWhatTheImportDoes(t *testing.T) {
 			out := map[string]oneroster.Record{}
 			err := s.Snapshot(t.Context(), func(e each) error {
 				for _, r := range oneroster.Resources() {
-					if err := e(r, func(rec oneroster.Record) error { out[r.Name+"/"+rec.ID()] = rec; return nil }); err != nil {
+					if err := e(r, func(rec oneroster.Record) error {
+						out[r.Name+"/"+rec.ID()] = rec
+						return nil
+					}); err != nil {
 						return err
 					}
 				}
@@ -53,13 +56,15 @@ func TestPlanTellsWhatTheImportDoes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(planned.Counts, done.Counts) || !reflect.DeepEqual(planned.Fields, done.Fields) {
+			if !reflect.DeepEqual(planned.Counts, done.Counts) || !reflect.DeepEqual(planned.Fields,
+				done.Fields) {
 				t.Fatalf("day %d: planned %v, done %v", day, planned, done)
 			}
 			want := map[string]store.FieldChange{}
 			for key, now := range records() {
 				was, ok := before[key]
-				if !ok || was.Values[oneroster.Status] != oneroster.Active || now.Values[oneroster.Status] != oneroster.Active {
+				if !ok || was.Values[oneroster.Status] != oneroster.Active ||
+					now.Values[oneroster.Status] != oneroster.Active {
 					continue
 				}
 				for i, f := range now.Resource.Fields {

@@ -26,7 +26,8 @@ var postgresDialect = &dialect{
 		var e *pgconn.PgError
 		// Serialization failure, deadlock; and two first starts that make the
 		// same table at the same moment.
-		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" && e.SchemaName == "pg_catalog" || e.Code == "42P06" || e.Code == "42P07" || e.Code == "42710")
+		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" &&
+			e.SchemaName == "pg_catalog" || e.Code == "42P06" || e.Code == "42P07" || e.Code == "42710")
 	},
 	maxParams: 60000,
 	time:      "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",

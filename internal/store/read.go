@@ -14,7 +14,8 @@ import (
 // with the number of records that the filter selects on all pages; then row once
 // a record, with canonical values in the order of Resource.Fields, valid only
 // during the call. An error of either ends the list and is returned.
-func (s *Store) List(ctx context.Context, sel Selection, head func(total int) error, row func(values []string) error) error {
+func (s *Store) List(ctx context.Context, sel Selection, head func(total int) error,
+	row func(values []string) error) error {
 	t := tables[sel.Route.Resource]
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
 		p, err := s.page(ctx, tx, t, sel)
@@ -95,7 +96,8 @@ func (s *Store) Get(ctx context.Context, sel Selection) (oneroster.Record, error
 		where += ` AND t."status" = ` + st.arg(oneroster.Active)
 	}
 	values, into := t.scanner()
-	err := s.read.QueryRowContext(ctx, "SELECT "+t.selects+" FROM "+t.name+" t WHERE "+where, st.args...).Scan(into...)
+	err := s.read.QueryRowContext(ctx, "SELECT "+t.selects+" FROM "+t.name+" t WHERE "+where,
+		st.args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return oneroster.Record{}, ErrNotFound
 	}
@@ -105,7 +107,8 @@ func (s *Store) Get(ctx context.Context, sel Selection) (oneroster.Record, error
 // Known tells whether a record of this id is stored, deleted or not.
 func (s *Store) Known(ctx context.Context, r *oneroster.Resource, id string) (bool, error) {
 	var n int
-	err := s.read.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM `+tables[r].name+` WHERE "sourcedId" = $1`), id).Scan(&n)
+	err := s.read.QueryRowContext(ctx,
+		s.sql(`SELECT COUNT(*) FROM `+tables[r].name+` WHERE "sourcedId" = $1`), id).Scan(&n)
 	return n > 0, err
 }
 
@@ -135,7 +138,8 @@ func (s *Store) CountActive(ctx context.Context, r *oneroster.Resource, filter s
 	if err != nil {
 		return 0, err
 	}
-	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+tables[r].name+" t WHERE "+where, st.args...).Scan(&n)
+	err = s.read.QueryRowContext(ctx, "SELECT COUNT(*) FROM "+tables[r].name+" t WHERE "+where,
+		st.args...).Scan(&n)
 	return n, err
 }
 
@@ -145,7 +149,8 @@ func (s *Store) Counts(ctx context.Context) (map[*oneroster.Resource]int, error)
 	err := s.snapshot(ctx, func(tx *sql.Tx) error {
 		for r, t := range tables {
 			var n int
-			if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM `+t.name+` WHERE "status" = $1`), oneroster.Active).Scan(&n); err != nil {
+			if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM `+t.name+` WHERE "status" = $1`),
+				oneroster.Active).Scan(&n); err != nil {
 				return err
 			}
 			out[r] = n
@@ -158,7 +163,8 @@ func (s *Store) Counts(ctx context.Context) (map[*oneroster.Resource]int, error)
 // Snapshot lets do read every record of the district, deleted ones included,
 // from one state of it: each(resource, yield) as often as it likes. What yield
 // is given is its own to keep.
-func (s *Store) Snapshot(ctx context.Context, do func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
+func (s *Store) Snapshot(ctx context.Context,
+	do func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
 		return do(func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
 			t := tables[r]

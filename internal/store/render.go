@@ -68,7 +68,8 @@ func (s *statement) where(t *table, sel Selection) (string, error) {
 	}
 	if p := r.Scope.Parent; p != nil {
 		parent := tables[oneroster.ByName(p.Resource)]
-		conds = append(conds, "EXISTS (SELECT 1 FROM "+parent.name+` p WHERE p."sourcedId" = `+s.arg(sel.Vars[p.Var])+")")
+		conds = append(conds, "EXISTS (SELECT 1 FROM "+parent.name+` p WHERE p."sourcedId" = `+
+			s.arg(sel.Vars[p.Var])+")")
 	}
 	filter, err := s.expr(t, sel.Query.Filter)
 	if err != nil {
@@ -99,7 +100,8 @@ func (s *statement) match(t *table, alias string, m oneroster.Match, vars map[st
 		return "(" + v + " = '' OR " + v + " = " + s.arg(value) + ")"
 	}
 	if f := t.Field(m.Field); f.Kind == oneroster.Refs {
-		return alias + `."sourcedId" IN (SELECT "owner" FROM "links" WHERE "field" = ` + s.arg(t.field(t.Index(m.Field))) + ` AND "target" = ` + s.arg(value) + ")"
+		return alias + `."sourcedId" IN (SELECT "owner" FROM "links" WHERE "field" = ` +
+			s.arg(t.field(t.Index(m.Field))) + ` AND "target" = ` + s.arg(value) + ")"
 	}
 	return alias + "." + quote(m.Field) + " = " + s.arg(value)
 }
@@ -161,7 +163,8 @@ func (s *statement) expr(t *table, e query.Expr) (string, error) {
 	return s.textual(e)
 }
 
-var relation = map[query.Rel]string{query.Equal: " = ", query.Less: " < ", query.LessEqual: " <= ", query.Greater: " > ", query.GreaterEqual: " >= "}
+var relation = map[query.Rel]string{query.Equal: " = ", query.Less: " < ", query.LessEqual: " <= ",
+	query.Greater: " > ", query.GreaterEqual: " >= "}
 
 // textual writes a primitive over a text column or a member of metadata.
 func (s *statement) textual(e query.Expr) (string, error) {
@@ -176,7 +179,8 @@ func (s *statement) textual(e query.Expr) (string, error) {
 	switch e.Op {
 	case query.Has:
 		sep := s.text(oneroster.ListSep)
-		return "(" + s.d.position + "(" + sep + " || " + col + " || " + sep + ", " + s.text(oneroster.ListSep+e.Text+oneroster.ListSep) + ") > 0)", nil
+		return "(" + s.d.position + "(" + sep + " || " + col + " || " + sep + ", " +
+			s.text(oneroster.ListSep+e.Text+oneroster.ListSep) + ") > 0)", nil
 	case query.Contains:
 		return "(" + s.d.position + "(" + col + ", " + s.text(e.Text) + ") > 0)", nil
 	case query.Compare:
@@ -192,8 +196,10 @@ func (s *statement) textual(e query.Expr) (string, error) {
 func (s *statement) member(alias, key string) string {
 	before := oneroster.ListSep + key + oneroster.PartSep
 	at := s.d.position + "(" + alias + `."metadataText", ` + s.text(before) + ")"
-	rest := "substr(" + alias + `."metadataText", ` + at + " + " + strconv.Itoa(utf8.RuneCountInString(before)) + ")"
-	return "(CASE WHEN " + at + " = 0 THEN '' ELSE substr(" + rest + ", 1, " + s.d.position + "(" + rest + ", " + s.text(oneroster.ListSep) + ") - 1) END)"
+	rest := "substr(" + alias + `."metadataText", ` + at + " + " +
+		strconv.Itoa(utf8.RuneCountInString(before)) + ")"
+	return "(CASE WHEN " + at + " = 0 THEN '' ELSE substr(" + rest + ", 1, " + s.d.position + "(" + rest +
+		", " + s.text(oneroster.ListSep) + ") - 1) END)"
 }
 
 // number writes a numeric comparison that is true or false, never NULL, so that
@@ -210,7 +216,8 @@ func (s *statement) number(e query.Expr) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return "(" + col + " IS NOT NULL AND " + col + relation[e.Rel] + "CAST(" + s.arg(n) + " AS DOUBLE PRECISION))", nil
+	return "(" + col + " IS NOT NULL AND " + col + relation[e.Rel] + "CAST(" + s.arg(n) +
+		" AS DOUBLE PRECISION))", nil
 }
 
 // userID writes a primitive over one part of the items of userIds.
@@ -222,9 +229,11 @@ func (s *statement) userID(e query.Expr) string {
 	list, part := s.text(oneroster.ListSep), oneroster.PartSep
 	if e.Op == query.Has {
 		if e.Key == "type" {
-			return "(" + s.d.position + "(" + list + " || " + col + ", " + s.text(oneroster.ListSep+e.Text+part) + ") > 0)"
+			return "(" + s.d.position + "(" + list + " || " + col + ", " +
+				s.text(oneroster.ListSep+e.Text+part) + ") > 0)"
 		}
-		return "(" + s.d.position + "(" + col + " || " + list + ", " + s.text(part+e.Text+oneroster.ListSep) + ") > 0)"
+		return "(" + s.d.position + "(" + col + " || " + list + ", " +
+			s.text(part+e.Text+oneroster.ListSep) + ") > 0)"
 	}
 	// Contains: item by item, since a text may stand in the other part.
 	pos, sep := s.d.position, s.text(part)
@@ -232,8 +241,10 @@ func (s *statement) userID(e query.Expr) string {
 	if e.Key == "type" {
 		piece = "substr(item, 1, " + pos + "(item, " + sep + ") - 1)"
 	}
-	return `EXISTS (WITH RECURSIVE items(item, rest) AS (SELECT substr(` + col + `, 1, 0), ` + col + " || " + list +
-		" UNION ALL SELECT substr(rest, 1, " + pos + "(rest, " + list + ") - 1), substr(rest, " + pos + "(rest, " + list + ") + 1) FROM items WHERE rest <> '')" +
+	return `EXISTS (WITH RECURSIVE items(item, rest) AS (SELECT substr(` + col + `, 1, 0), ` + col +
+		" || " + list +
+		" UNION ALL SELECT substr(rest, 1, " + pos + "(rest, " + list + ") - 1), substr(rest, " + pos +
+		"(rest, " + list + ") + 1) FROM items WHERE rest <> '')" +
 		" SELECT 1 FROM items WHERE item <> '' AND " + pos + "(" + piece + ", " + s.text(e.Text) + ") > 0)"
 }
 
@@ -245,7 +256,8 @@ func (s *statement) modified(e query.Expr) (string, error) {
 	}
 	switch {
 	case e.Op == query.Contains:
-		return `(t."rev" IN (SELECT "rev" FROM "revs" WHERE ` + s.d.position + `(lower("stamp"), ` + s.text(query.Fold(e.Text)) + ") > 0))", nil
+		return `(t."rev" IN (SELECT "rev" FROM "revs" WHERE ` + s.d.position + `(lower("stamp"), ` +
+			s.text(query.Fold(e.Text)) + ") > 0))", nil
 	case e.Op != query.Compare:
 		return "", fmt.Errorf("filter: dateLastModified is not a list")
 	case e.Text == "":

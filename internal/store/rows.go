@@ -191,7 +191,8 @@ func (c *change) link(ctx context.Context, t *table, rows []row) error {
 func (c *change) unlink(ctx context.Context, field string, owners []string) error {
 	for start := 0; start < len(owners); start += 1000 {
 		st := &statement{d: c.d}
-		st.WriteString(`DELETE FROM "links" WHERE "field" = ` + st.arg(field) + ` AND "owner" IN ` + st.in(owners[start:min(start+1000, len(owners))]))
+		st.WriteString(`DELETE FROM "links" WHERE "field" = ` + st.arg(field) + ` AND "owner" IN ` +
+			st.in(owners[start:min(start+1000, len(owners))]))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
@@ -224,7 +225,9 @@ func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 	}
 	for start := 0; start < len(ids); start += 1000 {
 		st := &statement{d: c.d}
-		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) + `, "hash" = '', "rev" = ` + st.arg(c.rev) + t.bare + ` WHERE "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))]))
+		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) +
+			`, "hash" = '', "rev" = ` + st.arg(c.rev) + t.bare + ` WHERE "sourcedId" IN ` +
+			st.in(ids[start:min(start+1000, len(ids))]))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}
@@ -233,7 +236,8 @@ func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 }
 
 // queryAll collects the rows of a query.
-func queryAll(ctx context.Context, tx *sql.Tx, text string, args []any, each func(scan func(...any) error) error) error {
+func queryAll(ctx context.Context, tx *sql.Tx, text string, args []any,
+	each func(scan func(...any) error) error) error {
 	rows, err := tx.QueryContext(ctx, text, args...)
 	if err != nil {
 		return err

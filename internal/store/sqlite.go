@@ -26,7 +26,8 @@ var sqliteDialect = &dialect{
 	reads: &sql.TxOptions{ReadOnly: true},
 	again: func(err error) bool {
 		var e *sqlite.Error
-		return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY || e.Code()&0xff == sqlite3.SQLITE_LOCKED)
+		return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY ||
+			e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 	},
 	maxParams: 32000,
 }
@@ -61,7 +62,8 @@ func look(ctx context.Context, dsn string, existing bool) error {
 	if string(begin) != "SQLite format 3\x00" {
 		return fmt.Errorf("database: %s is not a SQLite database: it was left as it is", place)
 	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: place}).EscapedPath()}).String()+"?mode=ro&_pragma=busy_timeout(90000)")
+	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file",
+		Opaque: (&url.URL{Path: place}).EscapedPath()}).String()+"?mode=ro&_pragma=busy_timeout(90000)")
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 		synchronous = "OFF"
 	}
 	var err error
-	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous("+synchronous+")&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
+	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous("+
+		synchronous+")&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
 		return nil, err
 	}
 	e.write.SetMaxOpenConns(1)
@@ -116,7 +119,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	if e.file, err = os.Stat(e.path); err != nil {
 		return nil, err
 	}
-	if e.read, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+	if e.read, err = sql.Open("sqlite",
+		file+"?"+waits+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
 		return nil, err
 	}
 	e.read.SetMaxOpenConns(4 * runtime.NumCPU())
@@ -126,7 +130,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	}
 	e.book.SetMaxOpenConns(4)
 	e.book.SetMaxIdleConns(4)
-	if e.nonces, err = sql.Open("sqlite", file+".nonces?"+waits+"&_pragma=synchronous(OFF)&_txlock=immediate"); err != nil {
+	if e.nonces, err = sql.Open("sqlite", file+".nonces?"+
+		waits+"&_pragma=synchronous(OFF)&_txlock=immediate"); err != nil {
 		return nil, err
 	}
 	e.nonces.SetMaxOpenConns(1)

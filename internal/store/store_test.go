@@ -43,8 +43,10 @@ func TestImportThenRead(t *testing.T) {
 		p := bulk(
 			rec("org", "sourcedId", "d", "name", "District", "type", "district"),
 			rec("org", "sourcedId", "s1", "name", "School", "type", "school", "parent", "d"),
-			rec("user", "sourcedId", "u1", "username", "ann", "role", "student", "orgs", "s1", "agents", "g1", "userIds", oneroster.Join("LDAP"+oneroster.PartSep+"a:1")),
-			rec("user", "sourcedId", "g1", "username", "gus", "role", "guardian", "orgs", "s1", "metadata", `{"x":"1","y":{"z":2}}`),
+			rec("user", "sourcedId", "u1", "username", "ann", "role", "student", "orgs", "s1", "agents",
+				"g1", "userIds", oneroster.Join("LDAP"+oneroster.PartSep+"a:1")),
+			rec("user", "sourcedId", "g1", "username", "gus", "role", "guardian", "orgs", "s1", "metadata",
+				`{"x":"1","y":{"z":2}}`),
 		)
 		rep, err := s.Import(context.Background(), p, store.ImportOptions{})
 		if err != nil {
@@ -59,7 +61,8 @@ func TestImportThenRead(t *testing.T) {
 		if rows[0].Get("children") != "s1" {
 			t.Fatalf("%v", rows)
 		}
-		rows, total = list(t, s, store.Selection{Route: route("getStudentsForSchool"), Vars: map[string]string{"school_id": "s1"}})
+		rows, total = list(t, s, store.Selection{Route: route("getStudentsForSchool"),
+			Vars: map[string]string{"school_id": "s1"}})
 		if total != 1 || rows[0].ID() != "u1" {
 			t.Fatalf("%d %v", total, rows)
 		}

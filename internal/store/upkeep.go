@@ -12,7 +12,8 @@ import (
 func (s *Store) keepUp(ctx context.Context) error {
 	const bare = "bare tombstones"
 	var n int
-	err := s.read.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "upkeep" WHERE "name" = $1`), bare).Scan(&n)
+	err := s.read.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "upkeep" WHERE "name" = $1`),
+		bare).Scan(&n)
 	if err != nil || n > 0 {
 		return err
 	}
@@ -26,7 +27,8 @@ func (s *Store) keepUp(ctx context.Context) error {
 			return errUnchanged // another process was first
 		}
 		for _, r := range oneroster.Resources() {
-			ids, err := c.list(ctx, `SELECT "sourcedId" FROM `+tables[r].name+` WHERE "status" = $1`, oneroster.ToBeDeleted)
+			ids, err := c.list(ctx, `SELECT "sourcedId" FROM `+tables[r].name+` WHERE "status" = $1`,
+				oneroster.ToBeDeleted)
 			if err == nil {
 				err = c.retire(ctx, tables[r], ids)
 			}

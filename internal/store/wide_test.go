@@ -31,9 +31,11 @@ func TestBrokenFiltersNeverWiden(t *testing.T) {
 		rng := rand.New(rand.NewPCG(3, 5))
 		s := storetest.Open(t, dsn, store.Options{})
 		read, refused := 0, 0
-		for _, op := range []string{"getAllUsers", "getAllEnrollments", "getAllResults", "getAllClasses", "getAllResources"} {
+		for _, op := range []string{"getAllUsers", "getAllEnrollments", "getAllResults", "getAllClasses",
+			"getAllResources"} {
 			r := route(op).Resource
-			if _, err := s.Import(context.Background(), bulk(randoms(rng, r, 40)...), store.ImportOptions{}); err != nil {
+			if _, err := s.Import(context.Background(), bulk(randoms(rng, r, 40)...),
+				store.ImportOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			all, _ := list(t, s, store.Selection{Route: route(op)})
@@ -55,7 +57,8 @@ func TestBrokenFiltersNeverWiden(t *testing.T) {
 				canonical, ok := strict(text)
 				for _, a := range apostrophes {
 					if !ok {
-						canonical, ok = strict(a.ReplaceAllString(a.ReplaceAllString(text, "$1$2$2$3"), "$1$2$2$3"))
+						canonical, ok = strict(a.ReplaceAllString(a.ReplaceAllString(text, "$1$2$2$3"),
+							"$1$2$2$3"))
 					}
 				}
 				if !ok && strings.TrimSpace(text) != "" {
@@ -65,9 +68,11 @@ func TestBrokenFiltersNeverWiden(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s %s means %s, which is refused: %v", op, text, canonical, err)
 				}
-				_, total := list(t, s, store.Selection{Route: route(op), Query: query.Query{Filter: f, Limit: 1}})
+				_, total := list(t, s, store.Selection{Route: route(op), Query: query.Query{Filter: f,
+					Limit: 1}})
 				if _, most := query.Select(query.Query{Filter: want, Limit: 1}, all); total != most {
-					t.Fatalf("%s %s selects %d rows, as %s\n%s selects %d", op, text, total, f, canonical, most)
+					t.Fatalf("%s %s selects %d rows, as %s\n%s selects %d", op, text, total, f, canonical,
+						most)
 				}
 			}
 		}
@@ -79,7 +84,8 @@ func TestBrokenFiltersNeverWiden(t *testing.T) {
 }
 
 // signs are what slips into a filter.
-var signs = []string{"'", "''", "\"", "’", " ", "=", "!", "<", ">", "~", ";", "&&", "||", ",", "(", ")", ":", "/", "AND", " AND ", " OR ", "or",
+var signs = []string{"'", "''", "\"", "’", " ", "=", "!", "<", ">", "~", ";", "&&", "||", ",", "(", ")",
+	":", "/", "AND", " AND ", " OR ", "or",
 	"\t", "x", "%", "--", "==", "<>", " eq ", "{{", "}}", "null", "1", "role", "status='active'"}
 
 // broken damages a filter in one place.

@@ -15,80 +15,137 @@ import (
 )
 
 var brokenAccess = []broken{
-	{name: "a token has no end", check: "access.token", spoil: grants(func(g map[string]any) { delete(g, "expires_in") })},
-	{name: "a token's end is a text", check: "access.token", spoil: grants(func(g map[string]any) { g["expires_in"] = "3600" })},
-	{name: "a token ends after a minute", check: "access.token", spoil: grants(func(g map[string]any) { g["expires_in"] = 60 })},
-	{name: "a token has no type", check: "access.token", spoil: grants(func(g map[string]any) { delete(g, "token_type") })},
-	{name: "a token is text/plain", check: "access.token", spoil: tokens(func(_ *service, _ *http.Request, a *answer) { a.header.Set("Content-Type", "text/plain") })},
-	{name: "caches may keep a token", check: "access.token-cache", spoil: tokens(func(_ *service, _ *http.Request, a *answer) { a.header.Set("Cache-Control", "max-age=600") })},
-	{name: "a bad login is 200", check: "access.bad-secret", spoil: tokens(func(_ *service, _ *http.Request, a *answer) { a.status = 200 })},
-	{name: "a bad login is 500", check: "access.bad-secret", spoil: tokens(func(_ *service, _ *http.Request, a *answer) {
-		if a.status != 200 {
-			a.status = 500
-		}
-	})},
-	{name: "any secret gets a token", check: "access.bad-secret", spoil: tokens(func(s *service, r *http.Request, a *answer) {
-		if a.status != 200 {
-			a.say(200, "application/json", `{"access_token":"`+s.token("")+`","token_type":"bearer","expires_in":3600}`)
-		}
-	})},
-	{name: "lists need no token", check: "access.no-token", spoil: lets(func(r *http.Request) bool { return isList(r) && r.Header.Get("Authorization") == "" })},
-	{name: "demographics need no token", check: "access.no-token", spoil: lets(func(r *http.Request) bool { return below(r) == "/demographics" && r.Header.Get("Authorization") == "" })},
-	{name: "without a token the answer is 403", check: "access.no-token", spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" }, func(a *answer) { a.refuse(403) })},
-	{name: "without a token the answer is a redirect", check: "access.no-token", spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" }, func(a *answer) { a.refuse(302) })},
-	{name: "without a token a list is empty", check: "access.no-token", spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" }, func(a *answer) { a.say(200, "application/json", `{"orgs":[]}`) })},
-	{name: "single objects need no token", check: "access.no-token-single", spoil: lets(func(r *http.Request) bool { return isSingle(r) && r.Header.Get("Authorization") == "" })},
-	{name: "without a token an object is 404", check: "access.no-token-single", spoil: where(func(r *http.Request) bool { return isSingle(r) && r.Header.Get("Authorization") == "" }, func(a *answer) { a.refuse(404) })},
-	{name: "any token opens", check: "access.foreign-token", spoil: lets(func(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") })},
-	{name: "tokens of no algorithm open", check: "access.foreign-token", spoil: lets(func(r *http.Request) bool { return strings.HasSuffix(r.Header.Get("Authorization"), ".") })},
-	{name: "a foreign token breaks", check: "access.foreign-token", spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer not-a-token" }, func(a *answer) { a.refuse(500) })},
-	{name: "a token's end is read without its signature", check: "access.expired-token", spoil: lets(func(r *http.Request) bool {
-		end, _ := claim(r, "exp").(float64)
-		return end > float64(time.Now().Unix()) && claim(r, "jti") != nil
-	})},
-	{name: "a token's end is not read", check: "access.expired-token", spoil: lets(func(r *http.Request) bool { return claim(r, "jti") != nil })},
-	{name: "a scheme in lower case is refused", check: "access.scheme", spoil: where(func(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Authorization"), "bearer") }, func(a *answer) { a.refuse(401) })},
+	{name: "a token has no end", check: "access.token",
+		spoil: grants(func(g map[string]any) { delete(g, "expires_in") })},
+	{name: "a token's end is a text", check: "access.token",
+		spoil: grants(func(g map[string]any) { g["expires_in"] = "3600" })},
+	{name: "a token ends after a minute", check: "access.token",
+		spoil: grants(func(g map[string]any) { g["expires_in"] = 60 })},
+	{name: "a token has no type", check: "access.token",
+		spoil: grants(func(g map[string]any) { delete(g, "token_type") })},
+	{name: "a token is text/plain", check: "access.token",
+		spoil: tokens(func(_ *service, _ *http.Request,
+			a *answer) {
+			a.header.Set("Content-Type", "text/plain")
+		})},
+	{name: "caches may keep a token", check: "access.token-cache",
+		spoil: tokens(func(_ *service, _ *http.Request,
+			a *answer) {
+			a.header.Set("Cache-Control", "max-age=600")
+		})},
+	{name: "a bad login is 200", check: "access.bad-secret",
+		spoil: tokens(func(_ *service, _ *http.Request, a *answer) { a.status = 200 })},
+	{name: "a bad login is 500", check: "access.bad-secret",
+		spoil: tokens(func(_ *service, _ *http.Request, a *answer) {
+			if a.status != 200 {
+				a.status = 500
+			}
+		})},
+	{name: "any secret gets a token", check: "access.bad-secret",
+		spoil: tokens(func(s *service, r *http.Request, a *answer) {
+			if a.status != 200 {
+				a.say(200, "application/json", `{"access_token":"`+s.token("")+
+					`","token_type":"bearer","expires_in":3600}`)
+			}
+		})},
+	{name: "lists need no token", check: "access.no-token",
+		spoil: lets(func(r *http.Request) bool { return isList(r) && r.Header.Get("Authorization") == "" })},
+	{name: "demographics need no token", check: "access.no-token",
+		spoil: lets(func(r *http.Request) bool {
+			return below(r) == "/demographics" && r.Header.Get("Authorization") == ""
+		})},
+	{name: "without a token the answer is 403", check: "access.no-token",
+		spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" },
+			func(a *answer) { a.refuse(403) })},
+	{name: "without a token the answer is a redirect", check: "access.no-token",
+		spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" },
+			func(a *answer) { a.refuse(302) })},
+	{name: "without a token a list is empty", check: "access.no-token",
+		spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" },
+			func(a *answer) { a.say(200, "application/json", `{"orgs":[]}`) })},
+	{name: "single objects need no token", check: "access.no-token-single",
+		spoil: lets(func(r *http.Request) bool {
+			return isSingle(r) && r.Header.Get("Authorization") == ""
+		})},
+	{name: "without a token an object is 404", check: "access.no-token-single",
+		spoil: where(func(r *http.Request) bool {
+			return isSingle(r) && r.Header.Get("Authorization") == ""
+		}, func(a *answer) { a.refuse(404) })},
+	{name: "any token opens", check: "access.foreign-token",
+		spoil: lets(func(r *http.Request) bool {
+			return strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ")
+		})},
+	{name: "tokens of no algorithm open", check: "access.foreign-token",
+		spoil: lets(func(r *http.Request) bool {
+			return strings.HasSuffix(r.Header.Get("Authorization"), ".")
+		})},
+	{name: "a foreign token breaks", check: "access.foreign-token",
+		spoil: where(func(r *http.Request) bool {
+			return r.Header.Get("Authorization") == "Bearer not-a-token"
+		}, func(a *answer) { a.refuse(500) })},
+	{name: "a token's end is read without its signature", check: "access.expired-token",
+		spoil: lets(func(r *http.Request) bool {
+			end, _ := claim(r, "exp").(float64)
+			return end > float64(time.Now().Unix()) && claim(r, "jti") != nil
+		})},
+	{name: "a token's end is not read", check: "access.expired-token",
+		spoil: lets(func(r *http.Request) bool { return claim(r, "jti") != nil })},
+	{name: "a scheme in lower case is refused", check: "access.scheme",
+		spoil: where(func(r *http.Request) bool {
+			return strings.HasPrefix(r.Header.Get("Authorization"), "bearer")
+		}, func(a *answer) { a.refuse(401) })},
 	{name: "a new token ends the one before", check: "access.earlier-token", spoil: latestOnly},
-	{name: "any scope opens everything", check: "access.scope", spoil: lets(func(r *http.Request) bool { return true }, 403)},
-	{name: "a scope is compared by its beginning", check: "access.scope", spoil: lets(func(r *http.Request) bool {
-		scope, _ := claim(r, "scope").(string)
-		return below(r) == "/demographics" && strings.HasPrefix(scope, "roster")
-	}, 403)},
-	{name: "a wrong scope is 404", check: "access.scope", spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) {
-		if a.status == 403 {
-			a.refuse(404)
-		}
-	})},
+	{name: "any scope opens everything", check: "access.scope",
+		spoil: lets(func(r *http.Request) bool { return true }, 403)},
+	{name: "a scope is compared by its beginning", check: "access.scope",
+		spoil: lets(func(r *http.Request) bool {
+			scope, _ := claim(r, "scope").(string)
+			return below(r) == "/demographics" && strings.HasPrefix(scope, "roster")
+		}, 403)},
+	{name: "a wrong scope is 404", check: "access.scope",
+		spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) {
+			if a.status == 403 {
+				a.refuse(404)
+			}
+		})},
 	{name: "the service is plain HTTP on the net", check: "access.https", config: func(c *provider.Config) { // this machine, by a name that is not its own
-		c.URL, c.TokenURL = strings.Replace(c.URL, "127.0.0.1", "0.0.0.0", 1), strings.Replace(c.TokenURL, "127.0.0.1", "0.0.0.0", 1)
+		c.URL, c.TokenURL = strings.Replace(c.URL, "127.0.0.1", "0.0.0.0", 1), strings.Replace(c.TokenURL,
+			"127.0.0.1", "0.0.0.0", 1)
 	}},
 	{name: "any signature opens", check: "access.signature", oauth1: true, spoil: lets(signs)},
-	{name: "a signature leaves the query out", check: "access.signature", oauth1: true, spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if signs(r) && r.URL.Query().Get("limit") == "1" && below(r) == "/orgs" {
-				for _, limit := range []string{"1", "2"} { // as if it were not looked at
-					q := r.URL.Query()
-					q.Set("limit", limit)
-					if a := ask(s, other(r, below(r), q)); a.status == 200 {
-						a.write(w)
-						return
+	{name: "a signature leaves the query out", check: "access.signature", oauth1: true,
+		spoil: func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if signs(r) && r.URL.Query().Get("limit") == "1" && below(r) == "/orgs" {
+					for _, limit := range []string{"1", "2"} { // as if it were not looked at
+						q := r.URL.Query()
+						q.Set("limit", limit)
+						if a := ask(s, other(r, below(r), q)); a.status == 200 {
+							a.write(w)
+							return
+						}
 					}
 				}
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
-	{name: "a signature opens twice", check: "access.timestamp", oauth1: true, spoil: func(s *service) http.Handler {
-		var seen sync.Map
-		opened := lets(func(r *http.Request) bool { _, known := seen.Load(r.Header.Get("Authorization")); return known })(s)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			opened.ServeHTTP(w, r)
-			seen.Store(r.Header.Get("Authorization"), true)
-		})
-	}},
-	{name: "a signature of hours ago opens", check: "access.timestamp", oauth1: true, spoil: lets(func(r *http.Request) bool {
-		return signs(r) && !strings.Contains(r.Header.Get("Authorization"), fmt.Sprintf(`oauth_timestamp="%d`, time.Now().Unix()/1000))
-	})},
+				s.ServeHTTP(w, r)
+			})
+		}},
+	{name: "a signature opens twice", check: "access.timestamp", oauth1: true,
+		spoil: func(s *service) http.Handler {
+			var seen sync.Map
+			opened := lets(func(r *http.Request) bool {
+				_, known := seen.Load(r.Header.Get("Authorization"))
+				return known
+			})(s)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				opened.ServeHTTP(w, r)
+				seen.Store(r.Header.Get("Authorization"), true)
+			})
+		}},
+	{name: "a signature of hours ago opens", check: "access.timestamp", oauth1: true,
+		spoil: lets(func(r *http.Request) bool {
+			return signs(r) && !strings.Contains(r.Header.Get("Authorization"),
+				fmt.Sprintf(`oauth_timestamp="%d`, time.Now().Unix()/1000))
+		})},
 }
 
 func signs(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Authorization"), "OAuth ") }

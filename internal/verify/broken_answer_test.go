@@ -61,7 +61,8 @@ func (a *answer) say(status int, kind, body string) {
 
 // refuse makes it a well-formed error.
 func (a *answer) refuse(status int) {
-	a.say(status, "application/json", `{"statusInfoSet":[{"imsx_codeMajor":"failure","imsx_severity":"error","imsx_codeMinor":"invalid_data","imsx_description":"no"}]}`)
+	a.say(status, "application/json",
+		`{"statusInfoSet":[{"imsx_codeMajor":"failure","imsx_severity":"error","imsx_codeMinor":"invalid_data","imsx_description":"no"}]}`)
 }
 
 // below is the path of a request below the base; "" outside it.
@@ -161,7 +162,8 @@ func rows(edit func(next http.Handler, r *http.Request, a *answer, rows []any) [
 func objects(edit func(o map[string]any), resources ...string) spoiler {
 	return answers(func(_ http.Handler, r *http.Request, a *answer) {
 		route, members := routeOf(r), a.members()
-		if route == nil || members == nil || len(resources) > 0 && !slices.Contains(resources, route.Resource.Name) {
+		if route == nil || members == nil || len(resources) > 0 && !slices.Contains(resources,
+			route.Resource.Name) {
 			return
 		}
 		for _, v := range members {

@@ -15,26 +15,33 @@ import (
 // Mistakes that were seen in the field where nobody looked: on the second page,
 // under the second parent, in the clock.
 var brokenField = []broken{
-	{name: "the second page of a delta skips a row", check: "delta.pages", spoil: laterPages("dateLastModified", 1)},
-	{name: "the second page of an active pull repeats a row", check: "sds.pages", spoil: laterPages("status='active'", -1)},
-	{name: "the school of a class in a school is not looked at", check: "nested.both-parents", spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
-		if parts := strings.Split(below(r), "/"); len(parts) == 6 && parts[1] == "schools" {
-			*a = *ask(next, other(r, "/classes/"+parts[4]+"/"+parts[5], r.URL.Query()))
-		}
-	})},
-	{name: "who has left is still in the class", check: "nested.deleted-links", spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
-		if p := below(r); strings.HasPrefix(p, "/classes/") && strings.HasSuffix(p, "/students") {
-			*a = *ask(next, other(r, "/users", url.Values{"filter": {"status='tobedeleted'"}, "limit": {"10000"}}))
-		}
-	})},
-	{name: "ids are folded", check: "one.letter-case", spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
-		if isSingle(r) && a.status == http.StatusNotFound {
-			path := below(r)
-			at := strings.LastIndexByte(path, '/')
-			*a = *ask(next, other(r, path[:at]+strings.ToLower(path[at:]), nil))
-		}
-	})},
-	{name: "names are escaped for a screen", check: "data.entities", spoil: objects(func(o map[string]any) { o["familyName"] = "O&#39;Brien" }, "user")},
+	{name: "the second page of a delta skips a row", check: "delta.pages",
+		spoil: laterPages("dateLastModified", 1)},
+	{name: "the second page of an active pull repeats a row", check: "sds.pages",
+		spoil: laterPages("status='active'", -1)},
+	{name: "the school of a class in a school is not looked at", check: "nested.both-parents",
+		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
+			if parts := strings.Split(below(r), "/"); len(parts) == 6 && parts[1] == "schools" {
+				*a = *ask(next, other(r, "/classes/"+parts[4]+"/"+parts[5], r.URL.Query()))
+			}
+		})},
+	{name: "who has left is still in the class", check: "nested.deleted-links",
+		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
+			if p := below(r); strings.HasPrefix(p, "/classes/") && strings.HasSuffix(p, "/students") {
+				*a = *ask(next, other(r, "/users", url.Values{"filter": {"status='tobedeleted'"},
+					"limit": {"10000"}}))
+			}
+		})},
+	{name: "ids are folded", check: "one.letter-case",
+		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
+			if isSingle(r) && a.status == http.StatusNotFound {
+				path := below(r)
+				at := strings.LastIndexByte(path, '/')
+				*a = *ask(next, other(r, path[:at]+strings.ToLower(path[at:]), nil))
+			}
+		})},
+	{name: "names are escaped for a screen", check: "data.entities",
+		spoil: objects(func(o map[string]any) { o["familyName"] = "O&#39;Brien" }, "user")},
 	{name: "everything is compressed", check: "route.identity", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a := ask(s, r)
@@ -59,7 +66,8 @@ var brokenField = []broken{
 // laterPages moves every page of a filtered list but the first by some rows.
 func laterPages(filter string, by int) spoiler {
 	return asks(func(_ *http.Request, q url.Values) {
-		if n, err := strconv.Atoi(q.Get("offset")); err == nil && n > 0 && strings.Contains(q.Get("filter"), filter) {
+		if n, err := strconv.Atoi(q.Get("offset")); err == nil && n > 0 && strings.Contains(q.Get("filter"),
+			filter) {
 			q.Set("offset", strconv.Itoa(n+by))
 		}
 	})

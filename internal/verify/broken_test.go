@@ -92,7 +92,8 @@ func TestBrokenProviders(t *testing.T) {
 			if !passed[b.check] {
 				t.Errorf("the correct provider does not pass %s anywhere", b.check)
 			}
-			report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"all"}, Write: s == half, Only: []string{b.check}})
+			report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"all"}, Write: s == half,
+				Only: []string{b.check}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -148,7 +149,8 @@ func TestOneMistakeIsToldOnce(t *testing.T) {
 }
 
 func brokenProviders() []broken {
-	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders, brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenField, brokenWrites)
+	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders,
+		brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenField, brokenWrites)
 }
 
 // A stage is one address at which broken providers are played one after the
@@ -161,7 +163,10 @@ type stage struct {
 
 func newStage() *stage {
 	st := &stage{}
-	st.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*st.played.Load()).ServeHTTP(w, r) }))
+	st.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter,
+		r *http.Request) {
+		(*st.played.Load()).ServeHTTP(w, r)
+	}))
 	return st
 }
 
@@ -171,7 +176,8 @@ func (st *stage) verified(t testing.TB, s *service, b broken, opt verify.Options
 		h = b.spoil(s)
 	}
 	st.played.Store(&h)
-	c := provider.Config{URL: st.server.URL + oneroster.V1p1.Base, TokenURL: st.server.URL + "/token", Client: s.id, Secret: s.secret, OAuth1: b.oauth1, Timeout: 20 * time.Second}
+	c := provider.Config{URL: st.server.URL + oneroster.V1p1.Base, TokenURL: st.server.URL + "/token",
+		Client: s.id, Secret: s.secret, OAuth1: b.oauth1, Timeout: 20 * time.Second}
 	if b.config != nil {
 		b.config(&c)
 	}
@@ -216,7 +222,8 @@ func remembered(next http.Handler, is func(r *http.Request) bool) http.Handler {
 			r = r.Clone(r.Context())
 			r.Body = io.NopCloser(bytes.NewReader(body.Bytes()))
 		}
-		key := strings.Join([]string{r.Host, r.URL.String(), r.Header.Get("Authorization"), body.String()}, "\n")
+		key := strings.Join([]string{r.Host, r.URL.String(), r.Header.Get("Authorization"), body.String()},
+			"\n")
 		lock.Lock()
 		a := answers[key]
 		lock.Unlock()

@@ -18,17 +18,29 @@ import (
 )
 
 var brokenWrites = []broken{
-	{name: "PUT needs no token", check: "put.no-token", spoil: lets(func(r *http.Request) bool { return r.Method == "PUT" && r.Header.Get("Authorization") == "" })},
-	{name: "DELETE needs no token", check: "put.no-token", spoil: lets(func(r *http.Request) bool { return r.Method == "DELETE" && r.Header.Get("Authorization") == "" })},
-	{name: "a body is read before the token", check: "put.no-token", spoil: where(func(r *http.Request) bool { return r.Method == "PUT" && r.Header.Get("Authorization") == "" }, func(a *answer) { a.refuse(400) })},
-	{name: "who may read may write", check: "put.scope", spoil: lets(func(r *http.Request) bool { return r.Method == "PUT" }, 403)},
-	{name: "who may read may delete", check: "put.scope", spoil: lets(func(r *http.Request) bool { return r.Method == "DELETE" }, 403)},
+	{name: "PUT needs no token", check: "put.no-token",
+		spoil: lets(func(r *http.Request) bool {
+			return r.Method == "PUT" && r.Header.Get("Authorization") == ""
+		})},
+	{name: "DELETE needs no token", check: "put.no-token",
+		spoil: lets(func(r *http.Request) bool {
+			return r.Method == "DELETE" && r.Header.Get("Authorization") == ""
+		})},
+	{name: "a body is read before the token", check: "put.no-token",
+		spoil: where(func(r *http.Request) bool {
+			return r.Method == "PUT" && r.Header.Get("Authorization") == ""
+		}, func(a *answer) { a.refuse(400) })},
+	{name: "who may read may write", check: "put.scope",
+		spoil: lets(func(r *http.Request) bool { return r.Method == "PUT" }, 403)},
+	{name: "who may read may delete", check: "put.scope",
+		spoil: lets(func(r *http.Request) bool { return r.Method == "DELETE" }, 403)},
 	{name: "a creation is 200", check: "put.create", spoil: where(is("PUT"), func(a *answer) {
 		if a.status == 201 {
 			a.status = 200
 		}
 	})},
-	{name: "a creation has no body", check: "put.create", spoil: where(is("PUT"), func(a *answer) { a.body = nil })},
+	{name: "a creation has no body", check: "put.create",
+		spoil: where(is("PUT"), func(a *answer) { a.body = nil })},
 	{name: "a creation is bare", check: "put.create", spoil: where(is("PUT"), func(a *answer) {
 		for _, v := range a.members() {
 			a.setMembers(v.(map[string]any))
@@ -41,7 +53,8 @@ var brokenWrites = []broken{
 		}
 		a.setMembers(m)
 	})},
-	{name: "a creation is refused", check: "put.create", spoil: where(is("PUT"), func(a *answer) { a.refuse(405) })},
+	{name: "a creation is refused", check: "put.create",
+		spoil: where(is("PUT"), func(a *answer) { a.refuse(405) })},
 	{name: "a write is taken and lost", check: "put.read-back", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			route := routeOf(r)
@@ -55,35 +68,41 @@ var brokenWrites = []broken{
 			a.write(w)
 		})
 	}},
-	{name: "scores are whole numbers", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
-		if n, ok := o["score"].(json.Number); ok {
-			f, _ := n.Float64() // our own number
-			o["score"] = int(f)
-		}
-	})},
-	{name: "comments are escaped", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
-		if s, ok := o["comment"].(string); ok {
-			o["comment"] = html.EscapeString(s)
-		}
-	})},
-	{name: "a due date loses its time", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
-		if s, ok := o["dueDate"].(string); ok {
-			o["dueDate"] = s[:10] + "T00:00:00.000Z"
-		}
-	})},
-	{name: "descriptions are not kept", check: "put.read-back", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) { delete(o, "description") })},
-	{name: "PUT merges", check: "put.replace", spoil: bodies(func(next http.Handler, r *http.Request, o map[string]any) {
+	{name: "scores are whole numbers", check: "put.read-back",
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if n, ok := o["score"].(json.Number); ok {
+				f, _ := n.Float64() // our own number
+				o["score"] = int(f)
+			}
+		})},
+	{name: "comments are escaped", check: "put.read-back",
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if s, ok := o["comment"].(string); ok {
+				o["comment"] = html.EscapeString(s)
+			}
+		})},
+	{name: "a due date loses its time", check: "put.read-back",
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if s, ok := o["dueDate"].(string); ok {
+				o["dueDate"] = s[:10] + "T00:00:00.000Z"
+			}
+		})},
+	{name: "descriptions are not kept", check: "put.read-back",
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) { delete(o, "description") })},
+	{name: "PUT merges", check: "put.replace", spoil: bodies(func(next http.Handler, r *http.Request,
+		o map[string]any) {
 		for _, v := range ask(next, get(r)).members() {
 			for k, old := range v.(map[string]any) {
 				fillUp(o, k, old)
 			}
 		}
 	})},
-	{name: "a second PUT is 409", check: "put.replace", spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
-		if r.Method == "PUT" && a.status == 200 {
-			a.refuse(409)
-		}
-	})},
+	{name: "a second PUT is 409", check: "put.replace",
+		spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
+			if r.Method == "PUT" && a.status == 200 {
+				a.refuse(409)
+			}
+		})},
 	{name: "a second PUT is passed over", check: "put.replace", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "PUT" {
@@ -95,12 +114,14 @@ var brokenWrites = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
-	{name: "a class's line items lack what was written", check: "put.listed", spoil: where(func(r *http.Request) bool {
-		return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/lineItems")
-	}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
-	{name: "a class's results lack what was written", check: "put.listed", spoil: where(func(r *http.Request) bool {
-		return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/results")
-	}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
+	{name: "a class's line items lack what was written", check: "put.listed",
+		spoil: where(func(r *http.Request) bool {
+			return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/lineItems")
+		}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
+	{name: "a class's results lack what was written", check: "put.listed",
+		spoil: where(func(r *http.Request) bool {
+			return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/results")
+		}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
 	{name: "lists are from before the write", check: "put.listed", spoil: swaps("^sourcedId=.*", nothing)},
 	{name: "dateLastModified stands still", check: "put.delta", spoil: func(s *service) http.Handler {
 		var first sync.Map
@@ -148,16 +169,18 @@ var brokenWrites = []broken{
 			a.refuse(500)
 		}
 	})},
-	{name: "an unknown reference is taken", check: "put.unknown-reference", spoil: where(is("PUT"), func(a *answer) {
-		if a.status == 422 {
-			a.say(201, "application/json", "{}")
-		}
-	})},
-	{name: "an unknown reference breaks", check: "put.unknown-reference", spoil: where(is("PUT"), func(a *answer) {
-		if a.status == 422 {
-			a.refuse(500)
-		}
-	})},
+	{name: "an unknown reference is taken", check: "put.unknown-reference",
+		spoil: where(is("PUT"), func(a *answer) {
+			if a.status == 422 {
+				a.say(201, "application/json", "{}")
+			}
+		})},
+	{name: "an unknown reference breaks", check: "put.unknown-reference",
+		spoil: where(is("PUT"), func(a *answer) {
+			if a.status == 422 {
+				a.refuse(500)
+			}
+		})},
 	{name: "DELETE keeps", check: "delete.gone", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "DELETE" {
@@ -167,13 +190,19 @@ var brokenWrites = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
-	{name: "DELETE is not allowed", check: "delete.gone", spoil: where(is("DELETE"), func(a *answer) { a.refuse(405) })},
-	{name: "what is deleted is still read", check: "delete.gone", spoil: keepsDeleted(func(r *http.Request) bool { return isSingle(r) })},
-	{name: "what is deleted is still listed", check: "delete.gone", spoil: keepsDeleted(func(r *http.Request) bool { return isList(r) && !isNested(r) })},
+	{name: "DELETE is not allowed", check: "delete.gone", spoil: where(is("DELETE"),
+		func(a *answer) { a.refuse(405) })},
+	{name: "what is deleted is still read", check: "delete.gone",
+		spoil: keepsDeleted(func(r *http.Request) bool { return isSingle(r) })},
+	{name: "what is deleted is still listed", check: "delete.gone",
+		spoil: keepsDeleted(func(r *http.Request) bool { return isList(r) && !isNested(r) })},
 	{name: "what is deleted is still in its class", check: "delete.gone", spoil: keepsDeleted(isNested)},
-	{name: "DELETE leaves no trace", check: "delete.delta", spoil: swaps("^(dateLastModified>.*)$", "$1 AND status='active'")},
-	{name: "what is deleted is active in the delta", check: "delete.delta", spoil: replaces("status", "tobedeleted", "active")},
-	{name: "DELETE of nothing is 204", check: "delete.unknown", spoil: where(is("DELETE"), func(a *answer) { a.say(204, "", "") })},
+	{name: "DELETE leaves no trace", check: "delete.delta", spoil: swaps("^(dateLastModified>.*)$",
+		"$1 AND status='active'")},
+	{name: "what is deleted is active in the delta", check: "delete.delta",
+		spoil: replaces("status", "tobedeleted", "active")},
+	{name: "DELETE of nothing is 204", check: "delete.unknown", spoil: where(is("DELETE"),
+		func(a *answer) { a.say(204, "", "") })},
 	{name: "DELETE of nothing breaks", check: "delete.unknown", spoil: where(is("DELETE"), func(a *answer) {
 		if a.status == 404 {
 			a.refuse(500)
@@ -205,17 +234,18 @@ var brokenWrites = []broken{
 	}},
 	{name: "status must be sent", check: "put.minimal", spoil: needs("status")},
 	{name: "a category must be sent", check: "put.minimal", spoil: needs("category")},
-	{name: "the type of a reference must be sent", check: "put.minimal", spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == "PUT" && !isTyped(r) {
-				a := &answer{}
-				a.refuse(422)
-				a.write(w)
-				return
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
+	{name: "the type of a reference must be sent", check: "put.minimal",
+		spoil: func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" && !isTyped(r) {
+					a := &answer{}
+					a.refuse(422)
+					a.write(w)
+					return
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
 	{name: "what was left out stays out", check: "put.minimal", spoil: drops("dueDate")},
 	{name: "extra credit is refused", check: "put.extra-credit", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -228,39 +258,44 @@ var brokenWrites = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
-	{name: "extra credit is cut off", check: "put.extra-credit", spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
-		if o["score"] == json.Number("300") {
-			o["score"] = 100
-		}
-	})},
-	{name: "line items and results share their ids", check: "put.same-ids", spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if id, ok := strings.CutPrefix(below(r), "/results/"); ok && r.Method == "PUT" && ask(s, other(get(r), "/lineItems/"+id, nil)).status == 200 {
-				a := &answer{}
-				a.refuse(409)
-				a.write(w)
-				return
+	{name: "extra credit is cut off", check: "put.extra-credit",
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if o["score"] == json.Number("300") {
+				o["score"] = 100
 			}
-			s.ServeHTTP(w, r)
-		})
-	}},
-	{name: "two writes at once lock each other out", check: "put.burst", spoil: func(s *service) http.Handler {
-		var busy atomic.Int64
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == "PUT" {
-				defer busy.Add(-1)
-				if busy.Add(1) > 2 {
-					w.WriteHeader(500)
+		})},
+	{name: "line items and results share their ids", check: "put.same-ids",
+		spoil: func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if id, ok := strings.CutPrefix(below(r), "/results/"); ok && r.Method == "PUT" &&
+					ask(s, other(get(r), "/lineItems/"+id, nil)).status == 200 {
+					a := &answer{}
+					a.refuse(409)
+					a.write(w)
 					return
 				}
-				time.Sleep(2 * time.Millisecond) // so that others come meanwhile
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
+				s.ServeHTTP(w, r)
+			})
+		}},
+	{name: "two writes at once lock each other out", check: "put.burst",
+		spoil: func(s *service) http.Handler {
+			var busy atomic.Int64
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" {
+					defer busy.Add(-1)
+					if busy.Add(1) > 2 {
+						w.WriteHeader(500)
+						return
+					}
+					time.Sleep(2 * time.Millisecond) // so that others come meanwhile
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
 	{name: "many writes are 429", check: "put.burst", spoil: func(s *service) http.Handler {
 		var writes atomic.Int64
-		return where(func(r *http.Request) bool { return r.Method == "PUT" && writes.Add(1) > 20 }, func(a *answer) { a.refuse(429) })(s)
+		return where(func(r *http.Request) bool { return r.Method == "PUT" && writes.Add(1) > 20 },
+			func(a *answer) { a.refuse(429) })(s)
 	}},
 	{name: "a burst is taken and lost", check: "put.burst", spoil: func(s *service) http.Handler {
 		var writes atomic.Int64

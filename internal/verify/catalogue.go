@@ -22,7 +22,8 @@ that finds nothing to work on is neither passed nor failed, and says what the da
 	for _, p := range Profiles {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", p.Name, p.About)
 	}
-	fmt.Fprintf(&b, "| `all` | all of these |\n\n%d checks. With `--only` they run alone: `--only page.total,filter`.\n", len(Checks))
+	fmt.Fprintf(&b, "| `all` | all of these |\n\n%d checks. With `--only` they run alone: `--only "+
+		"page.total,filter`.\n", len(Checks))
 	for _, area := range Areas {
 		first := true
 		for _, c := range Checks {
@@ -30,10 +31,12 @@ that finds nothing to work on is neither passed nor failed, and says what the da
 				continue
 			}
 			if first {
-				fmt.Fprintf(&b, "\n## %s\n\n| Check | What must hold | Whose rule | What to change |\n|---|---|---|---|\n", strings.ToUpper(area[:1])+area[1:])
+				fmt.Fprintf(&b, "\n## %s\n\n| Check | What must hold | Whose rule | What to change "+
+					"|\n|---|---|---|---|\n", strings.ToUpper(area[:1])+area[1:])
 				first = false
 			}
-			fmt.Fprintf(&b, "| `%s`%s | %s | %s | %s |\n", c.ID, c.marks(), cell(c.Title), cell(c.Rule), cell(c.Fix))
+			fmt.Fprintf(&b, "| `%s`%s | %s | %s | %s |\n", c.ID, c.marks(), cell(c.Title), cell(c.Rule),
+				cell(c.Fix))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

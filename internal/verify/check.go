@@ -32,7 +32,8 @@ const (
 )
 
 // Areas in the order of a report.
-var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne, areaNested, areaData, areaDelta, areaError, areaSDS, areaRules, areaGrade, areaWrite}
+var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne,
+	areaNested, areaData, areaDelta, areaError, areaSDS, areaRules, areaGrade, areaWrite}
 
 // On says what a check runs on.
 type On uint8
@@ -80,7 +81,8 @@ type Check struct {
 }
 
 // Checks is the catalogue.
-var Checks = join(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks, fieldsChecks, singleChecks, nestedChecks,
+var Checks = join(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks, fieldsChecks,
+	singleChecks, nestedChecks,
 	dataChecks, deltaChecks, errorChecks, sdsChecks, ruleChecks(), gradeChecks, writeChecks)
 
 func join(lists ...[]Check) []Check {
@@ -170,12 +172,14 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 	}
 	f := Failure{Text: sealed(fmt.Sprintf(format, args...))}
 	if a != nil {
-		f.Request, f.Status, f.Body, f.As = sealed(a.Line()), a.Status, sealed(a.Excerpt()), identity(a.Call.Who)
+		f.Request, f.Status, f.Body, f.As = sealed(a.Line()), a.Status, sealed(a.Excerpt()),
+			identity(a.Call.Who)
 		if a.Call.Body != nil {
 			f.Request += " with " + sealed(brief(string(a.Call.Body)))
 		}
 		var headers []string
-		for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location", "Www-Authenticate"} {
+		for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location",
+			"Www-Authenticate"} {
 			if v := a.Header.Get(name); v != "" {
 				headers = append(headers, sealed(name+": "+v))
 			}

@@ -21,65 +21,102 @@ const (
 )
 
 var authChecks = []Check{
-	{ID: "access.token", Area: areaAuth, On: Once, OAuth2: true, Title: "A token request with the credentials in a Basic header is answered 200 with access_token, token_type and expires_in",
-		Rule: "RFC 6749 §4.4, §5.1; School Data Sync sends no other form", Fix: "Answer POST grant_type=client_credentials with a JSON object that has access_token, token_type bearer and expires_in as a number of seconds.", Run: checkToken},
-	{ID: "access.token-cache", Area: areaAuth, On: Once, OAuth2: true, Advice: true, Title: "A token answer forbids caches to keep it",
-		Rule: "RFC 6749 §5.1", Fix: "Send Cache-Control: no-store with every token.", Run: func(p *probe) {
-			if a := p.seen["token"]; !strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")), "no-store") {
+	{ID: "access.token", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A token request with the credentials in a Basic header is answered 200 with access_token, " +
+			"token_type and expires_in",
+		Rule: "RFC 6749 §4.4, §5.1; School Data Sync sends no other form",
+		Fix: "Answer POST grant_type=client_credentials with a JSON object that has access_token, " +
+			"token_type bearer and expires_in as a number of seconds.", Run: checkToken},
+	{ID: "access.token-cache", Area: areaAuth, On: Once, OAuth2: true, Advice: true,
+		Title: "A token answer forbids caches to keep it",
+		Rule:  "RFC 6749 §5.1", Fix: "Send Cache-Control: no-store with every token.", Run: func(p *probe) {
+			if a := p.seen["token"]; !strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")),
+				"no-store") {
 				p.fail(nil, "Cache-Control of the token answer is %q", a.Header.Get("Cache-Control"))
 			}
 		}},
-	{ID: "access.bad-secret", Area: areaAuth, On: Once, OAuth2: true, Title: "A wrong secret, and an unknown client, get no token",
-		Rule: "RFC 6749 §5.2: invalid_client", Fix: "Answer 401 with {\"error\":\"invalid_client\"} where the client or its secret is wrong.", Run: checkBadSecret},
+	{ID: "access.bad-secret", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A wrong secret, and an unknown client, get no token",
+		Rule:  "RFC 6749 §5.2: invalid_client",
+		Fix:   "Answer 401 with {\"error\":\"invalid_client\"} where the client or its secret is wrong.",
+		Run:   checkBadSecret},
 	{ID: "access.no-token", Area: areaAuth, On: Lists, Title: "Without credentials nothing is read",
-		Rule: ruleREST + ", security; RFC 6750 §3.1", Fix: "Answer 401 to every request that has no Authorization header, on every path.", Run: func(p *probe) {
+		Rule: ruleREST + ", security; RFC 6750 §3.1",
+		Fix:  "Answer 401 to every request that has no Authorization header, on every path.",
+		Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
-	{ID: "access.no-token-single", Area: areaAuth, On: Singles, Title: "Without credentials no single object is read",
-		Rule: ruleREST + ", security; RFC 6750 §3.1", Fix: "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
+	{ID: "access.no-token-single", Area: areaAuth, On: Singles,
+		Title: "Without credentials no single object is read",
+		Rule:  ruleREST + ", security; RFC 6750 §3.1",
+		Fix:   "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
-	{ID: "access.foreign-token", Area: areaAuth, On: Once, OAuth2: true, Title: "A token that this provider did not issue is refused",
-		Rule: "RFC 6750 §3.1: invalid_token", Fix: "Verify the token's signature with your own key, and its algorithm against a list of one; answer 401.", Run: checkForeign},
-	{ID: "access.expired-token", Area: areaAuth, On: Once, OAuth2: true, Title: "A token whose end was rewritten, or has passed, is refused",
-		Rule: "RFC 6750 §3.1: invalid_token; RFC 7519 §4.1.4", Fix: "Verify the signature over the claims before reading exp, and compare exp with the clock.", Run: checkExpired},
-	{ID: "access.scheme", Area: areaAuth, On: Once, OAuth2: true, Title: "The Bearer scheme is taken in any letter case",
-		Rule: "RFC 9110 §11.1; PowerShell clients send bearer", Fix: "Compare the scheme of the Authorization header without regard to case.", Run: func(p *probe) {
-			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Header: "bearer " + p.grant.AccessToken}})
+	{ID: "access.foreign-token", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A token that this provider did not issue is refused",
+		Rule:  "RFC 6750 §3.1: invalid_token",
+		Fix: "Verify the token's signature with your own key, and its algorithm against a list of " +
+			"one; answer 401.", Run: checkForeign},
+	{ID: "access.expired-token", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A token whose end was rewritten, or has passed, is refused",
+		Rule:  "RFC 6750 §3.1: invalid_token; RFC 7519 §4.1.4",
+		Fix:   "Verify the signature over the claims before reading exp, and compare exp with the clock.",
+		Run:   checkExpired},
+	{ID: "access.scheme", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "The Bearer scheme is taken in any letter case",
+		Rule:  "RFC 9110 §11.1; PowerShell clients send bearer",
+		Fix:   "Compare the scheme of the Authorization header without regard to case.",
+		Run: func(p *probe) {
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
+				Who: provider.Who{Header: "bearer " + p.grant.AccessToken}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d to a token under the scheme bearer in lower case", a.Status)
 			}
 		}},
-	{ID: "access.earlier-token", Area: areaAuth, On: Once, OAuth2: true, Title: "A new token does not end an earlier one",
-		Rule: "readers ask for a token per worker: Grade Sync, Canvas, Data Factory", Fix: "Let every token live until its own exp.", Run: func(p *probe) {
+	{ID: "access.earlier-token", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A new token does not end an earlier one",
+		Rule:  "readers ask for a token per worker: Grade Sync, Canvas, Data Factory",
+		Fix:   "Let every token live until its own exp.", Run: func(p *probe) {
 			if a, err := p.p.RequestToken(p.ctx, p.usual()); err != nil || a.Status != http.StatusOK {
 				p.lacks("no second token was given")
 				return
 			}
-			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Bearer: p.grant.AccessToken}})
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
+				Who: provider.Who{Bearer: p.grant.AccessToken}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d to the first token after a second was issued", a.Status)
 			}
 		}},
-	{ID: "access.scope", Area: areaAuth, On: Once, OAuth2: true, Title: "A token opens what its scope names, whole words compared, and nothing else",
-		Rule: ruleREST + ", OAuth scopes; RFC 6750 §3.1: insufficient_scope", Fix: "Split the scope at spaces, compare whole names with the scopes of the route, answer 403 where none fits.", Run: checkScope},
-	{ID: "access.https", Area: areaAuth, On: Once, Advice: true, Title: "The service and its token endpoint are reached over HTTPS",
-		Rule: ruleSDS + " (SDS-A02); 1EdTech Security Framework", Fix: "Put TLS 1.2 or later with a certificate of a public authority in front, and give readers the https:// URL.", Run: func(p *probe) {
+	{ID: "access.scope", Area: areaAuth, On: Once, OAuth2: true,
+		Title: "A token opens what its scope names, whole words compared, and nothing else",
+		Rule:  ruleREST + ", OAuth scopes; RFC 6750 §3.1: insufficient_scope",
+		Fix: "Split the scope at spaces, compare whole names with the scopes of the route, answer 403 " +
+			"where none fits.", Run: checkScope},
+	{ID: "access.https", Area: areaAuth, On: Once, Advice: true,
+		Title: "The service and its token endpoint are reached over HTTPS",
+		Rule:  ruleSDS + " (SDS-A02); 1EdTech Security Framework",
+		Fix: "Put TLS 1.2 or later with a certificate of a public authority in front, and give " +
+			"readers the https:// URL.", Run: func(p *probe) {
 			for _, at := range []string{p.p.URL, p.p.TokenURL} {
 				u, err := url.Parse(at)
 				if err != nil || u.Scheme != "http" {
 					continue
 				}
-				if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+				if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil &&
+					ip.IsLoopback() {
 					continue // a test on one machine
 				}
 				p.fail(nil, "%s is plain HTTP: names and grades of children can be read on the way", at)
 			}
 		}},
-	{ID: "access.signature", Area: areaAuth, On: Once, OAuth1: true, Title: "A signature that does not fit the request is refused",
-		Rule: "RFC 5849 §3.2", Fix: "Compute the signature over method, URL and every parameter of the query, and answer 401 where it differs.", Run: checkSignature},
-	{ID: "access.timestamp", Area: areaAuth, On: Once, OAuth1: true, Title: "A signature of hours ago, and one that was used before, are refused",
-		Rule: "RFC 5849 §3.3", Fix: "Refuse timestamps outside a window of minutes, and remember nonces for as long.", Run: checkReplay},
+	{ID: "access.signature", Area: areaAuth, On: Once, OAuth1: true,
+		Title: "A signature that does not fit the request is refused",
+		Rule:  "RFC 5849 §3.2", Fix: "Compute the signature over method, URL and every parameter of the " +
+			"query, and answer 401 where it differs.", Run: checkSignature},
+	{ID: "access.timestamp", Area: areaAuth, On: Once, OAuth1: true,
+		Title: "A signature of hours ago, and one that was used before, are refused",
+		Rule:  "RFC 5849 §3.3", Fix: "Refuse timestamps outside a window of minutes, and remember nonces " +
+			"for as long.", Run: checkReplay},
 }
 
 func (p *probe) usual() provider.TokenRequest {
@@ -97,15 +134,18 @@ func checkToken(p *probe) {
 	if members, err := a.Members(); err == nil && strings.HasPrefix(string(members["expires_in"]), `"`) {
 		p.fail(nil, "expires_in is the text %s, not a number", members["expires_in"])
 	} else if n, err := p.grant.ExpiresIn.Float64(); err != nil || n <= 0 {
-		p.fail(nil, "expires_in is %q, not a number of seconds: Moodle takes no such answer", p.grant.ExpiresIn)
+		p.fail(nil, "expires_in is %q, not a number of seconds: Moodle takes no such answer",
+			p.grant.ExpiresIn)
 	} else if n < 600 {
-		p.fail(nil, "the token ends after %v s: Grade Sync renews five minutes before, and long pulls break; give at least 600, better 3600", n)
+		p.fail(nil, "the token ends after %v s: Grade Sync renews five minutes before, and long pulls "+
+			"break; give at least 600, better 3600", n)
 	}
 }
 
 func checkBadSecret(p *probe) {
 	for _, t := range []provider.TokenRequest{
-		{Client: p.p.Client, Secret: p.p.Secret + "x"}, {Client: p.p.Client, Secret: "wrong"}, {Client: "nobody-" + p.p.Client, Secret: p.p.Secret},
+		{Client: p.p.Client, Secret: p.p.Secret + "x"}, {Client: p.p.Client, Secret: "wrong"},
+		{Client: "nobody-" + p.p.Client, Secret: p.p.Secret},
 	} {
 		a, _ := p.p.RequestToken(p.ctx, t)
 		what := "the client with a wrong secret"
@@ -155,8 +195,10 @@ func (p *probe) refused(who provider.Who, what string) {
 
 func checkForeign(p *probe) {
 	header := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none","typ":"JWT"}`))
-	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"` + p.p.Client + `","exp":4102444800,"iat":1700000000,"scope":"roster.readonly roster-core.readonly"}`))
-	for _, token := range []string{"not-a-token", header + "." + claims + ".", header + "." + claims + ".c2ln"} {
+	claims := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"` + p.p.Client +
+		`","exp":4102444800,"iat":1700000000,"scope":"roster.readonly roster-core.readonly"}`))
+	for _, token := range []string{"not-a-token", header + "." + claims + ".", header + "." + claims +
+		".c2ln"} {
 		p.refused(provider.Who{Bearer: token}, "a made-up token")
 	}
 	parts := strings.Split(p.grant.AccessToken, ".")
@@ -166,7 +208,8 @@ func checkForeign(p *probe) {
 		p.refused(provider.Who{Bearer: string(token)}, "a token with one letter changed")
 		return
 	}
-	p.refused(provider.Who{Bearer: parts[0] + "." + claims + "." + parts[2]}, "the token with other claims under its signature")
+	p.refused(provider.Who{Bearer: parts[0] + "." + claims + "." + parts[2]},
+		"the token with other claims under its signature")
 	p.refused(provider.Who{Bearer: parts[0] + "." + parts[1] + "."}, "the token without its signature")
 }
 
@@ -182,13 +225,16 @@ func checkExpired(p *probe) {
 		p.lacks("the token's claims cannot be read")
 		return
 	}
-	for what, end := range map[string]time.Time{"the token with its end in the past": time.Now().Add(-time.Hour), "the token with its end far ahead": time.Now().AddDate(1, 0, 0)} {
+	for what, end := range map[string]time.Time{"the token with its end " +
+		"in the past": time.Now().Add(-time.Hour), "the token with its end far ahead": time.Now().AddDate(1,
+		0, 0)} {
 		claims["exp"] = end.Unix()
 		text, err := json.Marshal(claims)
 		if err != nil {
 			panic(err) // they were JSON a moment ago
 		}
-		p.refused(provider.Who{Bearer: parts[0] + "." + base64.RawURLEncoding.EncodeToString(text) + "." + parts[2]}, what)
+		p.refused(provider.Who{Bearer: parts[0] + "." + base64.RawURLEncoding.EncodeToString(text) + "." +
+			parts[2]}, what)
 	}
 }
 
@@ -198,20 +244,24 @@ func checkExpired(p *probe) {
 func checkScope(p *probe) {
 	tried := false
 	for _, c := range []struct{ scope, path string }{
-		{oneroster.Demographics, "/users"}, {oneroster.Demographics, "/lineItems"}, {oneroster.GradebookRead, "/users"}, {oneroster.ResourceRead, "/orgs"},
-		{oneroster.RosterCore, "/demographics"}, {oneroster.Roster, "/demographics"}, {oneroster.Roster, "/lineItems"},
+		{oneroster.Demographics, "/users"}, {oneroster.Demographics, "/lineItems"},
+		{oneroster.GradebookRead, "/users"}, {oneroster.ResourceRead, "/orgs"},
+		{oneroster.RosterCore, "/demographics"}, {oneroster.Roster, "/demographics"},
+		{oneroster.Roster, "/lineItems"},
 	} {
 		if p.lists[c.path] == nil || p.lists[c.path].broken != nil {
 			continue
 		}
 		full := p.face.ScopePrefix + c.scope
-		a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret, Scope: full})
+		a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret,
+			Scope: full})
 		g, err := provider.Granted(a)
 		if err != nil {
 			continue // a client that may not have this scope
 		}
 		if g.Scope != "" && g.Scope != full {
-			p.lacks("asked for %s alone, the token endpoint grants %q: it narrows nothing", c.scope, brief(g.Scope))
+			p.lacks("asked for %s alone, the token endpoint grants %q: it narrows nothing", c.scope,
+				brief(g.Scope))
 			continue
 		}
 		tried = true
@@ -219,7 +269,8 @@ func checkScope(p *probe) {
 		if got.Err == nil && got.Status == http.StatusOK {
 			p.fail(got, "a token of the scope %s alone reads %s", c.scope, c.path)
 		} else if got.Status != http.StatusForbidden && got.Status != http.StatusUnauthorized {
-			p.fail(got, "a token of the scope %s alone is answered %d at %s; 403 was expected", c.scope, got.Status, c.path)
+			p.fail(got, "a token of the scope %s alone is answered %d at %s; 403 was expected", c.scope,
+				got.Status, c.path)
 		}
 	}
 	if tried {
@@ -236,7 +287,8 @@ func (p *probe) signed(secret, nonce string, at time.Time, signedQuery string) *
 		panic(err) // the base URL was parsed before
 	}
 	auth.Sign(r, p.p.Client, secret, p.p.Digest, nonce, at)
-	return p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Header: r.Header.Get("Authorization")}})
+	return p.call(provider.Call{Path: p.door, Query: "limit=1",
+		Who: provider.Who{Header: r.Header.Get("Authorization")}})
 }
 
 func (p *probe) unsigned(a *provider.Answer, what string) {
@@ -254,7 +306,8 @@ func checkSignature(p *probe) {
 }
 
 func checkReplay(p *probe) {
-	p.unsigned(p.signed(p.p.Secret, unique(), time.Now().Add(-6*time.Hour), "limit=1"), "a signature of six hours ago")
+	p.unsigned(p.signed(p.p.Secret, unique(), time.Now().Add(-6*time.Hour), "limit=1"),
+		"a signature of six hours ago")
 	nonce, now := unique(), time.Now()
 	if a := p.signed(p.p.Secret, nonce, now, "limit=1"); a.Status != http.StatusOK {
 		p.fail(a, "a good signature is answered %d", a.Status)

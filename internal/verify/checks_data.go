@@ -16,8 +16,10 @@ import (
 const ruleData = ruleREST + ", data model"
 
 var dataChecks = []Check{
-	{ID: "data.id", Area: areaData, On: Wholes, Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-G01)", Fix: "Write ids as strings, also where the source has numbers.", Run: func(p *probe) {
+	{ID: "data.id", Area: areaData, On: Wholes,
+		Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-G01)",
+		Fix:   "Write ids as strings, also where the source has numbers.", Run: func(p *probe) {
 			p.each(func(o wire.Object) string {
 				if _, ok := o["sourcedId"].(string); !ok {
 					return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
@@ -29,7 +31,8 @@ var dataChecks = []Check{
 			})
 		}},
 	{ID: "data.status", Area: areaData, On: Wholes, Title: "Every row has a status, active or tobedeleted",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)", Fix: "Send status with every row; 1.0's inactive is tobedeleted now.", Run: func(p *probe) {
+		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)",
+		Fix:  "Send status with every row; 1.0's inactive is tobedeleted now.", Run: func(p *probe) {
 			p.each(func(o wire.Object) string {
 				if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
 					return fmt.Sprintf("status is %s", text(o["status"]))
@@ -37,8 +40,10 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.modified", Area: areaData, On: Wholes, Title: "Every row has a dateLastModified in UTC with three fraction digits",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form", Fix: "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.", Run: func(p *probe) {
+	{ID: "data.modified", Area: areaData, On: Wholes,
+		Title: "Every row has a dateLastModified in UTC with three fraction digits",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form",
+		Fix:   "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.", Run: func(p *probe) {
 			p.each(func(o wire.Object) string {
 				if v := o.Text("dateLastModified"); !isTime(v) {
 					return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
@@ -47,7 +52,8 @@ var dataChecks = []Check{
 			})
 		}},
 	{ID: "data.required", Area: areaData, On: Wholes, Title: "Required attributes are there and not empty",
-		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out where that cannot be done.", Run: func(p *probe) {
+		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out " +
+			"where that cannot be done.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if f.Required && (!there || v == nil || v == "" || isEmptyList(v)) {
 					return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there]
@@ -55,8 +61,10 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.empty", Area: areaData, On: Wholes, Title: "An optional attribute without a value is left out: no null, no empty string",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null", Fix: "Leave the member out.", Run: func(p *probe) {
+	{ID: "data.empty", Area: areaData, On: Wholes,
+		Title: "An optional attribute without a value is left out: no null, no empty string",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null",
+		Fix:   "Leave the member out.", Run: func(p *probe) {
 			p.each(func(o wire.Object) string {
 				for key, v := range o {
 					if v == nil {
@@ -69,8 +77,12 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.types", Area: areaData, On: Wholes, Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers numbers, lists lists",
-		Rule: ruleData + ", final revision: booleans are the strings true and false", Fix: "Write \"true\", not true; \"2027\", not 2027; a list also where it holds one value.", Run: func(p *probe) {
+	{ID: "data.types", Area: areaData, On: Wholes,
+		Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers " +
+			"numbers, lists lists",
+		Rule: ruleData + ", final revision: booleans are the strings true and false",
+		Fix:  "Write \"true\", not true; \"2027\", not 2027; a list also where it holds one value.",
+		Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if there && v != nil && f.Name != "sourcedId" && !typed(f, v) { // data.id tells of that one
 					return fmt.Sprintf("is %s, not %s", text(v), kinds[f.Kind])
@@ -78,14 +90,19 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.values", Area: areaData, On: Wholes, Title: "Enumerations have values of the standard, spelled as it does",
-		Rule: ruleData + ", enumerations: not to be extended in 1.1", Fix: "Map values of your own to the nearest of the standard; keep yours in metadata.", Run: func(p *probe) {
+	{ID: "data.values", Area: areaData, On: Wholes,
+		Title: "Enumerations have values of the standard, spelled as it does",
+		Rule:  ruleData + ", enumerations: not to be extended in 1.1",
+		Fix:   "Map values of your own to the nearest of the standard; keep yours in metadata.",
+		Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if f.Name == "status" {
 					return "" // data.status tells
 				}
 				for _, s := range asTexts(v) {
-					if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) && !(f.Name == "role" && p.route.Resource.Name == "enrollment" && contains(eightRoles, s)) {
+					if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) &&
+						!(f.Name == "role" && p.route.Resource.Name == "enrollment" && contains(eightRoles,
+							s)) {
 						return fmt.Sprintf("is %q, not one of %s", s, strings.Join(f.Enum, ", "))
 					}
 					if f.Kind == oneroster.Bool && s != "true" && s != "false" {
@@ -95,8 +112,11 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.dates", Area: areaData, On: Wholes, Title: "Dates are YYYY-MM-DD, dateTimes UTC with three fraction digits, school years four digits",
-		Rule: ruleData + ", formats; Moodle takes no other", Fix: "Write 2026-09-01 for a date, 2026-09-01T08:00:00.000Z for a dateTime, \"2027\" for the school year that ends in 2027.", Run: func(p *probe) {
+	{ID: "data.dates", Area: areaData, On: Wholes,
+		Title: "Dates are YYYY-MM-DD, dateTimes UTC with three fraction digits, school years four digits",
+		Rule:  ruleData + ", formats; Moodle takes no other",
+		Fix: "Write 2026-09-01 for a date, 2026-09-01T08:00:00.000Z for a " +
+			"dateTime, \"2027\" for the school year that ends in 2027.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				s, _ := v.(string)
 				switch {
@@ -109,18 +129,33 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.references", Area: areaData, On: Wholes, Where: hasRef, Title: "References are objects with href, sourcedId and type",
-		Rule: ruleData + ", GUIDRef: all three are required", Fix: "Write {\"href\": \"https://…/orgs/1\", \"sourcedId\": \"1\", \"type\": \"org\"} everywhere.", Run: checkReferences},
-	{ID: "data.resolve", Area: areaData, On: Wholes, Where: hasRef, Title: "References lead to objects of the right kind that are there, and active where the row is",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-G06) drops the row", Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better than its parent's.", Run: checkResolve},
-	{ID: "data.href", Area: areaData, On: Wholes, Where: hasRef, Title: "A href can be read and is the object that it names",
-		Rule: ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id percent-encoded.", Run: checkHref},
-	{ID: "data.children", Area: areaData, On: Wholes, Where: func(r *oneroster.Route) bool { return inverse(r.Resource) != nil }, Title: "children and parent say the same",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-O02)", Fix: "Read children off the parents of the other rows.", Run: checkChildren},
-	{ID: "data.agents", Area: areaData, On: Wholes, Where: func(r *oneroster.Route) bool { return r.Resource.Field("agents") != nil }, Title: "agents lead both ways: from the student to the guardian and back",
-		Rule: ruleData + "; " + ruleSDS + " (SDS-U06)", Fix: "Add the link to the other side, and move its dateLastModified.", Run: checkAgents},
-	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true, Title: "Rows have no attributes that the standard does not",
-		Rule: ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.", Run: func(p *probe) {
+	{ID: "data.references", Area: areaData, On: Wholes, Where: hasRef,
+		Title: "References are objects with href, sourcedId and type",
+		Rule:  ruleData + ", GUIDRef: all three are required",
+		Fix:   "Write {\"href\": \"https://…/orgs/1\", \"sourcedId\": \"1\", \"type\": \"org\"} everywhere.", Run: checkReferences},
+	{ID: "data.resolve", Area: areaData, On: Wholes, Where: hasRef,
+		Title: "References lead to objects of the right kind that are there, and active where the row is",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-G06) drops the row",
+		Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better " +
+			"than its parent's.", Run: checkResolve},
+	{ID: "data.href", Area: areaData, On: Wholes, Where: hasRef,
+		Title: "A href can be read and is the object that it names",
+		Rule:  ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id " +
+			"percent-encoded.", Run: checkHref},
+	{ID: "data.children", Area: areaData, On: Wholes,
+		Where: func(r *oneroster.Route) bool { return inverse(r.Resource) != nil },
+		Title: "children and parent say the same",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-O02)",
+		Fix:   "Read children off the parents of the other rows.", Run: checkChildren},
+	{ID: "data.agents", Area: areaData, On: Wholes,
+		Where: func(r *oneroster.Route) bool { return r.Resource.Field("agents") != nil },
+		Title: "agents lead both ways: from the student to the guardian and back",
+		Rule:  ruleData + "; " + ruleSDS + " (SDS-U06)",
+		Fix:   "Add the link to the other side, and move its dateLastModified.", Run: checkAgents},
+	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true,
+		Title: "Rows have no attributes that the standard does not",
+		Rule:  ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.",
+		Run: func(p *probe) {
 			p.each(func(o wire.Object) string {
 				for key := range o {
 					if p.route.Resource.Index(key) < 0 {
@@ -130,17 +165,22 @@ var dataChecks = []Check{
 				return ""
 			})
 		}},
-	{ID: "data.entities", Area: areaData, On: Wholes, Advice: true, Title: "Texts are plain: no character entities of HTML in names",
-		Rule: ruleData + "; readers show O&#39;Brien as it stands", Fix: "Undo the escaping of the screens that the data was typed into.", Run: func(p *probe) {
+	{ID: "data.entities", Area: areaData, On: Wholes, Advice: true,
+		Title: "Texts are plain: no character entities of HTML in names",
+		Rule:  ruleData + "; readers show O&#39;Brien as it stands",
+		Fix:   "Undo the escaping of the screens that the data was typed into.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" && f.Name != "comment" && entity.MatchString(s) {
+				if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" &&
+					f.Name != "comment" && entity.MatchString(s) {
 					return fmt.Sprintf("is %q", s)
 				}
 				return ""
 			})
 		}},
-	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true, Title: "Lists are there, also where they are empty",
-		Rule: "in the field: Moodle breaks on a user without agents", Fix: "Write [] for a list without values.", Run: func(p *probe) {
+	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true,
+		Title: "Lists are there, also where they are empty",
+		Rule:  "in the field: Moodle breaks on a user without agents",
+		Fix:   "Write [] for a list without values.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if f.Kind == oneroster.Refs && !there {
 					return "is missing; an empty list was expected"
@@ -153,11 +193,14 @@ var dataChecks = []Check{
 // entity is a character entity of HTML.
 var entity = regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
 
-var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"}
+var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student",
+	"teacher"}
 
-var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.Enum: "a string", oneroster.Bool: `the string "true" or "false"`, oneroster.Number: "a number",
-	oneroster.Date: "a string", oneroster.Time: "a string", oneroster.Strings: "a list of strings", oneroster.UserIDs: "a list of objects",
-	oneroster.Ref: "a reference", oneroster.Refs: "a list of references", oneroster.Metadata: "an object"}
+var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.Enum: "a string",
+	oneroster.Bool: `the string "true" or "false"`, oneroster.Number: "a number",
+	oneroster.Date: "a string", oneroster.Time: "a string", oneroster.Strings: "a list of strings",
+	oneroster.UserIDs: "a list of objects",
+	oneroster.Ref:     "a reference", oneroster.Refs: "a list of references", oneroster.Metadata: "an object"}
 
 // each runs a judgement over every row: what is wrong, or "". The first rows
 // are told, the rest counted.
@@ -196,7 +239,8 @@ func (p *probe) rowFailure(c *collection, o wire.Object, wrong string) {
 
 // row is a walked object as an answer: the request that shows it alone.
 func (r *run) row(c *collection, o wire.Object) *provider.Answer {
-	return &provider.Answer{URL: r.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
+	return &provider.Answer{URL: r.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+
+		provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
 }
 
 func text(v any) string {
@@ -297,7 +341,8 @@ func checkReferences(p *probe) {
 			case ref.Href == "":
 				return "has a reference without a href: " + text(v)
 			case !contains(allowed, ref.Type):
-				return fmt.Sprintf("has a reference of type %q, not %s", ref.Type, strings.Join(allowed, " or "))
+				return fmt.Sprintf("has a reference of type %q, not %s", ref.Type,
+					strings.Join(allowed, " or "))
 			}
 		}
 		return ""
@@ -325,7 +370,8 @@ func checkResolve(p *probe) {
 				if c := p.all(f.To); c != nil && c.whole {
 					at, there := c.at[ref.ID]
 					if !there {
-						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, ref.ID, to.Plural)
+						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, ref.ID,
+							to.Plural)
 					}
 					if c.objects[at].Text("status") == oneroster.ToBeDeleted {
 						if !p.route.Resource.Gradebook {
@@ -340,7 +386,8 @@ func checkResolve(p *probe) {
 					asked++
 					known[key] = ""
 					if a := p.get("/" + key); a.Status != http.StatusOK {
-						known[key] = fmt.Sprintf("%s leads to %s %q; reading it is answered %d", f.Name, f.To, ref.ID, a.Status)
+						known[key] = fmt.Sprintf("%s leads to %s %q; reading it is answered %d", f.Name,
+							f.To, ref.ID, a.Status)
 					}
 				}
 				if known[key] != "" {
@@ -366,7 +413,8 @@ func checkHref(p *probe) {
 				p.ok()
 				if a.Err != nil || a.Status != http.StatusOK {
 					p.fail(a, "the href of %s is answered %d", f.Name, a.Status)
-				} else if got, _, err := a.One(oneroster.ByName(f.To).Wrapper()); err != nil && p.unreadable(f.To, id) {
+				} else if got, _, err := a.One(oneroster.ByName(f.To).Wrapper()); err != nil &&
+					p.unreadable(f.To, id) {
 					p.held = false
 					p.lacks("single objects cannot be read (one.answer)")
 				} else if err != nil || got.ID() != id {
@@ -417,7 +465,8 @@ func checkChildren(p *probe) {
 		said := map[string]bool{}
 		for _, ref := range o.Refs(f.Name) {
 			said[ref.ID] = true
-			if at, there := c.at[ref.ID]; there && !of[o.ID()][ref.ID] && c.objects[at].Text("status") != oneroster.ToBeDeleted {
+			if at, there := c.at[ref.ID]; there && !of[o.ID()][ref.ID] &&
+				c.objects[at].Text("status") != oneroster.ToBeDeleted {
 				return fmt.Sprintf("%s names %s, whose %s it is not", f.Name, ref.ID, f.Inverse)
 			}
 		}

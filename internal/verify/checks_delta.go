@@ -10,8 +10,11 @@ import (
 )
 
 var deltaChecks = []Check{
-	{ID: "delta.later", Area: areaDelta, On: Wholes, Title: "dateLastModified>'T' brings the rows that changed after T, and only them",
-		Rule: ruleSDS + " (SDS-A07): the second pull asks so", Fix: "Compare instants strictly; let dateLastModified move when, and only when, the row does.", Run: func(p *probe) {
+	{ID: "delta.later", Area: areaDelta, On: Wholes,
+		Title: "dateLastModified>'T' brings the rows that changed after T, and only them",
+		Rule:  ruleSDS + " (SDS-A07): the second pull asks so",
+		Fix:   "Compare instants strictly; let dateLastModified move when, and only when, the row does.",
+		Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
 			if !ok {
 				return
@@ -22,24 +25,28 @@ var deltaChecks = []Check{
 			}
 		}},
 	{ID: "delta.pages", Area: areaDelta, On: Wholes, Title: "A delta in pages brings every changed row once",
-		Rule: ruleSDS + ": a delta is paged like any pull", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
+		Rule: ruleSDS + ": a delta is paged like any pull",
+		Fix:  "Filter first, order by a unique key, then page.", Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
 			if !ok {
 				return
 			}
 			at := before(stamps[0])
-			p.pulls(c, provider.Escape("dateLastModified>"+provider.Quote(at)), (len(c.objects)+3)/4, modified(func(v string) bool { return v > at }))
+			p.pulls(c, provider.Escape("dateLastModified>"+provider.Quote(at)), (len(c.objects)+3)/4,
+				modified(func(v string) bool { return v > at }))
 		}},
 	{ID: "delta.nothing", Area: areaDelta, On: Wholes, Title: "After the latest change there is nothing",
-		Rule: ruleSDS + " (SDS-A07)", Fix: "Let nothing be modified after its own dateLastModified.", Run: func(p *probe) {
+		Rule: ruleSDS + " (SDS-A07)", Fix: "Let nothing be modified after its own dateLastModified.",
+		Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
 			}
 			p.empty(c, "dateLastModified>'2999-01-01T00:00:00.000Z'")
 		}},
-	{ID: "delta.active", Area: areaDelta, On: Wholes, Title: "status='active' AND dateLastModified>'T' combines the two",
-		Rule: ruleSDS + ", published calls", Fix: "Read both conditions.", Run: func(p *probe) {
+	{ID: "delta.active", Area: areaDelta, On: Wholes,
+		Title: "status='active' AND dateLastModified>'T' combines the two",
+		Rule:  ruleSDS + ", published calls", Fix: "Read both conditions.", Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
 			if !ok {
 				return
@@ -48,12 +55,19 @@ var deltaChecks = []Check{
 			both := func(r oneroster.Record) bool {
 				return r.Values[oneroster.Modified] > at && r.Values[oneroster.Status] == oneroster.Active
 			}
-			p.filtered(c, "status='active' AND dateLastModified>"+provider.Quote(at), both, both, "status", "dateLastModified")
+			p.filtered(c, "status='active' AND dateLastModified>"+provider.Quote(at), both, both, "status",
+				"dateLastModified")
 		}},
-	{ID: "delta.deleted", Area: areaDelta, On: Wholes, Title: "Deleted rows are shown as tobedeleted, and are part of the delta",
-		Rule: ruleREST + ", status; a reader that is not told keeps the pupil in the class", Fix: "Keep deleted rows with status tobedeleted and the time of their deletion, and show them to delta reads.", Run: checkDeleted},
-	{ID: "delta.constant", Area: areaDelta, On: Wholes, Advice: true, Title: "dateLastModified tells rows apart",
-		Rule: ruleSDS + " (SDS-G04): one time on most rows is the time of an export, and every delta is a full pull", Fix: "Stamp a row when its content changes. Fine after a first import; look again after the next.", Run: func(p *probe) {
+	{ID: "delta.deleted", Area: areaDelta, On: Wholes,
+		Title: "Deleted rows are shown as tobedeleted, and are part of the delta",
+		Rule:  ruleREST + ", status; a reader that is not told keeps the pupil in the class",
+		Fix: "Keep deleted rows with status tobedeleted and the time of their deletion, and show them " +
+			"to delta reads.", Run: checkDeleted},
+	{ID: "delta.constant", Area: areaDelta, On: Wholes, Advice: true,
+		Title: "dateLastModified tells rows apart",
+		Rule: ruleSDS + " (SDS-G04): one time on most rows is the time of an export, and every delta is " +
+			"a full pull", Fix: "Stamp a row when its content changes. Fine after a first import; look " +
+			"again after the next.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -75,7 +89,8 @@ var deltaChecks = []Check{
 			}
 		}},
 	{ID: "delta.future", Area: areaDelta, On: Wholes, Title: "dateLastModified is not in the future",
-		Rule: ruleSDS + " (SDS-G04): a reader that remembers it misses what comes", Fix: "Use the server's clock, in UTC.", Run: func(p *probe) {
+		Rule: ruleSDS + " (SDS-G04): a reader that remembers it misses what comes",
+		Fix:  "Use the server's clock, in UTC.", Run: func(p *probe) {
 			c, stamps, ok := p.stamps()
 			if !ok {
 				return
@@ -85,7 +100,8 @@ var deltaChecks = []Check{
 				now = at
 			}
 			if last := stamps[len(stamps)-1]; last > oneroster.FormatTime(now.Add(2*time.Minute)) {
-				p.fail(c.first, "the latest dateLastModified is %s; the server's clock says %s", last, c.first.Header.Get("Date"))
+				p.fail(c.first, "the latest dateLastModified is %s; the server's clock says %s", last,
+					c.first.Header.Get("Date"))
 			}
 		}},
 }
@@ -126,7 +142,8 @@ func checkDeleted(p *probe) {
 		if !isTime(stamp) || i >= 3 {
 			continue
 		}
-		delta := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", "dateLastModified>"+provider.Quote(before(stamp))+" AND sourcedId="+provider.Quote(o.ID()))
+		delta := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", "dateLastModified>"+
+			provider.Quote(before(stamp))+" AND sourcedId="+provider.Quote(o.ID()))
 		if rows, ok := p.list(delta, p.route.Resource); ok && len(rows.Objects) != 1 {
 			p.fail(delta, "%s was deleted at %s and is not in the delta since", o.ID(), stamp)
 		}

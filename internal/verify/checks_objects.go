@@ -11,8 +11,11 @@ import (
 )
 
 var singleChecks = []Check{
-	{ID: "one.answer", Area: areaOne, On: Singles, Title: "An id of the list is answered 200 with the object under the standard's key, the only one",
-		Rule: ruleREST + ", data model", Fix: "Answer {\"user\": {…}}: org for a school, user for a student or teacher, academicSession for a term; demographics for demographics.", Run: func(p *probe) {
+	{ID: "one.answer", Area: areaOne, On: Singles,
+		Title: "An id of the list is answered 200 with the object under the standard's key, the only one",
+		Rule:  ruleREST + ", data model",
+		Fix: "Answer {\"user\": {…}}: org for a school, user for a student or teacher, " +
+			"academicSession for a term; demographics for demographics.", Run: func(p *probe) {
 			id, path, ok := p.single()
 			if !ok {
 				return
@@ -36,8 +39,10 @@ var singleChecks = []Check{
 				p.fail(a, "the Content-Type is %q", a.Header.Get("Content-Type"))
 			}
 		}},
-	{ID: "one.same", Area: areaOne, On: Singles, Title: "A single object is the object of the list, attribute by attribute",
-		Rule: ruleREST + ", data model: one object, one representation", Fix: "Render both by the same code.", Run: func(p *probe) {
+	{ID: "one.same", Area: areaOne, On: Singles,
+		Title: "A single object is the object of the list, attribute by attribute",
+		Rule:  ruleREST + ", data model: one object, one representation",
+		Fix:   "Render both by the same code.", Run: func(p *probe) {
 			_, path, ok := p.single()
 			if !ok {
 				return
@@ -54,16 +59,20 @@ var singleChecks = []Check{
 				p.fail(a, "%s", difference(want, o, "the list", "the single object"))
 			}
 		}},
-	{ID: "one.total", Area: areaOne, On: Singles, Profiles: []string{"sds", "sds-classic"}, Title: "A single object has X-Total-Count: 1",
-		Rule: ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count: 1 with every single object.", Run: func(p *probe) {
+	{ID: "one.total", Area: areaOne, On: Singles, Profiles: []string{"sds", "sds-classic"},
+		Title: "A single object has X-Total-Count: 1",
+		Rule:  ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count: 1 with every single object.",
+		Run: func(p *probe) {
 			if _, path, ok := p.single(); ok {
 				if a := p.get(path); a.Status == http.StatusOK && a.Total() != 1 {
 					p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
 				}
 			}
 		}},
-	{ID: "one.letter-case", Area: areaOne, On: Singles, Advice: true, Title: "An id in another letter case is another id",
-		Rule: ruleSDS + ": ids are compared letter by letter", Fix: "Compare sourcedIds as bytes; a database's collation may fold them.", Run: func(p *probe) {
+	{ID: "one.letter-case", Area: areaOne, On: Singles, Advice: true,
+		Title: "An id in another letter case is another id",
+		Rule:  ruleSDS + ": ids are compared letter by letter",
+		Fix:   "Compare sourcedIds as bytes; a database's collation may fold them.", Run: func(p *probe) {
 			id, _, ok := p.single()
 			if !ok {
 				return
@@ -76,13 +85,17 @@ var singleChecks = []Check{
 				p.lacks("ids here have no letters to write otherwise")
 				return
 			}
-			if a := p.get(fill(p.route.Path, map[string]string{"id": other})); a.Status != http.StatusNotFound {
+			if a := p.get(fill(p.route.Path,
+				map[string]string{"id": other})); a.Status != http.StatusNotFound {
 				p.fail(a, "answered %d for %s, of which there is only %s", a.Status, other, id)
 			}
 			p.ok()
 		}},
-	{ID: "one.view", Area: areaOne, On: Singles, Where: func(r *oneroster.Route) bool { return r.View.Field != "" }, Title: "An object of another kind is unknown here",
-		Rule: ruleREST + ", table 3.1a: /schools/{id} of a district is 404", Fix: "Look the id up among the objects of the kind that the path names.", Run: func(p *probe) {
+	{ID: "one.view", Area: areaOne, On: Singles,
+		Where: func(r *oneroster.Route) bool { return r.View.Field != "" },
+		Title: "An object of another kind is unknown here",
+		Rule:  ruleREST + ", table 3.1a: /schools/{id} of a district is 404",
+		Fix:   "Look the id up among the objects of the kind that the path names.", Run: func(p *probe) {
 			c := p.all(p.route.Resource.Name)
 			if c == nil {
 				p.lacks("/%s was not read", p.route.Resource.Plural)
@@ -91,13 +104,16 @@ var singleChecks = []Check{
 			for _, rec := range c.records {
 				if v := rec.Get(p.route.View.Field); v != "" && v != p.route.View.Value {
 					p.ok()
-					if a := p.get(fill(p.route.Path, map[string]string{"id": rec.ID()})); a.Status != http.StatusNotFound {
-						p.fail(a, "answered %d for %s, whose %s is %s", a.Status, rec.ID(), p.route.View.Field, v)
+					if a := p.get(fill(p.route.Path,
+						map[string]string{"id": rec.ID()})); a.Status != http.StatusNotFound {
+						p.fail(a, "answered %d for %s, whose %s is %s", a.Status, rec.ID(),
+							p.route.View.Field, v)
 					}
 					return
 				}
 			}
-			p.lacks("every row of /%s has %s %s", p.route.Resource.Plural, p.route.View.Field, p.route.View.Value)
+			p.lacks("every row of /%s has %s %s", p.route.Resource.Plural, p.route.View.Field,
+				p.route.View.Value)
 		}},
 }
 
@@ -134,7 +150,8 @@ func difference(a, b wire.Object, nameA, nameB string) string {
 		for key := range o {
 			x, y := wire.Object{key: a[key]}.Canonical(), wire.Object{key: b[key]}.Canonical()
 			if x != y {
-				return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", key, a.ID(), nameA, brief(x), nameB, brief(y))
+				return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", key, a.ID(), nameA, brief(x),
+					nameB, brief(y))
 			}
 		}
 	}
@@ -142,20 +159,33 @@ func difference(a, b wire.Object, nameA, nameB string) string {
 }
 
 var nestedChecks = []Check{
-	{ID: "nested.rows", Area: areaNested, On: Nesteds, Title: "A nested list holds the rows that hang on its parent, all of them and no others",
-		Rule: ruleREST + ", tables 3.1a to 3.1c", Fix: "Select by the reference, or through active enrollments, that the operation's name says.", Run: checkNested},
-	{ID: "nested.total", Area: areaNested, On: Nesteds, Title: "A nested list is paged and counted like any other",
-		Rule: ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, offset, a stable order.", Run: checkNestedPages},
+	{ID: "nested.rows", Area: areaNested, On: Nesteds,
+		Title: "A nested list holds the rows that hang on its parent, all of them and no others",
+		Rule:  ruleREST + ", tables 3.1a to 3.1c",
+		Fix:   "Select by the reference, or through active enrollments, that the operation's name says.",
+		Run:   checkNested},
+	{ID: "nested.total", Area: areaNested, On: Nesteds,
+		Title: "A nested list is paged and counted like any other",
+		Rule:  ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, " +
+			"offset, a stable order.", Run: checkNestedPages},
 	{ID: "nested.filter", Area: areaNested, On: Nesteds, Title: "A nested list is filtered within its parent",
-		Rule: ruleREST + ", filtering", Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must not lead out.", Run: checkNestedFilter},
-	{ID: "nested.both-parents", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool { return strings.Count(r.Path, "{") == 2 }, Title: "A list under two parents looks at both: a class of another school is empty",
-		Rule: ruleREST + ", tables 3.1a to 3.1c: the class in the school", Fix: "Select by every id of the path.", Run: checkBothParents},
+		Rule: ruleREST + ", filtering",
+		Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must " +
+			"not lead out.", Run: checkNestedFilter},
+	{ID: "nested.both-parents", Area: areaNested, On: Nesteds,
+		Where: func(r *oneroster.Route) bool { return strings.Count(r.Path, "{") == 2 },
+		Title: "A list under two parents looks at both: a class of another school is empty",
+		Rule:  ruleREST + ", tables 3.1a to 3.1c: the class in the school",
+		Fix:   "Select by every id of the path.", Run: checkBothParents},
 	{ID: "nested.deleted-links", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool {
 		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
 	}, Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
-		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
-	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds, Title: "A list under an unknown parent is empty, or unknown, and never the whole",
-		Rule: ruleREST + "; " + ruleSDS + " wants 200 and an empty list", Fix: "Answer 200 with an empty list.", Run: func(p *probe) {
+		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere " +
+			"this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
+	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds,
+		Title: "A list under an unknown parent is empty, or unknown, and never the whole",
+		Rule:  ruleREST + "; " + ruleSDS + " wants 200 and an empty list",
+		Fix:   "Answer 200 with an empty list.", Run: func(p *probe) {
 			a := p.get(fill(p.route.Path, p.unknownParents()))
 			p.ok()
 			switch {
@@ -169,8 +199,10 @@ var nestedChecks = []Check{
 				p.fail(a, "answered %d", a.Status)
 			}
 		}},
-	{ID: "nested.unknown-parent-empty", Area: areaNested, On: Nesteds, Profiles: []string{"sds", "sds-classic"}, Title: "A list under an unknown parent is 200 and empty",
-		Rule: ruleSDS + ": /schools/1000000/classes", Fix: "Answer 200 with an empty list and X-Total-Count: 0, not 404.", Run: func(p *probe) {
+	{ID: "nested.unknown-parent-empty", Area: areaNested, On: Nesteds,
+		Profiles: []string{"sds", "sds-classic"}, Title: "A list under an unknown parent is 200 and empty",
+		Rule: ruleSDS + ": /schools/1000000/classes",
+		Fix:  "Answer 200 with an empty list and X-Total-Count: 0, not 404.", Run: func(p *probe) {
 			a := p.get(fill(p.route.Path, p.unknownParents()))
 			got, ok := p.list(a, p.route.Resource)
 			if ok && (len(got.Objects) > 0 || got.Total != 0) {
@@ -223,7 +255,8 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 				continue
 			}
 			for _, link := range oneroster.Items(rec.Get(t.Link)) {
-				loosely[link] = loosely[link] || !strictly || rec.Values[oneroster.Status] != oneroster.ToBeDeleted
+				loosely[link] = loosely[link] || !strictly ||
+					rec.Values[oneroster.Status] != oneroster.ToBeDeleted
 				if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
 					through[link] = true
 				}
@@ -232,7 +265,8 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 	}
 	must, may = map[string]bool{}, map[string]bool{}
 	for _, rec := range own.records {
-		if p.route.View.Field != "" && rec.Get(p.route.View.Field) != p.route.View.Value || !matches(rec, p.route.Scope.By, vars) {
+		if p.route.View.Field != "" && rec.Get(p.route.View.Field) != p.route.View.Value || !matches(rec,
+			p.route.Scope.By, vars) {
 			continue
 		}
 		hangs, loose := true, true
@@ -530,7 +564,8 @@ func checkNestedFilter(p *probe) {
 	for _, c := range []struct {
 		filter string
 		most   int
-	}{{"sourcedId=" + provider.Quote(id), 1}, {"sourcedId='norecords' OR status='active'", len(rows)}, {"sourcedId='norecords' OR sourcedId!='norecords'", len(rows)}} {
+	}{{"sourcedId=" + provider.Quote(id), 1}, {"sourcedId='norecords' OR status='active'", len(rows)},
+		{"sourcedId='norecords' OR sourcedId!='norecords'", len(rows)}} {
 		a := p.get(path, "limit", "10000", "filter", c.filter)
 		got, ok := p.list(a, p.route.Resource)
 		if !ok {

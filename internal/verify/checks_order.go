@@ -12,13 +12,19 @@ import (
 
 var sortChecks = []Check{
 	{ID: "sort.ascending", Area: areaSort, On: Lists, Title: "sort=field orders by the field, upwards",
-		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging; upwards where orderBy is missing.", Run: func(p *probe) { p.sorted("asc") }},
+		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging; upwards where orderBy " +
+			"is missing.", Run: func(p *probe) { p.sorted("asc") }},
 	{ID: "sort.descending", Area: areaSort, On: Lists, Title: "orderBy=desc orders downwards",
-		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging.", Run: func(p *probe) { p.sorted("desc") }},
-	{ID: "sort.ties", Area: areaSort, On: Lists, Title: "Sorted by a field that many rows share, the pages still hold every row once",
-		Rule: ruleREST + ", paging: the order must not change from page to page", Fix: "Append a unique last key to every order.", Run: checkTies},
-	{ID: "sort.unknown", Area: areaSort, On: Lists, Title: "A field that cannot be sorted by gives the usual order",
-		Rule: ruleREST + ", sorting: 200 with a warning, invalid_sort_field", Fix: "Answer the data in the default order.", Run: func(p *probe) {
+		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging.",
+		Run: func(p *probe) { p.sorted("desc") }},
+	{ID: "sort.ties", Area: areaSort, On: Lists,
+		Title: "Sorted by a field that many rows share, the pages still hold every row once",
+		Rule:  ruleREST + ", paging: the order must not change from page to page",
+		Fix:   "Append a unique last key to every order.", Run: checkTies},
+	{ID: "sort.unknown", Area: areaSort, On: Lists,
+		Title: "A field that cannot be sorted by gives the usual order",
+		Rule:  ruleREST + ", sorting: 200 with a warning, invalid_sort_field",
+		Fix:   "Answer the data in the default order.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -38,7 +44,8 @@ func (p *probe) sorted(way string) {
 	text := textField(c)
 	for i := range p.route.Resource.Fields {
 		f := &p.route.Resource.Fields[i]
-		if f.Kind != oneroster.Date && f.Kind != oneroster.Time && f.Kind != oneroster.Number && f.Name != "sourcedId" && f != text {
+		if f.Kind != oneroster.Date && f.Kind != oneroster.Time && f.Kind != oneroster.Number &&
+			f.Name != "sourcedId" && f != text {
 			continue
 		}
 		if len(distinct(c, i)) < 2 {
@@ -90,7 +97,8 @@ func (p *probe) sortedPage(order []string, f *oneroster.Field, whole []wire.Obje
 	if len(got.Objects) != 1 {
 		p.fail(a, "%s came where limit is 1", plural(len(got.Objects), "row"))
 	} else if v := text(got.Objects[0][f.Name]); v != want {
-		p.fail(a, "sorted by %s, the row at offset %d has %s; in the whole sorted list it is %s: was the page cut before it was sorted?", f.Name, middle, v, want)
+		p.fail(a, "sorted by %s, the row at offset %d has %s; in the whole sorted list it is %s: was the "+
+			"page cut before it was sorted?", f.Name, middle, v, want)
 	}
 }
 
@@ -121,7 +129,8 @@ func checkTies(p *probe) {
 	seen := map[string]bool{}
 	size := (len(c.objects) + 3) / 4
 	for offset := 0; offset < len(c.objects); {
-		a := p.call(provider.Call{Path: p.route.Path, Query: provider.Query("sort", "status", "limit", strconv.Itoa(size), "offset", strconv.Itoa(offset))})
+		a := p.call(provider.Call{Path: p.route.Path, Query: provider.Query("sort", "status", "limit",
+			strconv.Itoa(size), "offset", strconv.Itoa(offset))})
 		got, ok := p.list(a, p.route.Resource)
 		if !ok {
 			return
@@ -145,7 +154,9 @@ func checkTies(p *probe) {
 
 var fieldsChecks = []Check{
 	{ID: "fields.list", Area: areaFields, On: Lists, Title: "fields=… brings these attributes and no others",
-		Rule: ruleREST + ", field selection", Fix: "Return exactly the named attributes, also where mandatory ones drop out.", Run: func(p *probe) {
+		Rule: ruleREST + ", field selection",
+		Fix:  "Return exactly the named attributes, also where mandatory ones drop out.",
+		Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -157,7 +168,8 @@ var fieldsChecks = []Check{
 			}, c.objects[0])
 		}},
 	{ID: "fields.single", Area: areaFields, On: Singles, Title: "fields=… works on a single object",
-		Rule: ruleREST + ", field selection: all read operations", Fix: "Apply the selection to single objects too.", Run: func(p *probe) {
+		Rule: ruleREST + ", field selection: all read operations",
+		Fix:  "Apply the selection to single objects too.", Run: func(p *probe) {
 			_, path, ok := p.single()
 			if !ok {
 				return
@@ -177,15 +189,19 @@ var fieldsChecks = []Check{
 				return a, []wire.Object{o}
 			}, whole)
 		}},
-	{ID: "fields.unknown", Area: areaFields, On: Lists, Title: "An unknown attribute in fields brings the data",
-		Rule: ruleREST + ", field selection: 200 with a warning, invalid_selection_field", Fix: "Answer all attributes and a warning.", Run: func(p *probe) {
+	{ID: "fields.unknown", Area: areaFields, On: Lists,
+		Title: "An unknown attribute in fields brings the data",
+		Rule:  ruleREST + ", field selection: 200 with a warning, invalid_selection_field",
+		Fix:   "Answer all attributes and a warning.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if ok {
 				p.rowsOf(p.get(p.route.Path, "fields", "sourcedId,noSuchField", "limit", "3"), c, 0, 3)
 			}
 		}},
-	{ID: "fields.blank", Area: areaFields, On: Lists, Advice: true, Title: "An empty fields is refused with 400",
-		Rule: ruleREST + ", field selection: invalid_blank_selection_field", Fix: "Answer 400 where fields is there and empty.", Run: func(p *probe) {
+	{ID: "fields.blank", Area: areaFields, On: Lists, Advice: true,
+		Title: "An empty fields is refused with 400",
+		Rule:  ruleREST + ", field selection: invalid_blank_selection_field",
+		Fix:   "Answer 400 where fields is there and empty.", Run: func(p *probe) {
 			if _, ok := p.collection(); !ok {
 				return
 			}
@@ -193,10 +209,12 @@ var fieldsChecks = []Check{
 				p.fail(a, "answered %d; 400 was expected", a.Status)
 			}
 		}},
-	{ID: "fields.filter", Area: areaFields, On: Lists, Title: "A filter and an order work on attributes that are not selected",
-		Rule: ruleREST + ", field selection", Fix: "Select attributes last.", Run: func(p *probe) {
+	{ID: "fields.filter", Area: areaFields, On: Lists,
+		Title: "A filter and an order work on attributes that are not selected",
+		Rule:  ruleREST + ", field selection", Fix: "Select attributes last.", Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "fields", "sourcedId", "filter", f.Name+"="+provider.Quote(v))
+				a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "fields", "sourcedId", "filter",
+					f.Name+"="+provider.Quote(v))
 				p.selected(c, a, equal(f.Name, v), like(f.Name, v), f.Name)
 			})
 		}},

@@ -12,7 +12,8 @@ import (
 
 var listChecks = []Check{
 	{ID: "list.answer", Area: areaList, On: Lists, Title: "The collection is answered 200 with a list",
-		Rule: ruleREST + ", tables 3.1a to 3.1c", Fix: "Serve the path; an empty collection is 200 with an empty list.", Run: func(p *probe) {
+		Rule: ruleREST + ", tables 3.1a to 3.1c",
+		Fix:  "Serve the path; an empty collection is 200 with an empty list.", Run: func(p *probe) {
 			if c := p.lists[p.route.Path]; c.spare {
 				p.lacks("there is no %s, which is optional", p.route.Path)
 			} else if c.broken != nil {
@@ -20,13 +21,18 @@ var listChecks = []Check{
 			}
 		}},
 	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json",
-		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.", Run: func(p *probe) {
-			if c, ok := p.walked(); ok && !strings.Contains(c.first.Header.Get("Content-Type"), "application/json") {
+		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.",
+		Run: func(p *probe) {
+			if c, ok := p.walked(); ok && !strings.Contains(c.first.Header.Get("Content-Type"),
+				"application/json") {
 				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
 			}
 		}},
-	{ID: "list.wrapper", Area: areaList, On: Lists, Title: "A list stands under the standard's key, which is the only one",
-		Rule: ruleREST + ", data model; published suites count the keys", Fix: "Answer {\"users\": […]} and nothing beside: orgs for schools, users for students and teachers, academicSessions for terms.", Run: func(p *probe) {
+	{ID: "list.wrapper", Area: areaList, On: Lists,
+		Title: "A list stands under the standard's key, which is the only one",
+		Rule:  ruleREST + ", data model; published suites count the keys",
+		Fix: "Answer {\"users\": […]} and nothing beside: orgs for schools, users for students and " +
+			"teachers, academicSessions for terms.", Run: func(p *probe) {
 			c, ok := p.walked()
 			if !ok {
 				return
@@ -38,20 +44,26 @@ var listChecks = []Check{
 				p.fail(c.first, "%s beside %q", plural(len(members)-1, "key"), p.route.Resource.Plural)
 			}
 		}},
-	{ID: "list.total-header", Area: areaList, On: Lists, Title: "X-Total-Count is there, in digits, on every list, also an empty one",
-		Rule: ruleREST + ", paging; " + ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count with every list: the rows that the filter selects, before paging.", Run: func(p *probe) {
+	{ID: "list.total-header", Area: areaList, On: Lists,
+		Title: "X-Total-Count is there, in digits, on every list, also an empty one",
+		Rule:  ruleREST + ", paging; " + ruleSDS + " (SDS-A03)",
+		Fix:   "Send X-Total-Count with every list: the rows that the filter selects, before paging.",
+		Run: func(p *probe) {
 			c, ok := p.walked()
 			if !ok {
 				return
 			}
-			for _, a := range []*provider.Answer{c.first, p.get(p.route.Path, "filter", "sourcedId='norecords'")} {
+			for _, a := range []*provider.Answer{c.first, p.get(p.route.Path, "filter",
+				"sourcedId='norecords'")} {
 				if a.Status == http.StatusOK && a.Total() < 0 {
 					p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
 				}
 			}
 		}},
-	{ID: "list.view", Area: areaList, On: Lists, Title: "A part of a collection holds the part that its name says, whole",
-		Rule: ruleREST + ", table 3.1a: schools are orgs of type school, students users of role student", Fix: "Select by type or role, and nothing else.", Run: checkView},
+	{ID: "list.view", Area: areaList, On: Lists,
+		Title: "A part of a collection holds the part that its name says, whole",
+		Rule:  ruleREST + ", table 3.1a: schools are orgs of type school, students users of role student",
+		Fix:   "Select by type or role, and nothing else.", Run: checkView},
 }
 
 func checkView(p *probe) {
@@ -71,14 +83,17 @@ func checkView(p *probe) {
 	}
 	for _, rec := range whole.records {
 		if _, there := c.at[rec.ID()]; !there && rec.Get(view.Field) == view.Value {
-			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural, view.Field, view.Value, p.route.Path)
+			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural,
+				view.Field, view.Value, p.route.Path)
 		}
 	}
 }
 
 var pageChecks = []Check{
-	{ID: "page.total", Area: areaPage, On: Lists, Title: "X-Total-Count is the number of rows that a walk through all pages finds, on every page",
-		Rule: ruleREST + ", paging", Fix: "Count what the filter selects, in the same state of the data that the page is read from.", Run: func(p *probe) {
+	{ID: "page.total", Area: areaPage, On: Lists,
+		Title: "X-Total-Count is the number of rows that a walk through all pages finds, on every page",
+		Rule:  ruleREST + ", paging", Fix: "Count what the filter selects, in the same state of the data " +
+			"that the page is read from.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -89,31 +104,42 @@ var pageChecks = []Check{
 			}
 			for _, pg := range c.pages {
 				if pg.total != c.first.Total() {
-					p.fail(pg.answer, "X-Total-Count is %d on the page at offset %d, and %d on the first", pg.total, pg.offset, c.first.Total())
+					p.fail(pg.answer, "X-Total-Count is %d on the page at offset %d, and %d on the first",
+						pg.total, pg.offset, c.first.Total())
 					return
 				}
 			}
 			if c.whole && c.first.Total() != len(c.objects) {
-				p.fail(c.first, "X-Total-Count is %d; walking all pages of %d found %s", c.first.Total(), c.size, plural(len(c.objects), "row"))
+				p.fail(c.first, "X-Total-Count is %d; walking all pages of %d found %s", c.first.Total(),
+					c.size, plural(len(c.objects), "row"))
 			}
 		}},
-	{ID: "page.unique", Area: areaPage, On: Lists, Title: "No row comes twice on the way through all pages, and none is left out",
-		Rule: ruleREST + ", paging: the order must not change from page to page", Fix: "Order every query by a unique last key, such as sourcedId.", Run: func(p *probe) {
+	{ID: "page.unique", Area: areaPage, On: Lists,
+		Title: "No row comes twice on the way through all pages, and none is left out",
+		Rule:  ruleREST + ", paging: the order must not change from page to page",
+		Fix:   "Order every query by a unique last key, such as sourcedId.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if ok && len(c.twice) > 0 {
-				p.fail(c.pages[len(c.pages)-1].answer, "%s came twice in pages of %d, such as %s", plural(len(c.twice), "row"), c.size, c.twice[0])
+				p.fail(c.pages[len(c.pages)-1].answer, "%s came twice in pages of %d, such as %s",
+					plural(len(c.twice), "row"), c.size, c.twice[0])
 			}
 		}},
-	{ID: "page.size", Area: areaPage, On: Lists, Title: "A page holds limit rows unless the collection ends, up to 10,000",
-		Rule: ruleREST + ", paging; Grade Sync asks for 7,000 and Google for 10,000, and neither reads on", Fix: "Serve the limit that is asked for; set a maximum of 10,000 or more, and link to the next page where you cut.", Run: checkPageSize},
+	{ID: "page.size", Area: areaPage, On: Lists,
+		Title: "A page holds limit rows unless the collection ends, up to 10,000",
+		Rule:  ruleREST + ", paging; Grade Sync asks for 7,000 and Google for 10,000, and neither reads on",
+		Fix: "Serve the limit that is asked for; set a maximum of 10,000 or more, and link to the " +
+			"next page where you cut.", Run: checkPageSize},
 	{ID: "page.default", Area: areaPage, On: Lists, Title: "Without limit a page has 100 rows",
-		Rule: ruleREST + ", paging: limit is 100 by default", Fix: "Take 100 where limit is missing.", Run: func(p *probe) {
+		Rule: ruleREST + ", paging: limit is 100 by default", Fix: "Take 100 where limit is missing.",
+		Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
 				p.rowsOf(c.first, c, 0, 100)
 			}
 		}},
-	{ID: "page.offset", Area: areaPage, On: Lists, Title: "offset leaves out that many rows of the same order",
-		Rule: ruleREST + ", paging: zero-based; " + ruleSDS + " (SDS-A05)", Fix: "Apply offset to the ordered rows before limit.", Run: func(p *probe) {
+	{ID: "page.offset", Area: areaPage, On: Lists,
+		Title: "offset leaves out that many rows of the same order",
+		Rule:  ruleREST + ", paging: zero-based; " + ruleSDS + " (SDS-A05)",
+		Fix:   "Apply offset to the ordered rows before limit.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -127,7 +153,8 @@ var pageChecks = []Check{
 			}
 		}},
 	{ID: "page.stable", Area: areaPage, On: Lists, Title: "The same page is the same twice",
-		Rule: ruleREST + ", paging", Fix: "Order by a unique last key, also where the database seems to keep an order by itself.", Run: func(p *probe) {
+		Rule: ruleREST + ", paging", Fix: "Order by a unique last key, also where the database seems to " +
+			"keep an order by itself.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -136,8 +163,10 @@ var pageChecks = []Check{
 				p.rowsOf(p.call(provider.Call{Path: p.route.Path, Query: "limit=20"}), c, 0, 20)
 			}
 		}},
-	{ID: "page.past-end", Area: areaPage, On: Lists, Title: "Past the end is 200, an empty list, and the same total",
-		Rule: "in the field: Moodle asks one page past the end", Fix: "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
+	{ID: "page.past-end", Area: areaPage, On: Lists,
+		Title: "Past the end is 200, an empty list, and the same total",
+		Rule:  "in the field: Moodle asks one page past the end",
+		Fix:   "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok || !c.whole {
 				return
@@ -151,19 +180,25 @@ var pageChecks = []Check{
 				p.fail(a, "X-Total-Count is %d there; it was %d", got.Total, was)
 			}
 		}},
-	{ID: "page.nonsense", Area: areaPage, On: Lists, Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
-		Rule: ruleREST + ", paging", Fix: "Take the default, or answer 400.", Run: func(p *probe) {
+	{ID: "page.nonsense", Area: areaPage, On: Lists,
+		Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
+		Rule:  ruleREST + ", paging", Fix: "Take the default, or answer 400.", Run: func(p *probe) {
 			if _, ok := p.collection(); !ok {
 				return
 			}
-			for _, q := range []string{"limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1", "limit=99999999999999999999"} {
-				if a := p.raw(p.route.Path, q); a.Err != nil || a.Status != http.StatusOK && a.Status != http.StatusBadRequest {
+			for _, q := range []string{"limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1",
+				"limit=99999999999999999999"} {
+				if a := p.raw(p.route.Path, q); a.Err != nil || a.Status != http.StatusOK &&
+					a.Status != http.StatusBadRequest {
 					p.fail(a, "%s is answered %d", q, a.Status)
 				}
 			}
 		}},
-	{ID: "link.there", Area: areaPage, On: Lists, Advice: true, Title: "A list of several pages has a Link header with next, last and first",
-		Rule: ruleREST + ", paging; RFC 8288", Fix: "Send Link: <…>; rel=\"next\", <…>; rel=\"last\", <…>; rel=\"first\" with absolute URLs, on one line, next first.", Run: func(p *probe) {
+	{ID: "link.there", Area: areaPage, On: Lists, Advice: true,
+		Title: "A list of several pages has a Link header with next, last and first",
+		Rule:  ruleREST + ", paging; RFC 8288",
+		Fix: "Send Link: <…>; rel=\"next\", <…>; rel=\"last\", <…>; rel=\"first\" with absolute URLs, " +
+			"on one line, next first.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok || len(c.objects) < 2 {
 				return
@@ -179,11 +214,17 @@ var pageChecks = []Check{
 			}
 		}},
 	{ID: "link.next", Area: areaPage, On: Lists, Title: "Following next visits every row once, and ends",
-		Rule: "RFC 8288; clients that follow links", Fix: "Let next point at offset + limit with the same limit, and leave it out on the last page.", Run: checkNext},
+		Rule: "RFC 8288; clients that follow links",
+		Fix:  "Let next point at offset + limit with the same limit, and leave it out on the last page.",
+		Run:  checkNext},
 	{ID: "link.others", Area: areaPage, On: Lists, Title: "first, prev and last lead where they say",
-		Rule: "RFC 8288", Fix: "Compute them from offset, limit and the total; last holds the last row and has no next.", Run: checkLinks},
-	{ID: "link.query", Area: areaPage, On: Lists, Title: "Links keep the filter, sort, fields and limit of the request",
-		Rule: "in the field: a next page without the filter brings rows that were not asked for", Fix: "Build links from the caller's own query string and replace limit and offset in it.", Run: checkLinkQuery},
+		Rule: "RFC 8288", Fix: "Compute them from offset, limit and the total; last holds the last row " +
+			"and has no next.", Run: checkLinks},
+	{ID: "link.query", Area: areaPage, On: Lists,
+		Title: "Links keep the filter, sort, fields and limit of the request",
+		Rule:  "in the field: a next page without the filter brings rows that were not asked for",
+		Fix:   "Build links from the caller's own query string and replace limit and offset in it.",
+		Run:   checkLinkQuery},
 }
 
 // rowsOf wants an answer to hold exactly the walked rows from an offset on.
@@ -198,12 +239,14 @@ func (p *probe) rowsOf(a *provider.Answer, c *collection, offset, limit int) {
 	}
 	want := c.objects[min(offset, end):end]
 	if len(got.Objects) != len(want) {
-		p.fail(a, "%s came; the collection has %s from offset %d on, and limit is %d", plural(len(got.Objects), "row"), plural(len(c.objects)-offset, "row"), offset, limit)
+		p.fail(a, "%s came; the collection has %s from offset %d on, and limit is %d",
+			plural(len(got.Objects), "row"), plural(len(c.objects)-offset, "row"), offset, limit)
 		return
 	}
 	for i := range want {
 		if want[i].ID() != got.Objects[i].ID() {
-			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i, got.Objects[i].ID(), want[i].ID())
+			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i,
+				got.Objects[i].ID(), want[i].ID())
 			return
 		}
 	}
@@ -220,7 +263,8 @@ func checkPageSize(p *probe) {
 	}
 	for _, pg := range c.pages {
 		if left := all - pg.offset; len(pg.ids) < min(c.size, left) {
-			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left", plural(len(pg.ids), "row"), pg.offset, c.size, left)
+			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left",
+				plural(len(pg.ids), "row"), pg.offset, c.size, left)
 			return
 		} else if len(pg.ids) > c.size {
 			p.fail(pg.answer, "%s came; limit was %d", plural(len(pg.ids), "row"), c.size)
@@ -231,7 +275,8 @@ func checkPageSize(p *probe) {
 		a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
 		got, ok := p.list(a, p.route.Resource)
 		if want := min(limit, len(c.objects)); ok && len(got.Objects) < want {
-			p.fail(a, "%s came of %d with limit=%d: a client that does not read on loses the rest", plural(len(got.Objects), "row"), len(c.objects), limit)
+			p.fail(a, "%s came of %d with limit=%d: a client that does not read on loses the rest",
+				plural(len(got.Objects), "row"), len(c.objects), limit)
 		}
 	}
 }
@@ -249,7 +294,8 @@ func (p *probe) follow(from *provider.Answer, link string) (*provider.Answer, bo
 		panic(err) // it was parsed before
 	}
 	if !strings.EqualFold(u.Host, base.Host) || u.Scheme != base.Scheme {
-		p.fail(from, "the link leads to %s://%s; the service was asked at %s://%s", u.Scheme, u.Host, base.Scheme, base.Host)
+		p.fail(from, "the link leads to %s://%s; the service was asked at %s://%s", u.Scheme, u.Host,
+			base.Scheme, base.Host)
 		return nil, false
 	}
 	return p.call(provider.Call{Path: link}), true
@@ -278,7 +324,8 @@ func checkNext(p *probe) {
 		}
 		for _, o := range got.Objects {
 			if seen < len(c.objects) && o.ID() != c.objects[seen].ID() {
-				p.fail(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(), c.objects[seen].ID())
+				p.fail(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(),
+					c.objects[seen].ID())
 				return
 			}
 			seen++
@@ -333,8 +380,10 @@ func checkLinkQuery(p *probe) {
 	if _, ok := p.collection(); !ok {
 		return
 	}
-	want := map[string]string{"filter": "status='active'", "sort": "dateLastModified", "fields": "sourcedId,status", "limit": "1"}
-	a := p.get(p.route.Path, "limit", "1", "filter", want["filter"], "sort", want["sort"], "fields", want["fields"])
+	want := map[string]string{"filter": "status='active'", "sort": "dateLastModified",
+		"fields": "sourcedId,status", "limit": "1"}
+	a := p.get(p.route.Path, "limit", "1", "filter", want["filter"], "sort", want["sort"], "fields",
+		want["fields"])
 	next := a.Links()["next"]
 	if next == "" {
 		p.lacks("there is no next to look at (link.there)")
@@ -348,7 +397,8 @@ func checkLinkQuery(p *probe) {
 	}
 	for name, value := range want {
 		if got := u.Query().Get(name); got != value {
-			p.fail(a, "the link's %s is %s; the request's is %s", name, fmt.Sprintf("%q", got), fmt.Sprintf("%q", value))
+			p.fail(a, "the link's %s is %s; the request's is %s", name, fmt.Sprintf("%q", got),
+				fmt.Sprintf("%q", value))
 		}
 	}
 }

@@ -17,14 +17,19 @@ var sdsProfiles = []string{"sds", "sds-classic"}
 
 // sdsChecks are what School Data Sync asks on the wire.
 var sdsChecks = []Check{
-	{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "The base URL ends in /ims/oneroster/v1p1",
-		Rule: ruleSDS + " (SDS-A02): its connector asks for it", Fix: "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
+	{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+		Title: "The base URL ends in /ims/oneroster/v1p1",
+		Rule:  ruleSDS + " (SDS-A02): its connector asks for it",
+		Fix:   "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
 			if !strings.HasSuffix(strings.ToLower(p.p.URL), oneroster.V1p1.Base) {
 				p.fail(nil, "the base URL is %s", p.p.URL)
 			}
 		}},
-	{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, within 30 seconds",
-		Rule: ruleSDS + " (SDS-A03, A04, A08)", Fix: "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
+	{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled,
+		Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, " +
+			"within 30 seconds",
+		Rule: ruleSDS + " (SDS-A03, A04, A08)",
+		Fix:  "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -35,7 +40,8 @@ var sdsChecks = []Check{
 				return
 			}
 			if len(got.Objects) == 0 {
-				p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection", p.route.Path)
+				p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection",
+					p.route.Path)
 			}
 			if got.Total < len(got.Objects) || got.Total > len(got.Objects) && len(got.Objects) < 5000 {
 				p.fail(a, "%s came, X-Total-Count is %d", plural(len(got.Objects), "row"), got.Total)
@@ -45,14 +51,18 @@ var sdsChecks = []Check{
 			}
 			p.pulls(c, "status=%27active%27", 5000, equal("status", oneroster.Active))
 		}},
-	{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled, Title: "The pull in pages brings every active row once",
-		Rule: ruleSDS + ", paging of a filtered list", Fix: "Filter first, order by a unique key, then page.", Run: func(p *probe) {
+	{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled,
+		Title: "The pull in pages brings every active row once",
+		Rule:  ruleSDS + ", paging of a filtered list",
+		Fix:   "Filter first, order by a unique key, then page.", Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
 				p.pulls(c, "status=%27active%27", (len(c.objects)+3)/4, equal("status", oneroster.Active))
 			}
 		}},
-	{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled, Title: "offset=2&limit=1 brings another row than the first: there are three",
-		Rule: ruleSDS + " (SDS-A05), published calls", Fix: "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
+	{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled,
+		Title: "offset=2&limit=1 brings another row than the first: there are three",
+		Rule:  ruleSDS + " (SDS-A05), published calls",
+		Fix:   "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
 			c, ok := p.collection()
 			if !ok {
 				return
@@ -61,8 +71,10 @@ var sdsChecks = []Check{
 				p.fail(c.first, "there are %d rows", len(c.objects))
 			}
 		}},
-	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "schoolYear='…' AND status='active' selects sessions",
-		Rule: ruleSDS + ", published calls", Fix: "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
+	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+		Title: "schoolYear='…' AND status='active' selects sessions",
+		Rule:  ruleSDS + ", published calls",
+		Fix:   "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
 			c := p.all("academicSession")
 			if c == nil {
 				p.lacks("there are no sessions")
@@ -73,10 +85,12 @@ var sdsChecks = []Check{
 			has := func(r oneroster.Record) bool {
 				return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
 			}
-			p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear", "status")
+			p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear",
+				"status")
 		}},
-	{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "The first class's first term is read under /terms and under /academicSessions",
-		Rule: ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
+	{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+		Title: "The first class's first term is read under /terms and under /academicSessions",
+		Rule:  ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
 			for _, rec := range p.active("class") {
 				terms := oneroster.Items(rec.Get("terms"))
 				if len(terms) == 0 {
@@ -93,8 +107,10 @@ var sdsChecks = []Check{
 			}
 			p.lacks("no class has terms")
 		}},
-	{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles, Title: "Guardians are found by role='guardian' and have agents",
-		Rule: ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.", Run: func(p *probe) {
+	{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+		Title: "Guardians are found by role='guardian' and have agents",
+		Rule:  ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.",
+		Run: func(p *probe) {
 			a := p.get("/users", "filter", "role='guardian'")
 			got, ok := p.list(a, oneroster.ByName("user"))
 			if !ok {
@@ -109,8 +125,11 @@ var sdsChecks = []Check{
 				p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
 			}
 		}},
-	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
-		Rule: ruleSDS + ", user flags (SDS-U07)", Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, 504, ELL, LEP, IEP.", Run: func(p *probe) {
+	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+		Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
+		Rule:  ruleSDS + ", user flags (SDS-U07)",
+		Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, " +
+			"504, ELL, LEP, IEP.", Run: func(p *probe) {
 			c := p.all("user")
 			if c == nil {
 				p.lacks("there are no users")
@@ -120,7 +139,8 @@ var sdsChecks = []Check{
 				metadata, _ := o["metadata"].(map[string]any)
 				flags := wire.Object(metadata).Text("microsoft.userFlags")
 				for _, flag := range strings.Split(flags, ",") {
-					if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
+					if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless",
+						"giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
 						p.fail(nil, "user %s has the flag %q", o.ID(), flag)
 					}
 					if flags != "" {
@@ -130,11 +150,14 @@ var sdsChecks = []Check{
 			}
 			p.lacks("no user has flags; they are optional")
 		}},
-	{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true, Title: "Usernames of students and teachers have no @",
-		Rule: ruleSDS + ", published calls", Fix: "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
+	{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+		Title: "Usernames of students and teachers have no @",
+		Rule:  ruleSDS + ", published calls",
+		Fix:   "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
 			for _, rec := range p.active("user") {
 				p.ok()
-				if role := rec.Get("role"); (role == "student" || role == "teacher") && strings.Contains(rec.Get("username"), "@") {
+				if role := rec.Get("role"); (role == "student" || role == "teacher") &&
+					strings.Contains(rec.Get("username"), "@") {
 					p.fail(nil, "the %s %s has the username %q", role, rec.ID(), rec.Get("username"))
 				}
 			}
@@ -170,7 +193,8 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 	}
 	for _, rec := range c.records {
 		if has(rec) && !seen[rec.ID()] {
-			p.fail(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit, len(seen))
+			p.fail(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit,
+				len(seen))
 			return
 		}
 	}
@@ -183,11 +207,14 @@ func pulled(r *oneroster.Route) bool {
 var gradeProfiles = []string{"gradesync"}
 
 var gradeChecks = []Check{
-	{ID: "gradesync.jwt", Area: areaGrade, On: Once, OAuth2: true, Profiles: gradeProfiles, Title: "The access token is a JWT whose exp is more than five minutes away",
-		Rule: ruleGS + " reads exp and renews five minutes before", Fix: "Issue signed JWTs with exp, an hour ahead.", Run: func(p *probe) {
+	{ID: "gradesync.jwt", Area: areaGrade, On: Once, OAuth2: true, Profiles: gradeProfiles,
+		Title: "The access token is a JWT whose exp is more than five minutes away",
+		Rule:  ruleGS + " reads exp and renews five minutes before",
+		Fix:   "Issue signed JWTs with exp, an hour ahead.", Run: func(p *probe) {
 			parts := strings.Split(p.grant.AccessToken, ".")
 			if len(parts) != 3 {
-				p.fail(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection", len(parts))
+				p.fail(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection",
+					len(parts))
 				return
 			}
 			var claims struct {
@@ -205,8 +232,10 @@ var gradeChecks = []Check{
 				p.fail(nil, "the token ends in %v", left.Round(time.Second))
 			}
 		}},
-	{ID: "gradesync.teacher", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "A teacher is found by e-mail, alone",
-		Rule: ruleGS + "; Google's suite wants exactly one", Fix: "Give every teacher an e-mail address that nobody else has.", Run: func(p *probe) {
+	{ID: "gradesync.teacher", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+		Title: "A teacher is found by e-mail, alone",
+		Rule:  ruleGS + "; Google's suite wants exactly one",
+		Fix:   "Give every teacher an e-mail address that nobody else has.", Run: func(p *probe) {
 			teacher := p.teacher()
 			if teacher.Resource == nil {
 				p.lacks("no teacher has an e-mail address and a class")
@@ -218,8 +247,10 @@ var gradeChecks = []Check{
 				p.fail(a, "%s have the address %s", plural(len(got.Objects), "teacher"), email)
 			}
 		}},
-	{ID: "gradesync.classes", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "A teacher's classes and their students come whole with limit=7000",
-		Rule: ruleGS + " does not read a second page", Fix: "Serve a limit of 7,000 in full.", Run: func(p *probe) {
+	{ID: "gradesync.classes", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+		Title: "A teacher's classes and their students come whole with limit=7000",
+		Rule:  ruleGS + " does not read a second page", Fix: "Serve a limit of 7,000 in full.",
+		Run: func(p *probe) {
 			teacher := p.teacher()
 			if teacher.Resource == nil {
 				p.lacks("no teacher has a class")
@@ -247,8 +278,10 @@ var gradeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "gradesync.periods", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "Grading periods are found by type, and one covers today",
-		Rule: ruleGS + " files grades under it, else under the latest", Advice: true, Fix: "Serve the grading periods of the current year.", Run: func(p *probe) {
+	{ID: "gradesync.periods", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+		Title: "Grading periods are found by type, and one covers today",
+		Rule:  ruleGS + " files grades under it, else under the latest", Advice: true,
+		Fix: "Serve the grading periods of the current year.", Run: func(p *probe) {
 			a := p.get("/academicSessions", "limit", "5000", "filter", "type='gradingPeriod'")
 			got, ok := p.list(a, oneroster.ByName("academicSession"))
 			if !ok {
@@ -265,8 +298,10 @@ var gradeChecks = []Check{
 				p.fail(a, "none of %s covers %s", plural(len(got.Objects), "grading period"), today)
 			}
 		}},
-	{ID: "gradesync.categories", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true, Title: "There is an active category",
-		Rule: ruleGS + "; Google's suite wants one for each class", Fix: "Serve categories; metadata.classId ties one to a class.", Run: func(p *probe) {
+	{ID: "gradesync.categories", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true,
+		Title: "There is an active category",
+		Rule:  ruleGS + "; Google's suite wants one for each class",
+		Fix:   "Serve categories; metadata.classId ties one to a class.", Run: func(p *probe) {
 			a := p.get("/categories", "limit", "7000")
 			got, ok := p.list(a, oneroster.ByName("category"))
 			if !ok {
@@ -279,35 +314,46 @@ var gradeChecks = []Check{
 			}
 			p.fail(a, "none of %s is active", plural(len(got.Objects), "category"))
 		}},
-	{ID: "gradesync.absent", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "An absent line item or result is 404, exactly",
-		Rule: ruleGS + " ends the sync at any other status", Fix: "Answer 404 to an unknown id, whatever it looks like.", Run: func(p *probe) {
+	{ID: "gradesync.absent", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+		Title: "An absent line item or result is 404, exactly",
+		Rule:  ruleGS + " ends the sync at any other status",
+		Fix:   "Answer 404 to an unknown id, whatever it looks like.", Run: func(p *probe) {
 			for _, path := range []string{"/lineItems/", "/results/"} {
 				for _, id := range []string{newID(), newID() + "-no.such class"} {
-					if a := p.get(path + oneroster.EscapeID(id)); a.Err != nil || a.Status != http.StatusNotFound {
+					if a := p.get(path + oneroster.EscapeID(id)); a.Err != nil ||
+						a.Status != http.StatusNotFound {
 						p.fail(a, "answered %d", a.Status)
 					}
 				}
 			}
 		}},
-	{ID: "gradesync.vendor-header", Area: areaGrade, On: Once, Profiles: gradeProfiles, Title: "The header x-vendor-authorization does no harm",
-		Rule: ruleGS + " may send it with everything", Fix: "Pass unknown headers over.", Run: func(p *probe) {
-			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
+	{ID: "gradesync.vendor-header", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+		Title: "The header x-vendor-authorization does no harm",
+		Rule:  ruleGS + " may send it with everything", Fix: "Pass unknown headers over.",
+		Run: func(p *probe) {
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
+				Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
 			if a.Err != nil || a.Status != http.StatusOK {
 				p.fail(a, "answered %d", a.Status)
 			}
 		}},
-	{ID: "gradesync.two-questions", Area: areaGrade, On: Lists, Profiles: gradeProfiles, Advice: true, Title: "A number with more behind it is read as its leading digits: offset=0?limit=7000",
-		Rule: ruleGS + ": a build of August 2023 asks so", Fix: "Read limit and offset up to the first character that is no digit.", Run: func(p *probe) {
+	{ID: "gradesync.two-questions", Area: areaGrade, On: Lists, Profiles: gradeProfiles, Advice: true,
+		Title: "A number with more behind it is read as its leading digits: offset=0?limit=7000",
+		Rule:  ruleGS + ": a build of August 2023 asks so",
+		Fix:   "Read limit and offset up to the first character that is no digit.", Run: func(p *probe) {
 			if _, ok := p.collection(); !ok {
 				return
 			}
 			a := p.raw(p.route.Path, "limit=1&offset=0?limit=7000")
-			if got, err := a.List(wrappers(p.route.Resource)...); a.Status != http.StatusOK || err != nil || len(got.Objects) != 1 {
+			if got, err := a.List(wrappers(p.route.Resource)...); a.Status != http.StatusOK || err != nil ||
+				len(got.Objects) != 1 {
 				p.fail(a, "answered %d with %s where limit is 1", a.Status, plural(len(got.Objects), "row"))
 			}
 		}},
-	{ID: "gradesync.links", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true, Title: "The Link header is one line, next first, without a bare comma inside a URL",
-		Rule: ruleGS + ": one build splits it at commas and counts from next", Fix: "Write next, last, first, prev in this order, commas in URLs as %2C.", Run: func(p *probe) {
+	{ID: "gradesync.links", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true,
+		Title: "The Link header is one line, next first, without a bare comma inside a URL",
+		Rule:  ruleGS + ": one build splits it at commas and counts from next",
+		Fix:   "Write next, last, first, prev in this order, commas in URLs as %2C.", Run: func(p *probe) {
 			a := p.get("/users", "limit", "1", "fields", "sourcedId,status")
 			header := a.Header.Get("Link")
 			if header == "" {
@@ -317,7 +363,8 @@ var gradeChecks = []Check{
 			p.ok()
 			parts := strings.Split(header, ",")
 			for _, part := range parts {
-				if part = strings.TrimSpace(part); !strings.HasPrefix(part, "<") || !strings.Contains(part, ">; rel=\"") {
+				if part = strings.TrimSpace(part); !strings.HasPrefix(part, "<") || !strings.Contains(part,
+					">; rel=\"") {
 					p.fail(a, "split at commas, a part of the header is %q", part)
 				}
 			}
@@ -330,7 +377,8 @@ var gradeChecks = []Check{
 // uncut wants as many rows as are counted, up to the 7,000 that were asked for.
 func (p *probe) uncut(a *provider.Answer, got wire.Page) {
 	if len(got.Objects) < min(7000, got.Total) {
-		p.fail(a, "%s came of %d with limit=7000: Grade Sync does not read on", plural(len(got.Objects), "row"), got.Total)
+		p.fail(a, "%s came of %d with limit=7000: Grade Sync does not read on",
+			plural(len(got.Objects), "row"), got.Total)
 	}
 }
 
@@ -342,7 +390,8 @@ func (p *probe) teacher() oneroster.Record {
 		return oneroster.Record{}
 	}
 	for _, e := range p.active("enrollment") {
-		if at, there := c.at[e.Get("user")]; there && e.Get("role") == "teacher" && c.records[at].Get("email") != "" {
+		if at, there := c.at[e.Get("user")]; there && e.Get("role") == "teacher" &&
+			c.records[at].Get("email") != "" {
 			return c.records[at]
 		}
 	}

@@ -19,8 +19,9 @@ func ruleChecks() []Check {
 		if rule.ID == "SDS-U04" { // only where School Data Sync makes accounts, which a verifier does not know
 			continue
 		}
-		out = append(out, Check{ID: rule.ID, Area: areaRules, On: Once, Profiles: sdsProfiles, Advice: rule.Severity > quality.Error,
-			Title: sentenced(rule.Title), Rule: ruleSDS + ": " + rule.Why, Fix: sentenced(rule.Fix) + ".",
+		out = append(out, Check{ID: rule.ID, Area: areaRules, On: Once, Profiles: sdsProfiles,
+			Advice: rule.Severity > quality.Error,
+			Title:  sentenced(rule.Title), Rule: ruleSDS + ": " + rule.Why, Fix: sentenced(rule.Fix) + ".",
 			Run: func(p *probe) { p.broken(rule) }})
 	}
 	return out
@@ -99,7 +100,8 @@ func (r *run) judge() {
 		}
 		return nil
 	}
-	_, err := quality.Judge(r.ctx, opt, each, func(f quality.Finding) { r.judged[f.Rule.ID] = append(r.judged[f.Rule.ID], f) })
+	_, err := quality.Judge(r.ctx, opt, each,
+		func(f quality.Finding) { r.judged[f.Rule.ID] = append(r.judged[f.Rule.ID], f) })
 	if err != nil {
 		r.note("the rules of School Data Sync were not judged to the end: %v", err)
 	}

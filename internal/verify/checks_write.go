@@ -10,14 +10,17 @@ import (
 const ruleWrite = ruleREST + ", gradebook"
 
 var writeChecks = []Check{
-	{ID: "put.no-token", Area: areaWrite, On: Puts, Title: "Without credentials nothing is written or deleted",
-		Rule: ruleREST + ", security", Fix: "Check credentials before reading the body.", Run: func(p *probe) {
+	{ID: "put.no-token", Area: areaWrite, On: Puts,
+		Title: "Without credentials nothing is written or deleted",
+		Rule:  ruleREST + ", security", Fix: "Check credentials before reading the body.",
+		Run: func(p *probe) {
 			it, ok := p.draft()
 			if !ok {
 				return
 			}
 			for _, method := range []string{http.MethodPut, http.MethodDelete} {
-				a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil), Who: provider.Who{Nobody: true}})
+				a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil),
+					Who: provider.Who{Nobody: true}})
 				p.ok()
 				if a.Err != nil || a.Status != http.StatusUnauthorized {
 					p.fail(a, "answered %d; 401 was expected", a.Status)
@@ -27,10 +30,14 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "put.scope", Area: areaWrite, On: Puts, OAuth2: true, Title: "A token that may only read does not write",
-		Rule: ruleREST + ", OAuth scopes: gradebook.createput, gradebook.delete", Fix: "Compare the scope of the operation: readonly does not open a PUT.", Run: checkWriteScope},
-	{ID: "put.create", Area: areaWrite, On: Puts, Title: "PUT to a new id is answered 201 with the object in its wrapper",
-		Rule: ruleWrite + "; published suites want 201 exactly and read the id from the body", Fix: "Answer 201 and {\"lineItem\": {…}} with the stored object.", Run: func(p *probe) {
+	{ID: "put.scope", Area: areaWrite, On: Puts, OAuth2: true,
+		Title: "A token that may only read does not write",
+		Rule:  ruleREST + ", OAuth scopes: gradebook.createput, gradebook.delete",
+		Fix:   "Compare the scope of the operation: readonly does not open a PUT.", Run: checkWriteScope},
+	{ID: "put.create", Area: areaWrite, On: Puts,
+		Title: "PUT to a new id is answered 201 with the object in its wrapper",
+		Rule:  ruleWrite + "; published suites want 201 exactly and read the id from the body",
+		Fix:   "Answer 201 and {\"lineItem\": {…}} with the stored object.", Run: func(p *probe) {
 			it, a, ok := p.make()
 			if !ok {
 				return
@@ -44,14 +51,18 @@ var writeChecks = []Check{
 				p.fail(a, "the object in the answer is %q", o.ID())
 			}
 		}},
-	{ID: "put.read-back", Area: areaWrite, On: Puts, Title: "What was written is read back, attribute by attribute",
-		Rule: ruleWrite, Fix: "Store every attribute that the standard has, and serve it in the standard's form.", Run: func(p *probe) {
+	{ID: "put.read-back", Area: areaWrite, On: Puts,
+		Title: "What was written is read back, attribute by attribute",
+		Rule:  ruleWrite, Fix: "Store every attribute that the standard has, and serve it in the " +
+			"standard's form.", Run: func(p *probe) {
 			if it, _, ok := p.make(); ok {
 				p.same(it)
 			}
 		}},
-	{ID: "put.replace", Area: areaWrite, On: Puts, Title: "PUT to an id that is there replaces the whole object",
-		Rule: ruleWrite + ": PUT is a replacement", Fix: "Answer 200; drop optional attributes that the new body leaves out.", Run: func(p *probe) {
+	{ID: "put.replace", Area: areaWrite, On: Puts,
+		Title: "PUT to an id that is there replaces the whole object",
+		Rule:  ruleWrite + ": PUT is a replacement",
+		Fix:   "Answer 200; drop optional attributes that the new body leaves out.", Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -64,8 +75,10 @@ var writeChecks = []Check{
 			}
 			p.same(it)
 		}},
-	{ID: "put.listed", Area: areaWrite, On: Puts, Title: "What was written is in the lists that it belongs to",
-		Rule: ruleWrite + "; Google's suite looks for it there", Fix: "Read lists and single objects from one store.", Run: func(p *probe) {
+	{ID: "put.listed", Area: areaWrite, On: Puts,
+		Title: "What was written is in the lists that it belongs to",
+		Rule:  ruleWrite + "; Google's suite looks for it there",
+		Fix:   "Read lists and single objects from one store.", Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -74,8 +87,10 @@ var writeChecks = []Check{
 				p.inList(it, path, true)
 			}
 		}},
-	{ID: "put.delta", Area: areaWrite, On: Puts, Title: "A write moves dateLastModified, and the delta shows it",
-		Rule: ruleREST + ", dateLastModified", Fix: "Stamp the row on every change, later than any stamp before.", Run: func(p *probe) {
+	{ID: "put.delta", Area: areaWrite, On: Puts,
+		Title: "A write moves dateLastModified, and the delta shows it",
+		Rule:  ruleREST + ", dateLastModified",
+		Fix:   "Stamp the row on every change, later than any stamp before.", Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -94,13 +109,15 @@ var writeChecks = []Check{
 			}
 			p.onTime(a, second)
 			if second.Text("dateLastModified") <= first.Text("dateLastModified") {
-				p.fail(nil, "dateLastModified was %s and is %s after a change", first.Text("dateLastModified"), second.Text("dateLastModified"))
+				p.fail(nil, "dateLastModified was %s and is %s after a change",
+					first.Text("dateLastModified"), second.Text("dateLastModified"))
 				return
 			}
 			p.inDelta(it, first.Text("dateLastModified"), oneroster.Active)
 		}},
 	{ID: "put.path-id", Area: areaWrite, On: Puts, Title: "The id of the path wins over one in the body",
-		Rule: ruleWrite + "; clients send none, the same, or another", Fix: "Take the path's id, or refuse; never store under the body's.", Run: func(p *probe) {
+		Rule: ruleWrite + "; clients send none, the same, or another",
+		Fix:  "Take the path's id, or refuse; never store under the body's.", Run: func(p *probe) {
 			it, ok := p.draft()
 			if !ok {
 				return
@@ -117,8 +134,10 @@ var writeChecks = []Check{
 				p.fail(got, "the object was stored under the id of the body")
 			}
 		}},
-	{ID: "put.malformed", Area: areaWrite, On: Puts, Title: "A body that is no JSON object is refused with 400",
-		Rule: ruleREST + ", invalid data", Fix: "Answer 400 with a description; store nothing.", Run: func(p *probe) {
+	{ID: "put.malformed", Area: areaWrite, On: Puts,
+		Title: "A body that is no JSON object is refused with 400",
+		Rule:  ruleREST + ", invalid data", Fix: "Answer 400 with a description; store nothing.",
+		Run: func(p *probe) {
 			it, ok := p.draft()
 			if !ok {
 				return
@@ -132,9 +151,12 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "put.unknown-reference", Area: areaWrite, On: Puts, Where: hasRef, Title: "A reference to what does not exist is refused",
-		Rule: ruleWrite + "; a grade for nobody helps nobody", Fix: "Answer 422 (or 404) and name the reference.", Run: func(p *probe) {
-			for _, field := range map[string][]string{"lineItem": {"class"}, "result": {"lineItem", "student"}}[p.route.Resource.Name] {
+	{ID: "put.unknown-reference", Area: areaWrite, On: Puts, Where: hasRef,
+		Title: "A reference to what does not exist is refused",
+		Rule:  ruleWrite + "; a grade for nobody helps nobody",
+		Fix:   "Answer 422 (or 404) and name the reference.", Run: func(p *probe) {
+			for _, field := range map[string][]string{"lineItem": {"class"},
+				"result": {"lineItem", "student"}}[p.route.Resource.Name] {
 				it, ok := p.draft()
 				if !ok {
 					return
@@ -148,10 +170,16 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "delete.gone", Area: areaWrite, On: Puts, Title: "DELETE is answered 204; then the object is 404 and in no plain list",
-		Rule: ruleWrite + "; Google's suite and published collections", Fix: "Answer 204 without a body; hide deleted gradebook objects from single reads and plain lists.", Run: checkDelete},
-	{ID: "delete.delta", Area: areaWrite, On: Puts, Title: "What was deleted is shown to delta reads as tobedeleted",
-		Rule: ruleREST + ", status", Fix: "Keep the row with status tobedeleted and a new dateLastModified; show it where the filter names status or dateLastModified.", Run: func(p *probe) {
+	{ID: "delete.gone", Area: areaWrite, On: Puts,
+		Title: "DELETE is answered 204; then the object is 404 and in no plain list",
+		Rule:  ruleWrite + "; Google's suite and published collections",
+		Fix: "Answer 204 without a body; hide deleted gradebook objects from single reads and " +
+			"plain lists.", Run: checkDelete},
+	{ID: "delete.delta", Area: areaWrite, On: Puts,
+		Title: "What was deleted is shown to delta reads as tobedeleted",
+		Rule:  ruleREST + ", status", Fix: "Keep the row with status tobedeleted and a new " +
+			"dateLastModified; show it where the filter names status or dateLastModified.",
+		Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -167,16 +195,20 @@ var writeChecks = []Check{
 			}
 			p.inDelta(it, o.Text("dateLastModified"), oneroster.ToBeDeleted)
 		}},
-	{ID: "delete.unknown", Area: areaWrite, On: Puts, Title: "DELETE of an id that is not there is answered 404",
-		Rule: ruleREST + ", unknown object", Fix: "Answer 404.", Run: func(p *probe) {
-			a := p.call(provider.Call{Method: http.MethodDelete, Path: "/" + p.route.Resource.Plural + "/" + newID()})
+	{ID: "delete.unknown", Area: areaWrite, On: Puts,
+		Title: "DELETE of an id that is not there is answered 404",
+		Rule:  ruleREST + ", unknown object", Fix: "Answer 404.", Run: func(p *probe) {
+			a := p.call(provider.Call{Method: http.MethodDelete, Path: "/" + p.route.Resource.Plural + "/" +
+				newID()})
 			p.ok()
 			if a.Err != nil || a.Status != http.StatusNotFound {
 				p.fail(a, "answered %d", a.Status)
 			}
 		}},
-	{ID: "delete.again", Area: areaWrite, On: Puts, Title: "PUT to an id that was deleted creates it anew: 201",
-		Rule: "in the field: published suites use ids again", Fix: "Take the id back into use.", Run: func(p *probe) {
+	{ID: "delete.again", Area: areaWrite, On: Puts,
+		Title: "PUT to an id that was deleted creates it anew: 201",
+		Rule:  "in the field: published suites use ids again", Fix: "Take the id back into use.",
+		Run: func(p *probe) {
 			it, _, ok := p.make()
 			if !ok {
 				return
@@ -191,9 +223,12 @@ var writeChecks = []Check{
 			}
 			p.same(it)
 		}},
-	{ID: "put.minimal", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Title: "What Grade Sync leaves out is filled in: status, category, dueDate, gradingPeriod, the type and href of references",
+	{ID: "put.minimal", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+		Title: "What Grade Sync leaves out is filled in: status, category, dueDate, gradingPeriod, the " +
+			"type and href of references",
 		Rule: ruleGS, Fix: "Take the least that makes sense, and fill in the rest.", Run: checkMinimal},
-	{ID: "put.extra-credit", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Where: only("result"), Title: "A score above the maximum is kept",
+	{ID: "put.extra-credit", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+		Where: only("result"), Title: "A score above the maximum is kept",
 		Rule: "Google's suite: 300 of 100", Fix: "Do not bound scores.", Run: func(p *probe) {
 			it, ok := p.draft()
 			if !ok {
@@ -207,8 +242,13 @@ var writeChecks = []Check{
 			}
 			p.same(it)
 		}},
-	{ID: "put.same-ids", Area: areaWrite, On: Once, Profiles: []string{"gradesync"}, Title: "A line item and a result of the same id live side by side",
-		Rule: "in the field: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.", Run: checkSameIDs},
-	{ID: "put.burst", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"}, Title: "Forty writes at once are all taken",
-		Rule: ruleGS + " sends every grade of a class at the same moment", Fix: "Queue writers inside the server; never answer that the database is locked.", Run: checkBurst},
+	{ID: "put.same-ids", Area: areaWrite, On: Once, Profiles: []string{"gradesync"},
+		Title: "A line item and a result of the same id live side by side",
+		Rule:  "in the field: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.",
+		Run: checkSameIDs},
+	{ID: "put.burst", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+		Title: "Forty writes at once are all taken",
+		Rule:  ruleGS + " sends every grade of a class at the same moment",
+		Fix:   "Queue writers inside the server; never answer that the database is locked.",
+		Run:   checkBurst},
 }

@@ -18,7 +18,8 @@ type exchange struct {
 }
 
 func (r *Report) exchange(f Failure) exchange {
-	x := exchange{Text: f.Text, Request: f.Request, Plain: spelled(f.Request, r.URL), Status: f.Status, Body: f.Body}
+	x := exchange{Text: f.Text, Request: f.Request, Plain: spelled(f.Request, r.URL), Status: f.Status,
+		Body: f.Body}
 	for _, h := range strings.Split(f.Headers, "\n") {
 		if h != "" {
 			x.Headers = append(x.Headers, h)

@@ -74,11 +74,13 @@ const pageful = 1000
 // rows that may: where the standard leaves letter case open, the two differ.
 // What comes is judged by its own content, so that deleted rows that a plain
 // list hides do not count against a provider.
-func (p *probe) filtered(c *collection, filter string, must, may func(oneroster.Record) bool, fields ...string) {
+func (p *probe) filtered(c *collection, filter string, must, may func(oneroster.Record) bool,
+	fields ...string) {
 	p.selected(c, p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter), must, may, fields...)
 }
 
-func (p *probe) selected(c *collection, a *provider.Answer, must, may func(oneroster.Record) bool, fields ...string) {
+func (p *probe) selected(c *collection, a *provider.Answer, must, may func(oneroster.Record) bool,
+	fields ...string) {
 	if a.Status == http.StatusNotFound && !some(c, must) {
 		p.lacks("a filter that selects nothing is answered 404 (filter.no-match)")
 		return
@@ -146,7 +148,8 @@ func (p *probe) whole(a *provider.Answer, limit int) (wire.Page, bool) {
 func values(rec oneroster.Record, fields []string) string {
 	var out []string
 	for _, name := range fields {
-		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep, ", ")))
+		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep,
+			", ")))
 	}
 	return strings.Join(out, ", ")
 }
@@ -198,7 +201,8 @@ func (p *probe) refuses(filters ...string) {
 // and a few marks.
 func plain(v string) bool {
 	return len(v) >= 2 && len(v) <= 60 && !strings.ContainsFunc(v, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ' ' || c == '.' || c == '-')
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ' ' ||
+			c == '.' || c == '-')
 	}) && strings.TrimSpace(v) == v
 }
 
@@ -460,7 +464,8 @@ func checkApostrophe(p *probe) {
 	}
 	p.ok()
 	if !found && len(p.failures) == 0 && some(c, equal(f.Name, v)) {
-		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %s", f.Name, v)
+		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %s",
+			f.Name, v)
 	}
 }
 
@@ -480,24 +485,28 @@ func checkZone(p *probe) {
 	west := at.In(time.FixedZone("", -8*3600)).Format("2006-01-02T15:04:05.000-07:00")
 	p.filtered(c, "dateLastModified>"+provider.Quote(east), later, later, "dateLastModified")
 	p.filtered(c, "dateLastModified>="+provider.Quote(west), from, from, "dateLastModified")
-	p.filtered(c, "dateLastModified>"+provider.Quote(at.Format("2006-01-02T15:04:05.000000")+"Z"), later, later, "dateLastModified")
+	p.filtered(c, "dateLastModified>"+provider.Quote(at.Format("2006-01-02T15:04:05.000000")+"Z"), later,
+		later, "dateLastModified")
 	second := at.Truncate(time.Second)
 	sec := oneroster.FormatTime(second)
 	since := modified(func(v string) bool { return v > sec })
-	p.filtered(c, "dateLastModified>"+provider.Quote(second.Format("2006-01-02T15:04:05")+"Z"), since, since, "dateLastModified")
+	p.filtered(c, "dateLastModified>"+provider.Quote(second.Format("2006-01-02T15:04:05")+"Z"), since,
+		since, "dateLastModified")
 }
 
 func checkEncoding(p *probe) {
 	p.onText(func(c *collection, f *oneroster.Field, v string) {
 		other := c.records[len(c.records)-1].ID()
 		condition := func(quote, unquote, equals, space string) string {
-			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote + strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +
+			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote +
+				strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +
 				"sourcedId!" + equals + quote + provider.Escape(other) + unquote
 		}
 		has := func(same func(a, b string) bool) func(oneroster.Record) bool {
 			return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
 		}
-		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"), condition("%27", "%27", "=", "%20")} {
+		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"),
+			condition("%27", "%27", "=", "%20")} {
 			p.selected(c, p.raw(p.route.Path, q), has(exactly), has(strings.EqualFold), f.Name)
 		}
 	})
@@ -506,7 +515,8 @@ func checkEncoding(p *probe) {
 func checkFilteredPages(p *probe) {
 	p.onText(func(c *collection, f *oneroster.Field, v string) {
 		filter := f.Name + "!=" + provider.Quote(v)
-		whole, ok := p.list(p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter), p.route.Resource)
+		whole, ok := p.list(p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter),
+			p.route.Resource)
 		if !ok {
 			return
 		}
@@ -518,7 +528,8 @@ func checkFilteredPages(p *probe) {
 			a := p.get(p.route.Path, "limit", "1", "offset", strconv.Itoa(at), "filter", filter)
 			got, ok := p.list(a, p.route.Resource)
 			if ok && (len(got.Objects) != 1 || got.Objects[0].ID() != whole.Objects[at].ID()) {
-				p.fail(a, "at offset %d came %q; in the whole filtered list it is %s", at, ids(got.Objects), whole.Objects[at].ID())
+				p.fail(a, "at offset %d came %q; in the whole filtered list it is %s", at, ids(got.Objects),
+					whole.Objects[at].ID())
 			}
 		}
 	})

@@ -41,7 +41,9 @@ func TestHonestProviders(t *testing.T) {
 			return v != nil && v.Table == "3.1b"
 		}, func(a *answer) { a.refuse(404) })},
 		{"no links", "core", where(isList, func(a *answer) { a.header.Del("Link") })},
-		{"an unknown parent is 404", "core", where(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "1000000-no-such") }, func(a *answer) { a.refuse(404) })},
+		{"an unknown parent is 404", "core",
+			where(func(r *http.Request) bool { return strings.Contains(r.URL.Path, "1000000-no-such") },
+				func(a *answer) { a.refuse(404) })},
 		{"no class groups and no categories of a class", "gradesync", where(func(r *http.Request) bool {
 			v := routeOf(r)
 			return v != nil && v.Table == ""
@@ -55,7 +57,8 @@ func TestHonestProviders(t *testing.T) {
 		})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			report, err := verified(t, s, c.as(s), verify.Options{Profiles: []string{c.profile}}, func(c *provider.Config) { c.Wait = 1 })
+			report, err := verified(t, s, c.as(s), verify.Options{Profiles: []string{c.profile}},
+				func(c *provider.Config) { c.Wait = 1 })
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -16,7 +16,8 @@ import (
 //go:embed report.html
 var reportHTML string
 
-var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands, "plural": countOf, "span": span}).Parse(reportHTML))
+var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands,
+	"plural": countOf, "span": span}).Parse(reportHTML))
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no network. It reads on a telephone, with a keyboard, aloud, and on
@@ -48,8 +49,10 @@ type sheet struct {
 }
 
 func (r *Report) sheet() sheet {
-	p := sheet{URL: r.URL, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took, Verdict: r.Verdict(), Counts: r.Counts(),
-		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised), Unchecked: r.gaps(), Passed: r.passed()}
+	p := sheet{URL: r.URL, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took,
+		Verdict: r.Verdict(), Counts: r.Counts(),
+		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised),
+		Unchecked: r.gaps(), Passed: r.passed()}
 	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed > 0
 	for _, profile := range Profiles {
 		if contains(r.Profiles, profile.Name) {
@@ -185,7 +188,8 @@ func (r *Report) tableMaps(links map[string]string) []tableMap {
 	for _, row := range r.Routes() {
 		found[row.Method+" "+row.Path] = row
 	}
-	out := []tableMap{{Name: "3.1a", About: "rostering"}, {Name: "3.1b", About: "resources"}, {Name: "3.1c", About: "gradebook"}, {About: "beyond the tables"}}
+	out := []tableMap{{Name: "3.1a", About: "rostering"}, {Name: "3.1b", About: "resources"},
+		{Name: "3.1c", About: "gradebook"}, {About: "beyond the tables"}}
 	for _, route := range oneroster.V1p1.Routes {
 		t := tile{RouteRow: found[route.Method+" "+route.Path], Mark: "outside"}
 		t.Method, t.Path, t.Op, t.Table = route.Method, route.Path, route.Op, route.Table
@@ -239,9 +243,11 @@ type evidence struct {
 func (r *Report) findingViews(s State) []findingView {
 	var out []findingView
 	for _, f := range r.Findings(s) {
-		view := findingView{ID: "check-" + strings.ReplaceAll(f.Check.ID, ".", "-"), State: mark(s), Check: f.Check, On: onPaths(f.Results)}
+		view := findingView{ID: "check-" + strings.ReplaceAll(f.Check.ID, ".", "-"), State: mark(s),
+			Check: f.Check, On: onPaths(f.Results)}
 		for i, res := range f.Results {
-			e := evidence{ID: fmt.Sprintf("%s-%d", view.ID, i+1), Target: res.Target, More: res.More, Open: s == Failed && i == 0}
+			e := evidence{ID: fmt.Sprintf("%s-%d", view.ID, i+1), Target: res.Target, More: res.More,
+				Open: s == Failed && i == 0}
 			for _, failure := range res.Failures {
 				e.Failures = append(e.Failures, r.exchange(failure))
 			}

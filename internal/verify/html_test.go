@@ -74,7 +74,8 @@ func report(t *testing.T, name string) (*verify.Report, string) {
 		pages.secret = s.secret
 		// Every check of a provider that is wrong everywhere makes a page of
 		// megabytes, on which axe-core takes a minute.
-		few := []string{"access", "route", "list", "page.total", "page.size", "filter.equal", "filter.status", "one", "nested", "error", "delta", "put", "delete", "gradesync"}
+		few := []string{"access", "route", "list", "page.total", "page.size", "filter.equal",
+			"filter.status", "one", "nested", "error", "delta", "put", "delete", "gradesync"}
 		for name, h := range map[string]http.Handler{"correct": s, "spoiled": spoiled(s)} {
 			opt := verify.Options{Profiles: []string{"all"}, Write: true}
 			if name == "spoiled" {
@@ -125,8 +126,10 @@ func open(t *testing.T, text string) *viewer {
 		fmt.Fprint(w, text)
 	}))
 	t.Cleanup(server.Close)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	ctx, _ = chromedp.NewContext(ctx)
@@ -185,8 +188,9 @@ func inPage[T any](t *testing.T, v *viewer, expression string) T {
 // media makes the page believe in a medium and a colour scheme.
 func (v *viewer) media(t *testing.T, medium, scheme string) {
 	t.Helper()
-	if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium,
-		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
+	if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Media: medium,
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
 		t.Fatal(err)
 	}
 	// What the medium shows and hides is laid out with the next frame.
@@ -225,12 +229,15 @@ func TestReportStandsAlone(t *testing.T) {
 // No token, no secret, and no header with one, from either side.
 func TestReportHoldsNoSecret(t *testing.T) {
 	_, text := report(t, "spoiled")
-	for _, secret := range []string{pages.secret, "abc.def.ghi", "0123456789012345678901234567890123456789", "Authorization: Basic"} {
+	for _, secret := range []string{pages.secret, "abc.def.ghi", "0123456789012345678901234567890123456789",
+		"Authorization: Basic"} {
 		if strings.Contains(text, secret) {
 			t.Errorf("the page holds %q", secret)
 		}
 	}
-	if n, all := strings.Count(text, "Authorization: Bearer $"), strings.Count(text, "Authorization: Bearer"); all-n != strings.Count(text, "Authorization: Bearer (left out)") || n == 0 {
+	if n, all := strings.Count(text, "Authorization: Bearer $"),
+		strings.Count(text, "Authorization: Bearer"); all-n != strings.Count(text,
+		"Authorization: Bearer (left out)") || n == 0 {
 		t.Errorf("%d Authorization headers, %d with a variable", all, n)
 	}
 }
@@ -241,7 +248,8 @@ func TestReportCounts(t *testing.T) {
 		c := r.Counts()
 		var areas []string
 		for _, a := range r.Areas() {
-			areas = append(areas, fmt.Sprintf("%s %d %d %d %d", a.Area, a.Failed, a.Advice, a.Unchecked, a.Passed))
+			areas = append(areas, fmt.Sprintf("%s %d %d %d %d", a.Area, a.Failed, a.Advice, a.Unchecked,
+				a.Passed))
 		}
 		for _, want := range []struct {
 			what, expression, text string
@@ -249,13 +257,20 @@ func TestReportCounts(t *testing.T) {
 			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", c.Failed, c.Advice, c.Passed, c.Unchecked)},
 			{"verdict", `document.querySelector(".verdict").textContent`, r.Verdict()},
 			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
-			{"failures", `String(document.querySelectorAll("#failures article").length)`, fmt.Sprint(len(r.Findings(verify.Failed)))},
-			{"advice", `String(document.querySelectorAll("#advice article").length)`, fmt.Sprint(len(r.Findings(verify.Advised)))},
-			{"failed targets", `String(document.querySelectorAll("#failures article details").length)`, fmt.Sprint(len(r.Of(verify.Failed)))},
-			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`, fmt.Sprint(len(r.Findings(verify.Unchecked)))},
-			{"passed checks", `String(document.querySelectorAll(".holds li").length)`, fmt.Sprint(len(r.Findings(verify.Passed)))},
-			{"routes", `String(document.querySelectorAll(".tile").length)`, fmt.Sprint(len(oneroster.V1p1.Routes))},
-			{"failed routes", `String(document.querySelectorAll(".tile.failed").length)`, fmt.Sprint(failedRoutes(r))},
+			{"failures", `String(document.querySelectorAll("#failures article").length)`,
+				fmt.Sprint(len(r.Findings(verify.Failed)))},
+			{"advice", `String(document.querySelectorAll("#advice article").length)`,
+				fmt.Sprint(len(r.Findings(verify.Advised)))},
+			{"failed targets", `String(document.querySelectorAll("#failures article details").length)`,
+				fmt.Sprint(len(r.Of(verify.Failed)))},
+			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`,
+				fmt.Sprint(len(r.Findings(verify.Unchecked)))},
+			{"passed checks", `String(document.querySelectorAll(".holds li").length)`,
+				fmt.Sprint(len(r.Findings(verify.Passed)))},
+			{"routes", `String(document.querySelectorAll(".tile").length)`,
+				fmt.Sprint(len(oneroster.V1p1.Routes))},
+			{"failed routes", `String(document.querySelectorAll(".tile.failed").length)`,
+				fmt.Sprint(failedRoutes(r))},
 			{"calls", `String([...document.querySelectorAll("#speed .data tbody td:last-child")].reduce((n, e) => n + Number(e.textContent.replace(",", "")), 0))`, fmt.Sprint(len(r.Calls))},
 			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || !document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
 			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i).join()`, ""},
@@ -296,7 +311,8 @@ func TestReportForEverybody(t *testing.T) {
 				}
 			}
 			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-				t.Errorf("at %d px the page is %d px too wide: %s", width, over, inPage[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
+				t.Errorf("at %d px the page is %d px too wide: %s", width, over,
+					inPage[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
 			}
 			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
 			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
@@ -317,7 +333,9 @@ func TestReportByKeyboard(t *testing.T) {
 	if at := inPage[string](t, v, here); at != "#main" {
 		t.Fatalf("the first Tab leads to %s, not to the link past the contents", at)
 	}
-	if box := inPage[[]float64](t, v, `(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 || box[1] < 0 {
+	if box := inPage[[]float64](t, v,
+		`(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 ||
+		box[1] < 0 {
 		t.Errorf("the link past the contents has the focus and is out of sight: %v", box)
 	}
 	v.do(t, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
@@ -340,7 +358,8 @@ func TestReportByKeyboard(t *testing.T) {
 				if inPage[bool](t, v, `document.activeElement.parentElement.open`) == before {
 					t.Errorf("Enter does not open %s", at)
 				}
-				if !before && !inPage[bool](t, v, `document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
+				if !before && !inPage[bool](t, v,
+					`document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
 					t.Errorf("%s is open and its failure is not to be seen", at)
 				}
 			}
@@ -363,7 +382,8 @@ func TestReportOnPaper(t *testing.T) {
 	r, page := report(t, "spoiled")
 	v := open(t, page)
 	v.media(t, "", "dark") // of the screen: not of the paper
-	pdf, err := chromedp.Run(v.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(), chromedp.PDFPrintBackground()))
+	pdf, err := chromedp.Run(v.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(),
+		chromedp.PDFPrintBackground()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -380,7 +400,8 @@ func TestReportOnPaper(t *testing.T) {
 	}
 	sheets := strings.Split(strings.TrimSuffix(string(text), "\f"), "\f")
 	for i, sheet := range sheets {
-		for _, want := range []string{r.URL, r.Began.Format("2 January 2006"), fmt.Sprintf("%d / %d", i+1, len(sheets))} {
+		for _, want := range []string{r.URL, r.Began.Format("2 January 2006"), fmt.Sprintf("%d / %d", i+1,
+			len(sheets))} {
 			if !strings.Contains(letters(sheet), letters(want)) {
 				t.Fatalf("page %d of %d has no %q", i+1, len(sheets), want)
 			}
@@ -400,10 +421,12 @@ func TestReportOnPaper(t *testing.T) {
 		}
 	}
 	v.media(t, "print", "dark")
-	if hidden := inPage[[]string](t, v, `[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
+	if hidden := inPage[[]string](t, v,
+		`[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
 		t.Errorf("%d parts of the evidence are hidden on paper, such as %s", len(hidden), hidden[0])
 	}
-	if ground := inPage[string](t, v, `getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
+	if ground := inPage[string](t, v,
+		`getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
 		t.Errorf("the paper is %s", ground)
 	}
 	if over := inPage[int](t, v, `(document.body.style.width = "178mm", [...document.querySelectorAll("main *")].filter(e => !e.closest(".hidden, svg") && e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length)`); over > 0 {
@@ -414,20 +437,24 @@ func TestReportOnPaper(t *testing.T) {
 
 // letters is a text without what a PDF changes: spaces, line ends, ligatures.
 func letters(text string) string {
-	return strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ", "ffl").Replace(strings.Join(strings.Fields(text), ""))
+	return strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ",
+		"ffl").Replace(strings.Join(strings.Fields(text), ""))
 }
 
 // Reports that no real provider makes on demand, and what their pages say.
 func TestReportSays(t *testing.T) {
-	must, should := &verify.Check{ID: "a.must", Area: "lists", Title: "It must", Rule: "R", Fix: "F"}, &verify.Check{ID: "a.should", Area: "lists", Title: "It should", Rule: "R", Fix: "F", Advice: true}
+	must, should := &verify.Check{ID: "a.must", Area: "lists", Title: "It must", Rule: "R", Fix: "F"},
+		&verify.Check{ID: "a.should", Area: "lists", Title: "It should", Rule: "R", Fix: "F", Advice: true}
 	failed := func(f verify.Failure) verify.Report {
-		return verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs", State: verify.Failed, Failures: []verify.Failure{f}, More: 2}}}
+		return verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs", State: verify.Failed,
+			Failures: []verify.Failure{f}, More: 2}}}
 	}
 	signed := failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"})
 	signed.OAuth1 = true
 	var calls []verify.Timing
 	for i := range 100 {
-		calls = append(calls, verify.Timing{Op: "getAllOrgs", Took: time.Duration(i+1) * time.Millisecond, Status: 200})
+		calls = append(calls, verify.Timing{Op: "getAllOrgs", Took: time.Duration(i+1) * time.Millisecond,
+			Status: 200})
 	}
 	for _, c := range []struct {
 		name         string
@@ -435,22 +462,34 @@ func TestReportSays(t *testing.T) {
 		wants, never string
 	}{
 		{"nothing", verify.Report{}, "Nothing could be checked.", "id=\"speed\""},
-		{"all holds", verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs"}}}, "Every required check holds.", "Not ready"},
-		{"advice", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs", State: verify.Advised}}}, "Every required check holds; 1 piece of advice on 1 path.", ""},
-		{"one fails once", verify.Report{Results: []verify.Result{{Check: must, State: verify.Failed}}}, "Not ready: 1 required check fails.", ""},
-		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 required check fails on 1 path.", "Try it"},
+		{"all holds", verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs"}}},
+			"Every required check holds.", "Not ready"},
+		{"advice", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs",
+			State: verify.Advised}}}, "Every required check holds; 1 piece of advice on 1 path.", ""},
+		{"one fails once", verify.Report{Results: []verify.Result{{Check: must, State: verify.Failed}}},
+			"Not ready: 1 required check fails.", ""},
+		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 required check fails on 1 path.",
+			"Try it"},
 		{"more", failed(verify.Failure{Text: "no"}), "And 2 more failures like it on this path.", ""},
 		{"asked by the client", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `curl -i -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs?filter=name%3D%27a%27'`, ""},
 		{"asked in plain letters", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `GET https://r.example/orgs?filter=name='a'`, ""},
-		{"asked by nobody", failed(verify.Failure{Request: "GET https://r.example/orgs", As: verify.AsNobody}), `curl -i 'https://r.example/orgs'`, "Bearer $"},
-		{"asked by another", failed(verify.Failure{Request: "GET https://r.example/orgs", As: verify.AsAnother}), `Bearer $OTHER_TOKEN`, "$TOKEN\""},
-		{"asked with a quote and braces", failed(verify.Failure{Request: "GET https://r.example/orgs/it's{1}"}), `curl -i -g -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs/it'\''s{1}'`, ""},
+		{"asked by nobody", failed(verify.Failure{Request: "GET https://r.example/orgs",
+			As: verify.AsNobody}), `curl -i 'https://r.example/orgs'`, "Bearer $"},
+		{"asked by another", failed(verify.Failure{Request: "GET https://r.example/orgs",
+			As: verify.AsAnother}), `Bearer $OTHER_TOKEN`, "$TOKEN\""},
+		{"asked with a quote and braces",
+			failed(verify.Failure{Request: "GET https://r.example/orgs/it's{1}"}),
+			`curl -i -g -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs/it'\''s{1}'`, ""},
 		{"asked with a body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score":1}`}), `-X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' --data '{"score":1}' 'https://r.example/results/1'`, ""},
 		{"asked with a long body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score…`}), `--data @body.json`, ""},
 		{"signed", signed, "GET https://r.example/orgs", "curl"},
-		{"no answer", failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"}), "no answer", ""},
-		{"markup in the URL", verify.Report{URL: `https://r.example/"}</style><script>hush()</script>`}, "", "<script>"},
-		{"times", verify.Report{Calls: calls}, "100 calls between 1.0 ms and 100 ms: half of them within 50 ms, 95 of 100 within 95 ms, 99 of 100 within 99 ms.", ""},
+		{"no answer", failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"}),
+			"no answer", ""},
+		{"markup in the URL", verify.Report{URL: `https://r.example/"}</style><script>hush()</script>`}, "",
+			"<script>"},
+		{"times", verify.Report{Calls: calls},
+			"100 calls between 1.0 ms and 100 ms: half of them within 50 ms, 95 of 100 within 95 ms, 99 " +
+				"of 100 within 99 ms.", ""},
 		{"one call", verify.Report{Calls: calls[:1]}, "1 call between 1.0 ms and 1.0 ms", "NaN"},
 		{"no time at all", verify.Report{Calls: []verify.Timing{{Status: 200}}}, "1 call between", "Inf"},
 		{"hours", verify.Report{Calls: []verify.Timing{{Took: 3 * time.Hour, Status: 200}}}, "3h0m0s", "NaN"},

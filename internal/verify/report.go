@@ -34,7 +34,8 @@ type Report struct {
 }
 
 func (r *run) report() *Report {
-	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Began: r.began.UTC(), Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
+	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Began: r.began.UTC(),
+		Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
 	for _, p := range Profiles {
 		if r.profiles[p.Name] {
 			out.Profiles = append(out.Profiles, p.Name)
@@ -184,9 +185,11 @@ func (r *Report) JSON() map[string]any {
 	c := r.Counts()
 	results := []map[string]any{}
 	for _, res := range r.Results {
-		m := map[string]any{"check": res.Check.ID, "area": res.Check.Area, "target": res.Target, "state": res.State.String()}
+		m := map[string]any{"check": res.Check.ID, "area": res.Check.Area, "target": res.Target,
+			"state": res.State.String()}
 		if res.State != Passed {
-			m["title"], m["rule"], m["fix"], m["advice"] = res.Check.Title, res.Check.Rule, res.Check.Fix, res.Check.Advice
+			m["title"], m["rule"], m["fix"], m["advice"] = res.Check.Title, res.Check.Rule, res.Check.Fix,
+				res.Check.Advice
 		}
 		if res.Lacks != "" {
 			m["lacks"] = res.Lacks
@@ -194,7 +197,8 @@ func (r *Report) JSON() map[string]any {
 		if len(res.Failures) > 0 {
 			var failures []map[string]any
 			for _, f := range res.Failures {
-				failures = append(failures, map[string]any{"text": f.Text, "request": f.Request, "status": f.Status, "headers": f.Headers, "body": f.Body})
+				failures = append(failures, map[string]any{"text": f.Text, "request": f.Request,
+					"status": f.Status, "headers": f.Headers, "body": f.Body})
 			}
 			m["failures"], m["more"] = failures, res.More
 		}
@@ -202,11 +206,15 @@ func (r *Report) JSON() map[string]any {
 	}
 	routes := []map[string]any{}
 	for _, row := range r.Routes() {
-		routes = append(routes, map[string]any{"method": row.Method, "path": row.Path, "operation": row.Op, "passed": row.Passed, "failed": row.Failed, "advice": row.Advice,
-			"notChecked": row.Unchecked, "calls": row.Calls, "medianMs": ms(row.Median), "maxMs": ms(row.Max)})
+		routes = append(routes, map[string]any{"method": row.Method, "path": row.Path, "operation": row.Op,
+			"passed": row.Passed, "failed": row.Failed, "advice": row.Advice,
+			"notChecked": row.Unchecked, "calls": row.Calls, "medianMs": ms(row.Median),
+			"maxMs": ms(row.Max)})
 	}
-	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write, "began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
-		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked, "ok": c.Failed == 0, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
+	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write,
+		"began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
+		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked,
+		"ok": c.Failed == 0, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

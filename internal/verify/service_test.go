@@ -36,7 +36,8 @@ func correct(t testing.TB, dsn string) *service {
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{})
 	for _, students := range []int{45, 34, 22} {
-		if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}), store.ImportOptions{}); err != nil {
+		if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}),
+			store.ImportOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -45,23 +46,27 @@ func correct(t testing.TB, dsn string) *service {
 		t.Fatal(err)
 	}
 	secret, kept := auth.NewSecret(time.Now(), key, true)
-	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: append(oneroster.Scopes(), oneroster.Flags), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
+	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: append(oneroster.Scopes(),
+		oneroster.Flags), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
 		t.Fatal(err)
 	}
 	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	h := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	return &service{h, "verifier", secret}
 }
 
 // verified runs the verifier against a handler.
-func verified(t testing.TB, s *service, h http.Handler, opt verify.Options, change ...func(*provider.Config)) (*verify.Report, error) {
+func verified(t testing.TB, s *service, h http.Handler, opt verify.Options,
+	change ...func(*provider.Config)) (*verify.Report, error) {
 	t.Helper()
 	server := httptest.NewServer(h)
 	defer server.Close()
-	c := provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret, Timeout: 20 * time.Second}
+	c := provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token",
+		Client: s.id, Secret: s.secret, Timeout: 20 * time.Second}
 	for _, do := range change {
 		do(&c)
 	}

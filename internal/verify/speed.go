@@ -142,7 +142,8 @@ func (s *speed) axis() {
 	for i, x := range at[first : last+1] {
 		t := tick{At: round(100 * (x - s.lowest) / s.width), Anchor: "middle"}
 		if (first+i)%len(steps) == 0 || s.width < 1.5 {
-			t.Label = strings.Replace(span(time.Duration(math.Round(math.Pow(10, x)*1000))*time.Microsecond), ".0 ", " ", 1)
+			t.Label = strings.Replace(span(time.Duration(math.Round(math.Pow(10,
+				x)*1000))*time.Microsecond), ".0 ", " ", 1)
 		}
 		switch {
 		case t.At < 4:
@@ -161,8 +162,9 @@ func (s *speed) histogram(sorted []time.Duration) {
 	}
 	highest := 0
 	for i := range n {
-		s.Bins = append(s.Bins, bin{From: edge(i), To: edge(i + 1), FromText: span(edge(i)), ToText: span(edge(i + 1)),
-			At: round(100*float64(i)/float64(n) + 0.1), Width: round(100/float64(n) - 0.2)})
+		s.Bins = append(s.Bins, bin{From: edge(i), To: edge(i + 1), FromText: span(edge(i)),
+			ToText: span(edge(i + 1)),
+			At:     round(100*float64(i)/float64(n) + 0.1), Width: round(100/float64(n) - 0.2)})
 	}
 	for _, d := range sorted {
 		i := min(max(int((decades(d)-s.lowest)/s.width*float64(n)), 0), n-1)
@@ -176,7 +178,8 @@ func (s *speed) histogram(sorted []time.Duration) {
 		}
 		b.Top = histogramTop + histogramHeight - b.Height
 	}
-	for i, m := range []timeMark{{Name: "99 %", Took: s.P99}, {Name: "95 %", Took: s.P95}, {Name: "median", Took: s.Median}} {
+	for i, m := range []timeMark{{Name: "99 %", Took: s.P99}, {Name: "95 %", Took: s.P95},
+		{Name: "median", Took: s.Median}} {
 		m.At, m.Row, m.Anchor, m.Nudge = s.at(m.Took), i, "end", -6
 		if m.At < 36 { // no room to its left on a telephone
 			m.Anchor, m.Nudge = "start", 6
@@ -203,7 +206,8 @@ func (s *speed) operations(rows []RouteRow) {
 
 // Says is the histogram in a sentence.
 func (s *speed) Says() string {
-	return fmt.Sprintf("%s between %s and %s: half of them within %s, 95 of 100 within %s, 99 of 100 within %s.",
+	return fmt.Sprintf("%s between %s and %s: half of them within %s, 95 of 100 within %s, 99 of "+
+		"100 within %s.",
 		countOf(s.Calls, "call"), span(s.Fastest), span(s.Slowest), span(s.Median), span(s.P95), span(s.P99))
 }
 

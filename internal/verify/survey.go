@@ -98,7 +98,8 @@ func (p *probe) walk() *collection {
 		c.size = min(max(1, (total+3)/4), 5000, p.opt.MaxRows)
 	}
 	for offset := 0; p.ctx.Err() == nil; {
-		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size, offset)})
+		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size,
+			offset)})
 		got, ok := c.look(a)
 		if !ok {
 			if total >= 0 && offset >= total && a.Err == nil { // past the end: page.past-end tells

@@ -25,7 +25,8 @@ func (r *Report) WriteText(to io.Writer) error {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
 	c := r.Counts()
-	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed, advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed,
+		advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
 	if v := r.speed(); v != nil {
 		fmt.Fprintf(w, ", half of them within %s, the slowest %s", rounded(v.Median), rounded(v.Slowest))
 	}

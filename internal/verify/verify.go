@@ -46,16 +46,23 @@ var Profiles = []Profile{
 	{"resources", "OneRoster 1.1, the resources service alone: table 3.1b", ofTable("3.1b")},
 	{"gradebook", "OneRoster 1.1, the gradebook service alone: table 3.1c", ofTable("3.1c")},
 	{"sds", "Microsoft School Data Sync as it is: district collections of 5,000 rows", []string{
-		"/academicSessions", "/academicSessions/{id}", "/orgs", "/orgs/{id}", "/users", "/users/{id}", "/classes", "/classes/{id}", "/enrollments",
-		"/courses", "/demographics", "/schools", "/schools/{id}", "/students", "/teachers", "/terms", "/terms/{id}"}},
+		"/academicSessions", "/academicSessions/{id}", "/orgs", "/orgs/{id}", "/users", "/users/{id}",
+		"/classes", "/classes/{id}", "/enrollments",
+		"/courses", "/demographics", "/schools", "/schools/{id}", "/students", "/teachers", "/terms",
+		"/terms/{id}"}},
 	{"sds-classic", "Microsoft School Data Sync (Classic): school by school", []string{
-		"/schools", "/schools/{id}", "/academicSessions", "/academicSessions/{id}", "/terms", "/terms/{id}", "/classes", "/classes/{id}", "/students", "/students/{id}",
-		"/teachers", "/teachers/{id}", "/enrollments", "/courses", "/users", "/schools/{school_id}/terms", "/schools/{school_id}/classes", "/schools/{school_id}/enrollments",
+		"/schools", "/schools/{id}", "/academicSessions", "/academicSessions/{id}", "/terms", "/terms/{id}",
+		"/classes", "/classes/{id}", "/students", "/students/{id}",
+		"/teachers", "/teachers/{id}", "/enrollments", "/courses", "/users", "/schools/{school_id}/terms",
+		"/schools/{school_id}/classes", "/schools/{school_id}/enrollments",
 		"/schools/{school_id}/students", "/schools/{school_id}/teachers", "/schools/{id}/courses"}},
 	{"gradesync", "Microsoft Grade Sync: a teacher's classes, line items and results", []string{
-		"/academicSessions", "/gradingPeriods", "/categories", "/teachers", "/teachers/{id}", "/teachers/{teacher_id}/classes", "/classes", "/classes/{id}", "/classes/{class_id}/students",
-		"/enrollments", "/classGroups", "/classGroups/{id}", "/lineItems", "/lineItems/{id}", "/results", "/results/{id}", "/classes/{class_id}/lineItems", "/classes/{class_id}/results",
-		"/classes/{class_id}/lineItems/{li_id}/results", "/classes/{class_id}/students/{student_id}/results", "/classes/{class_id}/categories"}},
+		"/academicSessions", "/gradingPeriods", "/categories", "/teachers", "/teachers/{id}",
+		"/teachers/{teacher_id}/classes", "/classes", "/classes/{id}", "/classes/{class_id}/students",
+		"/enrollments", "/classGroups", "/classGroups/{id}", "/lineItems", "/lineItems/{id}", "/results",
+		"/results/{id}", "/classes/{class_id}/lineItems", "/classes/{class_id}/results",
+		"/classes/{class_id}/lineItems/{li_id}/results",
+		"/classes/{class_id}/students/{student_id}/results", "/classes/{class_id}/categories"}},
 }
 
 // ofTable lists the paths of a table of the standard.
@@ -147,7 +154,8 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	if len(opt.Profiles) == 0 {
 		opt.Profiles = []string{"core"}
 	}
-	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(), profiles: map[string]bool{}, routes: map[string]bool{},
+	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
+		profiles: map[string]bool{}, routes: map[string]bool{},
 		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
 	for _, profile := range Profiles {
 		for _, name := range opt.Profiles {
@@ -173,7 +181,8 @@ func (r *run) enter() error {
 	if r.p.OAuth1 {
 		return r.firstRead()
 	}
-	a, err := r.p.RequestToken(r.ctx, provider.TokenRequest{Client: r.p.Client, Secret: r.p.Secret, Scope: r.p.Scope})
+	a, err := r.p.RequestToken(r.ctx, provider.TokenRequest{Client: r.p.Client, Secret: r.p.Secret,
+		Scope: r.p.Scope})
 	if err != nil {
 		return fmt.Errorf("no token from %s: %w", r.p.TokenURL, err)
 	}
@@ -191,13 +200,15 @@ func (r *run) enter() error {
 // of the lists.
 func (r *run) firstRead() error {
 	var first error
-	for _, path := range []string{"/orgs", "/users", "/classes", "/academicSessions", "/categories", "/lineItems", "/results"} {
+	for _, path := range []string{"/orgs", "/users", "/classes", "/academicSessions", "/categories",
+		"/lineItems", "/results"} {
 		a, err := r.p.Do(r.ctx, provider.Call{Path: path, Query: "limit=1"})
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", a.Line(), err)
 		case a.Status >= 300 && a.Status < 400:
-			return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
+			return fmt.Errorf("%s: redirected (%d) to %s: readers lose their credentials on the way; give "+
+				"the address where the service answers", a.Line(), a.Status, a.Header.Get("Location"))
 		}
 		if _, err = a.Members(); err == nil && a.Status == http.StatusOK {
 			r.door = path
@@ -207,7 +218,8 @@ func (r *run) firstRead() error {
 			err = errors.New(a.Excerpt())
 		}
 		if first == nil {
-			first = fmt.Errorf("%s: answered %d, %w: is this the base URL of a OneRoster 1.1 service (…%s), and may this client read?", a.Line(), a.Status, err, r.face.Base)
+			first = fmt.Errorf("%s: answered %d, %w: is this the base URL of a OneRoster 1.1 service "+
+				"(…%s), and may this client read?", a.Line(), a.Status, err, r.face.Base)
 		}
 	}
 	return first
@@ -238,7 +250,9 @@ func (r *run) plan() []task {
 			}
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool { return areaOrder(out[i].check.Area) < areaOrder(out[j].check.Area) })
+	sort.SliceStable(out, func(i, j int) bool {
+		return areaOrder(out[i].check.Area) < areaOrder(out[j].check.Area)
+	})
 	return out
 }
 
@@ -277,7 +291,8 @@ func Refuse(p *provider.Provider, opt Options) error {
 			switch c := &Checks[i]; {
 			case !named(c, one.Only):
 			case len(c.Profiles) > 0 && !r.of(c):
-				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word, strings.Join(c.Profiles, " or "), c.Profiles[0])
+				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word,
+					strings.Join(c.Profiles, " or "), c.Profiles[0])
 			case c.Area == areaWrite && !opt.Write:
 				return fmt.Errorf("the check %s writes: add --write", word)
 			case c.OAuth1 && !p.OAuth1:
@@ -381,7 +396,8 @@ func (r *run) watchLists() {
 func (r *run) moved() {
 	for _, w := range r.watched {
 		if n := r.newer(w.path, w.since); n >= 0 && n != w.newer {
-			r.note("%s changed while it was checked: verify a provider that stands still, or run again", w.path)
+			r.note("%s changed while it was checked: verify a provider that stands still, or run again",
+				w.path)
 		}
 	}
 }

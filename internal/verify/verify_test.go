@@ -16,7 +16,8 @@ func TestCorrectProvider(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := correct(t, dsn)
 		for _, oauth1 := range []bool{false, true} {
-			report, err := verified(t, s, s, verify.Options{Profiles: []string{"all"}, Write: true}, func(c *provider.Config) { c.OAuth1 = oauth1 })
+			report, err := verified(t, s, s, verify.Options{Profiles: []string{"all"}, Write: true},
+				func(c *provider.Config) { c.OAuth1 = oauth1 })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -24,10 +25,13 @@ func TestCorrectProvider(t *testing.T) {
 				t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
 			}
 			for state, known := range map[verify.State]string{
-				// The district was imported a moment ago, in two steps; it has aides, and courses that no class is of.
+				// The district was imported a moment ago, in two steps; it has aides, and courses
+				// that no class is of.
 				verify.Advised: "delta.constant SDS-G04 SDS-U07 Q-08",
-				// Teachers have no grades, there are three schools and three class groups, and the second import retired pupils only.
-				verify.Unchecked: "filter.list sort.ties delta.deleted delta.constant nested.deleted-links nested.both-parents",
+				// Teachers have no grades, there are three schools and three class groups, and the
+				// second import retired pupils only.
+				verify.Unchecked: "filter.list sort.ties delta.deleted delta.constant " +
+					"nested.deleted-links nested.both-parents",
 			} {
 				for _, r := range report.Of(state) {
 					if !slices.Contains(strings.Fields(known), r.Check.ID) {

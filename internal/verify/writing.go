@@ -54,7 +54,8 @@ func (w written) lists() []string {
 		out = append(out, "/classes/"+oneroster.EscapeID(w.class)+"/lineItems")
 	case "result":
 		class, item := oneroster.EscapeID(w.class), w.values["lineItem"].(map[string]string)["sourcedId"]
-		out = append(out, "/classes/"+class+"/results", "/classes/"+class+"/lineItems/"+oneroster.EscapeID(item)+"/results")
+		out = append(out, "/classes/"+class+"/results", "/classes/"+class+"/lineItems/"+
+			oneroster.EscapeID(item)+"/results")
 	}
 	return out
 }
@@ -99,21 +100,28 @@ func (p *probe) draft() (written, bool) {
 	case "lineItem":
 		it.values = p.lineItem(class, today)
 	case "result":
-		item := written{res: oneroster.ByName("lineItem"), id: newID(), class: class, values: p.lineItem(class, today)}
+		item := written{res: oneroster.ByName("lineItem"), id: newID(), class: class,
+			values: p.lineItem(class, today)}
 		p.written = append(p.written, item)
 		if a := p.put(item); a.Err != nil || a.Status >= 300 {
 			p.lacks("the line item that a result needs could not be put: answered %d", a.Status)
 			return it, false
 		}
-		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id), "student": ref("user", student), "scoreStatus": "fully graded",
-			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout), "comment": "Verification: O'Brien, 100 % <b>fine</b>"}
+		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id),
+			"student": ref("user", student), "scoreStatus": "fully graded",
+			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout),
+			"comment": "Verification: O'Brien, 100 % <b>fine</b>"}
 	}
 	return it, true
 }
 
 func (p *probe) lineItem(class string, today time.Time) map[string]any {
-	out := map[string]any{"status": "active", "title": "Verification", "description": "<p>Made by a verifier; it <b>removes</b> it again &amp; says so</p>", "class": ref("class", class),
-		"assignDate": oneroster.FormatTime(today.Truncate(time.Hour)), "dueDate": oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)), "resultValueMin": 0, "resultValueMax": 100}
+	out := map[string]any{"status": "active", "title": "Verification",
+		"description":    "<p>Made by a verifier; it <b>removes</b> it again &amp; says so</p>",
+		"class":          ref("class", class),
+		"assignDate":     oneroster.FormatTime(today.Truncate(time.Hour)),
+		"dueDate":        oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)),
+		"resultValueMin": 0, "resultValueMax": 100}
 	if cs := p.active("category"); len(cs) > 0 {
 		out["category"] = ref("category", cs[0].ID())
 	}
@@ -201,7 +209,8 @@ func (p *probe) onTime(a *provider.Answer, o wire.Object) {
 		return
 	}
 	if off := stamp.Sub(now).Abs(); off > 2*time.Minute {
-		p.fail(a, "the write is stamped %s, and its answer is of %s: is it local time under a Z?", o.Text("dateLastModified"), a.Header.Get("Date"))
+		p.fail(a, "the write is stamped %s, and its answer is of %s: is it local time under a Z?",
+			o.Text("dateLastModified"), a.Header.Get("Date"))
 	}
 }
 
@@ -214,12 +223,15 @@ func (p *probe) same(it written) {
 	}
 	for key, sent := range it.values {
 		if got := o[key]; !means(it.res.Field(key), sent, got) {
-			p.fail(&provider.Answer{Call: provider.Call{Method: http.MethodGet}, URL: p.p.URL + it.path(), Status: http.StatusOK, Body: []byte(o.Canonical())}, "%s was written as %s and is read as %s", key, text(sent), text(got))
+			p.fail(&provider.Answer{Call: provider.Call{Method: http.MethodGet}, URL: p.p.URL + it.path(),
+				Status: http.StatusOK, Body: []byte(o.Canonical())},
+				"%s was written as %s and is read as %s", key, text(sent), text(got))
 		}
 	}
 	for _, key := range []string{"description", "comment"} {
 		if _, sent := it.values[key]; !sent && it.res.Field(key) != nil && o[key] != nil {
-			p.fail(nil, "%s is still %s after a PUT without it: the object was not replaced", key, text(o[key]))
+			p.fail(nil, "%s is still %s after a PUT without it: the object was not replaced", key,
+				text(o[key]))
 		}
 	}
 }
@@ -246,7 +258,8 @@ func means(f *oneroster.Field, sent, got any) bool {
 
 // inList wants the object in a list, or not.
 func (p *probe) inList(it written, path string, want bool) {
-	a := p.call(provider.Call{Path: path, Query: provider.Query("limit", "10000", "filter", "sourcedId="+provider.Quote(it.id))})
+	a := p.call(provider.Call{Path: path, Query: provider.Query("limit", "10000", "filter", "sourcedId="+
+		provider.Quote(it.id))})
 	if a.Err != nil || a.Status != http.StatusOK {
 		p.fail(a, "answered %d", a.Status)
 		return
@@ -261,13 +274,15 @@ func (p *probe) inList(it written, path string, want bool) {
 		there = there || o.ID() == it.id
 	}
 	if there != want {
-		p.fail(a, "%s %s is %s in %s", it.res.Name, it.id, map[bool]string{true: "still", false: "not"}[there], path)
+		p.fail(a, "%s %s is %s in %s", it.res.Name, it.id, map[bool]string{true: "still",
+			false: "not"}[there], path)
 	}
 }
 
 // inDelta wants the object, with a status, among what changed after a time.
 func (p *probe) inDelta(it written, since, status string) {
-	a := p.call(provider.Call{Path: "/" + it.res.Plural, Query: provider.Query("limit", "10000", "filter", "dateLastModified>"+provider.Quote(since))})
+	a := p.call(provider.Call{Path: "/" + it.res.Plural, Query: provider.Query("limit", "10000", "filter",
+		"dateLastModified>"+provider.Quote(since))})
 	got, err := a.List(it.res.Plural)
 	if a.Status != http.StatusOK || err != nil {
 		p.fail(a, "answered %d", a.Status)
@@ -304,7 +319,8 @@ func checkDelete(p *probe) {
 
 func checkWriteScope(p *probe) {
 	full := p.face.ScopePrefix + oneroster.GradebookRead
-	a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret, Scope: full})
+	a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret,
+		Scope: full})
 	g, err := provider.Granted(a)
 	if err != nil || g.Scope != "" && g.Scope != full {
 		p.lacks("no token of %s alone was granted", oneroster.GradebookRead)
@@ -315,9 +331,11 @@ func checkWriteScope(p *probe) {
 		return
 	}
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
-		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil), Who: provider.Who{Bearer: g.AccessToken}})
+		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil),
+			Who: provider.Who{Bearer: g.AccessToken}})
 		if a.Err != nil || a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
-			p.fail(a, "%s with a token of %s alone is answered %d; 403 was expected", method, oneroster.GradebookRead, a.Status)
+			p.fail(a, "%s with a token of %s alone is answered %d; 403 was expected", method,
+				oneroster.GradebookRead, a.Status)
 		}
 	}
 }
@@ -337,7 +355,9 @@ func checkMinimal(p *probe) {
 		}
 		less.values[k] = v
 	}
-	a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: less.body([]string{"status", "category", "dueDate", "gradingPeriod", "comment", "description"}),
+	a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(),
+		Body: less.body([]string{"status", "category", "dueDate", "gradingPeriod", "comment",
+			"description"}),
 		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
 	p.ok()
 	if a.Err != nil || a.Status >= 300 {
@@ -353,12 +373,14 @@ func checkMinimal(p *probe) {
 }
 
 func checkSameIDs(p *probe) {
-	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut, Path: "/results/{id}", Op: "putResult"}
+	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut,
+		Path: "/results/{id}", Op: "putResult"}
 	result, ok := p.draft()
 	if !ok {
 		return
 	}
-	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class, values: p.lineItem(result.class, p.opt.Now.UTC())}
+	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class,
+		values: p.lineItem(result.class, p.opt.Now.UTC())}
 	p.written = append(p.written, item, result)
 	for _, it := range []written{item, result} {
 		if a := p.put(it); a.Err != nil || a.Status >= 300 {
@@ -387,7 +409,8 @@ func checkBurst(p *probe) {
 	var wait sync.WaitGroup
 	for i := range many {
 		wait.Go(func() {
-			answers[i], _ = p.p.Do(p.ctx, provider.Call{Method: http.MethodPut, Path: many[i].path(), Body: many[i].body(nil)})
+			answers[i], _ = p.p.Do(p.ctx, provider.Call{Method: http.MethodPut, Path: many[i].path(),
+				Body: many[i].body(nil)})
 		})
 	}
 	wait.Wait()
@@ -411,7 +434,8 @@ func (r *run) cleanUp() {
 
 	for i := len(r.written) - 1; i >= 0; i-- {
 		it := r.written[i]
-		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete, Path: it.path()})
+		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete,
+			Path: it.path()})
 		if err != nil || a.Status >= 300 && a.Status != http.StatusNotFound {
 			r.note("%s %s could not be removed again (%d): remove it by hand", it.res.Name, it.id, a.Status)
 		}

@@ -135,7 +135,8 @@ var gradebook = []promise{
 		t.remove("lineItem", "i1")
 		t.equal("results", t.ids("getAllResults"), "r2")
 		told := t.rows("getAllResults | dateLastModified>='2026-09-01T09:00:00.000Z'")
-		if len(told) != 1 || told[0].ID() != "r1" || told[0].Get("status") != oneroster.ToBeDeleted || strings.TrimSpace(told[0].Get("comment")) != "" {
+		if len(told) != 1 || told[0].ID() != "r1" || told[0].Get("status") != oneroster.ToBeDeleted ||
+			strings.TrimSpace(told[0].Get("comment")) != "" {
 			t.Errorf("told: %v", told)
 		}
 		t.put("lineItem", "sourcedId", "i1", "title", "Quiz", "class", "c1")

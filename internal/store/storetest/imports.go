@@ -36,9 +36,11 @@ var imports = []promise{
 				store.Counts{Added: 1, Same: 2, Retired: 1}, "c x"},
 			{"told in bulk", oneroster.Bulk, []oneroster.Record{gone("category", "x"), category("c", "1")},
 				store.Counts{Same: 1, Retired: 1}, "c"},
-			{"more", oneroster.Bulk, []oneroster.Record{category("c", "1"), category("p", "1"), category("q", "1")},
+			{"more", oneroster.Bulk, []oneroster.Record{category("c", "1"), category("p", "1"),
+				category("q", "1")},
 				store.Counts{Added: 2, Same: 1}, "c p q"},
-			{"told and missing", oneroster.Bulk, []oneroster.Record{gone("category", "p"), category("c", "1")},
+			{"told and missing", oneroster.Bulk, []oneroster.Record{gone("category", "p"),
+				category("c", "1")},
 				store.Counts{Same: 1, Retired: 2}, "c"},
 			{"all gone", oneroster.Bulk, nil, store.Counts{Retired: 1}, ""},
 		} {
@@ -229,7 +231,8 @@ var imports = []promise{
 			} else {
 				var shrunk *store.ShrinkError
 				if !errors.As(err,
-					&shrunk) || shrunk.Retired != c.stored-c.left || shrunk.Active != c.stored || shrunk.Allowed != c.shrink {
+					&shrunk) || shrunk.Retired != c.stored-c.left || shrunk.Active != c.stored ||
+					shrunk.Allowed != c.shrink {
 					t.Errorf("%+v: %v", c, err)
 				}
 				t.refused(fmt.Sprint(c), before, err, "nothing was changed")

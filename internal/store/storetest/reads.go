@@ -40,15 +40,19 @@ var reads = []promise{
 			lists string // those that change
 		}{
 			{"the district comes", func() { t.take(rows...) },
-				"getStudentsForClass getTeachersForClass getStudentsForClassInSchool getTeachersForClassInSchool " +
-					"getClassesForStudent getClassesForTeacher getClassesForUser getEnrollmentsForClass getEnrollmentsForClassInSchool getEnrollmentsForSchool " +
-					"getTermsForSchool getResourcesForClass getResourcesForCourse getCategoriesForClass getClassesForTerm getClassesForCourse getClassesForSchool " +
+				"getStudentsForClass getTeachersForClass getStudentsForClassInSchool " +
+					"getTeachersForClassInSchool " +
+					"getClassesForStudent getClassesForTeacher getClassesForUser getEnrollmentsForClass " +
+					"getEnrollmentsForClassInSchool getEnrollmentsForSchool " +
+					"getTermsForSchool getResourcesForClass getResourcesForCourse getCategoriesForClass " +
+					"getClassesForTerm getClassesForCourse getClassesForSchool " +
 					"getCoursesForSchool getStudentsForSchool getTeachersForSchool"},
 			{"an enrollment comes", func() {
 				t.takeDelta(Rec("enrollment", "sourcedId", "e2", "user", "u2", "class", "c1", "school", "o1",
 					"role", "student"))
 			},
-				"getStudentsForClass getStudentsForClassInSchool getEnrollmentsForClass getEnrollmentsForClassInSchool getEnrollmentsForSchool"},
+				"getStudentsForClass getStudentsForClassInSchool getEnrollmentsForClass " +
+					"getEnrollmentsForClassInSchool getEnrollmentsForSchool"},
 			{"an enrollment goes", func() { t.takeDelta(gone("enrollment", "e1")) },
 				"getStudentsForClass getStudentsForClassInSchool getClassesForStudent getClassesForUser"},
 			{"a teacher's enrollment goes", func() { t.takeDelta(gone("enrollment", "e3")) },
@@ -66,7 +70,8 @@ var reads = []promise{
 				t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class",
 					"c2")
 			},
-				"getLineItemsForClass getResultsForClass getResultsForLineItemForClass getResultsForStudentForClass"},
+				"getLineItemsForClass getResultsForClass getResultsForLineItemForClass " +
+					"getResultsForStudentForClass"},
 			{"a course has another resource", func() {
 				t.takeDelta(with(rows, "course co", "resources",
 					"")[3])
@@ -194,7 +199,11 @@ var reads = []promise{
 				t.must(t.s.Snapshot(ctx, func(each func(*oneroster.Resource,
 					func(oneroster.Record) error) error) error {
 					return each(r,
-						func(rec oneroster.Record) error { rec.Values[oneroster.Modified] = ""; out = rec; return nil })
+						func(rec oneroster.Record) error {
+							rec.Values[oneroster.Modified] = ""
+							out = rec
+							return nil
+						})
 				}))
 				return out
 			}

@@ -137,13 +137,15 @@ func start() (url string, stop func(), err error) {
 		}
 		return nil
 	}
-	if err := run("initdb", "-D", data, "-U", "rollbook", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"); err != nil {
+	if err := run("initdb", "-D", data, "-U", "rollbook", "--auth=trust", "--encoding=UTF8",
+		"--locale=C.UTF-8", "--no-sync"); err != nil {
 		return "", func() {}, err
 	}
 	// A socket in the folder, and no port: one that was free a moment ago may be
 	// another test's by now, and its server would be taken for ours.
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", "5432",
-		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off", "-c", "autovacuum=off",
+		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
+		"full_page_writes=off", "-c", "autovacuum=off",
 		"-c", "max_connections=300")
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	if err := cmd.Start(); err != nil {
