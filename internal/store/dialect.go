@@ -31,6 +31,9 @@ type dialect struct {
 	reads *sql.TxOptions
 	// again tells whether a write that failed this way is worth trying again.
 	again func(error) bool
+	// lock ends a SELECT in a write transaction that keeps its rows as they are until
+	// the commit.
+	lock string
 	// maxParams bounds the parameters of one statement.
 	blob      string // the type of bytes
 	time      string // reads the server's clock, seconds; "" where there is none but ours

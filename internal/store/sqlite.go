@@ -29,6 +29,7 @@ var sqliteDialect = &dialect{
 		return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY ||
 			e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 	},
+	lock:      "", // a write transaction has the whole file
 	maxParams: 32000,
 }
 

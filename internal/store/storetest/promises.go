@@ -26,7 +26,7 @@ type promise struct {
 // earlier or a later program left behind is put there by hand, in SQL.
 func Run(t *testing.T, empty func(t testing.TB) (dsn string)) {
 	for _, subject := range [][]promise{clock, imports, closure, derived, reads, filters, gradebook, clients,
-		opening} {
+		publications, opening} {
 		for _, p := range subject {
 			t.Run(p.name, func(t *testing.T) {
 				t.Parallel()
@@ -78,6 +78,20 @@ func (t *trial) byHand(text string) {
 	if _, err := db.Exec(text); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// counted asks a number past the store.
+func (t *trial) counted(text string) (n int) {
+	t.Helper()
+	driver := "sqlite"
+	if t.postgres() {
+		driver = "pgx"
+	}
+	db, err := sql.Open(driver, t.dsn)
+	t.must(err)
+	defer db.Close()
+	t.must(db.QueryRow(text).Scan(&n))
+	return n
 }
 
 func (t *trial) must(err error) {
