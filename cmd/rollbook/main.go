@@ -103,6 +103,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
+		publicationsCommand(),
 		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
 		sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)

@@ -21,7 +21,9 @@ type setting struct {
 
 var journalDays = setting{"journal-days", 400, 1, 36500, "how many days back history and export --as-of go"}
 
-var settings = []setting{journalDays}
+var packagesKept = setting{"packages", 30, 1, 10000, "how many packages are kept, beside those that are held"}
+
+var settings = []setting{journalDays, packagesKept}
 
 func settingsCommand() *cobra.Command {
 	var asJSON bool
@@ -86,11 +88,19 @@ func (o *opened) setting(ctx context.Context, s setting) (int, error) {
 	return strconv.Atoi(text)
 }
 
-// prune lets the journal forget what is older than the district is set to.
+// prune lets the journal forget what is older than the district is set to, and lets go
+// of packages that are more.
 func (o *opened) prune(ctx context.Context) error {
 	days, err := o.setting(ctx, journalDays)
 	if err != nil {
 		return err
 	}
-	return o.Prune(ctx, time.Now().AddDate(0, 0, -days))
+	if err := o.Prune(ctx, time.Now().AddDate(0, 0, -days)); err != nil {
+		return err
+	}
+	packages, err := o.setting(ctx, packagesKept)
+	if err != nil {
+		return err
+	}
+	return o.PrunePackages(ctx, packages)
 }

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"archive/zip"
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+// shownPublications is how many are listed unless told more.
+const shownPublications = 30
+
+func publicationsCommand() *cobra.Command {
+	var asJSON, all bool
+	cmd := &cobra.Command{
+		Use:   "publications",
+		Short: "List what was brought to be published, and what became of it",
+		Long: `List what was brought to be published, and what became of it, the newest first. A
+publication is published, held (it waits for a person), refused, discarded, superseded
+(another one was published instead), or still being planned.`,
+		Args: cobra.NoArgs,
+		RunE: withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
+			limit := shownPublications + 1
+			if all {
+				limit = 0
+			}
+			list, err := o.Publications(cmd.Context(), limit)
+			if err != nil {
+				return err
+			}
+			more := !all && len(list) == limit
+			if more {
+				list = list[:shownPublications]
+			}
+			if asJSON {
+				out := []map[string]any{}
+				for _, p := range list {
+					out = append(out, membersOf(p))
+				}
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(out)
+			}
+			if err := tellPublications(cmd.OutOrStdout(), list); err != nil || !more {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.ErrOrStderr(), "… and earlier ones; --all lists all")
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	cmd.Flags().BoolVar(&all, "all", false, fmt.Sprintf("all of them, not the newest %d", shownPublications))
+	cmd.AddCommand(publicationsShow(), publicationsGet())
+	return cmd
+}
+
+func tellPublications(w io.Writer, list []store.Publication) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(w, "nothing was brought to be published yet")
+		return err
+	}
+	out := newTable(w)
+	out.AppendHeader(table.Row{"no", "when", "package", "by", "added", "changed", "retired", "state"})
+	for _, p := range list {
+		row := table.Row{p.ID, localTime(p.At), p.Package, p.By, "", "", "", p.State}
+		if p.State == store.StatePublished { // of others it is not known here
+			row[4], row[5], row[6] = p.Added, p.Changed, p.Retired
+		}
+		out.AppendRow(row)
+	}
+	out.Render()
+	return nil
+}
+
+// localTime writes a time of the store as the clock on the wall shows it.
+func localTime(stamp string) string {
+	at, err := time.Parse(oneroster.TimeLayout, stamp)
+	if err != nil {
+		return stamp // "" is never
+	}
+	return at.Local().Format("2006-01-02 15:04")
+}
+
+// membersOf is a publication as programs are told of it.
+func membersOf(p store.Publication) map[string]any {
+	return map[string]any{"publication": p.ID, "at": p.At, "package": p.Package, "by": p.By,
+		"state": p.State, "decided": p.Decided, "decider": p.Decider, "reason": p.Reason,
+		"dateLastModified": p.Stamp, "rows": p.Rows, "added": p.Added, "changed": p.Changed,
+		"retired": p.Retired, "bytes": p.Bytes, "kept": p.Kept}
+}
+
+func publicationsShow() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "show NO",
+		Short: "Tell all that is known of a publication",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			p, err := o.publication(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			verdict, err := o.Verdict(cmd.Context(), p.ID)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				members := membersOf(p)
+				if members["verdict"] = nil; verdict != nil {
+					members["verdict"] = json.RawMessage(verdict)
+				}
+				out := json.NewEncoder(cmd.OutOrStdout())
+				out.SetIndent("", "  ")
+				return out.Encode(members)
+			}
+			tellPublication(cmd.OutOrStdout(), p)
+			return tellPlan(cmd.OutOrStdout(), verdict)
+		}),
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with all that was found as its verdict")
+	return cmd
+}
+
+// publication finds the one of a number that a person writes.
+func (o *opened) publication(cmd *cobra.Command, no string) (store.Publication, error) {
+	id, err := strconv.ParseInt(no, 10, 64)
+	if err != nil || id < 1 {
+		return store.Publication{}, usageError{fmt.Errorf("%q is no number of a publication: "+
+			"rollbook publications lists them", no)}
+	}
+	p, err := o.Publication(cmd.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("there is no publication %d: rollbook publications --all lists them", id)
+	}
+	return p, err
+}
+
+func tellPublication(w io.Writer, p store.Publication) {
+	out := newTable(w)
+	row := func(name string, value any) {
+		if value != "" {
+			out.AppendRow(table.Row{name, value})
+		}
+	}
+	row("publication", p.ID)
+	row("package", p.Package)
+	row("brought by", p.By)
+	row("when", localTime(p.At))
+	row("state", p.State)
+	row("decided", localTime(p.Decided))
+	row("decided by", p.Decider)
+	row("reason", p.Reason)
+	if p.State == store.StatePublished {
+		row("rows", p.Rows)
+		row("added", p.Added)
+		row("changed", p.Changed)
+		row("retired", p.Retired)
+	}
+	row("dateLastModified", p.Stamp)
+	kept := "no"
+	if p.Kept {
+		kept = fmt.Sprintf("%d bytes: rollbook publications get %d OUT.zip", p.Bytes, p.ID)
+	}
+	row("package kept", kept)
+	out.Render()
+}
+
+// tellPlan tells a person what was found of a publication.
+func tellPlan(_ io.Writer, _ []byte) error { return nil }
+
+func publicationsGet() *cobra.Command {
+	var overwrite bool
+	cmd := &cobra.Command{
+		Use:   "get NO OUT.zip",
+		Short: "Write the package of a publication as it came",
+		Long: `Write the package of a publication as it came: a zip byte for byte, a folder as a zip
+of its files, each byte for byte. - is the standard output. A file that is there is
+left alone unless --overwrite is given.`,
+		Args: cobra.ExactArgs(2),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			p, err := o.publication(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			write := func(w io.Writer) error { return o.writeKept(cmd, w, p.ID) }
+			if args[1] == "-" {
+				return write(cmd.OutOrStdout())
+			}
+			if _, err := os.Lstat(args[1]); !overwrite && !errors.Is(err, os.ErrNotExist) {
+				return fmt.Errorf("%s is there already: it was left as it is; name another file, or say "+
+					"--overwrite", args[1])
+			}
+			if err := writeWhole(args[1], write); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "the package of publication %d, %s, is in %s\n", p.ID,
+				p.Package, args[1])
+			return err
+		}),
+	}
+	cmd.Flags().BoolVar(&overwrite, "overwrite", false, "write over a file that is there")
+	return cmd
+}
+
+// writeKept writes a package as it was kept: what came as one zip is that zip.
+func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
+	files, err := o.Files(cmd.Context(), id)
+	if errors.Is(err, store.ErrNotKept) {
+		n, settingErr := o.setting(cmd.Context(), packagesKept)
+		return errors.Join(settingErr, fmt.Errorf("the package of publication %d is not kept: the newest %d "+
+			"are (rollbook settings %s), and those that are held", id, n, packagesKept.name))
+	}
+	if err != nil {
+		return err
+	}
+	z := zip.NewWriter(w)
+	err = o.Package(cmd.Context(), id, func(file string, r io.Reader) error {
+		text := bufio.NewReader(r)
+		if len(files) == 1 && isZip(text) {
+			z = nil
+			_, err := io.Copy(w, text)
+			return err
+		}
+		entry, err := z.Create(file)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(entry, text)
+		return err
+	})
+	if err != nil || z == nil {
+		return err
+	}
+	return z.Close()
+}
+
+// isZip looks at how a file begins: no CSV file begins so.
+func isZip(r *bufio.Reader) bool {
+	begin, _ := r.Peek(4) // what is shorter is none
+	return string(begin) == "PK\x03\x04" || string(begin) == "PK\x05\x06"
+}
