@@ -24,6 +24,7 @@ var may = map[string]string{
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
+	"internal/intake":   "internal/oneroster internal/wire internal/quality",
 	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
