@@ -1,0 +1,292 @@
+package intake
+
+import (
+	"context"
+	"hash/maphash"
+	"slices"
+
+	"rollbook/internal/oneroster"
+)
+
+// A place is where a person or an enrollment is: a school, and the grade of the
+// pupil; both may be empty.
+type place struct{ school, grade string }
+
+// A kind is a resource, parted by role where it has one, since teachers vanish among
+// users, and by what belongs to a school whose closing is announced.
+type kind struct {
+	of      *oneroster.Resource
+	role    string
+	closing bool
+}
+
+// A group is those of a kind at one place.
+type group struct {
+	kind
+	at place
+}
+
+// A tally is what would become of a group.
+type tally struct {
+	before, lost, left, came int // left have another role, came are added or have this one now
+	changed                  int // as a reader sees it: not by derived links alone
+}
+
+// fields counts, by position, values of the records of a kind: those that are
+// there, and of records that stay those that would come, go and change.
+type fields struct {
+	had, came, went, changed []int
+	beyond, garbled          []int // with letters beyond ASCII, and those that would lose them
+}
+
+// A person is what is kept of a user: where it is.
+type person = place
+
+// A side is the district as it is, or as it would be.
+type side struct {
+	j      *judgement
+	read   func(context.Context, *oneroster.Resource, func(oneroster.Record) error) error
+	isNow  bool
+	seen   map[*oneroster.Resource]bool
+	total  map[*oneroster.Resource]int
+	orgs   map[string]string // names
+	people map[uint64]person
+	school map[string]int // enrollments
+	grade  map[string]int // enrollments of pupils
+	excuse map[string]int // records that are left without because a school closes, by "resource.field"
+}
+
+func (s *side) begin() {
+	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
+	s.orgs, s.people = map[string]string{}, map[uint64]person{}
+	s.school, s.grade, s.excuse = map[string]int{}, map[string]int{}, map[string]int{}
+}
+
+// each yields the records of a resource, and counts them the first time. Without
+// yield it does nothing when they were counted.
+func (s *side) each(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	first := !s.seen[r]
+	s.seen[r] = true
+	if !first && yield == nil {
+		return nil
+	}
+	return s.read(ctx, r, func(rec oneroster.Record) error {
+		if first {
+			s.add(rec)
+		}
+		if yield == nil {
+			return nil
+		}
+		return yield(rec)
+	})
+}
+
+func (s *side) add(rec oneroster.Record) {
+	r := rec.Resource
+	s.total[r]++
+	if s.isNow && s.j.belongs(rec) {
+		s.j.closed[key(rec)] = true
+	}
+	switch r.Name {
+	case "org":
+		s.orgs[rec.ID()] = rec.Get("name")
+	case "user":
+		s.people[hash(rec.ID())] = home(rec)
+	case "enrollment":
+		at := s.j.groupOf(rec, s.people).at
+		s.school[at.school]++
+		if at.grade != "" && !s.j.Closing[at.school] {
+			s.grade[at.grade]++
+		}
+	}
+	if !s.isNow {
+		s.excused(rec)
+		return
+	}
+	s.j.tally(s.j.groupOf(rec, s.people)).before++
+	f := s.j.fieldsOf(s.j.kindOf(rec))
+	for i, v := range rec.Values {
+		if v != "" {
+			f.had[i]++
+			if beyond(v) {
+				f.beyond[i]++
+			}
+		}
+	}
+	s.j.hands.learn(rec)
+}
+
+// nameField is what people call a record by.
+var nameField = map[string]string{"org": "name", "course": "title", "class": "title", "user": "familyName",
+	"academicSession": "title", "lineItem": "title", "category": "title", "classGroup": "title",
+	"resource": "title"}
+
+// home of a user is the first of its orgs, and the first grade of a student.
+func home(user oneroster.Record) (p person) {
+	if orgs := oneroster.Items(user.Get("orgs")); len(orgs) > 0 {
+		p.school = orgs[0]
+	}
+	if grades := oneroster.Items(user.Get("grades")); len(grades) > 0 && user.Get("role") == "student" {
+		p.grade = grades[0]
+	}
+	return p
+}
+
+func (j *judgement) kindOf(rec oneroster.Record) kind {
+	return kind{rec.Resource, rec.Get("role"), len(j.closed) > 0 && j.closed[key(rec)]}
+}
+
+// groupOf finds the group of a record among the people of its side.
+func (j *judgement) groupOf(rec oneroster.Record, people map[uint64]person) group {
+	g := group{kind: j.kindOf(rec)}
+	switch rec.Resource.Name {
+	case "org":
+		g.at.school = rec.ID()
+	case "course":
+		g.at.school = rec.Get("org")
+	case "class":
+		g.at.school = rec.Get("school")
+	case "user":
+		g.at = home(rec)
+	case "demographics":
+		g.at = people[hash(rec.ID())]
+	case "enrollment":
+		g.at = place{rec.Get("school"), people[hash(rec.Get("user"))].grade}
+	}
+	return g
+}
+
+// belongs tells whether a record goes with a school whose closing is announced:
+// what it needs leads there, and nowhere else.
+func (j *judgement) belongs(rec oneroster.Record) bool {
+	switch {
+	case len(j.Closing) == 0:
+		return false
+	case rec.Resource.Name == "org":
+		return j.Closing[rec.ID()] || j.Closing[rec.Get("parent")]
+	case rec.Resource.Name == "demographics":
+		return j.closed[hash("user/"+rec.ID())]
+	}
+	for i, f := range rec.Resource.Fields {
+		if f.To == "" || !f.Required || rec.Values[i] == "" {
+			continue
+		}
+		stays := func(id string) bool { return !j.closed[hash(f.To+"/"+id)] }
+		if !slices.ContainsFunc(oneroster.Items(rec.Values[i]), stays) {
+			return true
+		}
+	}
+	return false
+}
+
+// excused counts a record of such a school that is left without what it needs.
+func (s *side) excused(rec oneroster.Record) {
+	if len(s.j.closed) == 0 || !s.j.closed[key(rec)] {
+		return
+	}
+	for i, f := range rec.Resource.Fields {
+		gone := func(id string) bool { return s.j.closed[hash(f.To+"/"+id)] }
+		if f.To != "" && f.Required && len(slices.DeleteFunc(oneroster.Items(rec.Values[i]), gone)) == 0 {
+			s.excuse[rec.Resource.Name+"."+f.Name]++
+		}
+	}
+}
+
+func (j *judgement) tally(g group) *tally {
+	t := j.groups[g]
+	if t == nil {
+		t = &tally{}
+		j.groups[g] = t
+	}
+	return t
+}
+
+func (j *judgement) fieldsOf(k kind) *fields {
+	f := j.fields[k]
+	if f == nil {
+		n := len(k.of.Fields)
+		all := make([]int, 6*n)
+		f = &fields{all[:n], all[n : 2*n], all[2*n : 3*n], all[3*n : 4*n], all[4*n : 5*n], all[5*n:]}
+		j.fields[k] = f
+	}
+	return f
+}
+
+var seed = maphash.MakeSeed()
+
+func hash(id string) uint64 { return maphash.String(seed, id) }
+
+func key(rec oneroster.Record) uint64 { return hash(rec.Resource.Name + "/" + rec.ID()) }
+
+// differ takes one difference into the tallies.
+func (j *judgement) differ(before, after oneroster.Record) error {
+	switch {
+	case before.Values == nil:
+		j.tally(j.groupOf(after, j.then.people)).came++
+	case after.Values == nil:
+		j.tally(j.groupOf(before, j.now.people)).lost++
+		j.example("loss", before, "", j.called(before), "")
+	default:
+		j.changed(before, after)
+	}
+	return nil
+}
+
+// changed takes a record that stays. Fields are those of the kind that it was.
+func (j *judgement) changed(before, after oneroster.Record) {
+	g, then := j.groupOf(before, j.now.people), j.groupOf(after, j.then.people)
+	t, count, other := j.tally(g), j.fieldsOf(g.kind), false
+	for i := range before.Resource.Fields {
+		f, was, is := &before.Resource.Fields[i], before.Values[i], after.Values[i]
+		if was == is || i == oneroster.Modified || f.Derived() {
+			continue
+		}
+		switch {
+		case was == "":
+			count.came[i]++
+		case is == "":
+			count.went[i]++
+			j.example("emptied", before, f.Name, was, "")
+		default:
+			count.changed[i]++
+			if garbled(was, is) {
+				count.garbled[i]++
+				j.example("garbled", before, f.Name, was, is)
+			}
+			j.example("change", before, f.Name, was, is)
+		}
+		other = other || !f.Symmetric()
+	}
+	if g.role != then.role {
+		t.left++
+		j.tally(then).came++
+	}
+	if other {
+		t.changed++
+	}
+	j.hands.differ(j, before, after)
+}
+
+// called is what people call a record.
+func (j *judgement) called(rec oneroster.Record) string {
+	switch name := rec.Resource.Name; {
+	case name == "user":
+		return rec.Get("givenName") + " " + rec.Get("familyName")
+	case nameField[name] != "":
+		return rec.Get(nameField[name])
+	case name == "enrollment":
+		return rec.Get("user") + " in " + rec.Get("class")
+	}
+	return rec.ID()
+}
+
+// mostExamples of a guard, resource and field are gathered.
+const mostExamples = 3
+
+func (j *judgement) example(guard string, rec oneroster.Record, field, before, after string) {
+	e := Example{guard, rec.Resource.Plural, rec.ID(), field, before, after}
+	key := Example{Guard: guard, Resource: e.Resource, Field: field}
+	if j.shown[key]++; j.shown[key] <= mostExamples {
+		j.verdict.Examples = append(j.verdict.Examples, e)
+	}
+}

@@ -1,0 +1,391 @@
+package intake
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// A Setting is a limit that a district may set: a whole number from Least to Most.
+type Setting struct {
+	Name                 string
+	Default, Least, Most int
+	What                 string
+}
+
+// Settings of the guards, as rollbook settings lists them. 100 percent is never
+// exceeded, and switches a guard off.
+var Settings = []Setting{
+	{"guard-loss", 10, 0, 100, "hold when more than so many percent of a resource would be retired"},
+	{"guard-change", 75, 0, 100, "hold when more than so many percent of a resource would change"},
+	{"guard-emptied", 10, 0, 100,
+		"hold when a field that half of the records fill would be emptied in more than so many percent of them"},
+	{"guard-garbled", 10, 0, 100,
+		"hold when more than so many percent of the values with letters beyond ASCII would lose them"},
+	{"guard-hands", 1, 0, 100, "hold when more than so many percent of ids would name another person or thing"},
+	{"guard-falls", 50, 0, 100,
+		"hold when the enrollments of a school or grade would fall by more than so many percent"},
+	{"guard-sds", 1, 0, 100,
+		"hold when School Data Sync would drop more than so many percent of what it takes today"},
+	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
+}
+
+// Limits are settings by name; one that is missing has its default.
+type Limits map[string]int
+
+func (l Limits) of(name string) int {
+	if n, set := l[name]; set {
+		return n
+	}
+	i := slices.IndexFunc(Settings, func(s Setting) bool { return s.Name == name })
+	return Settings[i].Default
+}
+
+const (
+	few  = 20 // records that no percentage is taken of
+	wide = 90 // percent, on the day of a rollover
+	some = 10 // of one role: fewer come and go every day
+)
+
+func (j *judgement) object(o Objection) { j.verdict.Objections = append(j.verdict.Objections, o) }
+
+func (j *judgement) note(text string) { j.verdict.Notes = append(j.verdict.Notes, text) }
+
+// judge objects where n of so many are more than limit percent, notes where they
+// are more than half of that, and tells whether it objected.
+func (j *judgement) judge(guard, resource string, n, of, limit int, text string) bool {
+	switch {
+	case n > 0 && n*100 > limit*of:
+		j.object(Objection{guard, resource, text, n, of, limit})
+		return true
+	case n > 0 && limit < 100 && n*200 > limit*of:
+		j.note(fmt.Sprintf("%s (held from %d %% on)", text, limit))
+	}
+	return false
+}
+
+// limit of a percentage, wide on the day of a rollover.
+func (j *judgement) limit(name string) int {
+	if j.Day&Rollover != 0 {
+		return max(wide, j.limits.of(name))
+	}
+	return j.limits.of(name)
+}
+
+func (j *judgement) guardCalendar() {
+	var hit, gone []string
+	retired := 0
+	for _, r := range oneroster.Resources() {
+		ch := j.changes[r]
+		if ch == nil {
+			continue
+		}
+		if n := ch.Added + ch.Changed + ch.Retired; n > 0 {
+			hit = append(hit, several(n, r))
+		}
+		if ch.Retired > 0 {
+			gone = append(gone, several(ch.Retired, r))
+			retired += ch.Retired
+		}
+	}
+	if j.Day&Frozen != 0 {
+		j.object(Objection{Guard: "calendar", Text: "the calendar freezes the district today: " + listed(hit) +
+			" would be added, changed or retired"})
+	}
+	if j.Day&AddsOnly != 0 && retired > 0 {
+		j.object(Objection{Guard: "calendar", Count: retired,
+			Text: "the calendar lets nothing be retired today: " + listed(gone) + " would be"})
+	}
+}
+
+// required are the resources that School Data Sync stops without.
+var required = []string{"org", "academicSession", "class", "user", "enrollment"}
+
+func (j *judgement) guardEmpty() {
+	for _, name := range required {
+		r := oneroster.ByName(name)
+		if n := j.now.total[r]; n > 0 && j.then.total[r] == 0 && j.changes[r] != nil {
+			j.object(Objection{"empties", r.Plural, fmt.Sprintf("no %s would be left of %s: readers need them",
+				r.Plural, number(n)), n, n, 0})
+		}
+	}
+}
+
+func (j *judgement) guardWithout() {
+	for _, w := range j.Without() {
+		n := w.Count - j.then.excuse[w.Resource.Name+"."+w.Field]
+		if n <= 0 {
+			continue
+		}
+		lost := "a"
+		if w.Resource.Field(w.Field).Kind.IsList() {
+			lost = "any"
+		}
+		j.object(Objection{Guard: "without", Resource: w.Resource.Plural, Count: n,
+			Text: fmt.Sprintf("%s would be left without %s %s: %s is one", several(n, w.Resource), lost,
+				w.Resource.Field(w.Field).To, w.First)})
+	}
+}
+
+// A share is what a guard counts of a resource, or of one role of it.
+type share struct {
+	of    *oneroster.Resource
+	role  string
+	n     int // that are hit
+	total int
+
+	guarded bool // leave out what belongs to a school that closes
+}
+
+// shares counts what is hit of a resource, the whole first, then role by role.
+// What belongs to a school that closes is never hit.
+func (j *judgement) shares(r *oneroster.Resource, hit func(t *tally, role bool) int) []share {
+	whole, roles := share{of: r}, map[string]*share{}
+	for g, t := range j.groups {
+		if g.of != r {
+			continue
+		}
+		s := roles[g.role]
+		if s == nil {
+			s = &share{of: r, role: g.role}
+			roles[g.role] = s
+		}
+		whole.total += t.before
+		s.total += t.before
+		if !g.closing {
+			whole.n += hit(t, false)
+			s.n += hit(t, true)
+		}
+	}
+	whole.n, whole.total = max(0, whole.n), min(whole.total, j.Imported(r))
+	out := []share{whole}
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		if role != "" {
+			out = append(out, *roles[role])
+		}
+	}
+	return out
+}
+
+// worst picks of shares the ones to speak of: the whole, as a role of it where
+// nearly all that are hit have it; else, where the whole is within the limit, each
+// role that is not.
+func worst(all []share, limit int) []share {
+	whole, roles := all[0], all[1:]
+	switch {
+	case whole.total < few:
+		return nil
+	case whole.n*100 > limit*whole.total:
+		for _, s := range roles {
+			if s.total >= few && s.n*10 >= whole.n*9 {
+				return []share{s}
+			}
+		}
+		return []share{whole}
+	}
+	var out []share
+	for _, s := range roles {
+		if s.total >= few && s.n >= some && s.n*100 > limit*s.total {
+			out = append(out, s)
+		}
+	}
+	if out == nil {
+		out = append(out, whole)
+	}
+	return out
+}
+
+// guardLoss counts what is retired; on the day of a rollover, when classes and all
+// that hangs on them have new ids, only by how many fewer there are.
+func (j *judgement) guardLoss() {
+	over := j.Day&Rollover != 0
+	for _, r := range oneroster.Resources() {
+		if j.changes[r] == nil || over && r.Gradebook {
+			continue
+		}
+		hit := func(t *tally, role bool) int {
+			n := t.lost
+			if role {
+				n += t.left
+			}
+			if over {
+				n -= t.came
+			}
+			return n
+		}
+		for _, s := range worst(j.shares(r, hit), j.limit("guard-loss")) {
+			lost := func(t *tally) int { return t.lost }
+			would := "would be retired"
+			if s.role != "" && j.counted(s, lost) < j.counted(s, func(t *tally) int { return t.left }) {
+				would = "would be " + s.noun() + " no more"
+				lost = func(t *tally) int { return t.left }
+			}
+			j.judge("loss", r.Plural, s.n, s.total, j.limit("guard-loss"),
+				count(s.n, s.total, s.noun())+" "+would+j.whom(s, lost))
+		}
+	}
+}
+
+// guardChange looks at roles only that are at least half of a resource: the
+// accounts of all teachers may move in a night. On the day of a rollover
+// everybody's grade changes.
+func (j *judgement) guardChange() {
+	if j.Day&Rollover != 0 {
+		return
+	}
+	for _, r := range oneroster.Resources() {
+		if j.changes[r] == nil {
+			continue
+		}
+		hit := func(t *tally, _ bool) int { return t.changed }
+		limit := j.limits.of("guard-change")
+		all := j.shares(r, hit)
+		for _, s := range worst(slices.DeleteFunc(all, func(s share) bool { return 2*s.total < all[0].total }),
+			limit) {
+			j.judge("change", r.Plural, s.n, s.total, limit,
+				count(s.n, s.total, s.noun())+" would change: "+j.inFields(s))
+		}
+	}
+}
+
+// inFields names the fields that change most in those of a share.
+func (j *judgement) inFields(s share) string {
+	var all []Field
+	for i, f := range s.of.Fields {
+		if n := j.sum(s, func(f *fields) int { return f.came[i] + f.went[i] + f.changed[i] }); n > 0 {
+			all = append(all, Field{Field: f.Name, Changed: n})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Field) int { return b.Changed - a.Changed })
+	var out []string
+	for _, f := range all {
+		out = append(out, fmt.Sprintf("%s in %s", f.Field, number(f.Changed)))
+	}
+	return listed(out)
+}
+
+func (j *judgement) sum(s share, of func(*fields) int) (n int) {
+	for k, f := range j.fields {
+		if k.of == s.of && (s.role == "" || k.role == s.role) && !(k.closing && s.guarded) {
+			n += of(f)
+		}
+	}
+	return n
+}
+
+// guardEmptied looks at each field of a resource, and of each role of it.
+func (j *judgement) guardEmptied() {
+	limit := j.limits.of("guard-emptied")
+	for _, r := range oneroster.Resources() {
+		if j.changes[r] == nil {
+			continue
+		}
+		all := j.shares(r, func(*tally, bool) int { return 0 })
+		for i, f := range r.Fields {
+			var shares []share
+			for _, s := range all {
+				had := j.sum(s, func(f *fields) int { return f.had[i] })
+				s.guarded = true
+				if s.n = j.sum(s, func(f *fields) int { return f.went[i] }); 2*had < s.total {
+					s.n = 0 // few have it
+				}
+				s.total = min(s.total, had)
+				shares = append(shares, s)
+			}
+			for _, s := range worst(shares, limit) {
+				j.judge("emptied", r.Plural, s.n, s.total, limit, count(s.n, s.total, s.noun())+
+					" would lose their "+f.Name)
+			}
+		}
+	}
+}
+
+func (j *judgement) guardFalls() {
+	r := oneroster.ByName("enrollment")
+	if j.changes[r] == nil && j.changes[oneroster.ByName("user")] == nil {
+		return
+	}
+	for _, side := range []struct {
+		by        string
+		now, then map[string]int
+	}{{"school", j.now.school, j.then.school}, {"grade", j.now.grade, j.then.grade}} {
+		var falls []Fall
+		for id, n := range side.now {
+			if n >= few && side.then[id] < n && !(side.by == "school" && j.Closing[id]) {
+				falls = append(falls, Fall{side.by, id, j.schoolOrGrade(side.by, id), n, side.then[id]})
+			}
+		}
+		slices.SortFunc(falls, func(a, b Fall) int { // the one that keeps the least first
+			return cmp.Or(cmp.Compare(a.After*b.Before, b.After*a.Before), cmp.Compare(a.ID, b.ID))
+		})
+		limit := j.limit("guard-falls")
+		if j.Imported(r) > 0 {
+			j.judgeFalls(side.by, falls, limit)
+		}
+		j.verdict.Falls = append(j.verdict.Falls, falls[:min(5, len(falls))]...)
+	}
+}
+
+func (j *judgement) judgeFalls(by string, falls []Fall, limit int) {
+	var over []string
+	for _, f := range falls {
+		if (f.Before-f.After)*100 > limit*f.Before {
+			over = append(over, fmt.Sprintf("%s from %s to %s", f.Name, number(f.Before), number(f.After)))
+		}
+	}
+	if len(over) == 0 {
+		return
+	}
+	worst := falls[0]
+	text := fmt.Sprintf("the enrollments of %d %ss would fall by more than %d %%: ", len(over), by, limit)
+	if len(over) == 1 {
+		text = "the enrollments of one " + by + " would fall: "
+	}
+	j.object(Objection{"falls", "enrollments", text + listed(over), worst.Before - worst.After, worst.Before,
+		limit})
+}
+
+func (j *judgement) schoolOrGrade(by, id string) string {
+	if by == "grade" {
+		return "grade " + strings.TrimPrefix(id, "0")
+	}
+	return j.schoolName(id)
+}
+
+// tell writes what is no objection: counts, fields, and of the examples a handful,
+// those of the objections first.
+func (j *judgement) tell() {
+	v := &j.verdict
+	for _, r := range oneroster.Resources() {
+		ch := j.changes[r]
+		if ch == nil {
+			continue
+		}
+		v.Resources = append(v.Resources, *ch)
+		for i, f := range r.Fields {
+			of := func(part func(*fields) []int) int {
+				return j.sum(share{of: r}, func(f *fields) int { return part(f)[i] })
+			}
+			out := Field{r.Plural, f.Name, of(func(f *fields) []int { return f.had }),
+				of(func(f *fields) []int { return f.came }), of(func(f *fields) []int { return f.went }),
+				of(func(f *fields) []int { return f.changed })}
+			if out.Came+out.Went+out.Changed > 0 {
+				v.Fields = append(v.Fields, out)
+			}
+		}
+	}
+	objected := func(e Example) int {
+		for i, o := range v.Objections {
+			if o.Guard == e.Guard && o.Resource == e.Resource {
+				return i
+			}
+		}
+		return len(v.Objections)
+	}
+	slices.SortStableFunc(v.Examples, func(a, b Example) int { return objected(a) - objected(b) })
+	v.Examples = v.Examples[:min(12, len(v.Examples))]
+}

@@ -1,0 +1,145 @@
+package intake
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"rollbook/internal/oneroster"
+)
+
+// An id changes hands where it names another person, or another thing, than it
+// did. A name alone does not tell: people marry, schools are renamed. So no word
+// of the name may be left, and something else that tells them apart differs too.
+// A night that only renames accounts leaves the names, and is none.
+type hands struct {
+	changed  map[*oneroster.Resource]int
+	first    map[*oneroster.Resource]Example
+	suspects map[uint64]Example // users with another name, by hash: the birth date is still to come
+	titles   map[*oneroster.Resource]int
+	words    map[*oneroster.Resource]map[string]int // of titles, and how many have them
+}
+
+func newHands() *hands {
+	return &hands{map[*oneroster.Resource]int{}, map[*oneroster.Resource]Example{}, map[uint64]Example{},
+		map[*oneroster.Resource]int{}, map[*oneroster.Resource]map[string]int{}}
+}
+
+// tells are the fields besides the name that tell two of a resource apart. A class
+// has another course where it is another class; its code follows its title.
+var tells = map[string][]string{
+	"user": {"email", "username", "identifier"}, "org": {"identifier", "type", "parent"},
+	"course": {"courseCode", "org"}, "class": {"course", "school"},
+}
+
+// learn counts words of titles as they are: those that many have tell nothing.
+func (h *hands) learn(rec oneroster.Record) {
+	r := rec.Resource
+	if tells[r.Name] == nil || r.Name == "user" {
+		return
+	}
+	if h.words[r] == nil {
+		h.words[r] = map[string]int{}
+	}
+	h.titles[r]++
+	for _, w := range words(rec.Get(nameField[r.Name])) {
+		h.words[r][w]++
+	}
+}
+
+func (h *hands) differ(j *judgement, before, after oneroster.Record) {
+	r := before.Resource
+	if r.Name == "demographics" {
+		e, suspect := h.suspects[hash(before.ID())]
+		if suspect && another(before, after, "birthDate") {
+			h.change(j, oneroster.ByName("user"), e)
+		}
+		return
+	}
+	fields := tells[r.Name]
+	was, is := j.called(before), j.called(after)
+	if fields == nil || was == is || !h.apart(r, was, is) {
+		return
+	}
+	e := Example{"hands", r.Plural, before.ID(), "", was, is}
+	for _, name := range fields {
+		if another(before, after, name) {
+			h.change(j, r, e)
+			return
+		}
+	}
+	if r.Name == "user" {
+		h.suspects[hash(before.ID())] = e
+	}
+}
+
+func (h *hands) change(j *judgement, r *oneroster.Resource, e Example) {
+	if h.changed[r]++; h.changed[r] == 1 {
+		h.first[r] = e
+	}
+	if h.changed[r] <= mostExamples {
+		j.verdict.Examples = append(j.verdict.Examples, e)
+	}
+}
+
+// another tells whether a value was there, and is another one.
+func another(before, after oneroster.Record, field string) bool {
+	was, is := before.Get(field), after.Get(field)
+	return was != "" && is != "" && !strings.EqualFold(was, is)
+}
+
+// apart tells whether two names have no word in common that says something.
+func (h *hands) apart(r *oneroster.Resource, was, is string) bool {
+	old := map[string]bool{}
+	for _, w := range words(was) {
+		if h.says(r, w) {
+			old[w] = true
+		}
+	}
+	some := false
+	for _, w := range words(is) {
+		if old[w] {
+			return false
+		}
+		some = some || h.says(r, w)
+	}
+	return some && len(old) > 0
+}
+
+// says: a word that every fourth of many titles has says nothing.
+func (h *hands) says(r *oneroster.Resource, word string) bool {
+	return h.titles[r] < few || 4*h.words[r][word] < h.titles[r]
+}
+
+// words are the words of a name in small letters, without numbers.
+func words(name string) []string {
+	return strings.FieldsFunc(strings.ToLower(name),
+		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '\'' })
+}
+
+// guardHands holds ids that name others. Where there are too few to judge by
+// percent a note tells it.
+func (j *judgement) guardHands() {
+	for _, r := range oneroster.Resources() {
+		n, e := j.hands.changed[r], j.hands.first[r]
+		if n == 0 {
+			continue
+		}
+		of := j.now.total[r]
+		what := r.Name
+		if what == "user" {
+			what = "person"
+		}
+		text := count(n, of, "ids of "+r.Plural) + fmt.Sprintf(
+			" would name another %s: %s is %s, and would be %s", what, e.ID, e.Before, e.After)
+		if of < few || j.Imported(r) == 0 {
+			j.note(text)
+			continue
+		}
+		limit := j.limits.of("guard-hands")
+		if j.Day&Rollover != 0 {
+			limit = min(100, max(limit, 25))
+		}
+		j.judge("hands", r.Plural, n, of, limit, text)
+	}
+}

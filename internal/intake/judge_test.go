@@ -1,0 +1,579 @@
+package intake_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollbook/internal/intake"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/sandbox"
+)
+
+// A district is records by resource, in their order.
+type district map[*oneroster.Resource][]oneroster.Record
+
+func gather(t *testing.T, s oneroster.Source) district {
+	t.Helper()
+	d := district{}
+	if err := s.Records(context.Background(), func(r oneroster.Row) error {
+		d[r.Resource] = append(d[r.Resource], r.Record)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// clone copies all that an edit may write to.
+func (d district) clone() district {
+	out := district{}
+	for r, list := range d {
+		for _, rec := range list {
+			out[r] = append(out[r], oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)})
+		}
+	}
+	return out
+}
+
+func (d district) drop(resource string, which func(oneroster.Record) bool) {
+	r := oneroster.ByName(resource)
+	d[r] = slices.DeleteFunc(d[r], which)
+}
+
+func (d district) edit(resource string, do func(oneroster.Record)) {
+	for _, rec := range d[oneroster.ByName(resource)] {
+		do(rec)
+	}
+}
+
+func (d district) set(resource, field, value string) {
+	d.edit(resource, func(rec oneroster.Record) { rec.Set(field, value) })
+}
+
+// is matches records whose field has one of some values.
+func is(field string, values ...string) func(oneroster.Record) bool {
+	return func(rec oneroster.Record) bool { return slices.Contains(values, rec.Get(field)) }
+}
+
+func not(which func(oneroster.Record) bool) func(oneroster.Record) bool {
+	return func(rec oneroster.Record) bool { return !which(rec) }
+}
+
+// first lets the first n of a list pass.
+func first(n int) func(oneroster.Record) bool {
+	return func(oneroster.Record) bool { n--; return n >= 0 }
+}
+
+func every(n int) func(oneroster.Record) bool {
+	i := 0
+	return func(oneroster.Record) bool { i++; return i%n == 0 }
+}
+
+// closed is the district as a store serves it: what refers to nothing by a field
+// that it needs is gone, lists lose items that lead nowhere. It tells what is left
+// without any.
+func (d district) closed() (district, []intake.Without) {
+	out, there, without := district{}, map[string]bool{}, []intake.Without{}
+	for r, list := range d {
+		for _, rec := range list {
+			there[r.Name+"/"+rec.ID()] = true
+		}
+	}
+	for _, r := range oneroster.Resources() {
+		lost := map[string]intake.Without{}
+		for _, rec := range d[r] {
+			stays := r.Name != "demographics" || there["user/"+rec.ID()]
+			rec = oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
+			for i, f := range r.Fields {
+				if f.To == "" || rec.Values[i] == "" {
+					continue
+				}
+				left := slices.DeleteFunc(oneroster.Items(rec.Values[i]),
+					func(id string) bool { return !there[f.To+"/"+id] })
+				rec.Values[i] = oneroster.Join(left...)
+				if w := lost[f.Name]; len(left) == 0 && f.Required && f.Kind == oneroster.Refs {
+					lost[f.Name] = intake.Without{r, f.Name, w.Count + 1, cmp.Or(w.First, rec.ID())}
+				}
+				stays = stays && (len(left) > 0 || !f.Required || f.Kind == oneroster.Refs)
+			}
+			if !stays {
+				delete(there, r.Name+"/"+rec.ID())
+				continue
+			}
+			out[r] = append(out[r], rec)
+		}
+		for _, field := range slices.Sorted(maps.Keys(lost)) {
+			without = append(without, lost[field])
+		}
+	}
+	return out, without
+}
+
+// A night is a publication: a district before and after.
+type night struct {
+	before, after district
+	without       []intake.Without
+	local         map[*oneroster.Resource]bool // not imported
+}
+
+func newNight(before, after district) *night {
+	n := &night{before: before}
+	n.after, n.without = after.closed()
+	return n
+}
+
+func each(list []oneroster.Record, yield func(oneroster.Record) error) error {
+	for _, rec := range list {
+		if err := yield(rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *night) Before(_ context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	return each(n.before[r], yield)
+}
+
+func (n *night) After(_ context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	return each(n.after[r], yield)
+}
+
+func (n *night) Differences(_ context.Context, yield func(before, after oneroster.Record) error) error {
+	for _, r := range oneroster.Resources() {
+		then := map[string]oneroster.Record{}
+		for _, rec := range n.after[r] {
+			then[rec.ID()] = rec
+		}
+		for _, rec := range n.before[r] {
+			now := then[rec.ID()]
+			delete(then, rec.ID())
+			if slices.Equal(rec.Values, now.Values) {
+				continue
+			}
+			if err := yield(rec, now); err != nil {
+				return err
+			}
+		}
+		for _, rec := range n.after[r] {
+			if _, isNew := then[rec.ID()]; isNew {
+				if err := yield(oneroster.Record{}, rec); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (n *night) Imported(r *oneroster.Resource) int {
+	if n.local[r] {
+		return 0
+	}
+	return len(n.before[r])
+}
+
+func (n *night) Without() []intake.Without { return n.without }
+
+func judge(t *testing.T, n *night, x intake.Context) intake.Verdict {
+	t.Helper()
+	if x.Today.IsZero() {
+		x.Today = monday
+	}
+	v, err := intake.Judge(context.Background(), n, nil, x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// guards that object, each once.
+func guards(v intake.Verdict) string {
+	var out []string
+	for _, o := range v.Objections {
+		out = append(out, o.Guard)
+	}
+	slices.Sort(out)
+	return strings.Join(slices.Compact(out), " ")
+}
+
+var monday = time.Date(2026, 9, 14, 0, 0, 0, 0, time.UTC)
+
+// shifted gives the ids of a list to the record after each.
+func (d district) shifted(resource string) {
+	list := d[oneroster.ByName(resource)]
+	last := list[len(list)-1].ID()
+	for _, rec := range list {
+		id := rec.ID()
+		rec.Set("sourcedId", last)
+		last = id
+	}
+}
+
+// renamed writes ids anew, wherever they stand.
+func (d district) renamed(resources string, to func(string) string) {
+	for r, list := range d {
+		for i, f := range r.Fields {
+			of := f.To
+			if i == oneroster.SourcedID {
+				of = r.Name
+				if r.Name == "demographics" {
+					of = "user"
+				}
+			}
+			if of == "" || !strings.Contains(" "+resources+" ", " "+of+" ") {
+				continue
+			}
+			for _, rec := range list {
+				items := oneroster.Items(rec.Values[i])
+				for n := range items {
+					items[n] = to(items[n])
+				}
+				rec.Values[i] = oneroster.Join(items...)
+			}
+		}
+	}
+}
+
+// letters writes the letters beyond ASCII of all names anew.
+func (d district) letters(as func(rune) string) {
+	d.edit("user", func(rec oneroster.Record) {
+		for _, field := range []string{"givenName", "familyName"} {
+			var out strings.Builder
+			for _, c := range rec.Get(field) {
+				if c < 128 {
+					out.WriteRune(c)
+				} else {
+					out.WriteString(as(c))
+				}
+			}
+			rec.Set(field, cmp.Or(out.String(), "x"))
+		}
+	})
+}
+
+// mojibake is what becomes of a letter whose bytes are taken for letters.
+func mojibake(c rune) (out string) {
+	for _, b := range []byte(string(c)) {
+		out += string(rune(b))
+	}
+	return out
+}
+
+func years(text string, n int) string {
+	at, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return text
+	}
+	return at.AddDate(n, 0, 0).Format(time.DateOnly)
+}
+
+func (d district) dates(resource string, n int) {
+	d.edit(resource, func(rec oneroster.Record) {
+		for i, f := range rec.Resource.Fields {
+			if f.Kind == oneroster.Date {
+				rec.Values[i] = years(rec.Values[i], n)
+			}
+		}
+	})
+}
+
+// badNights are what happens to exports, and the guard that must hold each.
+var badNights = []struct {
+	name, guard string
+	spoil       func(d district)
+}{
+	{"half of the pupils missing", "loss", func(d district) {
+		all := every(2)
+		d.drop("user", func(rec oneroster.Record) bool { return rec.Get("role") == "student" && all(rec) })
+	}},
+	{"half of the pupils missing, enrollments whole", "loss", func(d district) {
+		n := 0
+		d.drop("user", func(rec oneroster.Record) bool { n++; return is("role", "student")(rec) && n < 200 })
+	}},
+	{"enrollments of one row", "loss", func(d district) { d.drop("enrollment", not(first(1))) }},
+	{"enrollments with a header only", "empties", func(d district) {
+		delete(d, oneroster.ByName("enrollment"))
+	}},
+	{"users with a header only", "empties", func(d district) { delete(d, oneroster.ByName("user")) }},
+	{"sessions gone", "without", func(d district) { delete(d, oneroster.ByName("academicSession")) }},
+	{"the term of the classes gone", "without", func(d district) {
+		d.drop("academicSession", func(rec oneroster.Record) bool { return rec.Get("type") == "term" })
+	}},
+	{"everything with a header only", "empties", func(d district) { clear(d) }},
+	{"e-mail column renamed", "emptied", func(d district) { d.set("user", "email", "") }},
+	{"e-mail of the teachers gone", "emptied", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			if rec.Get("role") == "teacher" {
+				rec.Set("email", "")
+			}
+		})
+	}},
+	{"identifiers gone", "emptied", func(d district) { d.set("user", "identifier", "") }},
+	{"all grades empty", "emptied", func(d district) { d.set("user", "grades", "") }},
+	{"family links gone", "emptied", func(d district) { d.set("user", "agents", "") }},
+	{"birth dates gone", "emptied", func(d district) { d.set("demographics", "birthDate", "") }},
+	{"dates of enrollments gone", "emptied", func(d district) {
+		d.set("enrollment", "beginDate", "")
+		d.set("enrollment", "endDate", "")
+	}},
+	{"ids of users shifted by a row", "hands", func(d district) { d.shifted("user") }},
+	{"ids of classes shifted by a row", "hands", func(d district) { d.shifted("class") }},
+	{"ids of courses shifted by a row", "hands", func(d district) { d.shifted("course") }},
+	{"users sorted by name, ids not", "hands", func(d district) {
+		users := d[oneroster.ByName("user")]
+		ids := make([]string, len(users))
+		for i, rec := range users {
+			ids[i] = rec.ID()
+		}
+		slices.SortStableFunc(users, func(a, b oneroster.Record) int {
+			return cmp.Compare(a.Get("familyName"), b.Get("familyName"))
+		})
+		for i, rec := range users {
+			rec.Set("sourcedId", ids[i])
+		}
+	}},
+	{"names of the pupils swapped with given names", "change", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			given := rec.Get("givenName")
+			rec.Set("givenName", rec.Get("familyName"))
+			rec.Set("familyName", given)
+		})
+	}},
+	{"ids of users prefixed", "loss", func(d district) {
+		d.renamed("user", func(id string) string { return "2026-" + id })
+	}},
+	{"ids of enrollments prefixed", "loss", func(d district) {
+		d.renamed("enrollment", func(id string) string { return "x" + id })
+	}},
+	{"case of ids changed", "loss", func(d district) {
+		d.renamed("user org class course academicSession enrollment", strings.ToUpper)
+	}},
+	{"leading zeros of ids lost", "loss", func(d district) {
+		d.renamed("user", func(id string) string { return strings.Replace(id, "-0", "-", 1) })
+	}},
+	{"cut at a line: users", "loss", func(d district) { d.drop("user", not(first(300))) }},
+	{"cut at a line: classes", "loss", func(d district) { d.drop("class", not(first(60))) }},
+	{"cut at a line: enrollments, a fifth gone", "loss", func(d district) {
+		d.drop("enrollment", not(first(len(d[oneroster.ByName("enrollment")])*4/5)))
+	}},
+	{"cut at a line: demographics", "loss", func(d district) { d.drop("demographics", not(first(200))) }},
+	{"cut at a line: courses", "loss", func(d district) { d.drop("course", not(first(40))) }},
+	{"a school gone", "falls", func(d district) { d.drop("org", is("sourcedId", "sch-002")) }},
+	{"a school's enrollments gone", "falls", func(d district) { d.drop("enrollment", is("school", "sch-003")) }},
+	{"a grade gone", "falls", func(d district) { d.drop("user", is("grades", "09")) }},
+	{"teachers gone", "loss", func(d district) { d.drop("user", is("role", "teacher")) }},
+	{"half of the teachers gone", "loss", func(d district) {
+		half := every(2)
+		d.drop("user", func(rec oneroster.Record) bool { return is("role", "teacher")(rec) && half(rec) })
+	}},
+	{"guardians gone", "loss", func(d district) { d.drop("user", is("role", "parent", "guardian")) }},
+	{"teachers' enrollments gone", "loss", func(d district) { d.drop("enrollment", is("role", "teacher")) }},
+	{"all roles student", "loss", func(d district) { d.set("user", "role", "student") }},
+	{"all enrollments as student", "loss", func(d district) { d.set("enrollment", "role", "student") }},
+	{"roles of pupils and teachers swapped", "loss", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			switch rec.Get("role") {
+			case "student":
+				rec.Set("role", "teacher")
+			case "teacher":
+				rec.Set("role", "student")
+			}
+		})
+	}},
+	{"everybody in grade 12", "falls", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			if rec.Get("role") == "student" {
+				rec.Set("grades", "12")
+			}
+		})
+	}},
+	{"everybody at one school", "change", func(d district) { d.set("user", "orgs", "sch-001") }},
+	{"sessions moved by a year", "sds", func(d district) { d.dates("academicSession", 1) }},
+	{"enrollments moved by a year", "change", func(d district) { d.dates("enrollment", -1) }},
+	{"birth dates moved by a year", "change", func(d district) { d.dates("demographics", 1) }},
+	{"one e-mail address for everybody", "sds", func(d district) { d.set("user", "email", "info@example.org") }},
+	{"everybody there twice, with another id", "sds", func(d district) {
+		r := oneroster.ByName("user")
+		for _, rec := range slices.Clone(d[r]) {
+			twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
+			twin.Set("sourcedId", "new-"+rec.ID())
+			d[r] = append(d[r], twin)
+		}
+	}},
+	{"classes at the wrong school", "sds", func(d district) {
+		d.edit("class", func(rec oneroster.Record) {
+			rec.Set("school", map[string]string{"sch-001": "sch-002", "sch-002": "sch-001"}[rec.Get("school")])
+			rec.Set("school", cmp.Or(rec.Get("school"), "sch-003"))
+		})
+	}},
+	{"identifiers of the schools gone", "sds", func(d district) { d.set("org", "identifier", "") }},
+	{"two schools' pupils swapped", "hands", func(d district) {
+		users := slices.Clone(d[oneroster.ByName("user")])
+		at := map[string][]oneroster.Record{}
+		for _, rec := range users {
+			if rec.Get("role") == "student" {
+				at[rec.Get("orgs")] = append(at[rec.Get("orgs")], rec)
+			}
+		}
+		for i, b := range at["sch-003"] { // children of one family are at schools 1 and 2
+			a := at["sch-001"][i]
+			id := a.ID()
+			a.Set("sourcedId", b.ID())
+			b.Set("sourcedId", id)
+		}
+	}},
+	{"usernames of everybody else", "change", func(d district) {
+		d.edit("user", func(rec oneroster.Record) { rec.Set("username", "u"+rec.ID()) })
+	}},
+	{"titles of all classes alike", "change", func(d district) { d.set("class", "title", "Class") }},
+	{"read as Windows-1252, though it is UTF-8", "garbled", func(d district) { d.letters(mojibake) }},
+	{"letters that the code page lacks are question marks", "garbled", func(d district) {
+		d.letters(func(c rune) string { return "?" })
+	}},
+	{"letters that the code page lacks are gone", "garbled", func(d district) {
+		d.letters(func(rune) string { return "" })
+	}},
+	{"enrollments of pupils in one class", "falls", func(d district) {
+		d.edit("enrollment", func(rec oneroster.Record) {
+			rec.Set("class", "cls-001-001-1")
+			rec.Set("school", "sch-001")
+		})
+	}},
+}
+
+// Each bad night is held, by the guard that is meant for it; sixty ordinary nights
+// of three districts, a school start, announced rollovers and closings are not.
+func TestNights(t *testing.T) {
+	whole := gather(t, sandbox.New(sandbox.Options{Students: 360, Today: monday}))
+	held := 0
+	for _, c := range badNights {
+		after := whole.clone()
+		c.spoil(after)
+		v := judge(t, newNight(whole, after), intake.Context{})
+		if got := guards(v); !slices.Contains(strings.Fields(got), c.guard) {
+			t.Errorf("%s: %s must hold it, not %q", c.name, c.guard, got)
+		} else {
+			held++
+		}
+		if testing.Verbose() {
+			t.Log(c.name)
+			for _, o := range v.Objections {
+				t.Log("   ", o.Guard, o.Text)
+			}
+		}
+	}
+	nights, stopped := 0, 0
+	pass := func(name string, n *night, x intake.Context) {
+		nights++
+		if v := judge(t, n, x); len(v.Objections) > 0 {
+			stopped++
+			t.Errorf("%s is held: %+v", name, v.Objections)
+		}
+	}
+	for _, opt := range []sandbox.Options{{Students: 360, Today: monday},
+		{Students: 200, Seed: 2, Today: monday},
+		{Students: 90, Seed: 5, Today: monday}} {
+		life := sandbox.NewLife(opt)
+		before := gather(t, life)
+		lastYear := before
+		for range 22 {
+			life.Step()
+			after := gather(t, life)
+			x := intake.Context{Day: intake.Ordinary}
+			x.Today, _ = time.Parse(time.DateOnly, life.Date())
+			if life.Day() == 21 {
+				x.Day = intake.Rollover
+				if opt.Students == 360 && guards(judge(t, newNight(before, after), intake.Context{})) == "" {
+					t.Error("a rollover that nobody announced is not held")
+				}
+			}
+			pass(fmt.Sprintf("%d students, day %d", opt.Students, life.Day()), newNight(before, after), x)
+			before = after
+		}
+		if guards(judge(t, newNight(before, lastYear), intake.Context{})) == "" {
+			t.Errorf("%d students: last year's package is not held", opt.Students)
+		}
+	}
+	for name, n := range ordinary(t, whole) {
+		pass(name, n.night, n.Context)
+	}
+	t.Logf("%d bad nights, %d held: recall %.3f; %d ordinary nights, %d held: precision %.3f", len(badNights),
+		held, float64(held)/float64(len(badNights)), nights, stopped, float64(held)/float64(held+stopped))
+}
+
+type announced struct {
+	*night
+	intake.Context
+}
+
+// ordinary are days that look bad, and are not.
+func ordinary(t *testing.T, whole district) map[string]announced {
+	changed := func(do func(d district)) *night {
+		after := whole.clone()
+		do(after)
+		return newNight(whole, after)
+	}
+	none := intake.Context{}
+	without := func(resources ...string) district {
+		d := whole.clone()
+		for _, name := range resources {
+			delete(d, oneroster.ByName(name))
+		}
+		return d
+	}
+	fewer := whole.clone()
+	fewer.drop("org", is("sourcedId", "sch-003"))
+	fewer, _ = fewer.closed()
+	fewer.drop("user", is("orgs", ""))
+	closing := intake.Context{Closing: map[string]bool{"sch-002": true}}
+	return map[string]announced{
+		"the first import": {newNight(district{}, whole.clone()), none},
+		"the first import of people alone": {newNight(district{},
+			without("class", "enrollment", "classGroup")), none},
+		"a school start: the first classes": {newNight(without("class", "enrollment", "classGroup", "category",
+			"lineItem", "result"), whole.clone()), none},
+		"a new school": {newNight(fewer, whole.clone()), none},
+		"a closing, with everybody of the school": {changed(func(d district) {
+			d.drop("org", is("sourcedId", "sch-002"))
+			d.drop("user", is("orgs", "sch-002"))
+		}), closing},
+		"a closing, its people left without": {changed(func(d district) {
+			d.drop("org", is("sourcedId", "sch-002"))
+		}), closing},
+		"accounts move to another domain": {changed(func(d district) {
+			d.edit("user", func(rec oneroster.Record) {
+				if rec.Get("role") == "teacher" {
+					rec.Set("email", strings.Replace(rec.Get("email"), "@", "@new.", 1))
+				}
+			})
+		}), none},
+		"teachers marry": {changed(func(d district) {
+			d.edit("user", func(rec oneroster.Record) {
+				if rec.Get("role") == "teacher" {
+					rec.Set("familyName", "Newman")
+					rec.Set("email", rec.Get("givenName")+"."+rec.Get("email"))
+				}
+			})
+		}), none},
+		"every school is renamed": {changed(func(d district) {
+			d.edit("org", func(rec oneroster.Record) { rec.Set("name", "Campus "+rec.ID()) })
+		}), none},
+		"half of the classes have another room and title": {changed(func(d district) {
+			half := every(2)
+			d.edit("class", func(rec oneroster.Record) {
+				if half(rec) {
+					rec.Set("title", "Lesson "+rec.Get("title"))
+					rec.Set("location", "Gym")
+				}
+			})
+		}), none},
+		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
+	}
+}
