@@ -135,9 +135,14 @@ func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
 	return auth.New(ctx, o.Store, o.key, rest.Words(oneroster.V1p1))
 }
 
+// serveFlags are what a person asks of serve.
+type serveFlags struct {
+	addr, public, cert, key string
+	trust                   bool
+}
+
 func serveCommand() *cobra.Command {
-	var addr, public, cert, key string
-	var trust bool
+	var asked serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the district",
@@ -148,78 +153,97 @@ answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
 token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
 certificate files are read again when they change.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			config := rest.Config{Face: oneroster.V1p1, TrustProxy: trust, Sending: &rest.Sending{},
-				Log: newLog(os.Stderr)}
-			if public != "" {
-				u, err := url.Parse(public)
-				if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
-					u.RawQuery != "" || u.Fragment != "" {
-					return usageError{fmt.Errorf("--url %q is not an absolute URL such as "+
-						"https://roster.example.org", public)}
-				}
-				if config.URL, err = withoutBase(u, config.Face); err != nil {
-					return usageError{err}
-				}
-			}
-			if cert == "" && config.URL == nil && !loopback(addr) {
-				return usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of "+
-					"the proxy in front, or listen on 127.0.0.1", addr)}
-			}
-			// A terminal that closes, or a script that wants certificates read again, does
-			// not end the service: they are looked at by themselves.
-			hangup := make(chan os.Signal, 1)
-			signal.Notify(hangup, syscall.SIGHUP)
-			defer signal.Stop(hangup)
-			o, err := openDistrict(cmd, false)
-			if err != nil {
-				return err
-			}
-			defer o.Close()
-			config.Store = o.Store
-			if config.Gate, err = o.gate(cmd.Context()); err != nil {
-				return err
-			}
-			server := rest.NewServer(rest.New(config))
-			if cert != "" {
-				if server.TLSConfig, err = rest.Certificates(cert, key, config.Log); err != nil {
-					return err
-				}
-			}
-			l, err := net.Listen("tcp", addr)
-			if err != nil {
-				return err
-			}
-			if problem, err := o.ClockProblem(cmd.Context()); err != nil {
-				return err
-			} else if problem != "" {
-				config.Log.Warn("clock", "problem", problem)
-			}
-			config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version",
-				version())
-			ctx, stop := context.WithCancelCause(cmd.Context())
-			defer stop(nil)
-			watched := make(chan struct{})
-			go func() {
-				defer close(watched)
-				stop(o.Watch(ctx, watchEvery, o.remember(config.Log)))
-			}()
-			err = serveUntilDone(ctx, server, l, config.Sending)
-			stop(nil)
-			<-watched
-			if gone := context.Cause(ctx); errors.Is(gone, store.ErrMoved) {
-				return gone
-			}
-			return err
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return asked.serve(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&addr, "addr", "127.0.0.1:8080", "address to listen on")
-	f.StringVar(&public, "url", "", "public base URL, where it differs (behind a proxy)")
-	f.StringVar(&cert, "cert", "", "PEM file of the certificate")
-	f.StringVar(&key, "key", "", "PEM file of its key")
-	f.BoolVar(&trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
+	f.StringVar(&asked.addr, "addr", "127.0.0.1:8080", "address to listen on")
+	f.StringVar(&asked.public, "url", "", "public base URL, where it differs (behind a proxy)")
+	f.StringVar(&asked.cert, "cert", "", "PEM file of the certificate")
+	f.StringVar(&asked.key, "key", "", "PEM file of its key")
+	f.BoolVar(&asked.trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
 	return cmd
+}
+
+func (f *serveFlags) serve(cmd *cobra.Command) error {
+	config, err := f.config()
+	if err != nil {
+		return err
+	}
+	// A terminal that closes, or a script that wants certificates read again, does
+	// not end the service: they are looked at by themselves.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	o, err := openDistrict(cmd, false)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	config.Store = o.Store
+	if config.Gate, err = o.gate(cmd.Context()); err != nil {
+		return err
+	}
+	server := rest.NewServer(rest.New(config))
+	if f.cert != "" {
+		if server.TLSConfig, err = rest.Certificates(f.cert, f.key, config.Log); err != nil {
+			return err
+		}
+	}
+	l, err := net.Listen("tcp", f.addr)
+	if err != nil {
+		return err
+	}
+	if problem, err := o.ClockProblem(cmd.Context()); err != nil {
+		return err
+	} else if problem != "" {
+		config.Log.Warn("clock", "problem", problem)
+	}
+	config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
+	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
+		return serveUntilDone(ctx, server, l, config.Sending)
+	})
+}
+
+// config is what the flags say of the service, before its district is opened; what
+// they cannot mean is a usageError.
+func (f *serveFlags) config() (rest.Config, error) {
+	config := rest.Config{Face: oneroster.V1p1, TrustProxy: f.trust, Sending: &rest.Sending{},
+		Log: newLog(os.Stderr)}
+	if f.public != "" {
+		u, err := url.Parse(f.public)
+		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
+			u.RawQuery != "" || u.Fragment != "" {
+			return config, usageError{fmt.Errorf("--url %q is not an absolute URL such as "+
+				"https://roster.example.org", f.public)}
+		}
+		if config.URL, err = withoutBase(u, config.Face); err != nil {
+			return config, usageError{err}
+		}
+	}
+	if f.cert == "" && config.URL == nil && !loopback(f.addr) {
+		return config, usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of "+
+			"the proxy in front, or listen on 127.0.0.1", f.addr)}
+	}
+	return config, nil
+}
+
+// whileThere runs serve, and ends it with ErrMoved when another database is found
+// beneath it.
+func (o *opened) whileThere(ctx context.Context, log *slog.Logger, serve func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		stop(o.Watch(ctx, watchEvery, o.remember(log)))
+	}()
+	err := serve(ctx)
+	stop(nil)
+	<-watched
+	if gone := context.Cause(ctx); errors.Is(gone, store.ErrMoved) {
+		return gone
+	}
+	return err
 }
 
 // watchEvery is how soon a service notices that another database is beneath it.
