@@ -16,14 +16,7 @@ func TestHistoryAndExportAsOf(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := write(t, right)
 		t.Setenv("XDG_CONFIG_HOME", dir)
-		run := func(args ...string) string {
-			t.Helper()
-			out, errs, code := rollbook(t, dir, append(args, "--db", dsn)...)
-			if code != 0 {
-				t.Fatalf("%s: %d %s%s", args, code, out, errs)
-			}
-			return out
-		}
+		run := runs(t, dir, dsn)
 		stampOf := func(out string) string {
 			t.Helper()
 			var told struct{ DateLastModified string }

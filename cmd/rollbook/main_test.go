@@ -53,6 +53,19 @@ func rollbook(t *testing.T, dir string, args ...string) (out, errs string, code 
 	return o.String(), e.String(), cmd.ProcessState.ExitCode()
 }
 
+// runs returns what runs command lines on a database, each of which must succeed, and
+// returns what it prints.
+func runs(t *testing.T, dir, dsn string) func(args ...string) string {
+	return func(args ...string) string {
+		t.Helper()
+		out, errs, code := rollbook(t, dir, append(args, "--db", dsn)...)
+		if code != 0 {
+			t.Fatalf("%s: %d %s%s", args, code, out, errs)
+		}
+		return out
+	}
+}
+
 func TestStories(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()

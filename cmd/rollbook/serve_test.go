@@ -192,23 +192,24 @@ func ask(t *testing.T, method, address, token, id, secret string) string {
 	return string(body)
 }
 
+// startLarge starts a service whose lists do not fit the buffers on their way, and
+// returns a token for it.
+func startLarge(t *testing.T) (address string, cmd *exec.Cmd, token string) {
+	t.Helper()
+	dir := t.TempDir()
+	run := runs(t, dir, "rollbook.db")
+	if _, errs, code := rollbook(t, dir, "sandbox", "d.zip", "--students", "6000"); code != 0 {
+		t.Fatal(errs)
+	}
+	run("import", "--new", "d.zip")
+	c := clientOf(t, run("client", "add", "large", "--json"))
+	address, cmd = start(t, dir, "rollbook.db")
+	return address, cmd, newReader(t, "", "http://"+address+"/token", c.ClientID, c.ClientSecret).token
+}
+
 // A service that is told to stop finishes the answers that are under way.
 func TestStopFinishesStreams(t *testing.T) {
-	dir := t.TempDir()
-	for _, args := range []string{"sandbox d.zip --students 6000", "import --new d.zip"} {
-		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
-			t.Fatal(errs)
-		}
-	}
-	out, _, _ := rollbook(t, dir, "client", "add", "slow", "--json")
-	var client struct{ ClientID, ClientSecret string }
-	if err := json.Unmarshal([]byte(out), &client); err != nil {
-		t.Fatal(err, out)
-	}
-	address, cmd := start(t, dir, "rollbook.db")
-	answer := ask(t, "POST", "http://"+address+"/token", "", client.ClientID, client.ClientSecret)
-	_, token, _ := strings.Cut(answer, `"access_token":"`)
-	token, _, _ = strings.Cut(token, `"`)
+	address, cmd, token := startLarge(t)
 	r, _ := http.NewRequest("GET", "http://"+address+"/ims/oneroster/v1p1/enrollments?limit=50000", nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Accept-Encoding", "identity")
@@ -372,19 +373,7 @@ func TestPublicURL(t *testing.T) {
 
 // A service that is told to stop does not wait for a reader that does not read.
 func TestStopBesideAStuckReader(t *testing.T) {
-	dir := t.TempDir()
-	for _, args := range []string{"sandbox d.zip --students 6000", "import --new d.zip"} {
-		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
-			t.Fatal(errs)
-		}
-	}
-	out, _, _ := rollbook(t, dir, "client", "add", "stuck", "--json")
-	var client struct{ ClientID, ClientSecret string }
-	if err := json.Unmarshal([]byte(out), &client); err != nil {
-		t.Fatal(err, out)
-	}
-	address, cmd := start(t, dir, "rollbook.db")
-	r := newReader(t, "", "http://"+address+"/token", client.ClientID, client.ClientSecret)
+	address, cmd, token := startLarge(t)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -392,7 +381,7 @@ func TestStopBesideAStuckReader(t *testing.T) {
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
 	fmt.Fprintf(conn, "GET /ims/oneroster/v1p1/enrollments?limit=50000 HTTP/1.1\r\nHost: "+
-		"x\r\nAuthorization: Bearer %s\r\n\r\n", r.token)
+		"x\r\nAuthorization: Bearer %s\r\n\r\n", token)
 	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // it is being sent
 		t.Fatal(err)
 	}

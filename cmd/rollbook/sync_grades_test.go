@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -30,28 +28,8 @@ type schoolhouse struct {
 func schoolhouseAt(t *testing.T, dsn string, students int) *schoolhouse {
 	t.Helper()
 	h := &schoolhouse{T: t, dir: t.TempDir()}
-	cmd := program(h.dir, "demo", "--json", "--students", fmt.Sprint(students), "--addr", "127.0.0.1:0",
-		"--db", dsn, "--history", "0")
-	pipe, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	line, err := bufio.NewReader(pipe).ReadBytes('\n')
-	if err != nil || json.Unmarshal(line, &h.greeting) != nil {
-		t.Fatalf("%s %v", line, err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the demo ended with %v", err)
-		}
-	})
-	answer := ask(t, "POST", h.TokenURL, "", h.ClientID, h.ClientSecret)
-	_, h.token, _ = strings.Cut(answer, `"access_token":"`)
-	h.token, _, _ = strings.Cut(h.token, `"`)
+	h.greeting = demoed(t, h.dir, dsn, "--students", fmt.Sprint(students))
+	h.token = newReader(t, "", h.TokenURL, h.ClientID, h.ClientSecret).token
 	return h
 }
 

@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -88,25 +87,13 @@ func TestTokenEnds(t *testing.T) {
 		{`,"expires_in":0`, 59 * time.Minute},
 		{``, 59 * time.Minute},
 	} {
-		asked := 0
 		var used []string
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == "/token" {
-				asked++
-				fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer"%s}`, asked, c.says)
-				return
-			}
+		p, _, _ := granting(t, c.says, func(w http.ResponseWriter, r *http.Request) {
 			used = append(used, r.Header.Get("Authorization"))
 			good(w, r)
-		}))
-		defer server.Close()
+		})
 		now := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
-		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token",
-			Client: "c", Secret: "s", Tries: 1,
-			Now: func() time.Time { return now }})
-		if err != nil {
-			t.Fatal(err)
-		}
+		p.Now = func() time.Time { return now }
 		for _, later := range []time.Duration{0, c.life - time.Second, time.Second} {
 			now = now.Add(later)
 			if _, _, err := p.List(t.Context(), "/orgs", "", "orgs"); err != nil {

@@ -19,10 +19,17 @@ import (
 func planned(t *testing.T, answers ...func(w http.ResponseWriter, r *http.Request)) (p *provider.Provider,
 	calls, tokens *atomic.Int64) {
 	t.Helper()
+	return granting(t, "", answers...)
+}
+
+// granting is planned, with more members in what grants a token.
+func granting(t *testing.T, more string, answers ...func(w http.ResponseWriter, r *http.Request)) (
+	p *provider.Provider, calls, tokens *atomic.Int64) {
+	t.Helper()
 	calls, tokens = new(atomic.Int64), new(atomic.Int64)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
-			fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer"}`, tokens.Add(1))
+			fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer"%s}`, tokens.Add(1), more)
 			return
 		}
 		n := int(calls.Add(1))
