@@ -68,6 +68,16 @@ func TestLinks(t *testing.T) {
 		{"without the other", bulkLinks("courseResources.csv", "course,resourceSourcedId\nk1,r1\n"),
 			[]string{"courseResources.csv:1: the columns courseSourcedId and resourceSourcedId are " +
 				"required"}, ""},
+		{"with a column twice", bulkLinks("classResources.csv",
+			"classSourcedId,resourceSourcedId,title,title\nc1,r1,,\n"),
+			[]string{"classResources.csv:1: column title is there twice: keep one"}, ""},
+		{"with a column by two names", bulkLinks("courseResources.csv",
+			"courseSourcedId,resourceSourcedId,Resource Sourced ID,,\nk1,r1,r2,,\n"),
+			[]string{"courseResources.csv:1: the columns resourceSourcedId and Resource Sourced ID are both " +
+				"meant as resourceSourcedId: keep one"}, ""},
+		{"with columns without a name", bulkLinks("classResources.csv",
+			"classSourcedId,resourceSourcedId,,\nc1,r1,,\n"), nil,
+			"course/k1 keeps, class/c1 =r1, class/c2"},
 		{"without a status behind them", append(deltaLinks(""), "classResources.csv",
 			"classSourcedId,resourceSourcedId,status\nc1,r1\n"),
 			[]string{"classResources.csv:2: status: is empty in a delta file: write active or tobedeleted"},

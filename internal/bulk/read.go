@@ -204,11 +204,7 @@ func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*l
 			}
 		}
 		if before, twice := seen[ours]; twice && col != "" {
-			if before == col {
-				return nil, fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
-			}
-			return nil, fmt.Errorf("%s:1: the columns %s and %s are both meant as %s: keep one", f.name,
-				before, col, ours)
+			return nil, f.twice(before, col, ours)
 		}
 		seen[ours] = col
 		if n, ok := byColumn[ours]; ok {
@@ -228,6 +224,14 @@ func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*l
 		return nil, fmt.Errorf("%s:1: the required column %s is missing%s", f.name, col, found(header))
 	}
 	return l, nil
+}
+
+// twice refuses two columns that are both meant as ours.
+func (f *file) twice(before, col, ours string) error {
+	if before == col {
+		return fmt.Errorf("%s:1: column %s is there twice: keep one", f.name, col)
+	}
+	return fmt.Errorf("%s:1: the columns %s and %s are both meant as %s: keep one", f.name, before, col, ours)
 }
 
 // found lists the columns of a file, for who looks for another.
@@ -466,15 +470,22 @@ func (p *Package) readLinks() error {
 		out := map[string]*linked{}
 		owner, target, status := -1, -1, -1
 		err := p.rows(f, func(header []string) error {
-			for i, col := range header {
+			seen := map[string]string{}
+			for i, raw := range header {
+				col := strings.TrimSpace(raw)
+				ours := col
 				switch foldColumn(col) {
 				case r.Name + "sourcedid":
-					owner = i
+					owner, ours = i, r.Name+"SourcedId"
 				case "resourcesourcedid":
-					target = i
+					target, ours = i, "resourceSourcedId"
 				case "status":
-					status = i
+					status, ours = i, "status"
 				}
+				if before, twice := seen[ours]; twice && col != "" {
+					return f.twice(before, col, ours)
+				}
+				seen[ours] = col
 			}
 			if owner < 0 || target < 0 {
 				return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required",
