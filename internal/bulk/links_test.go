@@ -31,6 +31,8 @@ func TestLinks(t *testing.T) {
 		{"none", bulkLinks(), nil, "course/k1 keeps, class/c1 keeps, class/c2 keeps"},
 		{"in their order", bulkLinks("classResources.csv", head+"c1,r2\nc1,r1\nc2,r1\n"), nil,
 			"course/k1 keeps, class/c1 =r2,r1, class/c2 =r1"},
+		{"told twice", bulkLinks("classResources.csv", head+"c1,r2\nc1,r1\nc1,r2\nc2,r2\n"), nil,
+			"course/k1 keeps, class/c1 =r2,r1, class/c2 =r2"},
 		{"of courses", bulkLinks("courseResources.csv", "courseSourcedId,resourceSourcedId\nk1,r1\n"), nil,
 			"course/k1 =r1, class/c1 keeps, class/c2 keeps"},
 		{"that went", bulkLinks("classResources.csv",

@@ -356,6 +356,7 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 		return f.Parse(cell)
 	}
 	var items []string
+	seen := map[string]bool{} // of references: one thing is referred to once
 	for _, item := range strings.Split(cell, ",") {
 		item = strings.TrimSpace(item)
 		if f.Kind == oneroster.UserIDs {
@@ -373,6 +374,10 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 		if err != nil {
 			return "", err
 		}
+		if f.Kind == oneroster.Refs && seen[v] {
+			continue
+		}
+		seen[v] = true
 		items = append(items, v)
 	}
 	return oneroster.Join(items...), nil
@@ -468,6 +473,7 @@ func (p *Package) readLinks() error {
 	p.resources = map[*oneroster.Resource]map[string]*linked{}
 	for r, f := range p.links {
 		out := map[string]*linked{}
+		seen := map[[2]string]bool{} // one thing is linked once
 		owner, target, status := -1, -1, -1
 		err := p.rows(f, func(header []string) error {
 			seen := map[string]string{}
@@ -533,7 +539,10 @@ func (p *Package) readLinks() error {
 				return nil
 			}
 			x.rows = append(x.rows, linkRow{line, to})
-			x.came = append(x.came, to)
+			if link := [2]string{id, to}; !seen[link] {
+				seen[link] = true
+				x.came = append(x.came, to)
+			}
 			return nil
 		})
 		if err != nil {
