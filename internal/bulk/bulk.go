@@ -187,11 +187,11 @@ func (p *Package) assign(name string, list []*file) error {
 	for key, m := range manifest {
 		stem, isFile := strings.CutPrefix(key, "file.")
 		if isFile && m != "absent" && found[stem+".csv"] == nil {
-			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing", name, stem)
+			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing%s", name, stem, p.noticed())
 		}
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("%s: there is no CSV file in it", name)
+		return fmt.Errorf("%s: there is no CSV file in it%s", name, p.noticed())
 	}
 	if len(p.files) == 0 && manifest == nil {
 		return fmt.Errorf("%s: no OneRoster 1.1 files (orgs.csv, users.csv, classes.csv, …) among %s", name,
@@ -205,6 +205,15 @@ func (p *Package) assign(name string, list []*file) error {
 	}
 	p.older(manifest)
 	return nil
+}
+
+// noticed are the notes so far, for an error that they may explain: nobody is told
+// them otherwise where the package cannot be opened.
+func (p *Package) noticed() string {
+	if len(p.Notes) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(p.Notes, "; ") + ")"
 }
 
 // older says aloud that a package is of OneRoster 1.0, whose columns are read.
