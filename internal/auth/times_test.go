@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -243,4 +244,57 @@ func TestSignatureIsOfOneRequest(t *testing.T) {
 			t.Errorf("GET %s, sent as %s %s: %d, want %d", c.signed, c.method, c.seen, got, c.want)
 		}
 	}
+}
+
+// A token that was verified is remembered, which spares the work the next time. Where
+// there are more than are kept, those that have ended go first; only where none has,
+// all go.
+func TestWhichBearersAreRemembered(t *testing.T) {
+	const kept = 10000
+	now := noon
+	issuer, b, key := gate(t, func() time.Time { return now })
+	secret := b.add(key, "a", now, "read")
+	old := make([]*http.Request, kept-1)
+	for i := range old {
+		old[i] = bearing(token(t, issuer, "a", secret))
+	}
+	for _, c := range []struct {
+		later time.Duration // came the last
+		want  bool          // that the first of them is still remembered
+	}{
+		{time.Hour - time.Second, false}, {time.Hour, true},
+	} {
+		now = noon
+		g := again(t, b, key)
+		work := func(r *http.Request) uint64 {
+			b.asked = nil
+			return allocations(func() {
+				if _, got := enter(t, g, r); got != 200 {
+					t.Errorf("%v later: %d", c.later, got)
+				}
+			})
+		}
+		for _, r := range old {
+			enter(t, g, r)
+		}
+		now = now.Add(c.later)
+		first, more := bearing(token(t, issuer, "a", secret)), bearing(token(t, issuer, "a", secret))
+		verified, remembered := work(first), work(first)
+		if verified < 2*remembered {
+			t.Fatalf("%v later: verified with %d allocations, remembered with %d", c.later, verified,
+				remembered)
+		}
+		work(more)
+		if got := work(first) < 2*remembered; got != c.want {
+			t.Errorf("%v later, with one too many: the first of the last is remembered: %v", c.later, got)
+		}
+	}
+}
+
+func allocations(do func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.ReadMemStats(&after)
+	return after.Mallocs - before.Mallocs
 }
