@@ -187,7 +187,8 @@ func (p *Package) assign(name string, list []*file) error {
 	for key, m := range manifest {
 		stem, isFile := strings.CutPrefix(key, "file.")
 		if isFile && m != "absent" && found[stem+".csv"] == nil {
-			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing%s", name, stem, p.noticed())
+			return fmt.Errorf("%s: manifest.csv promises %s.csv, and it is missing%s", name, stem,
+				p.noticed())
 		}
 	}
 	if len(found) == 0 {

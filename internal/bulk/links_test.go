@@ -75,8 +75,8 @@ func TestLinks(t *testing.T) {
 			[]string{"classResources.csv:1: column title is there twice: keep one"}, ""},
 		{"with a column by two names", bulkLinks("courseResources.csv",
 			"courseSourcedId,resourceSourcedId,Resource Sourced ID,,\nk1,r1,r2,,\n"),
-			[]string{"courseResources.csv:1: the columns resourceSourcedId and Resource Sourced ID are both " +
-				"meant as resourceSourcedId: keep one"}, ""},
+			[]string{"courseResources.csv:1: the columns resourceSourcedId and Resource Sourced ID are " +
+				"both meant as resourceSourcedId: keep one"}, ""},
 		{"with columns without a name", bulkLinks("classResources.csv",
 			"classSourcedId,resourceSourcedId,,\nc1,r1,,\n"), nil,
 			"course/k1 keeps, class/c1 =r1, class/c2"},

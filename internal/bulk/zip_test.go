@@ -106,7 +106,8 @@ func TestZips(t *testing.T) {
 			"propertyName,value\nfile.users,bulk\nfile.orgs,bulk\n", "orgs.csv", orgs}, "promises users.csv"},
 		{"a promise that a workbook would keep", []string{"manifest.csv",
 			"propertyName,value\nfile.users,bulk\nfile.orgs,bulk\n", "orgs.csv", orgs, "users.xlsx", "x"},
-			"promises users.csv, and it is missing (users.xlsx was not read: it is no CSV file; save it as one)"},
+			"promises users.csv, and it is missing (users.xlsx was not read: it is no CSV file; save it " +
+				"as one)"},
 		{"nothing but a workbook", []string{"users.xlsx", "x"},
 			"no CSV file in it (users.xlsx was not read: it is no CSV file; save it as one)"},
 		{"a mode that is none", []string{"manifest.csv", "propertyName,value\nfile.orgs,some\n", "orgs.csv",
