@@ -248,7 +248,7 @@ func TestListIsSentInParts(t *testing.T) {
 	with := func(c *rest.Config) { handler = rest.New(*c) }
 	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 200, with)
 	parts := 0
-	body, broke := s.take(handler, "/enrollments?limit=50000", func() error { parts++; return nil })
+	body, broke := s.take(handler, "/enrollments?limit=50000", func([]byte) error { parts++; return nil })
 	if least := 64 << 10; broke || len(body) < 3*least || parts > len(body)/least+2 {
 		t.Errorf("%d bytes in %d parts, broken off: %v", len(body), parts, broke)
 	}

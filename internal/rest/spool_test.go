@@ -23,18 +23,18 @@ import (
 // A taker is a reader that does something before it takes a part of an answer.
 type taker struct {
 	*httptest.ResponseRecorder
-	before func() error
+	before func(part []byte) error
 }
 
 func (w taker) Write(part []byte) (int, error) {
-	if err := w.before(); err != nil {
+	if err := w.before(part); err != nil {
 		return 0, err
 	}
 	return w.ResponseRecorder.Write(part)
 }
 
 // take asks for a list, and tells whether its answer broke off.
-func (s *service) take(h http.Handler, target string, before func() error) (body []byte, broke bool) {
+func (s *service) take(h http.Handler, target string, before func(part []byte) error) (body []byte, broke bool) {
 	r := httptest.NewRequest("GET", oneroster.V1p1.Base+target, nil)
 	r.Header.Set("Authorization", "Bearer "+s.token)
 	w := taker{httptest.NewRecorder(), before}
@@ -88,7 +88,7 @@ func TestListsThatArePutAside(t *testing.T) {
 		}
 	})
 	const all, few = "/enrollments?limit=50000", "/enrollments?limit=300"
-	whole, _ := s.take(handlers[0], all, func() error { return nil })
+	whole, _ := s.take(handlers[0], all, func([]byte) error { return nil })
 	if len(whole) < 3*memory || bytes.Count(whole, []byte(`{"sourcedId"`)) < 1500 {
 		t.Fatalf("%d bytes are too few", len(whole))
 	}
@@ -104,7 +104,7 @@ func TestListsThatArePutAside(t *testing.T) {
 		{memory, few, 0, 0}, {memory, all, 0, int64(len(whole)) - memory},
 	} {
 		parts := 0
-		got, broke := s.take(handlers[c.memory], c.target, func() error {
+		got, broke := s.take(handlers[c.memory], c.target, func([]byte) error {
 			var aside int64
 			for _, f := range putAside(t, dir) {
 				aside += f.Size()
@@ -136,6 +136,31 @@ func TestListsThatArePutAside(t *testing.T) {
 	}
 }
 
+// The memory may be filled to its last byte; a list that needs one more is put aside.
+func TestMemoryIsUsedWhole(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	var config rest.Config
+	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 300, func(c *rest.Config) { config = *c })
+	const all = "/enrollments?limit=50000"
+	aside := func(memory int64) (aside bool, held int64) {
+		config.Memory = memory
+		var last int64
+		body, _ := s.take(rest.New(config), all, func(part []byte) error {
+			aside = aside || len(putAside(t, dir)) > 0
+			last = int64(len(part)) // which is never held
+			return nil
+		})
+		return aside, int64(len(body)) - last
+	}
+	_, held := aside(0)
+	for memory, want := range map[int64]bool{held: false, held - 1: true} {
+		if got, _ := aside(memory); got != want {
+			t.Errorf("a list that holds %d bytes of %d is put aside: %v", held, memory, got)
+		}
+	}
+}
+
 // A reader that stalls does not keep SQLite's log from being used anew: with one in
 // the middle of a large page the log stays as small as without.
 func TestStalledReaderAndTheLog(t *testing.T) {
@@ -149,7 +174,7 @@ func TestStalledReaderAndTheLog(t *testing.T) {
 	var reader sync.WaitGroup
 	reader.Go(func() {
 		first := sync.OnceFunc(func() { close(begun) })
-		s.take(handler, "/enrollments?limit=50000", func() error {
+		s.take(handler, "/enrollments?limit=50000", func([]byte) error {
 			first()
 			<-leave
 			return nil
