@@ -82,7 +82,8 @@ func TestPublications(t *testing.T) {
 		arrive("folder", "users.csv", "a\r\n", "orgs.csv", "", "manifest.csv", "PK")
 		must(s.SetVerdict(t.Context(), 2, []byte(`{"worst":["u1"]}`)))
 		must(s.Decide(t.Context(), 2, store.StateHeld, []store.State{store.StatePlanning}, "", ""))
-		must(s.Decide(t.Context(), 2, store.StateDiscarded, []store.State{store.StateHeld}, "ann", "half a file"))
+		must(s.Decide(t.Context(), 2, store.StateDiscarded, []store.State{store.StateHeld}, "ann",
+			"half a file"))
 		arrive("one", "users.csv", "x")
 		arrive("rollback to 1")
 

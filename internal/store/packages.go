@@ -87,7 +87,8 @@ func (s *Store) beginFile(ctx context.Context, id int64, name string) (n int, er
 			return errors.New("its package is kept already")
 		}
 		var twin int
-		err = tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN "name" = $2 THEN 1 ELSE 0 END), 0)
+		err = tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*),
+			COALESCE(SUM(CASE WHEN "name" = $2 THEN 1 ELSE 0 END), 0)
 			FROM "packageFiles" WHERE "publication" = $1`), id, storable(name)).Scan(&n, &twin)
 		if err == nil && twin > 0 {
 			err = errors.New("its package has a file of that name already")
@@ -96,7 +97,9 @@ func (s *Store) beginFile(ctx context.Context, id int64, name string) (n int, er
 			return err
 		}
 		n++
-		_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO "packageFiles" ("publication", "file", "name", "bytes", "whole") VALUES ($1, $2, $3, 0, 0)`), id, n, storable(name))
+		_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO "packageFiles"
+			("publication", "file", "name", "bytes", "whole")
+			VALUES ($1, $2, $3, 0, 0)`), id, n, storable(name))
 		return err
 	})
 	return n, err
@@ -135,13 +138,15 @@ func (s *Store) keepPackagePiece(ctx context.Context, at filePiece, plain []byte
 		if !there {
 			// Where another one inserts it at the same moment, this waits for it and
 			// locks its row.
-			_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "pieces" ("hash", "packed", "bytes") VALUES ($1, $2, $3)
-				ON CONFLICT ("hash") DO UPDATE SET "hash" = excluded."hash"`), hash, packed, stored)
+			_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "pieces" ("hash", "packed", "bytes")
+				VALUES ($1, $2, $3) ON CONFLICT ("hash") DO UPDATE SET "hash" = excluded."hash"`),
+				hash, packed, stored)
 			if err != nil {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO "filePieces" ("publication", "file", "piece", "hash") VALUES ($1, $2, $3, $4)`), at.publication, at.file, at.piece, hash)
+		_, err = tx.ExecContext(ctx, s.sql(`INSERT INTO "filePieces" ("publication", "file", "piece", "hash")
+			VALUES ($1, $2, $3, $4)`), at.publication, at.file, at.piece, hash)
 		return err
 	})
 }
@@ -310,8 +315,9 @@ func (s *Store) packagePiece(ctx context.Context, at filePiece) ([]byte, error) 
 func (s *Store) PrunePackages(ctx context.Context, keep int) error {
 	var ids []int64
 	err := s.snapshot(ctx, func(tx *sql.Tx) error {
-		text := s.sql(`SELECT "id" FROM "publications" WHERE "kept" < 2 AND "state" NOT IN ('held', 'planning')
-			AND "id" < (SELECT MIN("id") FROM (SELECT "id" FROM "publications" WHERE "kept" = 1
+		text := s.sql(`SELECT "id" FROM "publications" WHERE "kept" < 2
+			AND "state" NOT IN ('held', 'planning') AND "id" <
+			(SELECT MIN("id") FROM (SELECT "id" FROM "publications" WHERE "kept" = 1
 				ORDER BY "id" DESC LIMIT $1) newest) ORDER BY "id"`)
 		return queryAll(ctx, tx, text, []any{max(keep, 1)}, func(scan func(...any) error) error {
 			var id int64
@@ -334,7 +340,8 @@ func (s *Store) PrunePackages(ctx context.Context, keep int) error {
 // prunePackage forgets the files of a package, whose pieces others may have.
 func (s *Store) prunePackage(ctx context.Context, id int64) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "publications" SET "kept" = 2 WHERE "id" = $1 AND "kept" < 2
+		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "publications" SET "kept" = 2
+			WHERE "id" = $1 AND "kept" < 2
 			AND "state" NOT IN ('held', 'planning')`), id)
 		if err != nil {
 			return err
@@ -360,7 +367,8 @@ func (s *Store) prunePieces(ctx context.Context) error {
 		var idle []string
 		err := s.snapshot(ctx, func(tx *sql.Tx) error {
 			text := s.sql(`SELECT p."hash" FROM "pieces" p WHERE p."hash" > $1
-				AND NOT EXISTS (SELECT 1 FROM "filePieces" f WHERE f."hash" = p."hash") ORDER BY p."hash" LIMIT $2`)
+				AND NOT EXISTS (SELECT 1 FROM "filePieces" f WHERE f."hash" = p."hash")
+				ORDER BY p."hash" LIMIT $2`)
 			return queryAll(ctx, tx, text, []any{after, some}, func(scan func(...any) error) error {
 				var hash string
 				err := scan(&hash)

@@ -64,8 +64,10 @@ func (e *StateError) Error() string {
 
 // Arrive notes that something was brought to be published, and gives it its number.
 func (s *Store) Arrive(ctx context.Context, name, by string) (id int64, err error) {
-	text := s.sql(`INSERT INTO "publications" ("id", "at", "package", "broughtBy", "state", "decided", "decider", "reason", "rev", "rows", "added", "changed", "retired", "bytes", "kept")
-		SELECT COALESCE(MAX("id"), 0) + 1, $1, $2, $3, $4, '', '', '', 0, 0, 0, 0, 0, 0, 0 FROM "publications" WHERE 1 = 1
+	text := s.sql(`INSERT INTO "publications" ("id", "at", "package", "broughtBy", "state", "decided",
+		"decider", "reason", "rev", "rows", "added", "changed", "retired", "bytes", "kept")
+		SELECT COALESCE(MAX("id"), 0) + 1, $1, $2, $3, $4, '', '', '', 0, 0, 0, 0, 0, 0, 0
+		FROM "publications" WHERE 1 = 1
 		ON CONFLICT ("id") DO NOTHING RETURNING "id"`)
 	for {
 		err = s.keep(ctx, func(tx *sql.Tx) error {
@@ -86,10 +88,10 @@ func storable(text string) string {
 }
 
 // The causes remember a stamp that a new epoch of the clock took out of the revs.
-const publicationColumns = `SELECT p."id", p."at", p."package", p."broughtBy", p."state", p."decided", p."decider",
-	p."reason", p."rev", COALESCE((SELECT r."stamp" FROM "revs" r WHERE r."rev" = p."rev"),
-	(SELECT c."stamp" FROM "causes" c WHERE c."rev" = p."rev"), ''), p."rows", p."added", p."changed", p."retired",
-	p."bytes", p."kept" FROM "publications" p`
+const publicationColumns = `SELECT p."id", p."at", p."package", p."broughtBy", p."state", p."decided",
+	p."decider", p."reason", p."rev", COALESCE((SELECT r."stamp" FROM "revs" r WHERE r."rev" = p."rev"),
+	(SELECT c."stamp" FROM "causes" c WHERE c."rev" = p."rev"), ''), p."rows", p."added",
+	p."changed", p."retired", p."bytes", p."kept" FROM "publications" p`
 
 // Publications are the latest ones, the newest first: limit of them, or all when it
 // is 0.
@@ -146,7 +148,8 @@ func (s *Store) Decide(ctx context.Context, id int64, to State, from []State, wh
 		st := &statement{d: s.dialect}
 		text := `UPDATE "publications" SET "state" = ` + st.arg(string(to)) + `, "decided" = ` +
 			st.arg(oneroster.FormatTime(s.now())) + `, "decider" = ` + st.arg(storable(who)) +
-			`, "reason" = ` + st.arg(storable(reason)) + ` WHERE "id" = ` + st.arg(id) + ` AND "state" IN ` + st.in(stateNames(from))
+			`, "reason" = ` + st.arg(storable(reason)) + ` WHERE "id" = ` + st.arg(id) +
+			` AND "state" IN ` + st.in(stateNames(from))
 		return s.decided(ctx, tx, id, text, st.args...)
 	})
 }
@@ -203,8 +206,8 @@ func (s *Store) PublishedUnchanged(ctx context.Context, id int64, rows int, who,
 
 func (d *dialect) published(ctx context.Context, tx *sql.Tx, id, rev int64, at string, n Tally, who,
 	reason string) error {
-	text := d.sql(`UPDATE "publications" SET "state" = 'published', "decided" = $2, "decider" = $3, "reason" = $4,
-		"rev" = $5, "rows" = $6, "added" = $7, "changed" = $8, "retired" = $9
+	text := d.sql(`UPDATE "publications" SET "state" = 'published', "decided" = $2, "decider" = $3,
+		"reason" = $4, "rev" = $5, "rows" = $6, "added" = $7, "changed" = $8, "retired" = $9
 		WHERE "id" = $1 AND "state" IN ('planning', 'held')`)
 	if err := d.decided(ctx, tx, id, text, id, at, storable(who), storable(reason), rev, n.Rows,
 		n.Added, n.Changed, n.Retired); err != nil {

@@ -56,7 +56,8 @@ func TestPublishedAtOnce(t *testing.T) {
 		}
 		at := "2026-09-01T06:00:00.000Z"
 		want := store.Publication{ID: last.ID, At: at, Package: "night.zip", By: "cron",
-			State: store.StatePublished, Decided: at, Decider: "ann", Reason: "it is right", Rev: 1, Stamp: at,
+			State: store.StatePublished, Decided: at, Decider: "ann", Reason: "it is right", Rev: 1,
+			Stamp: at,
 			Tally: store.Tally{Rows: 9, Added: 1, Changed: 2, Retired: 3}}
 		if last != want || stamps[last.ID-1] != at {
 			t.Errorf("%+v, not %+v", last, want)

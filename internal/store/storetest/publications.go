@@ -149,7 +149,8 @@ var publications = []promise{
 		list, err := t.s.Files(ctx, id)
 		t.must(err)
 		t.equal("the third", list[2], store.PackageFile{Name: "noise", Bytes: 3*pieceBytes + 77})
-		t.equal("pieces of noise as they are", t.counted(`SELECT COUNT(*) FROM "pieces" WHERE LENGTH("bytes") = 262144`), 5)
+		asTheyAre := t.counted(`SELECT COUNT(*) FROM "pieces" WHERE LENGTH("bytes") = 262144`)
+		t.equal("pieces of noise as they are", asTheyAre, 5)
 		if stored := t.counted(`SELECT SUM(LENGTH("bytes")) FROM "pieces"`); stored > 5*pieceBytes+20000 {
 			t.Errorf("%d bytes are stored: text is compressed", stored)
 		}
@@ -203,9 +204,12 @@ var publications = []promise{
 	}},
 	{"a damaged piece is told, with the publication and the file", func(t *trial) {
 		for _, harm := range []string{`UPDATE "pieces" SET "packed" = 1 - "packed"`, `DELETE FROM "pieces"`,
-			`UPDATE "filePieces" SET "piece" = "piece" + 100`, `UPDATE "packageFiles" SET "bytes" = 1 WHERE "bytes" > 1`,
-			`UPDATE "pieces" SET "bytes" = (SELECT "bytes" FROM "pieces" WHERE LENGTH("bytes") = 1 ORDER BY "hash" LIMIT 1) WHERE LENGTH("bytes") = 1`} {
-			id := t.arrive("orgs.csv", []byte("x"), "terms.csv", []byte("y"), "users.csv", noise(1, pieceBytes+9))
+			`UPDATE "filePieces" SET "piece" = "piece" + 100`,
+			`UPDATE "packageFiles" SET "bytes" = 1 WHERE "bytes" > 1`,
+			`UPDATE "pieces" SET "bytes" = (SELECT "bytes" FROM "pieces" WHERE LENGTH("bytes") = 1
+				ORDER BY "hash" LIMIT 1) WHERE LENGTH("bytes") = 1`} {
+			id := t.arrive("orgs.csv", []byte("x"), "terms.csv", []byte("y"), "users.csv",
+				noise(1, pieceBytes+9))
 			t.byHand(harm)
 			_, err := t.files(id)
 			if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("publication %d, ", id)) ||
@@ -247,7 +251,8 @@ var publications = []promise{
 		p := t.publication(id)
 		t.equal("the one who won", won, []string{fmt.Sprint(p.State, " ", p.Decider, " ", p.Reason)})
 		t.equal("those who lost", lost, 29)
-		err := t.s.Decide(ctx, id, store.StateHeld, []store.State{store.StatePlanning, store.StateHeld}, "", "")
+		err := t.s.Decide(ctx, id, store.StateHeld, []store.State{store.StatePlanning, store.StateHeld},
+			"", "")
 		t.stands("afterwards", err, p.State)
 		err = t.s.Decide(ctx, 99, store.StateHeld, []store.State{store.StatePlanning}, "", "")
 		t.equal("nobody", err, store.ErrNotFound)
