@@ -143,8 +143,8 @@ func TestLongestAddress(t *testing.T) {
 func TestPageIsForBrowsers(t *testing.T) {
 	f := framed(t, func(*rest.Config) {})
 	for path, browsers := range map[string]int{"/": 200, "/ims/oneroster/v1p1": 200,
-		"/ims/oneroster/v1p1/": 200,
-		"/ims/OneRoster":       200, "/x": 404, "/x/y/z": 404, "/ims/oneroster/v1p1/nothing": 404} {
+		"/ims/oneroster/v1p1/": 200, "/ims/OneRoster": 200, "/ims": 404, "/ims/": 404,
+		"/x": 404, "/x/y/z": 404, "/ims/oneroster/v1p1/nothing": 404} {
 		for accept, status := range map[string]int{"text/html,*/*": browsers, "application/json": 404} {
 			r := f.request("GET", "https://roster.example"+path, "")
 			r.Header.Set("Accept", accept)

@@ -88,9 +88,9 @@ var tokenPaths = map[string]bool{"token": true, "oauth/token": true, "oauth2/tok
 // open answers the paths that need no caller.
 func (s *service) open(q *request, segments []string) bool {
 	path := strings.ToLower(strings.Join(segments, "/"))
-	below, _ := under(s.Face, segments)
+	below, ours := under(s.Face, segments)
 	switch {
-	case tokenPaths[path] || tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
+	case tokenPaths[path] || ours && tokenPaths[strings.ToLower(strings.Join(below, "/"))]:
 		q.op = "token"
 		w := &statusWriter{ResponseWriter: q.w}
 		told := s.Gate.ServeToken(w, q.Request)
@@ -114,7 +114,7 @@ func (s *service) open(q *request, segments []string) bool {
 			ready["clock"] = problem
 		}
 		q.json(http.StatusOK, ready)
-	case len(below) == 0 && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
+	case (path == "" || ours && len(below) == 0) && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
 		q.op = "page"
 		q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		q.w.Header().Set("Cache-Control", "private, no-store") // it names the host that it was asked by
