@@ -17,6 +17,7 @@ const (
 	v1Ann     = "u1,s1,ann,Ann,Lee,9,4/2/2010,\n"
 	ukSection = "ID,School DfE Number,Section Name,Term SIS ID,Term StartDate,Term EndDate\n"
 	retires   = ", which would retire "
+	yearHead  = "sourcedId,title,type,startDate,endDate,schoolYear\n"
 )
 
 // v1 is a package of School Data Sync v1 with the files given.
@@ -229,12 +230,32 @@ func TestSchoolDataSyncRows(t *testing.T) {
 					`this id`},
 			"demographics/u1 asian=true, demographics/u1 white=true, demographics/u1 sex=male, " +
 				"demographics/u1 cityOfBirth=Rome", ""},
-		{"v2.1, sessions", v21("academicSessions.csv", "sourcedId,title,type,startDate,endDate,schoolYear\n"+
+		{"v2.1, sessions", v21("academicSessions.csv", yearHead+
 			"a,A,SchoolYear,2025-08-01,2026-07-31,2026\nb,B,schoolYear,2024-08-01,2025-07-31,2025\n"+
 			"c,C,term,2026-08-01,2027-07-31,2027\n",
 			"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds\nc1,o1,C,\nc2,o1,D,\"b,c\"\n"),
 			nil, nil,
 			"class/c1 terms=a, class/c2 terms=b;c", ""},
+		{"v2.1, two school years that end on one day", v21("academicSessions.csv", yearHead+
+			"a,A,schoolYear,2025-01-01,2025-12-31,2025\nb,B,schoolYear,2025-08-01,2026-07-31,2026\n"+
+			"c,C,schoolYear,2026-01-01,2026-07-31T00:00:00Z,2026\n"+
+			"d,D,schoolYear,2026-02-01,2026-07-31,2026\n",
+			"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds\nc1,o1,C,\nc2,o1,D,c\n"),
+			nil, nil, "class/c1 terms=b, class/c2 terms=c",
+			`academicSessions.csv: the school years "b" and "c" both end on 2026-07-31, and none ends ` +
+				`later: classes that name no session are in "b", which comes first`},
+		{"v2.1, two that end on one day before another", v21("academicSessions.csv", yearHead+
+			"a,A,schoolYear,2024-08-01,2025-07-31,2025\nb,B,schoolYear,2025-01-01,2025-07-31,2025\n"+
+			"c,C,schoolYear,2025-08-01,2026-07-31,2026\n"), nil, nil, "class/c1 terms=c", "-both end on"},
+		{"v2.1, two that end on no day", v21("academicSessions.csv", yearHead+
+			"a,A,schoolYear,2025-08-01,,2026\nb,B,schoolYear,2026-01-01,,2026\n"), nil,
+			[]string{"academicSessions.csv:2: endDate: is required and empty: fill it in",
+				"academicSessions.csv:3: endDate: is required and empty: fill it in"},
+			"class/c1 terms=school-year-2027", "-both end on"},
+		{"v2.1, two that end on one day and are named", v21("academicSessions.csv", yearHead+
+			"a,A,schoolYear,2025-08-01,2026-07-31,2026\nb,B,schoolYear,2026-01-01,2026-07-31,2026\n",
+			"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds\nc1,o1,C,b\n"), nil, nil,
+			"class/c1 terms=b", "-both end on"},
 		{"v2.1, no sessions", v21("academicSessions.csv", "sourcedId,title,type,startDate,endDate\n"),
 			district{"academicSession": "school-year-2026",
 				"academicSession sourcedId~'school-year-'": "school-year-2026"}, nil,

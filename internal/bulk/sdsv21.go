@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // v21 reads Microsoft School Data Sync v2.1.
@@ -12,7 +13,7 @@ func (c *converter) v21() {
 		c.add("org", l.at, "sourcedId", l.get("sourcedId"), "name", l.get("name"), "type", l.get("type"),
 			"parentSourcedId", l.get("parentSourcedId"))
 	}
-	sessions := c.v21Sessions()
+	year, doubt := c.v21Sessions()
 	for _, l := range c.lines("courses.csv") {
 		c.add("course", l.at, "sourcedId", l.get("sourcedId"), "orgSourcedId", l.get("orgSourcedId"),
 			"title", l.get("title"), "courseCode", l.get("code"),
@@ -27,8 +28,11 @@ func (c *converter) v21() {
 			c.add("course", l.at, "sourcedId", course, "orgSourcedId", l.get("orgSourcedId"), "title",
 				l.get("title"))
 		}
+		if terms == "" && doubt != "" {
+			c.p.note(doubt)
+		}
 		if terms == "" {
-			terms = sessions
+			terms = year
 		}
 		if terms == "" {
 			terms = c.schoolYear(l.at)
@@ -48,18 +52,27 @@ func (c *converter) v21() {
 	}
 }
 
-// v21Sessions returns the session of classes that name none: the last school year.
-func (c *converter) v21Sessions() string {
-	last, latest := "", ""
+// v21Sessions returns the session of classes that name none: the school year that ends
+// last, of several that end on one day the first in the file. doubt says so then.
+func (c *converter) v21Sessions() (year, doubt string) {
+	latest := ""
 	for _, l := range c.lines("academicSessions.csv") {
 		c.add("academicSession", l.at, "sourcedId", l.get("sourcedId"), "title", l.get("title"), "type",
 			l.get("type"), "startDate", l.get("startDate"),
 			"endDate", l.get("endDate"), "schoolYear", l.get("schoolYear"))
-		if strings.EqualFold(l.get("type"), "schoolYear") && l.get("endDate") > latest {
-			last, latest = l.get("sourcedId"), l.get("endDate")
+		id, end := l.get("sourcedId"), l.get("endDate")
+		end = end[:min(len(end), len(time.DateOnly))] // without a time of day
+		switch {
+		case end == "" || !strings.EqualFold(l.get("type"), "schoolYear"):
+		case end > latest:
+			year, latest, doubt = id, end, ""
+		case end == latest && id != year && doubt == "":
+			doubt = fmt.Sprintf("%s: the school years %q and %q both end on %s, and none ends later: "+
+				"classes that name no session are in %q, which comes first; where another is meant, "+
+				"write it into sessionSourcedIds of classes.csv", l.at.file, year, id, end, year)
 		}
 	}
-	return last
+	return year, doubt
 }
 
 func (c *converter) v21Users() {
