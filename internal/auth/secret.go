@@ -117,10 +117,10 @@ func createKey(path string) error {
 	if err = errors.Join(err, tmp.Chmod(0o600), tmp.Sync(), tmp.Close()); err != nil {
 		return err
 	}
-	if err := os.Link(tmp.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return err
+	if err = os.Link(tmp.Name(), path); errors.Is(err, os.ErrExist) {
+		return nil
 	}
-	return nil
+	return err
 }
 
 // Seal encrypts a text; the result names the key.
