@@ -67,7 +67,7 @@ func (c *change) put(ctx context.Context, t *table, values []string) (created bo
 		return false, errUnchanged
 	}
 	if fresh {
-		if next.seq, err = c.nextSeq(ctx, t); err != nil {
+		if next.seq, err = nextSeq(ctx, c.Tx, t); err != nil {
 			return false, err
 		}
 	}
@@ -162,8 +162,8 @@ func (c *change) currentPeriod(ctx context.Context, class, day string) (string, 
 	return id, err
 }
 
-// resolve refuses references to objects that are not there. A retired class or
-// pupil still takes grades; a deleted gradebook object takes nothing.
+// resolve refuses references to objects that are not there, or that have left: what
+// belongs to them went with them.
 func (c *change) resolve(ctx context.Context, rec oneroster.Record) error {
 	for i := range rec.Resource.Fields {
 		f := &rec.Resource.Fields[i]
@@ -173,14 +173,18 @@ func (c *change) resolve(ctx context.Context, rec oneroster.Record) error {
 		}
 		to := tables[oneroster.ByName(f.To)]
 		var status string
-		err := c.QueryRowContext(ctx, c.d.sql(`SELECT "status" FROM `+to.name+` WHERE "sourcedId" = $1`),
-			id).Scan(&status)
-		if errors.Is(err, sql.ErrNoRows) || err == nil && to.Gradebook && status != oneroster.Active {
+		text := c.d.sql(`SELECT "status" FROM ` + to.name + ` WHERE "sourcedId" = $1`)
+		err := c.QueryRowContext(ctx, text, id).Scan(&status)
+		switch {
+		case errors.Is(err, sql.ErrNoRows) || err == nil && to.Gradebook && status != oneroster.Active:
 			return &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that "+
-				"GET /%s lists", to.Resource.Name, id, to.Plural)}
-		}
-		if err != nil {
+				"GET /%s lists",
+				to.Resource.Name, id, to.Plural)}
+		case err != nil:
 			return err
+		case status != oneroster.Active:
+			return &Refused{f.Name, fmt.Sprintf("the %s %q has left: it takes no more grades",
+				to.Resource.Name, id)}
 		}
 	}
 	return nil

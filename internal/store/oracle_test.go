@@ -194,7 +194,7 @@ func TestDeltaIsTheDifference(t *testing.T) {
 				}
 			}
 		}
-		if d.refused == 0 || d.refused > d.written/4 {
+		if d.refused == 0 || d.refused > d.written/3 {
 			t.Errorf("%d of %d writes were refused: the test tries little", d.refused, d.written)
 		}
 		t.Logf("%d of %d writes were refused", d.refused, d.written)
@@ -214,15 +214,15 @@ func sameButTime(a, b []string) bool {
 type district struct {
 	rng  *rand.Rand
 	rows map[string]oneroster.Record
-	// What writes are held to, by resource and sourcedId: who was ever imported, and
+	// What writes are held to, by resource and sourcedId: who the last import left, and
 	// which gradebook objects are there.
-	ever, there      map[string]bool
+	here, there      map[string]bool
 	results          map[string]string // to the line item
 	written, refused int
 }
 
 func newDistrict(rng *rand.Rand) *district {
-	return &district{rng: rng, rows: map[string]oneroster.Record{}, ever: map[string]bool{},
+	return &district{rng: rng, rows: map[string]oneroster.Record{}, here: map[string]bool{},
 		there: map[string]bool{}, results: map[string]string{}}
 }
 
@@ -232,7 +232,7 @@ func (d *district) id(kind string, of int) string { return fmt.Sprintf("%s%d", k
 func (d *district) likely(resource, kind string, of int) (id string) {
 	for range 4 {
 		id = d.id(kind, of)
-		if key := resource + "/" + id; d.ever[key] || d.there[key] {
+		if key := resource + "/" + id; d.here[key] || d.there[key] {
 			break
 		}
 	}
@@ -246,7 +246,7 @@ func (d *district) write(t *testing.T, s *store.Store) {
 	ctx, n, id := context.Background(), d.rng.IntN, d.id
 	first := func(reasons ...string) string { // of a field, what it needs, a field, …
 		for i := 0; i < len(reasons); i += 2 {
-			if !d.ever[reasons[i+1]] && !d.there[reasons[i+1]] {
+			if !d.here[reasons[i+1]] && !d.there[reasons[i+1]] {
 				return reasons[i]
 			}
 		}
@@ -412,9 +412,10 @@ func (d *district) step(t *testing.T, s *store.Store) {
 	if _, err := s.Import(ctx, p, store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if mode == oneroster.Bulk {
+		clear(d.here)
+	}
 	for _, r := range p.Rows {
-		if r.Get("status") != oneroster.ToBeDeleted {
-			d.ever[r.Resource.Name+"/"+r.ID()] = true
-		}
+		d.here[r.Resource.Name+"/"+r.ID()] = r.Get("status") != oneroster.ToBeDeleted
 	}
 }

@@ -1,141 +1,259 @@
 package store
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
+	"database/sql"
 	"slices"
 
 	"rollbook/internal/oneroster"
 )
 
-// A FieldChange tells of the records that are active before an import and after it
-// how many get a value of a field, lose it, or have another.
-type FieldChange struct {
-	Field               string
-	Before              int // records that had a value before
-	Came, Went, Changed int
+// Counts of what a plan does to the records that the source states. Others may
+// change with them: a parent's children, the other side of an agent.
+type Counts struct {
+	Added, Changed, Same, Retired int
+	With                          int // retired with what they belong to
 }
 
-// fieldChanges compares what this change found with what it leaves.
-func (c *change) fieldChanges(ctx context.Context) (map[*oneroster.Resource][]FieldChange, error) {
-	out := map[*oneroster.Resource][]FieldChange{}
-	for _, r := range oneroster.Resources() {
-		t := tables[r]
-		counts := make([]FieldChange, len(t.Fields))
-		moved := false
-		err := c.found(ctx, t, func(before map[string][]string) error {
-			return c.stored(ctx, t, before, func(now []string) {
-				was := before[now[oneroster.SourcedID]]
-				if was[oneroster.Status] != oneroster.Active || now[oneroster.Status] != oneroster.Active {
-					return
-				}
-				moved = true
-				for i := range counts {
-					n := &counts[i]
-					if was[i] != "" {
-						n.Before++
-					}
-					switch {
-					case was[i] == now[i]:
-					case was[i] == "":
-						n.Came++
-					case now[i] == "":
-						n.Went++
-					default:
-						n.Changed++
-					}
-				}
-			})
-		})
-		if err != nil {
-			return nil, err
+// Without is Count records that have nothing left in a Field that they need, since all
+// that it refers to is deleted: they are retired with it. It is an alias so that who
+// judges it need not import this package.
+type Without = struct {
+	Resource *oneroster.Resource
+	Field    string
+	Count    int
+	First    string // sourcedId of one
+}
+
+// A Plan is what a source would change of a district, found against one state of it
+// and not yet done. What is to be written is put aside on disk.
+type Plan struct {
+	// Counts are by the resources that the source carries, and those that lose records
+	// with them.
+	Counts map[*oneroster.Resource]Counts
+
+	s        *Store
+	tx       *sql.Tx // the state that it is found against, or the change that it is done by
+	rev      int64   // of that state
+	closed   bool
+	modes    map[*oneroster.Resource]oneroster.Mode
+	parts    map[*table]*part
+	aside    *aside
+	without  []Without // in the order of resources
+	imported map[*oneroster.Resource]int
+	stamp    string // what stands for the time of what would be written
+}
+
+// A part is what a plan does to one table.
+type part struct {
+	rows     []int64           // where the rows to be written lie aside; -1 is none
+	place    map[idHash]int    // of those that are stored already, in rows
+	retired  []string          // in the order in which that was found
+	gone     map[string]bool   // the same, and what only was to come
+	restated map[string]string // records of which stated agents alone differ, with those
+}
+
+func newPart() *part {
+	return &part{place: map[idHash]int{}, gone: map[string]bool{}, restated: map[string]string{}}
+}
+
+// retire adds a record to those that are retired.
+func (p *part) retire(id string) {
+	p.gone[id] = true
+	p.retired = append(p.retired, id)
+}
+
+// Plan finds what a source would change, and lets judge look at it, against one state
+// of the district; writers and readers are not kept waiting. The plan is to be closed,
+// also where judge fails.
+func (s *Store) Plan(ctx context.Context, src oneroster.Source, opt ImportOptions,
+	judge func(*Plan) error) (*Plan, error) {
+	return s.plan(ctx, opt, judge, func(p *Plan) error {
+		p.modes = src.Modes()
+		return (&planner{Plan: p, ctx: ctx, progress: opt.Progress}).run(src)
+	})
+}
+
+func (s *Store) plan(ctx context.Context, opt ImportOptions, judge func(*Plan) error,
+	find func(*Plan) error) (p *Plan, err error) {
+	p = &Plan{Counts: map[*oneroster.Resource]Counts{}, s: s, closed: opt.Closed,
+		modes: map[*oneroster.Resource]oneroster.Mode{}, parts: map[*table]*part{}, aside: &aside{},
+		imported: map[*oneroster.Resource]int{}, stamp: oneroster.FormatTime(s.now())}
+	for _, t := range tables {
+		p.parts[t] = newPart()
+	}
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		p.tx = tx
+		defer func() { p.tx = nil }()
+		if err := tx.QueryRowContext(ctx,
+			`SELECT "rev" FROM "clock" WHERE "id" = 1`).Scan(&p.rev); err != nil {
+			return err
 		}
-		if !moved {
+		if err := find(p); err != nil || judge == nil {
+			return err
+		}
+		if err := p.count(ctx); err != nil {
+			return err
+		}
+		return judge(p)
+	})
+	return p, err
+}
+
+// Close forgets the plan.
+func (p *Plan) Close() error { return p.aside.close() }
+
+// Empty tells whether there is nothing to do.
+func (p *Plan) Empty() bool {
+	for _, part := range p.parts {
+		if len(part.retired)+len(part.restated) > 0 || slices.ContainsFunc(part.rows, there) {
+			return false
+		}
+	}
+	return true
+}
+
+func there(at int64) bool { return at >= 0 }
+
+// Imported is how many active records of a resource earlier imports brought; for a
+// judge.
+func (p *Plan) Imported(r *oneroster.Resource) int { return p.imported[r] }
+
+// Without counts the records that are retired because nothing is left in a list that
+// they need.
+func (p *Plan) Without() []Without { return p.without }
+
+// count finds what Imported tells where the source had no need to.
+func (p *Plan) count(ctx context.Context) error {
+	for r, t := range tables {
+		if _, known := p.imported[r]; known {
 			continue
 		}
-		for i, n := range counts {
-			if i == oneroster.Modified || n.Came+n.Went+n.Changed == 0 {
-				continue
-			}
-			rest, err := c.untouched(ctx, t, i)
-			if err != nil {
-				return nil, err
-			}
-			n.Field, n.Before = t.Fields[i].Name, n.Before+rest
-			out[r] = append(out[r], n)
+		var n int
+		text := p.s.sql("SELECT COUNT(*) FROM " + t.name + ` WHERE "status" = $1 AND "imported" = 1`)
+		if err := p.tx.QueryRowContext(ctx, text, oneroster.Active).Scan(&n); err != nil {
+			return err
 		}
+		p.imported[r] = n
 	}
-	return out, nil
+	return nil
 }
 
-// found yields what this change found of a table, some hundred records at a time.
-func (c *change) found(ctx context.Context, t *table, yield func(before map[string][]string) error) error {
-	var packed [][]byte
-	text := c.d.sql(`SELECT "records" FROM "journal" WHERE "rev" = $1 AND "resource" = $2`)
-	err := queryAll(ctx, c.Tx, text, []any{c.rev, t.Plural}, func(scan func(...any) error) error {
-		var piece []byte
-		err := scan(&piece)
-		packed = append(packed, piece)
+// Before yields the active records of a resource as readers are served them now; each
+// is valid during the call only. Only a judge may call it, and After and Differences.
+func (p *Plan) Before(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	t := tables[r]
+	text := p.s.sql("SELECT " + t.selects + " FROM " + t.name + ` t WHERE t."status" = $1 ORDER BY t."seq"`)
+	rows, err := p.tx.QueryContext(ctx, text, oneroster.Active)
+	if err != nil {
 		return err
+	}
+	return t.scan(rows, func(values []string) error {
+		return yield(oneroster.Record{Resource: r, Values: values})
 	})
-	if err != nil {
-		return err
-	}
-	pieces := func(piece [][]string) error {
-		before := map[string][]string{}
-		for _, row := range piece {
-			before[row[1+oneroster.SourcedID]] = row[1:]
-		}
-		return yield(before)
-	}
-	for _, raw := range packed {
-		piece, err := unpack(raw)
-		if err != nil {
-			return err
-		}
-		if err := pieces(piece); err != nil {
-			return err
-		}
-	}
-	return pieces(c.journal.of[t])
 }
 
-// unpack reads a piece of the journal: for each record the rev that it had, then its
-// values.
-func unpack(raw []byte) (piece [][]string, err error) {
-	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(raw)))
-	if err == nil {
-		err = json.Unmarshal(plain, &piece)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the journal is damaged: %w", err)
-	}
-	return piece, nil
-}
-
-// stored yields what is stored of the records of some ids; values are valid only
-// during the call.
-func (c *change) stored(ctx context.Context, t *table, of map[string][]string,
-	yield func(values []string)) error {
-	ids := make([]string, 0, len(of))
-	for id := range of {
-		ids = append(ids, id)
-	}
-	for batch := range slices.Chunk(ids, 1000) {
-		st := &statement{d: c.d}
-		text := "SELECT " + t.unstamped + " FROM " + t.name + ` t WHERE t."sourcedId" IN ` + st.in(batch)
-		rows, err := c.QueryContext(ctx, text, st.args...)
-		if err != nil {
-			return err
-		}
-		err = t.scan(rows, func(values []string) error {
-			yield(values)
+// After yields the active records of a resource as readers would be served them; each
+// is valid during the call only.
+func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
+	t := tables[r]
+	others := map[int]map[string][]string{} // for each derived field, what each record gets of it
+	for _, i := range t.derived {
+		of, from := map[string][]string{}, r.Index(t.Fields[i].Inverse)
+		others[i] = of
+		err := p.after(ctx, t, func(values []string, stated string) error {
+			if !t.Fields[i].Symmetric() {
+				stated = values[from]
+			}
+			for _, target := range oneroster.Items(stated) {
+				of[target] = append(of[target], values[oneroster.SourcedID])
+				if t.Fields[i].Symmetric() {
+					of[values[oneroster.SourcedID]] = append(of[values[oneroster.SourcedID]], target)
+				}
+			}
 			return nil
 		})
+		if err != nil {
+			return err
+		}
+	}
+	return p.after(ctx, t, func(values []string, _ string) error {
+		for i, of := range others {
+			values[i] = sortedSet(of[values[oneroster.SourcedID]])
+		}
+		return yield(oneroster.Record{Resource: r, Values: values})
+	})
+}
+
+// after yields the rows that would be active, without what is derived, in the order of
+// the list.
+func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, stated string) error) error {
+	part := p.parts[t]
+	rows, err := p.tx.QueryContext(ctx, "SELECT "+t.statedColumn()+", "+t.selects+" FROM "+t.name+
+		` t ORDER BY t."seq"`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	stated := ""
+	values, into := t.scanner()
+	into = append([]any{&stated}, into...)
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		id := values[oneroster.SourcedID]
+		if now, ok := part.restated[id]; ok {
+			stated = now
+		}
+		at, planned := part.place[hashID(id)]
+		switch {
+		case part.gone[id]:
+			continue
+		case planned && part.rows[at] >= 0:
+			row, err := p.planned(part.rows[at])
+			if err != nil {
+				return err
+			}
+			if err := yield(row.values, row.stated); err != nil {
+				return err
+			}
+		case values[oneroster.Status] == oneroster.Active:
+			if err := yield(values, stated); err != nil {
+				return err
+			}
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return p.each(part, func(_ int, r *row) error {
+		if !r.fresh {
+			return nil
+		}
+		return yield(r.values, r.stated)
+	})
+}
+
+// planned reads a row that was put aside, with a time to stand for its own.
+func (p *Plan) planned(at int64) (*row, error) {
+	r, err := p.aside.get(at)
+	if err == nil {
+		r.values[oneroster.Modified] = p.stamp
+	}
+	return r, err
+}
+
+// each yields the rows that are to be written, with their index.
+func (p *Plan) each(part *part, yield func(n int, r *row) error) error {
+	for n, at := range part.rows {
+		if at < 0 {
+			continue
+		}
+		r, err := p.planned(at)
+		if err == nil {
+			err = yield(n, r)
+		}
 		if err != nil {
 			return err
 		}
@@ -143,16 +261,108 @@ func (c *change) stored(ctx context.Context, t *table, of map[string][]string,
 	return nil
 }
 
-// untouched counts the active records with a value in a field that this change left
-// alone.
-func (c *change) untouched(ctx context.Context, t *table, i int) (n int, err error) {
-	col := "t." + quote(t.Fields[i].Name)
-	has := col + " <> ''"
-	if t.Fields[i].Kind == oneroster.Number {
-		has = col + " IS NOT NULL"
+// Differences yields every record that would differ in what a source states, resource
+// by resource: before is the zero Record where readers are served none, after where
+// they would be served none. Derived fields are empty in both where only others move
+// them. Records are valid during the call only.
+func (p *Plan) Differences(ctx context.Context, yield func(before, after oneroster.Record) error) error {
+	for _, r := range oneroster.Resources() {
+		if err := p.differences(ctx, tables[r], yield); err != nil {
+			return err
+		}
 	}
-	text := c.d.sql("SELECT COUNT(*) FROM " + t.name + ` t WHERE t."status" = $1 AND t."rev" <> $2 AND ` +
-		has)
-	err = c.QueryRowContext(ctx, text, oneroster.Active, c.rev).Scan(&n)
-	return n, err
+	return nil
+}
+
+func (p *Plan) differences(ctx context.Context, t *table,
+	yield func(before, after oneroster.Record) error) error {
+	part := p.parts[t]
+	var batch []*row
+	flush := func() error {
+		ids := make([]string, len(batch))
+		for i, r := range batch {
+			ids[i] = r.values[oneroster.SourcedID]
+		}
+		before, err := p.storedOf(ctx, t, ids)
+		if err != nil {
+			return err
+		}
+		for _, r := range batch {
+			was, now := oneroster.Record{}, oneroster.Record{Resource: t.Resource, Values: r.values}
+			if old := before[r.values[oneroster.SourcedID]]; old != nil && old.active() {
+				for _, i := range t.derived {
+					if r.values[i] = ""; t.Fields[i].Symmetric() {
+						old.values[i], r.values[i] = old.stated, r.stated
+					} else {
+						old.values[i] = ""
+					}
+				}
+				was = oneroster.Record{Resource: t.Resource, Values: old.values}
+			}
+			if err := yield(was, now); err != nil {
+				return err
+			}
+		}
+		batch = batch[:0]
+		return nil
+	}
+	err := p.each(part, func(_ int, r *row) error {
+		batch = append(batch, r)
+		if len(batch) < 500 {
+			return nil
+		}
+		return flush()
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return err
+	}
+	for ids := range slices.Chunk(part.retired, 500) {
+		before, err := p.storedOf(ctx, t, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := yield(oneroster.Record{Resource: t.Resource, Values: before[id].values},
+				oneroster.Record{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// storedOf reads rows as they are stored, deleted ones too.
+func (p *Plan) storedOf(ctx context.Context, t *table, ids []string) (map[string]*row, error) {
+	out := map[string]*row{}
+	for batch := range slices.Chunk(ids, 500) {
+		st := &statement{d: p.s.dialect}
+		text := `SELECT t."seq", t."rev", t."imported", t."hash", ` + t.statedColumn() + ", " + t.selects +
+			" FROM " +
+			t.name + ` t WHERE t."sourcedId" IN ` + st.in(batch)
+		rows, err := p.tx.QueryContext(ctx, text, st.args...)
+		if err != nil {
+			return nil, err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			r, imported := &row{}, 0
+			values, into := t.scanner()
+			if err := rows.Scan(append([]any{&r.seq, &r.rev, &imported, &r.hash, &r.stated},
+				into...)...); err != nil {
+				return nil, err
+			}
+			r.values, r.imported = values, imported == 1
+			out[values[oneroster.SourcedID]] = r
+		}
+		if err := rows.Err(); err != nil {
+			return nil, err
+		}
+		if err := rows.Close(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }

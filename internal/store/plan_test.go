@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,99 +17,195 @@ import (
 	"rollbook/internal/store/storetest"
 )
 
-// A plan changes nothing and tells what the import then does; field by field that is
-// what a comparison of the district before and after finds.
-func TestPlanTellsWhatTheImportDoes(t *testing.T) {
-	storetest.Engines(t, func(t *testing.T, dsn string) {
-		now := time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC)
-		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return now }})
-		life := sandbox.NewLife(sandbox.Options{Students: 60, Seed: 3, Today: now})
-		records := func() map[string]oneroster.Record {
-			out := map[string]oneroster.Record{}
-			err := s.Snapshot(t.Context(), func(e each) error {
-				for _, r := range oneroster.Resources() {
-					if err := e(r, func(rec oneroster.Record) error {
-						out[r.Name+"/"+rec.ID()] = rec
-						return nil
-					}); err != nil {
-						return err
-					}
+// served is every active record of a district, without its time.
+func served(t *testing.T, s *store.Store) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	err := s.Snapshot(t.Context(), func(e each) error {
+		for _, r := range oneroster.Resources() {
+			err := e(r, func(rec oneroster.Record) error {
+				if rec.Values[oneroster.Status] == oneroster.Active {
+					out[r.Name+" "+rec.ID()] = without(rec.Values, oneroster.Modified)
 				}
 				return nil
 			})
 			if err != nil {
-				t.Fatal(err)
+				return err
 			}
-			return out
 		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func without(values []string, positions ...int) string {
+	values = slices.Clone(values)
+	for _, i := range positions {
+		values[i] = ""
+	}
+	return strings.Join(values, "|")
+}
+
+// derived are the positions of fields that other records have a part in.
+func derived(r *oneroster.Resource) []int {
+	out := []int{oneroster.Modified}
+	for i, f := range r.Fields {
+		if f.Inverse != "" {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// A plan changes nothing; what it says would be served is what is served once it is
+// published, and what it says would differ is just that.
+func TestPlanIsWhatIsPublished(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		now := time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC)
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return now }})
+		life := sandbox.NewLife(sandbox.Options{Students: 60, Seed: 3, Today: now})
 		days := 23 // the rollover among them
 		if strings.HasPrefix(dsn, "postgres") {
 			days = 6
 		}
 		for day := range days {
-			before := records()
-			planned, err := s.Import(t.Context(), life, store.ImportOptions{Closed: true, Plan: true})
+			before, after := served(t, s), map[string]string{}
+			told := map[string]string{} // before the plan, and then as it says that they differ
+			ctx := t.Context()
+			judge := func(p *store.Plan) error {
+				for _, r := range oneroster.Resources() {
+					n := 0
+					err := p.Before(ctx, r, func(rec oneroster.Record) error {
+						n++
+						told[r.Name+" "+rec.ID()] = without(rec.Values, derived(r)...)
+						if got := without(rec.Values, oneroster.Modified); got != before[r.Name+" "+
+							rec.ID()] {
+							t.Errorf("before: %s", got)
+						}
+						return nil
+					})
+					if err == nil {
+						err = p.After(ctx, r, func(rec oneroster.Record) error {
+							after[r.Name+" "+rec.ID()] = without(rec.Values, oneroster.Modified)
+							return nil
+						})
+					}
+					if imported := p.Imported(r); err == nil && imported != n {
+						err = fmt.Errorf("%d of %s were imported, not %d", imported, r.Plural, n)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				return p.Differences(ctx, func(before, after oneroster.Record) error {
+					if after.Resource == nil {
+						delete(told, before.Resource.Name+" "+before.ID())
+						return nil
+					}
+					key := after.Resource.Name + " " + after.ID()
+					if before.Resource != nil && told[key] != without(before.Values,
+						derived(before.Resource)...) {
+						t.Errorf("before the difference: %q", before.Values)
+					}
+					told[key] = without(after.Values, derived(after.Resource)...)
+					return nil
+				})
+			}
+			plan, err := s.Plan(ctx, life, store.ImportOptions{Closed: true}, judge)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if planned.Stamp != "" || !reflect.DeepEqual(records(), before) {
+			if !maps.Equal(served(t, s), before) {
 				t.Fatalf("day %d: a plan changed something", day)
 			}
-			done, err := s.Import(t.Context(), life, store.ImportOptions{Closed: true})
-			if err != nil {
+			if plan.Empty() != maps.Equal(before, after) {
+				t.Errorf("day %d: empty is %v", day, plan.Empty())
+			}
+			if _, err := s.Publish(ctx, plan, nil); err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(planned.Counts, done.Counts) || !reflect.DeepEqual(planned.Fields,
-				done.Fields) {
-				t.Fatalf("day %d: planned %v, done %v", day, planned, done)
-			}
-			want := map[string]store.FieldChange{}
-			for key, now := range records() {
-				was, ok := before[key]
-				if !ok || was.Values[oneroster.Status] != oneroster.Active ||
-					now.Values[oneroster.Status] != oneroster.Active {
-					continue
-				}
-				for i, f := range now.Resource.Fields {
-					if i == oneroster.Modified {
-						continue
+			if got := served(t, s); !reflect.DeepEqual(got, after) {
+				for key, text := range got {
+					if after[key] != text {
+						t.Errorf("day %d: %s\nis      %s\nplanned %s", day, key, text, after[key])
 					}
-					name := now.Resource.Plural + "." + f.Name
-					n := want[name]
-					n.Field = f.Name
-					switch a, b := was.Values[i], now.Values[i]; {
-					case a == b:
-					case a == "":
-						n.Came++
-					case b == "":
-						n.Went++
-					default:
-						n.Changed++
-					}
-					if was.Values[i] != "" {
-						n.Before++
-					}
-					want[name] = n
+				}
+				t.Fatalf("day %d: %d records, planned %d", day, len(got), len(after))
+			}
+			for key := range after {
+				r := oneroster.ByName(strings.Fields(key)[0])
+				if got := without(strings.Split(after[key], "|"), derived(r)...); got != told[key] {
+					t.Errorf("day %d: %s\nis   %s\ntold %s", day, key, got, told[key])
 				}
 			}
-			var got, expected []string
-			for r, fields := range done.Fields {
-				for _, f := range fields {
-					got = append(got, fmt.Sprint(r.Plural, ".", f))
-				}
+			if len(told) != len(after) {
+				t.Errorf("day %d: %d records as differences tell, %d served", day, len(told), len(after))
 			}
-			for name, n := range want {
-				if n.Came+n.Went+n.Changed > 0 {
-					expected = append(expected, fmt.Sprint(name[:len(name)-len(n.Field)], n))
-				}
-			}
-			slices.Sort(got)
-			slices.Sort(expected)
-			if !slices.Equal(got, expected) {
-				t.Fatalf("day %d:\n%q\nnot\n%q", day, got, expected)
+			if err := plan.Close(); err != nil {
+				t.Error(err)
 			}
 			now = now.Add(24 * time.Hour)
 			life.Step()
+		}
+	})
+}
+
+// A plan that another import has overtaken is refused; one that clients' writes to the
+// gradebook have overtaken closes those too.
+func TestStalePlans(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		ctx := context.Background()
+		district := sandbox.New(sandbox.Options{Students: 20, Seed: 1})
+		if _, err := s.Import(ctx, district, store.ImportOptions{Closed: true}); err != nil {
+			t.Fatal(err)
+		}
+		pupil, class := "", ""
+		err := district.Records(ctx, func(r oneroster.Row) error {
+			if r.Resource.Name == "enrollment" && r.Get("role") == "student" {
+				pupil, class = r.Get("user"), r.Get("class")
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves := storetest.Rec("user", "sourcedId", pupil)
+		leaves.Values[oneroster.Status] = oneroster.ToBeDeleted
+		src := storetest.Bulk(leaves)
+		src.Carried[leaves.Resource] = oneroster.Delta
+		plan := func() *store.Plan {
+			t.Helper()
+			p, err := s.Plan(ctx, src, store.ImportOptions{Closed: true}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			return p
+		}
+		first, second := plan(), plan()
+		for _, rec := range []oneroster.Record{
+			storetest.Rec("lineItem", "sourcedId", "new", "title", "Quiz", "class", class),
+			storetest.Rec("result", "sourcedId", "late", "lineItem", "new", "student", pupil, "score", "5")} {
+			if _, _, err := s.Put(ctx, rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := s.Publish(ctx, first, nil); err != nil {
+			t.Fatal(err)
+		}
+		left := served(t, s)
+		if left["result late"] != "" || left["lineItem new"] == "" || left["user "+pupil] != "" {
+			t.Errorf("%q %q %q", left["result late"], left["lineItem new"], left["user "+pupil])
+		}
+		if _, err := s.Publish(ctx, second, nil); !errors.Is(err, store.ErrStale) {
+			t.Errorf("the second plan: %v", err)
+		}
+		if !maps.Equal(served(t, s), left) {
+			t.Error("the stale plan changed something")
 		}
 	})
 }

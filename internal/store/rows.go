@@ -19,7 +19,18 @@ type row struct {
 	imported bool
 	stated   string // agents as the source states them
 	fresh    bool   // not stored yet
+	rev      int64  // that last changed it, where it was read
 }
+
+func (r *row) origin() origin {
+	o := origin{rev: r.rev, stated: r.stated}
+	if r.imported {
+		o.imported = 1
+	}
+	return o
+}
+
+func (r *row) active() bool { return r.values[oneroster.Status] == oneroster.Active }
 
 // contentHash covers what a source states of a record and readers are served:
 // every field but the clock's and those that other records have a part in.
@@ -201,9 +212,8 @@ func (c *change) unlink(ctx context.Context, field string, owners []string) erro
 }
 
 // nextSeq is the place of the next new row of a table.
-func (c *change) nextSeq(ctx context.Context, t *table) (int64, error) {
-	var seq int64
-	err := c.QueryRowContext(ctx, `SELECT COALESCE(MAX("seq"), 0) + 1 FROM `+t.name).Scan(&seq)
+func nextSeq(ctx context.Context, tx *sql.Tx, t *table) (seq int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("seq"), 0) + 1 FROM `+t.name).Scan(&seq)
 	return seq, err
 }
 
@@ -249,4 +259,15 @@ func queryAll(ctx context.Context, tx *sql.Tx, text string, args []any,
 		}
 	}
 	return rows.Err()
+}
+
+// list reads a column of sourcedIds.
+func (c *change) list(ctx context.Context, text string, args ...any) (ids []string, err error) {
+	err = queryAll(ctx, c.Tx, c.d.sql(text), args, func(scan func(...any) error) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
 }

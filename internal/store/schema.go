@@ -75,6 +75,14 @@ func newTable(r *oneroster.Resource) *table {
 	return t
 }
 
+// statedColumn reads the agents that a record states; of other records nothing.
+func (t *table) statedColumn() string {
+	if t.stated {
+		return `t."agentSourcedIds"`
+	}
+	return "''"
+}
+
 // field is the name under which the links of a list-valued field are kept.
 func (t *table) field(i int) string { return t.Plural + "." + t.Fields[i].Name }
 

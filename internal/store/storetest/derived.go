@@ -91,29 +91,72 @@ var derived = []promise{
 }
 
 var closure = []promise{
-	{"a package that deletes what active records need is refused", func(t *trial) {
-		t.take(school()...)
-		before := t.everything()
-		for _, c := range []struct{ gone, say string }{
-			{"org o1", "it deletes orgs that active courses need (1 of them, the first is \"co\""},
-			{"academicSession y",
-				"it deletes academicSessions that active classes need (2 of them, the first is \"c1\""},
-			{"course co", "it deletes courses that active classes need (2 of them"},
-			{"class c1", "it deletes classes that active enrollments need (2 of them, the first is \"e1\""},
-			{"user u1", "it deletes users that active enrollments need (1 of them"},
-		} {
-			_, err := t.s.Import(ctx, Bulk(without(school(), c.gone)...), store.ImportOptions{Closed: true})
-			if strings.HasPrefix(c.gone, "academic") { // no row of its kind is left
-				p := Bulk(without(school(), c.gone)...)
-				p.Carried[oneroster.ByName("academicSession")] = oneroster.Bulk
-				_, err = t.s.Import(ctx, p, store.ImportOptions{Closed: true})
-			} else if strings.HasPrefix(c.gone, "course") {
-				p := Bulk(without(school(), c.gone)...)
-				p.Carried[oneroster.ByName("course")] = oneroster.Bulk
-				_, err = t.s.Import(ctx, p, store.ImportOptions{Closed: true})
-			}
-			t.refused("without "+c.gone, before, err, c.say)
+	{"what cannot be without what a package deletes goes with it", func(t *trial) {
+		again := func() {
+			t.take(school()...)
+			t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
+			t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1", "score", "5")
 		}
+		again()
+		before := t.active()
+		for _, c := range []struct{ gone, with string }{
+			{"org o1", "course co class c1 class c2 user u1 user u2 demographics u1 " +
+				"enrollment e1 enrollment e3 lineItem i result r"},
+			{"academicSession y", "class c1 class c2 enrollment e1 enrollment e3 lineItem i result r"},
+			{"course co", "class c1 class c2 enrollment e1 enrollment e3 lineItem i result r"},
+			{"class c1", "enrollment e1 enrollment e3 lineItem i result r"},
+			{"user u1", "demographics u1 enrollment e1 result r"},
+			{"lineItem i", "result r"},
+		} {
+			name, id, _ := strings.Cut(c.gone, " ")
+			t.equal("before "+c.gone, t.active(), before)
+			p := Bulk(gone(name, id))
+			p.Carried[oneroster.ByName(name)] = oneroster.Delta
+			report := t.report(p, store.ImportOptions{Closed: true})
+			left, with := before, map[string]int{}
+			words := strings.Fields(c.gone + " " + c.with)
+			for i := 0; i < len(words); i += 2 {
+				left = strings.Replace(left, words[i]+" "+words[i+1]+"\n", "", 1)
+				with[words[i]]++
+			}
+			with[name]--
+			t.equal(c.gone, t.active(), left)
+			for _, r := range oneroster.Resources() {
+				t.equal(c.gone+" takes along of "+r.Plural, report.Counts[r].With, with[r.Name])
+			}
+			again()
+		}
+	}},
+	{"what is to come goes with what it belongs to as well", func(t *trial) {
+		t.take(school()...)
+		p := Bulk(gone("course", "co"), Rec("enrollment", "sourcedId", "e9", "user", "u1", "class", "c1", "school",
+			"o1", "role", "student"), Rec("enrollment", "sourcedId", "e1", "user", "u1", "class", "c1", "school",
+			"o2", "role", "student"))
+		for r := range p.Carried {
+			p.Carried[r] = oneroster.Delta
+		}
+		t.report(p, store.ImportOptions{Closed: true})
+		if left := t.active(); strings.Contains(left, "enrollment") || strings.Contains(left, "class") {
+			t.Errorf("there is still\n%s", left)
+		}
+	}},
+	{"who has left is nobody's agent, and who was stated so is not again by himself", func(t *trial) {
+		people := func(agents string) []oneroster.Record {
+			return []oneroster.Record{Rec("user", "sourcedId", "a", "agents", agents), Rec("user", "sourcedId", "b")}
+		}
+		closed := store.ImportOptions{Closed: true}
+		t.report(Bulk(people("b")...), closed)
+		p := Bulk(gone("user", "b"))
+		p.Carried[oneroster.ByName("user")] = oneroster.Delta
+		t.tick(time.Hour)
+		t.report(p, closed)
+		t.equal("agents", t.one("getAllUsers", "a").Get("agents"), "")
+		t.equal("its time", t.stamp("getAllUsers", "a"), "2026-09-01T09:00:00.000Z")
+		p.Rows = people("")[1:]
+		t.report(p, closed)
+		t.equal("b is back", t.one("getAllUsers", "a").Get("agents"), "")
+		t.report(Bulk(people("b")...), closed)
+		t.equal("stated again", t.one("getAllUsers", "b").Get("agents"), "a")
 	}},
 	{"references that a record can do without to what an import deletes are taken out of it", func(t *trial) {
 		rows := append(with(with(school(), "org o2", "parent", "o1"), "class c1", "resources",
@@ -143,20 +186,6 @@ var closure = []promise{
 		c1 = t.one("getAllClasses", "c1")
 		t.equal("stated again", c1.Get("resources")+" "+c1.Get("terms")+" "+c1.Get("dateLastModified"),
 			oneroster.Join("r1", "r2")+" "+oneroster.Join("y", "z")+" 2026-09-01T10:00:00.000Z")
-	}},
-	{"demographics go with their user, and grades outlive class and pupil", func(t *trial) {
-		t.take(school()...)
-		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
-		t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1", "score", "5")
-		p := Bulk(without(school(), "user u1", "class c1", "enrollment e1", "enrollment e3",
-			"demographics u1")...)
-		p.Carried[oneroster.ByName("enrollment")] = oneroster.Bulk
-		t.report(p, store.ImportOptions{Closed: true})
-		t.equal("demographics", t.one("getAllDemographics", "u1").Get("status"), oneroster.ToBeDeleted)
-		t.equal("line items", t.ids("getAllLineItems"), "i")
-		t.equal("results", t.ids("getAllResults"), "r")
-		t.equal("more results may come", t.put("result", "sourcedId", "r2", "lineItem", "i", "student", "u1",
-			"score", "5").ID(), "r2")
 	}},
 	{"nothing refers to a gradebook object that an import deletes", func(t *trial) {
 		t.take(append(school(), Rec("category", "sourcedId", "k1", "title", "1"), Rec("category", "sourcedId",

@@ -107,12 +107,16 @@ var gradebook = []promise{
 		}
 		t.equal("the district", t.everything(), before)
 	}},
-	{"who has left still takes grades", func(t *trial) {
+	{"who has left takes no more grades", func(t *trial) {
 		t.take(school()...)
+		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c2")
 		t.take(without(school(), "user u1", "class c1")...)
-		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1")
-		t.equal("student", t.put("result", "sourcedId", "r", "lineItem", "i", "student", "u1", "score",
-			"5").Get("student"), "u1")
+		before := t.everything()
+		for _, rec := range []oneroster.Record{Rec("lineItem", "sourcedId", "i2", "title", "Quiz", "class", "c1"),
+			Rec("result", "sourcedId", "r", "lineItem", "i", "student", "u1", "score", "5")} {
+			_, _, err := t.s.Put(ctx, rec)
+			t.refused(rec.Resource.Name, before, err, "has left: it takes no more grades")
+		}
 	}},
 	{"a PUT replaces the whole object", func(t *trial) {
 		t.put("category", "sourcedId", "k", "title", "x", "metadata", `{"a":"1"}`)

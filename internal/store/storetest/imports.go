@@ -202,57 +202,6 @@ var imports = []promise{
 			t.refused(fmt.Sprint(names), before, err, "out of order")
 		}
 	}},
-	{"a bulk file may retire so many in a hundred and not one more", func(t *trial) {
-		rows := func(from, to int) (out []oneroster.Record) {
-			for i := from; i < to; i++ {
-				out = append(out, Rec("category", "sourcedId", fmt.Sprint("k", i), "title", "x"))
-			}
-			return out
-		}
-		for _, c := range []struct{ stored, left, told, shrink, allowed int }{
-			{20, 18, 0, 10, 1}, {20, 17, 0, 10, 0}, {40, 36, 0, 10, 1}, {40, 35, 0, 10, 0}, {30, 26, 0, 10,
-				0}, {30, 27, 0, 10, 1},
-			{19, 0, 0, 10, 1}, {20, 0, 0, 10, 0}, {20, 0, 0, 0, 1}, {20, 0, 0, 100, 1}, {20, 10, 0, 50, 1},
-			{20, 9, 0, 50, 0},
-			{20, 18, 2, 10, 1}, {20, 18, 1, 10, 1}, {20, 17, 3, 10, 0},
-		} {
-			t.take(rows(0, c.stored)...)
-			t.take(rows(0, c.stored)...)
-			before := t.everything()
-			p := Package{map[*oneroster.Resource]oneroster.Mode{oneroster.ByName("category"): oneroster.Bulk},
-				rows(0, c.left)}
-			for i := range c.told {
-				p.Rows = append(p.Rows, gone("category", fmt.Sprint("k", c.left+i)))
-			}
-			p.Rows = append(p.Rows, rows(1000, 1030)...) // what comes does not make up for it
-			_, err := t.s.Import(ctx, p, store.ImportOptions{Shrink: c.shrink})
-			if c.allowed == 1 {
-				t.must(err)
-			} else {
-				var shrunk *store.ShrinkError
-				if !errors.As(err,
-					&shrunk) || shrunk.Retired != c.stored-c.left || shrunk.Active != c.stored ||
-					shrunk.Allowed != c.shrink {
-					t.Errorf("%+v: %v", c, err)
-				}
-				t.refused(fmt.Sprint(c), before, err, "nothing was changed")
-			}
-			t.report(Package{Carried: p.Carried}, store.ImportOptions{})
-		}
-	}},
-	{"all that would shrink too much is told at once", func(t *trial) {
-		var rows []oneroster.Record
-		for i := range 20 {
-			rows = append(rows, Rec("org", "sourcedId", fmt.Sprint("o", i), "name", "x", "type", "school"),
-				Rec("category", "sourcedId", fmt.Sprint("k", i), "title", "x"))
-		}
-		t.take(rows...)
-		_, err := t.s.Import(ctx, Bulk(rows[:20]...), store.ImportOptions{Shrink: 10})
-		before := t.everything()
-		t.refused("orgs", before, err,
-			"orgs: 10 of 20 active records would be retired, more than 10 in a hundred")
-		t.refused("categories", before, err, "categories: 10 of 20")
-	}},
 	{"progress is told", func(t *trial) {
 		var told []int
 		var rows []oneroster.Record

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -197,6 +198,22 @@ func (t *trial) one(op, id string) oneroster.Record {
 func (t *trial) stamp(op, id string) string {
 	t.Helper()
 	return t.one(op, id).Get("dateLastModified")
+}
+
+// active lists the resource and sourcedId of all that is active.
+func (t *trial) active() string {
+	t.Helper()
+	out := ""
+	for _, r := range oneroster.Resources() {
+		var ids []string
+		t.must(t.s.ActiveIDs(ctx, r, func(id string) error {
+			ids = append(ids, r.Name+" "+id+"\n")
+			return nil
+		}))
+		slices.Sort(ids)
+		out += strings.Join(ids, "")
+	}
+	return out
 }
 
 // everything that the district serves, deleted or not, with its times.
