@@ -8,7 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -35,7 +38,8 @@ const pieceSize = 500
 // A journal gathers what records were before a change.
 type journal struct {
 	pieces int
-	of     map[*table][][]string // each with the rev that it had, then its values
+	of     map[*table][][]string // each with its origin, then its values
+	stated map[string]string     // what records of the current table stated before this change
 }
 
 // before keeps what records are before they are changed. Those that this change has
@@ -53,7 +57,7 @@ func (c *change) before(ctx context.Context, t *table, ids []string) error {
 
 // beforeAll keeps what all records of a table are.
 func (c *change) beforeAll(ctx context.Context, t *table) error {
-	next, err := c.nextSeq(ctx, t)
+	next, err := nextSeq(ctx, c.Tx, t)
 	for from := int64(0); err == nil && from < next; from += 5000 {
 		st := &statement{d: c.d}
 		where := ` WHERE t."seq" >= ` + st.arg(from) + ` AND t."seq" < ` + st.arg(from+5000)
@@ -63,19 +67,24 @@ func (c *change) beforeAll(ctx context.Context, t *table) error {
 }
 
 func (c *change) beforeWhere(ctx context.Context, t *table, where string, args []any) error {
-	rows, err := c.QueryContext(ctx, `SELECT t."rev", `+t.selects+" FROM "+t.name+" t"+where, args...)
+	rows, err := c.QueryContext(ctx, `SELECT t."rev", t."imported", `+t.statedColumn()+", "+
+		t.selects+" FROM "+
+		t.name+" t"+where, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var full [][][]string // written when the rows are closed: one connection carries both
 	for rows.Next() {
-		rev := ""
+		var o origin
 		values, into := t.scanner()
-		if err := rows.Scan(append([]any{&rev}, into...)...); err != nil {
+		if err := rows.Scan(append([]any{&o.rev, &o.imported, &o.stated}, into...)...); err != nil {
 			return err
 		}
-		c.journal.of[t] = append(c.journal.of[t], append([]string{rev}, values...))
+		if before, ok := c.journal.stated[values[oneroster.SourcedID]]; ok {
+			o.stated = before
+		}
+		c.journal.of[t] = append(c.journal.of[t], append([]string{o.String()}, values...))
 		if len(c.journal.of[t]) == pieceSize {
 			full = append(full, c.journal.of[t])
 			c.journal.of[t] = nil
@@ -119,9 +128,46 @@ func (c *change) keepPiece(ctx context.Context, t *table, piece [][]string) erro
 		c.rev, c.journal.pieces, t.Plural, out.Bytes())
 }
 
+// An origin is what the store knows of a row beside its values.
+type origin struct {
+	rev      int64 // that made it
+	imported int   // 1 where an import brought it, -1 where that is not known
+	stated   string
+}
+
+// String is how the journal keeps it: rev, imported and stated agents, with U+001E
+// between them; the rev alone in the first journals.
+func (o origin) String() string {
+	return fmt.Sprint(o.rev, oneroster.PartSep, o.imported, oneroster.PartSep, o.stated)
+}
+
+func parseOrigin(text string) (o origin, err error) {
+	rev, rest, known := strings.Cut(text, oneroster.PartSep)
+	o.imported = -1
+	if o.rev, err = strconv.ParseInt(rev, 10, 64); err != nil || !known {
+		return o, err
+	}
+	imported, stated, _ := strings.Cut(rest, oneroster.PartSep)
+	o.stated = stated
+	o.imported, err = strconv.Atoi(imported)
+	return o, err
+}
+
+// unpack reads a piece of the journal: for each record its origin, then its values.
+func unpack(raw []byte) (piece [][]string, err error) {
+	plain, err := io.ReadAll(flate.NewReader(bytes.NewReader(raw)))
+	if err == nil {
+		err = json.Unmarshal(plain, &piece)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the journal is damaged: %w", err)
+	}
+	return piece, nil
+}
+
 // A version is a record as it was from one change to another.
 type version struct {
-	was    int64 // the rev that made it
+	origin
 	until  int64 // the rev that ended it
 	values []string
 }
@@ -143,7 +189,7 @@ func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64,
 		}
 		for _, row := range piece {
 			v := version{until: until, values: row[1:]}
-			if _, err := fmt.Sscan(row[0], &v.was); err != nil || len(v.values) != len(t.Fields) {
+			if v.origin, err = parseOrigin(row[0]); err != nil || len(v.values) != len(t.Fields) {
 				return fmt.Errorf("the journal of change %d is damaged", until)
 			}
 			if err := yield(v); err != nil {
@@ -177,6 +223,16 @@ func (s *Store) AsOf(ctx context.Context, at time.Time,
 			return s.asOf(ctx, tx, tables[r], rev, yield)
 		})
 	})
+}
+
+// RevAt is the last change (rev) at a time. *NotKept when the journal does not go back to
+// it.
+func (s *Store) RevAt(ctx context.Context, at time.Time) (rev int64, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		rev, err = s.revAt(ctx, tx, at)
+		return err
+	})
+	return rev, err
 }
 
 // revAt is the last change at a time.
@@ -216,14 +272,14 @@ func (s *Store) asOf(ctx context.Context, tx *sql.Tx, t *table, rev int64,
 	for rows.Next() {
 		v := version{}
 		values, into := t.scanner()
-		if err := rows.Scan(append([]any{&v.was}, into...)...); err != nil {
+		if err := rows.Scan(append([]any{&v.rev}, into...)...); err != nil {
 			return err
 		}
 		v.values = values
 		if old, ok := then[values[oneroster.SourcedID]]; ok {
 			v = old
 		}
-		if v.was > rev {
+		if v.rev > rev {
 			continue // it came later
 		}
 		if err := yield(oneroster.Record{Resource: t.Resource, Values: v.values}); err != nil {
@@ -258,7 +314,7 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 		now := version{}
 		values, into := t.scanner()
 		text := s.sql(`SELECT t."rev", ` + t.selects + " FROM " + t.name + ` t WHERE t."sourcedId" = $1`)
-		err = tx.QueryRowContext(ctx, text, id).Scan(append([]any{&now.was}, into...)...)
+		err = tx.QueryRowContext(ctx, text, id).Scan(append([]any{&now.rev}, into...)...)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -270,7 +326,7 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 			one := Version{Stamp: v.values[oneroster.Modified], Record: oneroster.Record{Resource: r,
 				Values: v.values}}
 			err := tx.QueryRowContext(ctx, s.sql(`SELECT "cause" FROM "causes" WHERE "rev" = $1`),
-				v.was).Scan(&one.Cause)
+				v.rev).Scan(&one.Cause)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
@@ -279,6 +335,60 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 		return nil
 	})
 	return out, err
+}
+
+// ChangesOf yields each record that a change (rev) touched, as it was before and is after
+// it; before is the zero Record where there was none. What the journal has forgotten of it
+// is not told.
+func (s *Store) ChangesOf(ctx context.Context, rev int64, yield func(before, after oneroster.Record) error) error {
+	return s.snapshot(ctx, func(tx *sql.Tx) error {
+		for _, r := range oneroster.Resources() {
+			if err := s.changesOf(ctx, tx, tables[r], rev, yield); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (s *Store) changesOf(ctx context.Context, tx *sql.Tx, t *table, rev int64,
+	yield func(before, after oneroster.Record) error) error {
+	var ids []string
+	before, after := map[string][]string{}, map[string][]string{}
+	left := func(values []string) {
+		ids = append(ids, values[oneroster.SourcedID])
+		after[values[oneroster.SourcedID]] = values
+	}
+	err := versions(ctx, tx, s.engine, t, rev-1, func(v version) error {
+		if v.until == rev {
+			before[v.values[oneroster.SourcedID]] = v.values
+		} else if v.rev == rev {
+			left(v.values)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	text := s.sql("SELECT " + t.selects + " FROM " + t.name + ` t WHERE t."rev" = $1 ORDER BY t."seq"`)
+	rows, err := tx.QueryContext(ctx, text, rev)
+	if err != nil {
+		return err
+	}
+	err = t.scan(rows, func(values []string) error {
+		left(slices.Clone(values))
+		return nil
+	})
+	for _, id := range ids {
+		was := oneroster.Record{}
+		if before[id] != nil {
+			was = oneroster.Record{Resource: t.Resource, Values: before[id]}
+		}
+		if err == nil {
+			err = yield(was, oneroster.Record{Resource: t.Resource, Values: after[id]})
+		}
+	}
+	return err
 }
 
 // Prune forgets what the journal has of changes before a time. What there was at that
