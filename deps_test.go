@@ -24,7 +24,7 @@ var may = map[string]string{
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
-	"internal/intake":   "internal/oneroster internal/wire internal/quality",
+	"internal/intake":   "internal/oneroster internal/wire internal/quality internal/store",
 	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
@@ -33,7 +33,7 @@ var may = map[string]string{
 		"internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
-		"internal/rest internal/bulk internal/sandbox internal/provider internal/verify " +
+		"encoding/csv internal/rest internal/bulk internal/intake internal/sandbox internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds",
 }
 

@@ -21,6 +21,7 @@ import (
 const (
 	exitFailed = 1 // the work could not be done
 	exitUsage  = 2 // the command line was wrong
+	exitHeld   = 3 // nothing was changed: a person is to decide
 	exitPartly = 4 // done, but for what was told
 
 	exitInterrupted = 130 // as shells report SIGINT
@@ -85,8 +86,9 @@ func command() *cobra.Command {
 		Short: "A OneRoster 1.1 service from a district's records",
 		Long: `Rollbook serves a district's rosters and gradebook as OneRoster 1.1.
 
-Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong,
-4 done but for what was told, 130 interrupted.
+Exit codes: 0 done, 1 it could not be done, 2 the command line was wrong, 3 held:
+nothing was changed and a person is to decide, 4 done but for what was told,
+130 interrupted.
 Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 --key-file by ROLLBOOK_KEY_FILE, and so on.`,
 		Version:       version(),
@@ -103,9 +105,9 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
-		publicationsCommand(),
-		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
-		sandboxCommand(), verifyCommand(), syncCommand(), versionCommand())
+		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
+		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(), sandboxCommand(),
+		verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -11,7 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -49,7 +51,12 @@ func rollbook(t *testing.T, dir string, args ...string) (out, errs string, code 
 	cmd := program(dir, args...)
 	var o, e bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &o, &e
-	_ = cmd.Run() // the exit code tells
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stuck := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) }) // says where
+	defer stuck.Stop()
+	_ = cmd.Wait() // the exit code tells
 	return o.String(), e.String(), cmd.ProcessState.ExitCode()
 }
 

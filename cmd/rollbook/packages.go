@@ -8,11 +8,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
@@ -21,53 +23,76 @@ import (
 type importing struct {
 	*cobra.Command
 	o        *opened
+	in       *intake.Intake
 	p        *bulk.Package
-	name     string // of the package
+	path     string // of the package
 	opt      bulk.Options
-	shrink   int // percent
+	encoding string
+	shrink   int // percent; 0 is as the district is set
 	plan     bool
+	on       string // day to rehearse
 	asJSON   bool
 	problems string // table or csv
 }
 
 func importCommand() *cobra.Command {
 	in := &importing{}
-	encoding, fresh := "", false
+	fresh := false
 	cmd := &cobra.Command{
 		Use:   "import PACKAGE",
 		Short: "Take in a CSV package, a zip or a folder: OneRoster 1.1, School Data Sync v2.1 or v1",
 		Long: `Take in a CSV package, a zip or a folder: OneRoster 1.1 or 1.0, School Data Sync
 v2.1 or v1. docs/import.md says what is taken, mended, noted and refused.
 
+What it would do to readers is looked at first. Where that looks like a mistake (half
+of the pupils gone, e-mail addresses lost, ids that name other people) it is held: the
+district stays as it is until "rollbook publish N" or "rollbook discard N".
+docs/nightly.md tells how to import each night, and what each message means.
+
 --plan tells what would become of it, and changes nothing.
 
-Exit codes: 0 taken in, 1 refused and nothing changed, 2 the command line was
-wrong, 4 taken in but for rows or values with problems (--skip-bad).`,
+Exit codes: 0 published, 1 refused and nothing changed, 2 the command line was
+wrong, 3 held and nothing changed, 4 published but for rows or values with problems
+(--skip-bad).`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if in.problems != "table" && in.problems != "csv" {
 				return usageError{fmt.Errorf("--problems %q is neither table nor csv", in.problems)}
 			}
-			if in.shrink < 1 || in.shrink > 100 {
+			if cmd.Flags().Changed("shrink") && (in.shrink < 1 || in.shrink > 100) {
 				return usageError{fmt.Errorf("--shrink %d: give a number from 1 to 100", in.shrink)}
 			}
-			if encoding != "" {
-				if in.opt.Encoding, err = bulk.Encoding(encoding); err != nil {
+			if in.on != "" && !in.plan {
+				return usageError{errors.New("--on rehearses a day: give --plan as well")}
+			}
+			if in.encoding != "" {
+				if in.opt.Encoding, err = bulk.Encoding(in.encoding); err != nil {
 					return usageError{fmt.Errorf("--encoding: %w", err)}
 				}
 			}
 			if in.problems == "csv" {
 				in.opt.Problems = 1 << 20
 			}
-			in.Command, in.name = cmd, filepath.Base(args[0])
-			if in.p, err = bulk.Open(args[0], in.opt); err != nil {
+			in.Command, in.path = cmd, args[0]
+			if _, err := os.Stat(in.path); err != nil {
 				return err
 			}
-			defer in.p.Close()
 			if in.o, err = openDistrict(cmd, fresh); err != nil {
 				return err
 			}
 			defer in.o.Close()
+			if in.in, err = in.o.intake(cmd.Context()); err != nil {
+				return err
+			}
+			if in.on != "" {
+				if in.in.Today, err = time.ParseInLocation(oneroster.DateLayout, in.on,
+					in.in.Zone); err != nil {
+					return usageError{fmt.Errorf("--on %q: write a day such as 2027-08-01", in.on)}
+				}
+			}
+			if in.shrink > 0 {
+				in.in.Limits["guard-loss"] = in.shrink
+			}
 			return in.run(cmd.Context())
 		},
 	}
@@ -75,10 +100,12 @@ wrong, 4 taken in but for rows or values with problems (--skip-bad).`,
 	f.BoolVar(&in.opt.SkipBad, "skip-bad", false,
 		"leave rows and values with problems as they are stored, and take in the rest")
 	f.BoolVar(&fresh, "new", false, "make the database where it is missing")
-	f.IntVar(&in.shrink, "shrink", 10, "how many in a hundred of a kind a bulk file may retire")
-	f.StringVar(&encoding, "encoding", "",
+	f.IntVar(&in.shrink, "shrink", 0,
+		"how many in a hundred of a kind may be retired this time, instead of the setting guard-loss")
+	f.StringVar(&in.encoding, "encoding", "",
 		"what files are written in that are not UTF-8, such as windows-1252 or macintosh")
 	f.BoolVar(&in.plan, "plan", false, "tell what would be changed, field by field, and change nothing")
+	f.StringVar(&in.on, "on", "", "with --plan: judge it as on a day such as 2027-08-01")
 	f.BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
 	f.StringVar(&in.problems, "problems", "table",
 		"how problems are printed on the error output: table or csv")
@@ -115,66 +142,108 @@ func (o *opened) stored(ctx context.Context) bulk.Stored {
 	}
 }
 
-func (in *importing) run(ctx context.Context) error {
-	meter := newMeter("checking")
-	problems, err := in.p.Check(ctx, in.o.stored(ctx), meter.rows)
-	meter.done()
-	asCSV := in.problems == "csv" && problems.Total > 0
-	if !asCSV {
-		for _, n := range in.p.Notes {
-			fmt.Fprintln(in.ErrOrStderr(), "note:", n)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	if problems.Total > 0 && (!in.asJSON || !in.opt.SkipBad) {
-		if in.asJSON {
-			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
-		} else {
-			err = in.tell(problems)
-		}
-		if err != nil {
+func (in *importing) run(ctx context.Context) (err error) {
+	id := int64(0)
+	if !in.plan {
+		if id, err = in.o.arrive(ctx, in.path); err != nil {
 			return err
 		}
 	}
-	if problems.Total > 0 && !in.opt.SkipBad {
-		if asCSV {
-			return exitCode(exitFailed)
-		}
-		return fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad",
-			plural(problems.Total, "problem"))
-	}
-	meter = newMeter("importing")
-	rows := 0
-	for _, n := range in.p.Rows {
-		rows += n
-	}
-	meter.expect(rows)
-	report, err := in.o.Import(store.By(ctx, "import "+in.name), in.p, store.ImportOptions{Progress: meter.rows, Shrink: in.shrink, Closed: true, Plan: in.plan})
-	meter.done()
-	if err == nil && !in.plan {
-		err = in.o.prune(ctx)
-	}
-	var shrinks *store.ShrinkError
-	if errors.As(err, &shrinks) {
-		return fmt.Errorf("%w. Was the export whole? If it was, import with --shrink %d", err,
-			(100*shrinks.Retired+shrinks.Active-1)/shrinks.Active)
+	offer, problems, err := in.check(ctx)
+	if in.p != nil {
+		defer in.p.Close()
 	}
 	if err != nil {
+		return errors.Join(err, in.refuse(ctx, id, offer.Found, err))
+	}
+	meter := newMeter("importing")
+	meter.expect(offer.Rows)
+	in.in.Progress = meter.rows
+	var doc intake.Document
+	held, stamp := false, ""
+	if in.plan {
+		doc, err = in.in.Plan(ctx, offer, nil)
+	} else {
+		doc, held, stamp, err = in.in.Offer(ctx, id, offer)
+	}
+	meter.done()
+	if err != nil {
+		return errors.Join(err, in.refuse(ctx, id, doc, err))
+	}
+	if !in.plan {
+		if err := in.o.prune(ctx); err != nil {
+			return err
+		}
+	}
+	if err := in.report(doc, problems, id, held, stamp); err != nil {
 		return err
 	}
-	if err := in.report(report, problems); err != nil {
-		return err
-	}
-	if problems.Total > 0 {
-		if !asCSV {
+	switch {
+	case held:
+		return exitCode(exitHeld)
+	case problems.Total > 0:
+		if in.problems == "table" {
 			fmt.Fprintf(in.ErrOrStderr(), "%s: these rows and values were left as they are stored\n",
 				plural(problems.Total, "problem"))
 		}
 		return exitCode(exitPartly)
 	}
 	return nil
+}
+
+// refuse notes why a package cannot be used.
+func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, why error) error {
+	if id == 0 || ctx.Err() != nil {
+		return nil
+	}
+	if doc.Error = why.Error(); errors.As(why, new(exitCode)) {
+		doc.Error = "it has problems"
+	} else if !in.asJSON {
+		fmt.Fprintf(in.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", id)
+	}
+	return in.in.Refuse(ctx, id, doc)
+}
+
+// check reads the package, and makes an offer of it.
+func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bulk.Problems, err error) {
+	offer.Found.Reading = map[string]string{"skip-bad": fmt.Sprint(in.opt.SkipBad), "encoding": in.encoding}
+	if in.p, err = bulk.Open(in.path, in.opt); err != nil {
+		return offer, problems, err
+	}
+	meter := newMeter("checking")
+	problems, err = in.p.Check(ctx, in.o.stored(ctx), meter.rows)
+	meter.done()
+	if in.problems != "csv" || problems.Total == 0 {
+		for _, n := range in.p.Notes {
+			fmt.Fprintln(in.ErrOrStderr(), "note:", n)
+		}
+	}
+	if err != nil {
+		return offer, problems, err
+	}
+	for _, n := range in.p.Rows {
+		offer.Rows += n
+	}
+	offer.Source, offer.Columns, offer.Partial = in.p, in.p.Columns(), in.p.Tells()
+	offer.Cause = "import " + filepath.Base(in.path)
+	if problems.Total > 0 {
+		offer.Found.Problems, err = json.Marshal(problems)
+	}
+	if err == nil && problems.Total > 0 && (!in.asJSON || !in.opt.SkipBad) {
+		if in.asJSON {
+			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
+		} else {
+			err = in.tell(problems)
+		}
+	}
+	if err == nil && problems.Total > 0 && !in.opt.SkipBad {
+		if in.problems == "csv" {
+			return offer, problems, exitCode(exitFailed)
+		}
+		err = fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad",
+			plural(problems.Total, "problem"))
+	}
+	return offer, problems, err
 }
 
 // plural counts things: 1 problem, 2 problems.
@@ -190,81 +259,77 @@ func (in *importing) tell(problems bulk.Problems) error {
 	if in.problems == "csv" {
 		return problems.WriteCSV(in.ErrOrStderr())
 	}
-	out := newTable(in.ErrOrStderr())
+	tabulate(in.ErrOrStderr(), problems)
+	return nil
+}
+
+func tabulate(w io.Writer, problems bulk.Problems) {
+	out := newTable(w)
 	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
 	for _, x := range problems.List {
 		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
 	}
 	out.Render()
 	if more := problems.Total - len(problems.List); more > 0 {
-		fmt.Fprintf(in.ErrOrStderr(), "… and %d more; --problems csv lists all\n", more)
+		fmt.Fprintf(w, "… and %d more; rollbook import --problems csv lists all\n", more)
 	}
-	return nil
 }
 
-// report prints what became of the rows of each file: they were added, changed,
-// the same or skipped; retired are records that a file lacks or deletes.
-func (in *importing) report(report store.Report, problems bulk.Problems) error {
-	counts, files := map[string]map[string]int{}, map[string]map[string]int{}
+// report prints what became of the rows of each file, or would: they were added,
+// changed, the same or skipped; retired are records that a file lacks or deletes, and
+// what went with them.
+func (in *importing) report(doc intake.Document, problems bulk.Problems, id int64, held bool,
+	stamp string) error {
+	files := map[string]map[string]int{}
 	out := newTable(in.OutOrStdout())
 	out.AppendHeader(table.Row{"", "rows", "added", "changed", "same", "skipped", "retired"})
 	for _, r := range oneroster.Resources() {
-		if c, ok := report.Counts[r]; ok {
+		if c, ok := doc.Counts[r.Plural]; ok {
 			rows, skipped := in.p.Rows[r], in.p.Skipped[r]
-			counts[r.Plural] = map[string]int{"added": c.Added, "changed": c.Changed, "same": c.Same,
-				"retired": c.Retired}
 			files[r.Plural] = map[string]int{"rows": rows, "skipped": skipped}
-			out.AppendRow(table.Row{r.Plural, rows, c.Added, c.Changed, c.Same, skipped, c.Retired})
+			out.AppendRow(table.Row{r.Plural, rows, c["added"], c["changed"], c["same"], skipped,
+				c["retired"]})
 		}
+	}
+	state := store.StatePublished
+	switch {
+	case in.plan:
+		state = "planned"
+	case held:
+		state = store.StateHeld
 	}
 	if in.asJSON {
-		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": counts, "files": files,
-			"fields":           fieldsOf(report),
-			"dateLastModified": report.Stamp, "problems": problems, "notes": in.p.Notes})
+		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": doc.Counts, "files": files,
+			"fields": fieldsOf(doc), "dateLastModified": stamp, "problems": problems, "notes": in.p.Notes,
+			"publication": id, "state": state, "objections": doc.Objections, "examples": doc.Examples,
+			"falls": doc.Falls, "findings": doc.Findings, "worthALook": doc.Notes})
 	}
 	out.Render()
-	if in.plan {
-		fields := newTable(in.OutOrStdout())
-		fields.AppendHeader(table.Row{"of records that stay", "have a value", "get one", "lose it",
-			"have another"})
-		for _, r := range oneroster.Resources() {
-			for _, f := range report.Fields[r] {
-				fields.AppendRow(table.Row{r.Plural + "." + f.Field, f.Before, f.Came, f.Went, f.Changed})
-			}
-		}
-		if fields.Length() > 0 {
-			fields.Render()
-		}
+	if in.plan || held {
+		tellFields(in.OutOrStdout(), doc)
 	}
-	in.losses(report)
-	if in.plan {
+	tellWorthALook(in.ErrOrStderr(), doc)
+	switch {
+	case held:
+		tellHeld(in.ErrOrStderr(), doc, id)
+	case in.plan && len(doc.Objections) > 0:
+		tellObjections(in.ErrOrStderr(), doc, "this would be held")
+		fallthrough
+	case in.plan:
 		fmt.Fprintln(in.ErrOrStderr(), "this is what would be changed: nothing was")
 	}
 	return nil
 }
 
-// losses says aloud where a tenth of the records that had a value lose it, as where a
-// column has another name than last night.
-func (in *importing) losses(report store.Report) {
-	for _, r := range oneroster.Resources() {
-		for _, f := range report.Fields[r] {
-			if f.Before >= 20 && 10*f.Went >= f.Before {
-				fmt.Fprintf(in.ErrOrStderr(), "note: %d of %s lose %s\n", f.Went, plural(f.Before, r.Name),
-					f.Field)
-			}
-		}
-	}
-}
-
 // fieldsOf is what a program is told of them: resource and field to counts.
-func fieldsOf(report store.Report) map[string]map[string]map[string]int {
+func fieldsOf(doc intake.Document) map[string]map[string]map[string]int {
 	out := map[string]map[string]map[string]int{}
-	for r, fields := range report.Fields {
-		out[r.Plural] = map[string]map[string]int{}
-		for _, f := range fields {
-			out[r.Plural][f.Field] = map[string]int{"before": f.Before, "came": f.Came, "went": f.Went,
-				"changed": f.Changed}
+	for _, f := range doc.Fields {
+		if out[f.Resource] == nil {
+			out[f.Resource] = map[string]map[string]int{}
 		}
+		out[f.Resource][f.Field] = map[string]int{"before": f.Before, "came": f.Came, "went": f.Went,
+			"changed": f.Changed}
 	}
 	return out
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
@@ -99,11 +100,14 @@ func membersOf(p store.Publication) map[string]any {
 }
 
 func publicationsShow() *cobra.Command {
-	var asJSON bool
+	var asJSON, asCSV bool
 	cmd := &cobra.Command{
 		Use:   "show NO",
 		Short: "Tell all that is known of a publication",
-		Args:  cobra.ExactArgs(1),
+		Long: `Tell all that is known of a publication: what it did, or would do, and what the guards
+object to. --csv writes a row for each record and field: of one that is published as it
+was before and after it, of any other as its package would change the district by now.`,
+		Args: cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			p, err := o.publication(cmd, args[0])
 			if err != nil {
@@ -122,11 +126,22 @@ func publicationsShow() *cobra.Command {
 				out.SetIndent("", "  ")
 				return out.Encode(members)
 			}
+			if asCSV {
+				return o.tellRowsOf(cmd, p)
+			}
 			tellPublication(cmd.OutOrStdout(), p)
-			return tellPlan(cmd.OutOrStdout(), verdict)
+			var doc intake.Document
+			if verdict == nil {
+				return nil
+			}
+			if err := json.Unmarshal(verdict, &doc); err != nil {
+				return fmt.Errorf("publication %d: what was found of it cannot be read: %w", p.ID, err)
+			}
+			return tellDocument(cmd.OutOrStdout(), doc)
 		}),
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with all that was found as its verdict")
+	cmd.Flags().BoolVar(&asCSV, "csv", false, "write each record and field that differs, old and new")
 	return cmd
 }
 
@@ -174,8 +189,32 @@ func tellPublication(w io.Writer, p store.Publication) {
 	out.Render()
 }
 
-// tellPlan tells a person what was found of a publication.
-func tellPlan(_ io.Writer, _ []byte) error { return nil }
+// tellRowsOf writes what a publication changed, or would change, field by field.
+func (o *opened) tellRowsOf(cmd *cobra.Command, p store.Publication) error {
+	ctx := cmd.Context()
+	type rows = func(before, after oneroster.Record) error
+	if p.State == store.StatePublished {
+		return tellRows(cmd.OutOrStdout(), func(yield rows) error {
+			if p.Stamp == "" {
+				return nil // it changed nothing
+			}
+			return o.ChangesOf(ctx, p.Rev, yield)
+		})
+	}
+	in, err := o.intake(ctx)
+	if err != nil {
+		return err
+	}
+	offer, done, err := o.offered(ctx, in, p)
+	defer done()
+	if err != nil {
+		return err
+	}
+	_, err = in.Plan(ctx, offer, func(plan *store.Plan) error {
+		return tellRows(cmd.OutOrStdout(), func(yield rows) error { return plan.Differences(ctx, yield) })
+	})
+	return err
+}
 
 func publicationsGet() *cobra.Command {
 	var overwrite bool
@@ -215,9 +254,9 @@ left alone unless --overwrite is given.`,
 func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 	files, err := o.Files(cmd.Context(), id)
 	if errors.Is(err, store.ErrNotKept) {
-		n, settingErr := o.setting(cmd.Context(), packagesKept)
+		n, settingErr := o.count(cmd.Context(), packagesKept)
 		return errors.Join(settingErr, fmt.Errorf("the package of publication %d is not kept: the newest %d "+
-			"are (rollbook settings %s), and those that are held", id, n, packagesKept.name))
+			"are (rollbook settings %s), and those that are held", id, n, packagesKept))
 	}
 	if err != nil {
 		return err

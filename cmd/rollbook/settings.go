@@ -9,21 +9,51 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+
+	"rollbook/internal/intake"
 )
 
-// A setting is kept in the district's database; all of them are whole numbers.
+// A setting is kept in the district's database as text.
 type setting struct {
-	name        string
-	def         int
-	least, most int
-	what        string
+	name, def string
+	right     func(text string) error // tells what to write instead
+	what      string
 }
 
-var journalDays = setting{"journal-days", 400, 1, 36500, "how many days back history and export --as-of go"}
+// Names of settings.
+const (
+	journalDays  = "journal-days"
+	packagesKept = "packages"
+	timeZone     = "time-zone"
+)
 
-var packagesKept = setting{"packages", 30, 1, 10000, "how many packages are kept, beside those that are held"}
+var settings = func() []setting {
+	out := []setting{
+		{journalDays, "400", whole(1, 36500), "how many days back history, rollback and export --as-of go"},
+		{packagesKept, "30", whole(1, 10000), "how many packages are kept; those that are held always are"},
+		{timeZone, "Local", zone, "where the district is, such as America/Chicago; Local is this machine's"},
+	}
+	for _, s := range intake.Settings {
+		out = append(out, setting{s.Name, strconv.Itoa(s.Default), whole(s.Least, s.Most), s.What})
+	}
+	return out
+}()
 
-var settings = []setting{journalDays, packagesKept}
+func whole(least, most int) func(string) error {
+	return func(text string) error {
+		if n, err := strconv.Atoi(text); err != nil || n < least || n > most {
+			return fmt.Errorf("give a number from %d to %d", least, most)
+		}
+		return nil
+	}
+}
+
+func zone(text string) error {
+	if _, err := time.LoadLocation(text); err != nil || text == "" {
+		return fmt.Errorf("give a name of the time zone database, such as America/Chicago or Europe/Berlin")
+	}
+	return nil
+}
 
 func settingsCommand() *cobra.Command {
 	var asJSON bool
@@ -47,26 +77,26 @@ func settingsCommand() *cobra.Command {
 				}
 			}
 			if len(args) == 2 {
-				s := shown[0]
-				n, err := strconv.Atoi(args[1])
-				if err != nil || n < s.least || n > s.most {
-					return usageError{fmt.Errorf("%s %q: give a number from %d to %d", s.name, args[1],
-						s.least, s.most)}
+				if err := shown[0].right(args[1]); err != nil {
+					return usageError{fmt.Errorf("%s %q: %w", args[0], args[1], err)}
 				}
-				if err := o.Set(ctx, s.name, args[1]); err != nil {
+				if err := o.Set(ctx, args[0], args[1]); err != nil {
 					return err
 				}
 			}
 			out := newTable(cmd.OutOrStdout())
 			out.AppendHeader(table.Row{"setting", "value", "default", "what it is"})
-			values := map[string]int{}
+			values := map[string]any{}
 			for _, s := range shown {
-				n, err := o.setting(ctx, s)
+				value, err := o.setting(ctx, s.name)
 				if err != nil {
 					return err
 				}
-				values[s.name] = n
-				out.AppendRow(table.Row{s.name, n, s.def, s.what})
+				values[s.name] = value
+				if n, err := strconv.Atoi(value); err == nil {
+					values[s.name] = n
+				}
+				out.AppendRow(table.Row{s.name, value, s.def, s.what})
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(values)
@@ -80,27 +110,41 @@ func settingsCommand() *cobra.Command {
 }
 
 // setting is what the district is set to.
-func (o *opened) setting(ctx context.Context, s setting) (int, error) {
-	text, err := o.Setting(ctx, s.name)
-	if err != nil || text == "" {
-		return s.def, err
+func (o *opened) setting(ctx context.Context, name string) (string, error) {
+	text, err := o.Setting(ctx, name)
+	if err != nil || text != "" {
+		return text, err
+	}
+	for _, s := range settings {
+		if s.name == name {
+			return s.def, nil
+		}
+	}
+	return "", fmt.Errorf("there is no setting %q", name)
+}
+
+// count is a setting that is a number.
+func (o *opened) count(ctx context.Context, name string) (int, error) {
+	text, err := o.setting(ctx, name)
+	if err != nil {
+		return 0, err
 	}
 	return strconv.Atoi(text)
 }
 
-// prune lets the journal forget what is older than the district is set to, and lets go
-// of packages that are more.
+// prune lets the journal and the packages forget what is older than the district is
+// set to.
 func (o *opened) prune(ctx context.Context) error {
-	days, err := o.setting(ctx, journalDays)
+	days, err := o.count(ctx, journalDays)
+	if err == nil {
+		err = o.Prune(ctx, time.Now().AddDate(0, 0, -days))
+	}
 	if err != nil {
 		return err
 	}
-	if err := o.Prune(ctx, time.Now().AddDate(0, 0, -days)); err != nil {
-		return err
+	n, err := o.count(ctx, packagesKept)
+	if err == nil {
+		err = o.PrunePackages(ctx, n)
 	}
-	packages, err := o.setting(ctx, packagesKept)
-	if err != nil {
-		return err
-	}
-	return o.PrunePackages(ctx, packages)
+	return err
 }

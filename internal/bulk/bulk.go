@@ -36,6 +36,7 @@ type Options struct {
 type Package struct {
 	files  map[*oneroster.Resource]*file
 	links  map[*oneroster.Resource]*file // classResources, courseResources
+	found  map[string]*file              // all CSV files, by the name that the format gives them
 	absent []*file                       // those that the manifest says are not there
 	closer io.Closer
 	sds    *converter // the files come from School Data Sync's; nil when not
@@ -139,6 +140,7 @@ func (p *Package) assign(name string, list []*file) error {
 	if err != nil {
 		return err
 	}
+	p.found = found
 	manifest, err := p.readManifest(found["manifest.csv"])
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -243,3 +245,18 @@ func (p *Package) Modes() map[*oneroster.Resource]oneroster.Mode {
 	}
 	return out
 }
+
+// Columns are the columns of each CSV file, by the name that the format gives the file.
+func (p *Package) Columns() map[string][]string {
+	out := map[string][]string{}
+	for name, f := range p.found {
+		if name != "manifest.csv" {
+			out[name] = p.header(f)
+		}
+	}
+	return out
+}
+
+// Tells is true where a manifest says which files the package has, so that one that is
+// not there is not missing.
+func (p *Package) Tells() bool { return !p.plain }

@@ -84,6 +84,48 @@ func folder(name string) ([]*file, io.Closer, error) {
 	return found, root, nil
 }
 
+// Files yields the files that a package is made of, as they are: the zip itself, or the
+// CSV files of a folder in the order of their names.
+func Files(name string, yield func(name string, r io.Reader) error) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return err
+	}
+	dir, bases := name, []string{}
+	switch {
+	case info.Mode().IsRegular():
+		dir, bases = filepath.Dir(name), append(bases, filepath.Base(name))
+	case !info.IsDir():
+		return nil
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if info.IsDir() {
+		entries, err := fs.ReadDir(root.FS(), ".")
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if at, err := root.Stat(e.Name()); err == nil && at.Mode().IsRegular() && isCSV(e.Name()) {
+				bases = append(bases, e.Name())
+			}
+		}
+	}
+	for _, base := range bases {
+		f, err := regular(root, base)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(yield(base, f), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // isStray tells a manifest by its name; those that begin with "._" are a Mac's.
 func isStray(base string) bool {
 	return isCSV(base) && meantAs(base) == "manifest.csv" && !strings.HasPrefix(base, "._")

@@ -40,13 +40,14 @@ func (p Problems) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{{"file", "row", "column", "value", "problem"}}
 	for _, x := range p.List {
-		rows = append(rows, []string{harmless(x.File), strconv.Itoa(x.Row), harmless(x.Column),
-			harmless(x.Value), harmless(x.Text)})
+		rows = append(rows, []string{Harmless(x.File), strconv.Itoa(x.Row), Harmless(x.Column),
+			Harmless(x.Value), Harmless(x.Text)})
 	}
 	return c.WriteAll(rows)
 }
 
-func harmless(cell string) string {
+// Harmless is a cell that a spreadsheet does not take for a formula.
+func Harmless(cell string) string {
 	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}

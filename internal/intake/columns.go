@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"rollbook/internal/oneroster"
 )
 
 // synonyms are names that exports have for columns of the standard, without what
@@ -29,7 +31,8 @@ func letters(name string) string {
 	}, name)
 }
 
-// guardColumns holds files and columns that are missing and were there last time.
+// guardColumns holds files and columns that are missing and were there last time, unless
+// no record has a value of the column.
 func (j *judgement) guardColumns() {
 	if j.limits.of("guard-columns") == 0 || j.Files.Last == nil {
 		return
@@ -47,10 +50,30 @@ func (j *judgement) guardColumns() {
 		}
 		new := missing(now, f.Last[file])
 		for _, col := range missing(f.Last[file], now) {
+			if j.unused(file, col) {
+				continue
+			}
 			j.object(Objection{Guard: "columns", Resource: strings.TrimSuffix(file, ".csv"),
 				Text: fmt.Sprintf("%s has no column %s, and had one last time%s", file, col, f.meant(col, new))})
 		}
 	}
+}
+
+// unused tells of a column of the standard that no record has a value of.
+func (j *judgement) unused(file, column string) bool {
+	for k, counts := range j.fields {
+		if k.of.Plural+".csv" != file {
+			continue
+		}
+		for i := range k.of.Fields {
+			if k.of.Fields[i].Column() == column && counts.had[i] > 0 {
+				return false
+			}
+		}
+	}
+	r := oneroster.ByName(strings.TrimSuffix(file, ".csv"))
+	return r != nil && slices.ContainsFunc(r.Fields,
+		func(f oneroster.Field) bool { return f.Column() == column && column != "" })
 }
 
 // missing are the names of a list that another lacks.

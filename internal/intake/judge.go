@@ -161,7 +161,6 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{}, []string{}}}
 	j.now = side{j: j, read: c.Before, isNow: true}
 	j.then = side{j: j, read: c.After}
-	j.guardColumns()
 	roster, err := j.count(ctx)
 	if err != nil || len(j.changes) == 0 { // a night without changes costs nothing
 		return j.verdict, err
@@ -172,6 +171,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	if err := c.Differences(ctx, j.differ); err != nil {
 		return j.verdict, err
 	}
+	j.guardColumns()
 	j.guardCalendar()
 	j.guardEmpty()
 	j.guardWithout()

@@ -48,7 +48,7 @@ func TestWords(t *testing.T) {
 		{"sds", intake.Context{}, func(d district) { delete(d, oneroster.ByName("class")) }},
 		{"empties", intake.Context{}, func(d district) { delete(d, oneroster.ByName("enrollment")) }},
 		{"without", intake.Context{}, func(d district) { d.drop("org", is("sourcedId", "sch-003")) }},
-		{"columns", intake.Context{Files: files}, func(district) {}},
+		{"columns", intake.Context{Files: files}, func(d district) { d.set("course", "title", "Course") }},
 		{"calendar", intake.Context{Day: intake.Frozen}, func(d district) { d.set("course", "title", "Course") }},
 		{"calendar", intake.Context{Day: intake.AddsOnly}, func(d district) { d.drop("class", first(1)) }},
 		{"", intake.Context{}, func(d district) {

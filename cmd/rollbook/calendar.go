@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/intake"
+)
+
+// calendarSetting is the name under which the calendar is kept.
+const calendarSetting = "calendar"
+
+func calendarCommand() *cobra.Command {
+	var school string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "calendar [freeze A..B | adds-only A..B | rollover DATE | closing --school S DATE | remove N]",
+		Short: "Announce days on which the district changes in another way than every night",
+		Long: `Announce days on which the district changes in another way than every night:
+
+  freeze 2027-06-10..2027-08-20     readers are served, every publication is held
+  adds-only 2027-09-01..2027-09-14  a publication that retires anything is held
+  rollover 2027-08-01               the school year changes: that day's guards are wide
+  closing --school S 2027-06-30     what belongs to a school that closes may go, from
+                                    14 days before to 14 days after
+
+Days are those of the district's time zone (rollbook settings time-zone). Without an
+argument it lists what is announced. A rollover is rehearsed with
+"rollbook import PACKAGE --plan --on 2027-08-01".`,
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			ctx := cmd.Context()
+			c, err := o.calendar(ctx)
+			if err != nil {
+				return err
+			}
+			switch {
+			case len(args) == 0:
+			case args[0] == "remove":
+				n := 0
+				if len(args) != 2 {
+					return usageError{fmt.Errorf("say which entry to remove, by its number: rollbook " +
+						"calendar remove 2")}
+				}
+				if _, err := fmt.Sscan(args[1], &n); err != nil || n < 1 || n > len(c) {
+					return usageError{fmt.Errorf("%q is no number of an entry: rollbook "+
+						"calendar lists them", args[1])}
+				}
+				c = slices.Delete(c, n-1, n)
+			default:
+				if args[0] == "closing" && school != "" {
+					args = slices.Insert(args, 1, school)
+				}
+				e, err := intake.ParseEntry(strings.Join(args, " "))
+				if err != nil {
+					return usageError{err}
+				}
+				c = c.With(e)
+			}
+			if len(args) > 0 {
+				text, err := json.Marshal(c)
+				if err != nil {
+					return err
+				}
+				if err := o.Set(ctx, calendarSetting, string(text)); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]intake.Entry{}, c...))
+			}
+			if len(c) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "nothing is announced")
+				return err
+			}
+			out := newTable(cmd.OutOrStdout())
+			out.AppendHeader(table.Row{"", "what", "from", "to", "school"})
+			for i, e := range c {
+				out.AppendRow(table.Row{i + 1, e.Verb, e.From.Format(time.DateOnly),
+					e.To.Format(time.DateOnly), e.School})
+			}
+			out.Render()
+			return nil
+		}),
+	}
+	cmd.Flags().StringVar(&school, "school", "", "with closing: sourcedId of the school")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// calendar is what the district has announced.
+func (o *opened) calendar(ctx context.Context) (c intake.Calendar, err error) {
+	text, err := o.Setting(ctx, calendarSetting)
+	if err == nil && text != "" {
+		err = json.Unmarshal([]byte(text), &c)
+	}
+	return c, err
+}

@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+// intake opens what brings packages into the district.
+func (o *opened) intake(ctx context.Context) (*intake.Intake, error) {
+	in := &intake.Intake{Store: o.Store, Who: whoami(), Limits: intake.Limits{}, Distance: bulk.Distance}
+	for _, s := range intake.Settings {
+		text, err := o.setting(ctx, s.Name)
+		if err == nil {
+			in.Limits[s.Name], err = strconv.Atoi(text)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	zone, err := o.setting(ctx, timeZone)
+	if err == nil {
+		in.Zone, err = time.LoadLocation(zone)
+	}
+	if err == nil {
+		in.Calendar, err = o.calendar(ctx)
+	}
+	return in, err
+}
+
+// whoami is the person at this machine.
+func whoami() string {
+	u, err := user.Current()
+	if err != nil {
+		return "unknown"
+	}
+	return u.Username
+}
+
+// arrive keeps a package, and gives it its number.
+func (o *opened) arrive(ctx context.Context, path string) (int64, error) {
+	name, err := filepath.Abs(path)
+	if err != nil {
+		return 0, err
+	}
+	id, err := o.Arrive(ctx, filepath.Base(name), whoami())
+	if err == nil {
+		err = bulk.Files(path, func(name string, r io.Reader) error { return o.Keep(ctx, id, name, r) })
+	}
+	if err == nil {
+		err = o.KeptWhole(ctx, id)
+	}
+	return id, err
+}
+
+// offered opens a publication that was kept, as it was brought; close is to be called.
+func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publication) (offer intake.Offer,
+	close func(), err error) {
+	close = func() {}
+	doc, err := in.Document(ctx, p.ID)
+	if err != nil {
+		return offer, close, err
+	}
+	offer.Cause, offer.Found = fmt.Sprintf("publication %d, %s", p.ID, p.Package),
+		intake.Document{Reading: doc.Reading,
+			Back: doc.Back}
+	if doc.Back > 0 {
+		back, err := o.Publication(ctx, doc.Back)
+		if err == nil {
+			offer.Back, err = o.leftBy(ctx, back)
+		}
+		return offer, close, err
+	}
+	dir, err := os.MkdirTemp("", "rollbook-publication-")
+	if err != nil {
+		return offer, close, err
+	}
+	close = func() { _ = os.RemoveAll(dir) }
+	path := dir
+	err = o.Package(ctx, p.ID, func(file string, r io.Reader) error {
+		if !strings.EqualFold(filepath.Ext(file), ".csv") {
+			path = filepath.Join(dir, filepath.Base(file))
+		}
+		f, err := os.OpenFile(filepath.Join(dir, filepath.Base(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY,
+			0o600)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(f, r)
+		return errors.Join(err, f.Close())
+	})
+	if err != nil {
+		return offer, close, err
+	}
+	opt := bulk.Options{SkipBad: doc.Reading["skip-bad"] == "true"}
+	if name := doc.Reading["encoding"]; name != "" {
+		if opt.Encoding, err = bulk.Encoding(name); err != nil {
+			return offer, close, err
+		}
+	}
+	pack, err := bulk.Open(path, opt)
+	if err != nil {
+		return offer, close, err
+	}
+	close = func() { _ = pack.Close(); _ = os.RemoveAll(dir) }
+	meter := newMeter("checking")
+	problems, err := pack.Check(ctx, o.stored(ctx), meter.rows)
+	meter.done()
+	switch {
+	case err != nil:
+		return offer, close, err
+	case problems.Total > 0 && !opt.SkipBad:
+		return offer, close, fmt.Errorf("%s by now, the first is %s: correct them, and import the "+
+			"package again",
+			plural(problems.Total, "problem"), problems.List[0])
+	}
+	for _, n := range pack.Rows {
+		offer.Rows += n
+	}
+	offer.Source, offer.Columns, offer.Partial = pack, pack.Columns(), pack.Tells()
+	return offer, close, nil
+}
+
+// leftBy is the change (rev) at which the district was what a publication left.
+func (o *opened) leftBy(ctx context.Context, p store.Publication) (int64, error) {
+	if p.Rev > 0 {
+		return p.Rev, nil
+	}
+	at, err := time.Parse(oneroster.TimeLayout, p.Decided) // it changed nothing
+	if err != nil {
+		return 0, err
+	}
+	return o.RevAt(ctx, at)
+}
+
+func publishCommand() *cobra.Command {
+	var reason string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "publish N",
+		Short: "Publish a publication that is held, whatever the guards say",
+		Long: `Publish a publication that is held, whatever the guards say. It is planned against
+the district as it is by now; its reason is kept with it.`,
+		Args: cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			ctx := cmd.Context()
+			p, err := o.publication(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if p.State != store.StateHeld {
+				return fmt.Errorf("publication %d is %s: only one that is held can be published%s", p.ID,
+					p.State,
+					insteadOf(p.State))
+			}
+			in, err := o.intake(ctx)
+			if err != nil {
+				return err
+			}
+			offer, done, err := o.offered(ctx, in, p)
+			defer done()
+			if err != nil {
+				return err
+			}
+			meter := newMeter("publishing")
+			meter.expect(offer.Rows)
+			in.Progress = meter.rows
+			doc, stamp, err := in.Release(ctx, p.ID, offer, reason)
+			meter.done()
+			if err == nil {
+				err = o.prune(ctx)
+			}
+			if err != nil {
+				return err
+			}
+			return sayPublished(cmd, asJSON, p.ID, doc, stamp)
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why it is right, for who asks later")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// insteadOf says what can be done with a publication that cannot be published.
+func insteadOf(s store.State) string {
+	switch s {
+	case store.StateSuperseded:
+		return "; a later one was published instead: import a newer export"
+	case store.StateRefused, store.StateDiscarded:
+		return "; \"rollbook publications get\" gives its package, which can be imported again"
+	case store.StatePublished:
+		return "; \"rollbook rollback\" makes the district what it was then"
+	}
+	return ""
+}
+
+func sayPublished(cmd *cobra.Command, asJSON bool, id int64, doc intake.Document, stamp string) error {
+	if asJSON {
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": id,
+			"state":            store.StatePublished,
+			"dateLastModified": stamp, "counts": doc.Counts, "objections": doc.Objections})
+	}
+	if err := tellDocument(cmd.OutOrStdout(), doc); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "publication %d is published\n", id)
+	return err
+}
+
+func discardCommand() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use:   "discard N",
+		Short: "Throw away a publication that is held",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			p, err := o.publication(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			in := &intake.Intake{Store: o.Store, Who: whoami()}
+			if err := in.Discard(cmd.Context(), p.ID, reason); err != nil {
+				return fmt.Errorf("%w: only one that is held can be discarded", err)
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(),
+				"publication %d is discarded; the district is as it was\n", p.ID)
+			return err
+		}),
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for who asks later")
+	return cmd
+}
+
+func rollbackCommand() *cobra.Command {
+	var plan, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "rollback N",
+		Short: "Make the district what publication N left",
+		Long: `Make the district what publication N left, as one more publication: readers of deltas
+follow it. What clients have written into the gradebook since stays. The guards judge it
+as any other; one that is held is published with "rollbook publish".
+
+Exit codes: 0 published, 1 it could not be done, 2 the command line was wrong, 3 held and
+nothing changed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			ctx := cmd.Context()
+			p, err := o.publication(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			if p.State != store.StatePublished {
+				return fmt.Errorf("publication %d is %s: it left nothing to go back to", p.ID, p.State)
+			}
+			in, err := o.intake(ctx)
+			if err != nil {
+				return err
+			}
+			name := fmt.Sprintf("rollback to %d", p.ID)
+			rev, err := o.leftBy(ctx, p)
+			if err != nil {
+				return err
+			}
+			offer := intake.Offer{Back: rev, Cause: name, Found: intake.Document{Back: p.ID}}
+			if plan {
+				doc, err := in.Plan(ctx, offer, nil)
+				if err != nil || asJSON {
+					return errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(doc))
+				}
+				err = tellDocument(cmd.OutOrStdout(), doc)
+				fmt.Fprintln(cmd.ErrOrStderr(), "this is what would be changed: nothing was")
+				return err
+			}
+			id, err := o.Arrive(ctx, name, in.Who)
+			if err != nil {
+				return err
+			}
+			doc, held, stamp, err := in.Offer(ctx, id, offer)
+			switch {
+			case err != nil:
+				doc.Error = err.Error()
+				return errors.Join(err, in.Refuse(ctx, id, doc))
+			case held && asJSON:
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": id,
+					"state": store.StateHeld, "objections": doc.Objections, "counts": doc.Counts})
+				return errors.Join(err, exitCode(exitHeld))
+			case held:
+				err = tellDocument(cmd.OutOrStdout(), doc)
+				tellHeld(cmd.ErrOrStderr(), doc, id)
+				return errors.Join(err, exitCode(exitHeld))
+			}
+			return sayPublished(cmd, asJSON, id, doc, stamp)
+		}),
+	}
+	cmd.Flags().BoolVar(&plan, "plan", false, "tell what would be changed, and change nothing")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
