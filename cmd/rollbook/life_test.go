@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store/storetest"
@@ -130,7 +131,7 @@ func TestThirtyDays(t *testing.T) {
 func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]string) {
 	imports := func(day int, kind string) (stamp string) {
 		out, errs, code := rollbook(t, dir, "import", "--new", fmt.Sprintf("days/day-%02d%s.zip", day,
-			kind), "--json", "--shrink", "100", "--db", dsn)
+			kind), "--json", "--db", dsn)
 		var report struct{ DateLastModified string }
 		if err := json.Unmarshal([]byte(out), &report); err != nil || code != 0 {
 			t.Fatal(err, out, errs)
@@ -138,6 +139,10 @@ func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]str
 		return report.DateLastModified
 	}
 	stamp := imports(0, "")
+	today := time.Now().Format(time.DateOnly) // one of the days is the rollover
+	if _, errs, code := rollbook(t, dir, "calendar", "rollover", today, "--db", dsn); code != 0 {
+		t.Fatal(errs)
+	}
 	out, _, _ := rollbook(t, dir, "client", "add", "reader", "--for", "all", "--json", "--db", dsn)
 	var client struct{ ClientID, ClientSecret string }
 	if err := json.Unmarshal([]byte(out), &client); err != nil {

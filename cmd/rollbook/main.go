@@ -106,7 +106,8 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
-		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(), sandboxCommand(),
+		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
+		sandboxCommand(),
 		verifyCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root

@@ -224,7 +224,8 @@ func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bu
 	for _, n := range in.p.Rows {
 		offer.Rows += n
 	}
-	offer.Source, offer.Columns, offer.Partial = in.p, in.p.Columns(), in.p.Tells()
+	offer.Source, offer.Partial = in.p, in.p.Tells()
+	offer.Columns, offer.Unread = in.p.Columns()
 	offer.Cause = "import " + filepath.Base(in.path)
 	if problems.Total > 0 {
 		offer.Found.Problems, err = json.Marshal(problems)

@@ -36,35 +36,42 @@ func TestImportPlan(t *testing.T) {
 		Counts           map[string]map[string]int
 		Fields           map[string]map[string]map[string]int
 		DateLastModified string
+		Publication      int
+		State            string
 	}
-	run := func(args ...string) (out told, errs string) {
+	run := func(want int, args ...string) (out told, errs string) {
 		t.Helper()
-		text, errs, code := rollbook(t, dir, append([]string{"import", night, "--json"}, args...)...)
-		if err := json.Unmarshal([]byte(text), &out); err != nil || code != 0 {
+		text, errs, code := rollbook(t, dir, append(args, "--json")...)
+		if err := json.Unmarshal([]byte(text), &out); err != nil || code != want {
 			t.Fatalf("%d %s%s", code, text, errs)
 		}
 		return out, errs
 	}
-	plan, _ := run("--plan")
+	plan, _ := run(0, "import", night, "--plan")
 	if after := export(); !reflect.DeepEqual(after, before) || plan.DateLastModified != "" {
 		t.Errorf("--plan changed something: %q", after)
 	}
-	want := map[string]int{"before": 29, "came": 0, "went": 29, "changed": 0}
+	want := map[string]int{"before": 30, "came": 0, "went": 29, "changed": 0}
 	if got := plan.Fields["users"]["email"]; !reflect.DeepEqual(got, want) ||
 		plan.Counts["users"]["retired"] != 1 || plan.Counts["users"]["added"] != 1 {
 		t.Errorf("%v %v", got, plan.Counts)
 	}
 	text, errs, code := rollbook(t, dir, "import", night, "--plan")
-	if code != 0 || !strings.Contains(text, "users.email") || !strings.Contains(errs,
-		"29 of 29 users lose email") || !strings.Contains(errs, "nothing was") {
-		t.Errorf("%d %s%s", code, text, errs)
+	for _, said := range []string{"users: 29 of 30 lose email", "this would be held", "nothing was"} {
+		if code != 0 || !strings.Contains(text, "users.email") || !strings.Contains(errs, said) {
+			t.Errorf("%d %s%s", code, text, errs)
+		}
 	}
-	done, _ := run()
-	if !reflect.DeepEqual(done.Counts, plan.Counts) || !reflect.DeepEqual(done.Fields, plan.Fields) ||
-		done.DateLastModified == "" {
+	held, _ := run(3, "import", night)
+	if after := export(); !reflect.DeepEqual(after, before) || held.State != "held" {
+		t.Errorf("%s: what is held changed something: %q", held.State, after)
+	}
+	done, _ := run(0, "publish", fmt.Sprint(held.Publication), "--reason", "no addresses any more")
+	if !reflect.DeepEqual(done.Counts, plan.Counts) || done.DateLastModified == "" {
 		t.Errorf("planned %v, done %v", plan, done)
 	}
-	if _, errs, _ := rollbook(t, dir, "import", ".", "--plan"); strings.Contains(errs, "lose") {
-		t.Errorf("nothing is lost on the way back: %s", errs)
+	back, errs := run(0, "import", ".")
+	if back.State != "published" || strings.Contains(errs, "lose") || !reflect.DeepEqual(export(), before) {
+		t.Errorf("the way back: %v %s", back, errs)
 	}
 }

@@ -132,7 +132,8 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	for _, n := range pack.Rows {
 		offer.Rows += n
 	}
-	offer.Source, offer.Columns, offer.Partial = pack, pack.Columns(), pack.Tells()
+	offer.Source, offer.Partial = pack, pack.Tells()
+	offer.Columns, offer.Unread = pack.Columns()
 	return offer, close, nil
 }
 

@@ -153,7 +153,8 @@ func tellRows(w io.Writer, each func(yield func(before, after oneroster.Record) 
 			if i == oneroster.SourcedID || i == oneroster.Modified || was == is {
 				continue
 			}
-			if err := out.Write([]string{which.Resource.Plural, which.ID(), change, f.Name, bulk.Harmless(was),
+			if err := out.Write([]string{which.Resource.Plural, which.ID(), change, f.Name,
+				bulk.Harmless(was),
 				bulk.Harmless(is)}); err != nil {
 				return err
 			}

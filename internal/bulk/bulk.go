@@ -36,7 +36,7 @@ type Options struct {
 type Package struct {
 	files  map[*oneroster.Resource]*file
 	links  map[*oneroster.Resource]*file // classResources, courseResources
-	found  map[string]*file              // all CSV files, by the name that the format gives them
+	found  map[string]*file              // all files that are known, by the name that the format gives them
 	absent []*file                       // those that the manifest says are not there
 	closer io.Closer
 	sds    *converter // the files come from School Data Sync's; nil when not
@@ -246,15 +246,33 @@ func (p *Package) Modes() map[*oneroster.Resource]oneroster.Mode {
 	return out
 }
 
-// Columns are the columns of each CSV file, by the name that the format gives the file.
-func (p *Package) Columns() map[string][]string {
-	out := map[string][]string{}
-	for name, f := range p.found {
-		if name != "manifest.csv" {
-			out[name] = p.header(f)
+// Columns are the columns that are read of each CSV file, by the name that its format gives
+// the file, as they are meant; and those that are not read. Files of a delta, which hold
+// what changed and no more, are left out.
+func (p *Package) Columns() (read, unread map[string][]string) {
+	read, unread = map[string][]string{}, map[string][]string{}
+	if p.sds != nil {
+		for name, f := range p.found {
+			read[name] = p.header(f)
+		}
+		return read, unread
+	}
+	for r, f := range p.files {
+		if f.mode != oneroster.Bulk {
+			continue
+		}
+		name, v := r.Plural+".csv", vocabularyOf(r)
+		read[name] = []string{}
+		for _, col := range p.header(f) {
+			ours, key := v.meant(col)
+			if n, is := v.fields[ours]; key != "" || is && n >= 0 {
+				read[name] = append(read[name], ours)
+			} else {
+				unread[name] = append(unread[name], col)
+			}
 		}
 	}
-	return out
+	return read, unread
 }
 
 // Tells is true where a manifest says which files the package has, so that one that is

@@ -161,53 +161,72 @@ type layout struct {
 // known1p0 are required fields that OneRoster 1.0 had not.
 var known1p0 = map[string]bool{"enabledUser": true, "schoolYear": true}
 
-func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
-	byColumn := map[string]int{"dateLastModified": oneroster.Modified}
+// A vocabulary is what the columns of a resource's file are called.
+type vocabulary struct {
+	resource *oneroster.Resource
+	fields   map[string]int    // column to field position; -1 is not read
+	folded   map[string]string // as foldColumn has it, to column
+}
+
+func vocabularyOf(r *oneroster.Resource) vocabulary {
+	v := vocabulary{r, map[string]int{"dateLastModified": oneroster.Modified}, map[string]string{}}
 	if r.Name == "user" {
-		byColumn["password"] = -1 // never stored
+		v.fields["password"] = -1 // never stored
 	}
 	for i := range r.Fields {
 		if col := r.Fields[i].Column(); col != "" {
-			byColumn[col] = i
+			v.fields[col] = i
 		}
 	}
-	folded := map[string]string{}
-	for col := range byColumn {
-		folded[foldColumn(col)] = col
+	for col := range v.fields {
+		v.folded[foldColumn(col)] = col
 	}
+	return v
+}
+
+// meant is the column that a name is meant as; itself where that is not known. key is that
+// of metadata.
+func (v vocabulary) meant(col string) (ours, key string) {
+	if _, exact := v.fields[col]; exact || col == "" {
+		return col, ""
+	}
+	key, isMetadata := cutFold(col, "metadata.")
+	switch better := v.folded[foldColumn(col)]; {
+	case isMetadata && key != "":
+		return "metadata." + key, key
+	case v.resource.Name == "demographics" && foldColumn(col) == "usersourcedid":
+		return "sourcedId", ""
+	case better != "":
+		return better, ""
+	case v.folded[foldColumn(others[foldColumn(col)])] != "":
+		return others[foldColumn(col)], ""
+	}
+	return col, ""
+}
+
+func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
+	v := vocabularyOf(r)
 	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)),
 		metadata: make([]string, len(header))}
 	seen := map[string]string{}
 	for i, raw := range header {
 		col := strings.TrimSpace(raw)
 		l.names[i], l.at[i] = col, -1
-		ours := col
-		if _, exact := byColumn[col]; !exact && col != "" {
-			key, isMetadata := cutFold(col, "metadata.")
-			switch better := folded[foldColumn(col)]; {
-			case isMetadata && key != "":
-				l.metadata[i] = key
-				ours = "metadata." + key
-			case r.Name == "demographics" && foldColumn(col) == "usersourcedid":
-				ours = "sourcedId"
-			case better != "":
-				ours = better
-			case folded[foldColumn(others[foldColumn(col)])] != "":
-				ours = others[foldColumn(col)]
-			}
-			switch _, is := byColumn[ours]; {
-			case is && f.made == nil:
-				p.note(fmt.Sprintf("%s: the column %s was read as %s", f.name, col, ours))
-			case !is && l.metadata[i] == "":
-				p.note(fmt.Sprintf("%s: the column %s is none of OneRoster 1.1 and was not read%s", f.name,
-					col, didYouMean(col, byColumn)))
-			}
+		ours, key := v.meant(col)
+		l.metadata[i] = key
+		switch _, is := v.fields[ours]; {
+		case col == "" || ours == col && is:
+		case is && f.made == nil:
+			p.note(fmt.Sprintf("%s: the column %s was read as %s", f.name, col, ours))
+		case !is && key == "":
+			p.note(fmt.Sprintf("%s: the column %s is none of OneRoster 1.1 and was not read%s", f.name,
+				col, didYouMean(col, v.fields)))
 		}
 		if before, twice := seen[ours]; twice && col != "" {
 			return nil, f.twice(before, col, ours)
 		}
 		seen[ours] = col
-		if n, ok := byColumn[ours]; ok {
+		if n, ok := v.fields[ours]; ok {
 			l.at[i] = n
 		}
 	}

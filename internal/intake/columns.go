@@ -48,32 +48,35 @@ func (j *judgement) guardColumns() {
 		if !is {
 			continue
 		}
-		new := missing(now, f.Last[file])
+		new := append(missing(now, f.Last[file]), f.Unread[file]...)
 		for _, col := range missing(f.Last[file], now) {
 			if j.unused(file, col) {
 				continue
 			}
 			j.object(Objection{Guard: "columns", Resource: strings.TrimSuffix(file, ".csv"),
-				Text: fmt.Sprintf("%s has no column %s, and had one last time%s", file, col, f.meant(col, new))})
+				Text: fmt.Sprintf("%s has no column %s, and had one last time%s", file, col,
+					f.meant(col, new))})
 		}
 	}
 }
 
 // unused tells of a column of the standard that no record has a value of.
 func (j *judgement) unused(file, column string) bool {
+	metadata := strings.HasPrefix(column, "metadata.")
 	for k, counts := range j.fields {
 		if k.of.Plural+".csv" != file {
 			continue
 		}
 		for i := range k.of.Fields {
-			if k.of.Fields[i].Column() == column && counts.had[i] > 0 {
+			is := k.of.Fields[i].Column() == column || i == k.of.MetadataIndex() && metadata
+			if is && counts.had[i] > 0 {
 				return false
 			}
 		}
 	}
 	r := oneroster.ByName(strings.TrimSuffix(file, ".csv"))
-	return r != nil && slices.ContainsFunc(r.Fields,
-		func(f oneroster.Field) bool { return f.Column() == column && column != "" })
+	return r != nil && (metadata || slices.ContainsFunc(r.Fields,
+		func(f oneroster.Field) bool { return f.Column() == column && column != "" }))
 }
 
 // missing are the names of a list that another lacks.

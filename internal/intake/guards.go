@@ -23,10 +23,12 @@ var Settings = []Setting{
 	{"guard-loss", 10, 0, 100, "hold when more than so many percent of a resource would be retired"},
 	{"guard-change", 75, 0, 100, "hold when more than so many percent of a resource would change"},
 	{"guard-emptied", 10, 0, 100,
-		"hold when a field that half of the records fill would be emptied in more than so many percent of them"},
+		"hold when a field that half of the records fill would be emptied in more than so many " +
+			"percent of them"},
 	{"guard-garbled", 10, 0, 100,
 		"hold when more than so many percent of the values with letters beyond ASCII would lose them"},
-	{"guard-hands", 1, 0, 100, "hold when more than so many percent of ids would name another person or thing"},
+	{"guard-hands", 1, 0, 100, "hold when more than so many percent of ids would name another " +
+		"person or thing"},
 	{"guard-falls", 50, 0, 100,
 		"hold when the enrollments of a school or grade would fall by more than so many percent"},
 	{"guard-sds", 1, 0, 100,
@@ -93,7 +95,8 @@ func (j *judgement) guardCalendar() {
 		}
 	}
 	if j.Day&Frozen != 0 {
-		j.object(Objection{Guard: "calendar", Text: "the calendar freezes the district today: " + listed(hit) +
+		j.object(Objection{Guard: "calendar", Text: "the calendar freezes the district today: " +
+			listed(hit) +
 			" would be added, changed or retired"})
 	}
 	if j.Day&AddsOnly != 0 && retired > 0 {
@@ -109,8 +112,9 @@ func (j *judgement) guardEmpty() {
 	for _, name := range required {
 		r := oneroster.ByName(name)
 		if n := j.now.total[r]; n > 0 && j.then.total[r] == 0 && j.changes[r] != nil {
-			j.object(Objection{"empties", r.Plural, fmt.Sprintf("no %s would be left of %s: readers need them",
-				r.Plural, number(n)), n, n, 0})
+			j.object(Objection{"empties", r.Plural,
+				fmt.Sprintf("no %s would be left of %s: readers need them",
+					r.Plural, number(n)), n, n, 0})
 		}
 	}
 }
@@ -244,7 +248,8 @@ func (j *judgement) guardChange() {
 		hit := func(t *tally, _ bool) int { return t.changed }
 		limit := j.limits.of("guard-change")
 		all := j.shares(r, hit)
-		for _, s := range worst(slices.DeleteFunc(all, func(s share) bool { return 2*s.total < all[0].total }),
+		for _, s := range worst(slices.DeleteFunc(all,
+			func(s share) bool { return 2*s.total < all[0].total }),
 			limit) {
 			j.judge("change", r.Plural, s.n, s.total, limit,
 				count(s.n, s.total, s.noun())+" would change: "+j.inFields(s))

@@ -79,7 +79,8 @@ func (h *history) must(err error) {
 }
 
 // everything reads all records with their times.
-func (h *history) everything(read func(func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error) error) map[string]string {
+func (h *history) everything(read func(func(each func(*oneroster.Resource,
+	func(oneroster.Record) error) error) error) error) map[string]string {
 	h.Helper()
 	out := map[string]string{}
 	h.must(read(func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
@@ -98,7 +99,8 @@ func (h *history) everything(read func(func(each func(*oneroster.Resource, func(
 }
 
 func (h *history) present() map[string]string {
-	return h.everything(func(do func(func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
+	return h.everything(func(do func(func(*oneroster.Resource,
+		func(oneroster.Record) error) error) error) error {
 		return h.s.Snapshot(h.ctx, do)
 	})
 }
@@ -274,7 +276,8 @@ func (h *history) put() {
 	slices.Sort(pupils)
 	slices.Sort(items)
 	rec := storetest.Rec("result", "sourcedId", fmt.Sprint("r", h.rng.IntN(20)), "lineItem",
-		items[h.rng.IntN(len(items))], "student", pupils[h.rng.IntN(len(pupils))], "score", fmt.Sprint(h.rng.IntN(9)))
+		items[h.rng.IntN(len(items))], "student", pupils[h.rng.IntN(len(pupils))], "score",
+		fmt.Sprint(h.rng.IntN(9)))
 	_, _, err := h.s.Put(store.By(h.ctx, "client x"), rec)
 	h.must(err)
 	h.follow("PUT", 0)
@@ -300,7 +303,8 @@ func TestHistoryOfPublications(t *testing.T) {
 				h.life.Step()
 				id, held := h.offer(h.life)
 				if held { // the school year ends
-					_, _, err := h.in.Release(h.ctx, id, intake.Offer{Source: h.life, Cause: "import night"}, "new year")
+					_, _, err := h.in.Release(h.ctx, id, intake.Offer{Source: h.life,
+						Cause: "import night"}, "new year")
 					h.must(err)
 				}
 				h.follow("a night", id)
@@ -313,7 +317,8 @@ func TestHistoryOfPublications(t *testing.T) {
 			}
 		}
 		for i, m := range h.past {
-			then := h.everything(func(do func(func(*oneroster.Resource, func(oneroster.Record) error) error) error) error {
+			then := h.everything(func(do func(func(*oneroster.Resource,
+				func(oneroster.Record) error) error) error) error {
 				return h.s.AsOf(h.ctx, m.at, do)
 			})
 			if !maps.Equal(then, m.all) {

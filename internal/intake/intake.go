@@ -26,11 +26,12 @@ type Intake struct {
 
 // An Offer is what is brought to be published: a source, or the way back.
 type Offer struct {
-	Source  oneroster.Source // nil for a way back
-	Back    int64            // the change (rev) to go back to
-	Cause   string           // for the journal: "import night.zip"
-	Rows    int              // of the source
-	Columns map[string][]string
+	Source  oneroster.Source    // nil for a way back
+	Back    int64               // the change (rev) to go back to
+	Cause   string              // for the journal: "import night.zip"
+	Rows    int                 // of the source
+	Columns map[string][]string // that are read, by file; nil is not looked at
+	Unread  map[string][]string // that are there as well
 	// Partial: the source says itself which files it has, so that none is missing.
 	Partial bool
 	Found   Document // what is known of it already
@@ -64,7 +65,7 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 	if err != nil {
 		return nil, doc, err
 	}
-	x := Context{Today: in.today(), Files: Files{Now: maps.Clone(o.Columns), Last: last,
+	x := Context{Today: in.today(), Files: Files{Now: maps.Clone(o.Columns), Last: last, Unread: o.Unread,
 		Distance: in.Distance}}
 	if o.Source == nil || o.Columns == nil {
 		x.Files.Now, x.Files.Last = last, nil

@@ -45,10 +45,10 @@ type Context struct {
 	Files   Files
 }
 
-// Files are the columns of a package by the name of the file, now and last time;
-// Last is nil where that is not known.
+// Files are the columns of a package by the name of the file, now and last time, and
+// those that are there now and not read; Last is nil where that is not known.
 type Files struct {
-	Now, Last map[string][]string
+	Now, Last, Unread map[string][]string
 	// Distance counts the letters to change to make b of a; nil is not looked at.
 	Distance func(a, b string) int
 }
@@ -158,7 +158,8 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(),
 		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
-		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{}, []string{}}}
+		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
+			[]string{}}}
 	j.now = side{j: j, read: c.Before, isNow: true}
 	j.then = side{j: j, read: c.After}
 	roster, err := j.count(ctx)

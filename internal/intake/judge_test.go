@@ -366,7 +366,8 @@ var badNights = []struct {
 	{"cut at a line: demographics", "loss", func(d district) { d.drop("demographics", not(first(200))) }},
 	{"cut at a line: courses", "loss", func(d district) { d.drop("course", not(first(40))) }},
 	{"a school gone", "falls", func(d district) { d.drop("org", is("sourcedId", "sch-002")) }},
-	{"a school's enrollments gone", "falls", func(d district) { d.drop("enrollment", is("school", "sch-003")) }},
+	{"a school's enrollments gone", "falls",
+		func(d district) { d.drop("enrollment", is("school", "sch-003")) }},
 	{"a grade gone", "falls", func(d district) { d.drop("user", is("grades", "09")) }},
 	{"teachers gone", "loss", func(d district) { d.drop("user", is("role", "teacher")) }},
 	{"half of the teachers gone", "loss", func(d district) {
@@ -398,7 +399,8 @@ var badNights = []struct {
 	{"sessions moved by a year", "sds", func(d district) { d.dates("academicSession", 1) }},
 	{"enrollments moved by a year", "change", func(d district) { d.dates("enrollment", -1) }},
 	{"birth dates moved by a year", "change", func(d district) { d.dates("demographics", 1) }},
-	{"one e-mail address for everybody", "sds", func(d district) { d.set("user", "email", "info@example.org") }},
+	{"one e-mail address for everybody", "sds",
+		func(d district) { d.set("user", "email", "info@example.org") }},
 	{"everybody there twice, with another id", "sds", func(d district) {
 		r := oneroster.ByName("user")
 		for _, rec := range slices.Clone(d[r]) {
@@ -409,7 +411,8 @@ var badNights = []struct {
 	}},
 	{"classes at the wrong school", "sds", func(d district) {
 		d.edit("class", func(rec oneroster.Record) {
-			rec.Set("school", map[string]string{"sch-001": "sch-002", "sch-002": "sch-001"}[rec.Get("school")])
+			rec.Set("school", map[string]string{"sch-001": "sch-002",
+				"sch-002": "sch-001"}[rec.Get("school")])
 			rec.Set("school", cmp.Or(rec.Get("school"), "sch-003"))
 		})
 	}},
@@ -537,7 +540,8 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		"the first import": {newNight(district{}, whole.clone()), none},
 		"the first import of people alone": {newNight(district{},
 			without("class", "enrollment", "classGroup")), none},
-		"a school start: the first classes": {newNight(without("class", "enrollment", "classGroup", "category",
+		"a school start: the first classes": {newNight(without("class", "enrollment", "classGroup",
+			"category",
 			"lineItem", "result"), whole.clone()), none},
 		"a new school": {newNight(fewer, whole.clone()), none},
 		"a closing, with everybody of the school": {changed(func(d district) {

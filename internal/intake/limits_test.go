@@ -123,7 +123,8 @@ func TestLimits(t *testing.T) {
 		if got := judged(false); got != c.want {
 			t.Errorf("row %d, %d of %s: %q, want %q", i, c.n, c.resource, got, c.want)
 		}
-		if got := judged(true); got != c.want && got != "" || got != "" && got != "empties" && got != "calendar" {
+		if got := judged(true); got != c.want && got != "" || got != "" && got != "empties" &&
+			got != "calendar" {
 			t.Errorf("row %d: %q holds what no import brought", i, got)
 		}
 	}
@@ -228,7 +229,9 @@ func TestReadsNoMoreThanDiffers(t *testing.T) {
 		{"nothing", func(district) {}, func(string) bool { return false }},
 		{"a result", func(d district) { d.drop("result", first(1)) },
 			func(r string) bool { return r == "result" }},
-		{"a class", func(d district) { d.edit("class", func(rec oneroster.Record) { rec.Set("location", "Gym") }) },
+		{"a class", func(d district) {
+			d.edit("class", func(rec oneroster.Record) { rec.Set("location", "Gym") })
+		},
 			func(r string) bool { return !oneroster.ByName(r).Gradebook }},
 	} {
 		after := whole.clone()

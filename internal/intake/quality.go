@@ -118,7 +118,8 @@ func (j *judgement) guardSDS() {
 		r := oneroster.ByName(f.resource)
 		j.verdict.Findings = append(j.verdict.Findings, Finding{f.rule.ID, f.rule.Severity.String(), r.Plural,
 			f.rule.Title, f.new, f.known, append([]string{}, f.first...)})
-		if f.rule.Severity > quality.Error && f.new >= some && f.new*100 > j.then.total[r] && j.Imported(r) > 0 {
+		if f.rule.Severity > quality.Error && f.new >= some && f.new*100 > j.then.total[r] &&
+			j.Imported(r) > 0 {
 			j.note(fmt.Sprintf("%s (%s) would have %s new findings: %s", f.rule.ID, f.rule.Title,
 				number(f.new), f.first[0]))
 		}

@@ -20,8 +20,9 @@ var update = flag.Bool("update", false, "write testdata anew")
 // What each guard says to a person, and what is only noted.
 func TestWords(t *testing.T) {
 	whole := gather(t, sandbox.New(sandbox.Options{Students: 600, Today: monday}))
-	last := map[string][]string{"users.csv": {"sourcedId", "email", "givenName", "sms"}, "demographics.csv": nil,
-		"orgs.csv": {"sourcedId", "name"}}
+	last := map[string][]string{"users.csv": {"sourcedId", "email", "givenName", "sms"},
+		"demographics.csv": nil,
+		"orgs.csv":         {"sourcedId", "name"}}
 	now := map[string][]string{"users.csv": {"sourcedId", "E-Mail Address", "given_name"},
 		"orgs.csv": {"sourcedId", "nmae"}, "Demographic.csv": nil}
 	files := intake.Files{Now: now, Last: last, Distance: bulk.Distance}
@@ -49,7 +50,8 @@ func TestWords(t *testing.T) {
 		{"empties", intake.Context{}, func(d district) { delete(d, oneroster.ByName("enrollment")) }},
 		{"without", intake.Context{}, func(d district) { d.drop("org", is("sourcedId", "sch-003")) }},
 		{"columns", intake.Context{Files: files}, func(d district) { d.set("course", "title", "Course") }},
-		{"calendar", intake.Context{Day: intake.Frozen}, func(d district) { d.set("course", "title", "Course") }},
+		{"calendar", intake.Context{Day: intake.Frozen},
+			func(d district) { d.set("course", "title", "Course") }},
 		{"calendar", intake.Context{Day: intake.AddsOnly}, func(d district) { d.drop("class", first(1)) }},
 		{"", intake.Context{}, func(d district) {
 			d.drop("demographics", not(first(560)))
