@@ -255,7 +255,7 @@ func (j *judgement) changed(before, after oneroster.Record) {
 			}
 			j.example("change", before, f.Name, was, is)
 		}
-		other = other || !f.Symmetric()
+		other = other || was != "" && !f.Symmetric() // a field that is filled for the first time harms nobody
 	}
 	if g.role != then.role {
 		t.left++
