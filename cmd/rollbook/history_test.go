@@ -60,7 +60,8 @@ func TestHistoryAndExportAsOf(t *testing.T) {
 				t.Fatalf("%s: %s", who, out)
 			}
 			last := told.Changes[1]
-			if told.Resource != "users" || told.SourcedID != "u1" || last.DateLastModified != second || last.By != "import "+filepath.Base(night) ||
+			if told.Resource != "users" || told.SourcedID != "u1" || last.DateLastModified != second ||
+				last.By != "publication 2, "+filepath.Base(night) ||
 				len(last.Fields) != 1 || last.Fields[0].Field != "givenName" ||
 				last.Fields[0].Before != "Ann" || last.Fields[0].After != "Anna" {
 				t.Errorf("%s: %s", who, out)

@@ -26,6 +26,7 @@ type importing struct {
 	in       *intake.Intake
 	p        *bulk.Package
 	path     string // of the package
+	id       int64  // of the publication; 0 with --plan
 	opt      bulk.Options
 	encoding string
 	shrink   int // percent; 0 is as the district is set
@@ -143,12 +144,12 @@ func (o *opened) stored(ctx context.Context) bulk.Stored {
 }
 
 func (in *importing) run(ctx context.Context) (err error) {
-	id := int64(0)
 	if !in.plan {
-		if id, err = in.o.arrive(ctx, in.path); err != nil {
+		if in.id, err = in.o.arrive(ctx, in.path); err != nil {
 			return err
 		}
 	}
+	id := in.id
 	offer, problems, err := in.check(ctx)
 	if in.p != nil {
 		defer in.p.Close()
@@ -157,8 +158,7 @@ func (in *importing) run(ctx context.Context) (err error) {
 		return errors.Join(err, in.refuse(ctx, id, offer.Found, err))
 	}
 	meter := newMeter("importing")
-	meter.expect(offer.Rows)
-	in.in.Progress = meter.rows
+	in.in.Progress = meter.phase
 	var doc intake.Document
 	held, stamp := false, ""
 	if in.plan {
@@ -226,7 +226,7 @@ func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bu
 	}
 	offer.Source, offer.Partial = in.p, in.p.Tells()
 	offer.Columns, offer.Unread = in.p.Columns()
-	offer.Cause = "import " + filepath.Base(in.path)
+	offer.Cause = cause(in.id, filepath.Base(in.path))
 	if problems.Total > 0 {
 		offer.Found.Problems, err = json.Marshal(problems)
 	}

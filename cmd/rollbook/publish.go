@@ -76,7 +76,7 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	if err != nil {
 		return offer, close, err
 	}
-	offer.Cause, offer.Found = fmt.Sprintf("publication %d, %s", p.ID, p.Package),
+	offer.Cause, offer.Found = cause(p.ID, p.Package),
 		intake.Document{Reading: doc.Reading,
 			Back: doc.Back}
 	if doc.Back > 0 {
@@ -137,6 +137,9 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	return offer, close, nil
 }
 
+// cause is how the journal names a publication.
+func cause(id int64, name string) string { return fmt.Sprintf("publication %d, %s", id, name) }
+
 // leftBy is the change (rev) at which the district was what a publication left.
 func (o *opened) leftBy(ctx context.Context, p store.Publication) (int64, error) {
 	if p.Rev > 0 {
@@ -179,8 +182,7 @@ the district as it is by now; its reason is kept with it.`,
 				return err
 			}
 			meter := newMeter("publishing")
-			meter.expect(offer.Rows)
-			in.Progress = meter.rows
+			in.Progress = meter.phase
 			doc, stamp, err := in.Release(ctx, p.ID, offer, reason)
 			meter.done()
 			if err == nil {
@@ -277,7 +279,7 @@ nothing changed.`,
 			if err != nil {
 				return err
 			}
-			offer := intake.Offer{Back: rev, Cause: name, Found: intake.Document{Back: p.ID}}
+			offer := intake.Offer{Back: rev, Found: intake.Document{Back: p.ID}}
 			if plan {
 				doc, err := in.Plan(ctx, offer, nil)
 				if err != nil || asJSON {
@@ -291,6 +293,7 @@ nothing changed.`,
 			if err != nil {
 				return err
 			}
+			offer.Cause = cause(id, name)
 			doc, held, stamp, err := in.Offer(ctx, id, offer)
 			switch {
 			case err != nil:

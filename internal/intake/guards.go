@@ -34,6 +34,7 @@ var Settings = []Setting{
 	{"guard-sds", 1, 0, 100,
 		"hold when School Data Sync would drop more than so many percent of what it takes today"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
+	{"guard-again", 1, 0, 1, "hold a package that was published before, and not last: 1 on, 0 off"},
 }
 
 // Limits are settings by name; one that is missing has its default.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -18,10 +19,10 @@ type Intake struct {
 	Who      string // decides what is decided by hand
 	Limits   Limits
 	Calendar Calendar
-	Zone     *time.Location // of the district
-	Today    time.Time      // a day to rehearse; zero is now
-	Progress func(records int)
-	Distance func(a, b string) int // of names, as Files has it
+	Zone     *time.Location               // of the district
+	Today    time.Time                    // a day to rehearse; zero is now
+	Progress func(what string, n, of int) // records that are read, or judged; may be nil
+	Distance func(a, b string) int        // of names, as Files has it
 }
 
 // An Offer is what is brought to be published: a source, or the way back.
@@ -35,6 +36,8 @@ type Offer struct {
 	// Partial: the source says itself which files it has, so that none is missing.
 	Partial bool
 	Found   Document // what is known of it already
+
+	id int64 // of the publication; 0 where none has arrived
 }
 
 // A Document is what was found of a publication, as it is kept and told.
@@ -87,7 +90,10 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 			}
 			doc.Counts[r.Plural] = n
 		}
-		if doc.Verdict, err = Judge(ctx, p, in.Limits, x); err == nil && look != nil {
+		if doc.Verdict, err = Judge(ctx, in.counted(p, o.Rows), in.Limits, x); err == nil {
+			err = in.guardAgain(ctx, o.id, &doc.Verdict)
+		}
+		if err == nil && look != nil {
 			err = look(p)
 		}
 		return err
@@ -96,10 +102,71 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 	if o.Source == nil {
 		plan, err = in.PlanRollback(ctx, o.Back, judge)
 	} else {
-		plan, err = in.Store.Plan(ctx, o.Source, store.ImportOptions{Progress: in.Progress, Closed: true},
-			judge)
+		opt := store.ImportOptions{Closed: true}
+		if in.Progress != nil {
+			opt.Progress = func(n int) { in.Progress("reading", n, o.Rows) }
+		}
+		plan, err = in.Store.Plan(ctx, o.Source, opt, judge)
 	}
 	return plan, doc, err
+}
+
+// guardAgain holds a package that was published before, and not last: yesterday's file.
+func (in *Intake) guardAgain(ctx context.Context, id int64, v *Verdict) error {
+	if id == 0 || len(v.Resources) == 0 || in.Limits.of("guard-again") == 0 {
+		return nil
+	}
+	twin, err := in.Twin(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	last, err := in.LastPublished(ctx)
+	if err == nil && last.ID != twin.ID {
+		v.Objections = append(v.Objections, Objection{Guard: "again", Text: fmt.Sprintf(
+			"the package is, byte for byte, that of publication %d of %s: another one was published since",
+			twin.ID, twin.At[:len(time.DateOnly)])})
+	}
+	return err
+}
+
+// counted tells Progress of the records that a judge reads: twice what is there.
+func (in *Intake) counted(p *store.Plan, rows int) Comparison {
+	if in.Progress == nil {
+		return p
+	}
+	c := &counting{Plan: p, tell: in.Progress, of: rows}
+	for _, r := range oneroster.Resources() {
+		c.of += p.Imported(r)
+	}
+	return c
+}
+
+type counting struct {
+	*store.Plan
+	tell  func(what string, n, of int)
+	n, of int
+}
+
+func (c *counting) count(yield func(oneroster.Record) error) func(oneroster.Record) error {
+	return func(rec oneroster.Record) error {
+		if c.n++; c.n%1000 == 0 {
+			c.tell("judging", c.n, max(c.of, c.n))
+		}
+		return yield(rec)
+	}
+}
+
+func (c *counting) Before(ctx context.Context, r *oneroster.Resource,
+	yield func(oneroster.Record) error) error {
+	return c.Plan.Before(ctx, r, c.count(yield))
+}
+
+func (c *counting) After(ctx context.Context, r *oneroster.Resource,
+	yield func(oneroster.Record) error) error {
+	return c.Plan.After(ctx, r, c.count(yield))
 }
 
 func (in *Intake) today() time.Time {
@@ -152,6 +219,7 @@ func (in *Intake) Refuse(ctx context.Context, id int64, doc Document) error {
 // held, and held is true. stamp is the dateLastModified of what it changed.
 func (in *Intake) Offer(ctx context.Context, id int64, o Offer) (doc Document, held bool, stamp string,
 	err error) {
+	o.id = id
 	doc, stamp, err = in.publish(ctx, o, store.Decision{ID: id, Rows: o.Rows},
 		func(doc Document) (bool, error) {
 			if len(doc.Objections) == 0 {

@@ -125,6 +125,8 @@ func (j *judgement) guardSDS() {
 		}
 	}
 	switch {
+	case j.before.outcome.Stopped && len(j.now.total) == 0: // there is nothing yet
+		return
 	case j.before.outcome.Stopped:
 		j.note("School Data Sync stops at the district as it is: " + j.before.stopped)
 		return

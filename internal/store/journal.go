@@ -340,7 +340,8 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 // ChangesOf yields each record that a change (rev) touched, as it was before and is after
 // it; before is the zero Record where there was none. What the journal has forgotten of it
 // is not told.
-func (s *Store) ChangesOf(ctx context.Context, rev int64, yield func(before, after oneroster.Record) error) error {
+func (s *Store) ChangesOf(ctx context.Context, rev int64,
+	yield func(before, after oneroster.Record) error) error {
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
 		for _, r := range oneroster.Resources() {
 			if err := s.changesOf(ctx, tx, tables[r], rev, yield); err != nil {
