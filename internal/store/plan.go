@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"maps"
 	"slices"
 
 	"rollbook/internal/oneroster"
@@ -319,6 +320,9 @@ func (p *Plan) differences(ctx context.Context, t *table,
 	if err != nil {
 		return err
 	}
+	if err := p.restatements(ctx, t, yield); err != nil {
+		return err
+	}
 	for ids := range slices.Chunk(part.retired, 500) {
 		before, err := p.storedOf(ctx, t, ids)
 		if err != nil {
@@ -327,6 +331,36 @@ func (p *Plan) differences(ctx context.Context, t *table,
 		for _, id := range ids {
 			if err := yield(oneroster.Record{Resource: t.Resource, Values: before[id].values},
 				oneroster.Record{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// restatements yields the records of which stated agents alone differ.
+func (p *Plan) restatements(ctx context.Context, t *table,
+	yield func(before, after oneroster.Record) error) error {
+	part := p.parts[t]
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(part.restated)), 500) {
+		before, err := p.storedOf(ctx, t, ids)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			old := before[id]
+			at, planned := part.place[hashID(id)]
+			if old == nil || !old.active() || part.gone[id] || planned && part.rows[at] >= 0 {
+				continue // told as what else becomes of it
+			}
+			values := slices.Clone(old.values)
+			for _, i := range t.derived {
+				if values[i], old.values[i] = "", ""; t.Fields[i].Symmetric() {
+					values[i], old.values[i] = part.restated[id], old.stated
+				}
+			}
+			if err := yield(oneroster.Record{Resource: t.Resource, Values: old.values},
+				oneroster.Record{Resource: t.Resource, Values: values}); err != nil {
 				return err
 			}
 		}
