@@ -49,6 +49,11 @@ fuzz:
 packages:
 	ROLLBOOK_PACKAGES=2000 go test ./cmd/rollbook -run TestExportAndImportChangeNothing -count=1 -timeout 2h
 
+# Killed at any moment, the district is whole: 500 times on SQLite and 100 on
+# PostgreSQL, before a release.
+kills:
+	ROLLBOOK_KILLS=500 go test ./cmd/rollbook -run 'TestKilled$$' -count=1 -v -timeout 2h
+
 check: test
 	for t in linux windows darwin; do for a in amd64 arm64; do echo $$t/$$a; GOOS=$$t GOARCH=$$a go build -o /dev/null ./cmd/rollbook || exit 1; done; done
 
@@ -59,7 +64,7 @@ docs:
 
 # The random tests at full length, with 1,000,000 filters on each engine, before a
 # release.
-soak: packages
+soak: packages kills
 	ROLLBOOK_WIDE=1000000 go test ./internal/store -run TestBrokenFiltersNeverWiden -timeout 60m
 
 # Whether the tests notice a fault: see tools/mutants/run. An hour or more.
@@ -70,4 +75,4 @@ mutants: needs
 bench:
 	go test ./internal/store ./internal/rest -run '^$$' -bench .
 
-.PHONY: mutants soak lint needs build test fuzz packages check docs bench
+.PHONY: mutants soak lint needs build test fuzz packages kills check docs bench
