@@ -141,13 +141,19 @@ func (w *walk) cycle() {
 	revNow := func(rev int64) func(seen) bool { return func(s seen) bool { return s.rev > rev } }
 	w.kill("import", 0, revNow(w.was.rev), "import", next)
 
+	w.set(map[string]string{packagesKept: "1"}) // and those that are held
 	w.kill("hold", exitHeld, func(s seen) bool { return s.held() > 0 }, "import", "half.zip")
+	w.set(map[string]string{packagesKept: "30"})
 	w.kill("publish", 0, revNow(w.was.rev), "publish", fmt.Sprint(w.was.held()), "--reason", "a test")
 
 	w.kill("rollback", 0, revNow(w.was.rev), "rollback", fmt.Sprint(w.latest(next)))
 
-	w.set(map[string]string{packagesKept: "2", journalDays: fmt.Sprint(w.days - 3)})
-	w.kill("prune", 0, func(s seen) bool { return s.kept() <= 2 }, "import", next)
+	came := len(w.was.published)
+	w.set(map[string]string{packagesKept: "1", journalDays: fmt.Sprint(w.days - 3)})
+	w.kill("prune", 0, func(s seen) bool {
+		n := len(s.published)
+		return n > came && s.published[int64(n)].State == store.StatePublished && s.kept() == 1
+	}, "import", next)
 	w.set(map[string]string{packagesKept: "30"})
 	if w.days > 30 {
 		w.days -= 3
@@ -264,9 +270,6 @@ func (w *walk) kill(verb string, code int, through func(seen) bool, args ...stri
 	}
 	if !through(w.was) {
 		w.Errorf("%s: it did nothing", what)
-	}
-	if code == 0 && verb == "prune" && w.was.kept() != 2 {
-		w.Errorf("%s: %d packages are kept", what, w.was.kept())
 	}
 	if w.Failed() {
 		w.FailNow()
