@@ -3,6 +3,9 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollbook/internal/auth"
@@ -48,6 +51,27 @@ var clients = []promise{
 			t.Error("it was taken")
 		}
 		t.equal("c", *t.client("c"), c)
+	}},
+	{"of clients of one name that are added at once, by several processes, one is taken", func(t *trial) {
+		other := Open(t.T, t.dsn, store.Options{})
+		for round := range 10 {
+			var taken atomic.Int64
+			var all sync.WaitGroup
+			for n := range 8 {
+				s := map[bool]*store.Store{true: t.s, false: other}[n%2 == 0]
+				name := map[bool]string{true: "The round ", false: "THE ROUND "}[n%3 == 0] + fmt.Sprint(round)
+				all.Go(func() {
+					err := s.AddClient(ctx, auth.Client{ID: fmt.Sprint(round, "-", n), Name: name})
+					if err == nil {
+						taken.Add(1)
+					} else if !strings.Contains(err.Error(), "there is a client of the name") {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+			t.equal(fmt.Sprint("round ", round), taken.Load(), int64(1))
+		}
 	}},
 	{"a removed client leaves no secret", func(t *trial) {
 		t.add("c", secret("c1", time.Time{}))
