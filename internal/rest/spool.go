@@ -82,13 +82,11 @@ func (s *spool) sendTo(send func([]byte) error) error {
 	buf := make([]byte, spoolPart)
 	for {
 		n, err := s.file.Read(buf)
-		if n > 0 {
-			if err := send(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
+		if err == io.EOF { // a file has nothing beside it
 			return nil
+		}
+		if err == nil {
+			err = send(buf[:n])
 		}
 		if err != nil {
 			return err
