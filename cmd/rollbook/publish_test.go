@@ -54,7 +54,7 @@ func TestNightsAreDecided(t *testing.T) {
 		_, errs := run(exitHeld, "import", "d/day-00.zip")
 		says(errs, "publication 3 is held, and nothing was changed",
 			"again: the package is, byte for byte, that "+
-			"of publication 1 of 20", "rollbook publish 3 --reason", "rollbook discard 3")
+				"of publication 1 of 20", "rollbook publish 3 --reason", "rollbook discard 3")
 		if !slices.Equal(exported(), second) {
 			t.Error("what is held changed something")
 		}
