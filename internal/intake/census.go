@@ -30,6 +30,7 @@ type group struct {
 type tally struct {
 	before, lost, left, came int // left have another role, came are added or have this one now
 	changed                  int // as a reader sees it: not by derived links alone
+	moved, disabled          int // to another school, and accounts that would be
 }
 
 // fields counts, by position, values of the records of a kind: those that are
@@ -51,14 +52,16 @@ type side struct {
 	total  map[*oneroster.Resource]int
 	orgs   map[string]string // names
 	people map[uint64]person
-	school map[string]int // enrollments
-	grade  map[string]int // enrollments of pupils
-	excuse map[string]int // records that are left without because a school closes, by "resource.field"
+	school map[string]int  // enrollments
+	grade  map[string]int  // enrollments of pupils
+	linked map[uint64]bool // users that have agents, of the district as it is
+	excuse map[string]int  // records that are left without because a school closes, by "resource.field"
 }
 
 func (s *side) begin() {
 	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
 	s.orgs, s.people = map[string]string{}, map[uint64]person{}
+	s.linked = map[uint64]bool{}
 	s.school, s.grade, s.excuse = map[string]int{}, map[string]int{}, map[string]int{}
 }
 
@@ -99,6 +102,7 @@ func (s *side) add(rec oneroster.Record) {
 			s.grade[at.grade]++
 		}
 	}
+	s.link(rec)
 	if !s.isNow {
 		s.excused(rec)
 		return
@@ -114,6 +118,19 @@ func (s *side) add(rec oneroster.Record) {
 		}
 	}
 	s.j.hands.learn(rec)
+}
+
+// link counts users that lose their agents. That is seen in what readers are served
+// alone: a link that one side states is served on both.
+func (s *side) link(rec oneroster.Record) {
+	i := rec.Resource.Index("agents")
+	switch {
+	case i < 0:
+	case s.isNow && rec.Values[i] != "":
+		s.linked[hash(rec.ID())] = true
+	case !s.isNow && rec.Values[i] == "" && s.j.now.linked[hash(rec.ID())]:
+		s.j.fieldsOf(s.j.kindOf(rec)).went[i]++
+	}
 }
 
 // nameField is what people call a record by.
@@ -245,7 +262,9 @@ func (j *judgement) changed(before, after oneroster.Record) {
 		case was == "":
 			count.came[i]++
 		case is == "":
-			count.went[i]++
+			if !f.Symmetric() { // side.link counts those
+				count.went[i]++
+			}
 			j.example("emptied", before, f.Name, was, "")
 		default:
 			count.changed[i]++
@@ -263,6 +282,13 @@ func (j *judgement) changed(before, after oneroster.Record) {
 	}
 	if other {
 		t.changed++
+	}
+	if g.at.school != "" && g.at.school != then.at.school &&
+		!slices.Contains(oneroster.Items(after.Get("orgs")), g.at.school) {
+		t.moved++
+	}
+	if before.Get("enabledUser") == "true" && after.Get("enabledUser") == "false" {
+		t.disabled++
 	}
 	j.hands.differ(j, before, after)
 }

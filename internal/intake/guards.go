@@ -31,6 +31,8 @@ var Settings = []Setting{
 		"person or thing"},
 	{"guard-falls", 50, 0, 100,
 		"hold when the enrollments of a school or grade would fall by more than so many percent"},
+	{"guard-moves", 50, 0, 100,
+		"hold when more than so many percent of the people, classes or enrollments of a school would be at another"},
 	{"guard-sds", 1, 0, 100,
 		"hold when School Data Sync would drop more than so many percent of what it takes today"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
@@ -235,6 +237,21 @@ func (j *judgement) guardLoss() {
 	}
 }
 
+// guardDisabled counts accounts that would be disabled: to readers they are as good as
+// gone.
+func (j *judgement) guardDisabled() {
+	r := oneroster.ByName("user")
+	if j.changes[r] == nil {
+		return
+	}
+	limit := j.limit("guard-loss")
+	hit := func(t *tally) int { return t.disabled }
+	for _, s := range worst(j.shares(r, func(t *tally, _ bool) int { return t.disabled }), limit) {
+		j.judge("loss", r.Plural, s.n, s.total, limit,
+			count(s.n, s.total, s.noun())+" would be disabled"+j.whom(s, hit))
+	}
+}
+
 // guardChange looks at roles only that are at least half of a resource: the
 // accounts of all teachers may move in a night. On the day of a rollover
 // everybody's grade changes.
@@ -353,6 +370,39 @@ func (j *judgement) judgeFalls(by string, falls []Fall, limit int) {
 	}
 	j.object(Objection{"falls", "enrollments", text + listed(over), worst.Before - worst.After, worst.Before,
 		limit})
+}
+
+// guardMoves holds schools that are taken for each other.
+func (j *judgement) guardMoves() {
+	limit := j.limit("guard-moves")
+	for _, name := range []string{"user", "class", "enrollment"} {
+		r := oneroster.ByName(name)
+		if j.changes[r] == nil || j.Imported(r) == 0 {
+			continue
+		}
+		schools := map[string]*part{}
+		for g, t := range j.groups {
+			if g.of == r && !g.closing && !j.Closing[g.at.school] {
+				into(schools, g.at.school, place{school: g.at.school}, t.moved, t.before)
+			}
+		}
+		var over []string
+		worst := &part{}
+		for _, p := range sorted(schools) {
+			if p.school == "" || p.of < few || p.n*100 <= limit*p.of {
+				continue
+			}
+			over = append(over, fmt.Sprintf("%s of %s of %s", number(p.n), number(p.of),
+				j.schoolName(p.school)))
+			if p.n > worst.n {
+				worst = p
+			}
+		}
+		if len(over) > 0 {
+			j.object(Objection{"moves", r.Plural, fmt.Sprintf("%s would be at another school than now: %s",
+				r.Plural, listed(over)), worst.n, worst.of, limit})
+		}
+	}
 }
 
 func (j *judgement) schoolOrGrade(by, id string) string {

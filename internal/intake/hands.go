@@ -12,17 +12,20 @@ import (
 // did. A name alone does not tell: people marry, schools are renamed. So no word
 // of the name may be left, and something else that tells them apart differs too.
 // A night that only renames accounts leaves the names, and is none.
+// Of orgs one suffices that takes the name of another, which loses it: there are few
+// of them, and their names have words in common.
 type hands struct {
 	changed  map[*oneroster.Resource]int
 	first    map[*oneroster.Resource]Example
 	suspects map[uint64]Example // users with another name, by hash: the birth date is still to come
 	titles   map[*oneroster.Resource]int
 	words    map[*oneroster.Resource]map[string]int // of titles, and how many have them
+	taken    bool                                   // an org has the name of another
 }
 
 func newHands() *hands {
 	return &hands{map[*oneroster.Resource]int{}, map[*oneroster.Resource]Example{}, map[uint64]Example{},
-		map[*oneroster.Resource]int{}, map[*oneroster.Resource]map[string]int{}}
+		map[*oneroster.Resource]int{}, map[*oneroster.Resource]map[string]int{}, false}
 }
 
 // tells are the fields besides the name that tell two of a resource apart. A class
@@ -58,6 +61,11 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	}
 	fields := tells[r.Name]
 	was, is := j.called(before), j.called(after)
+	if r.Name == "org" && j.takes(before.ID(), is) {
+		h.taken = true
+		h.change(j, r, Example{"hands", r.Plural, before.ID(), "", was, is})
+		return
+	}
 	if fields == nil || was == is || !h.apart(r, was, is) {
 		return
 	}
@@ -71,6 +79,19 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	if r.Name == "user" {
 		h.suspects[hash(before.ID())] = e
 	}
+}
+
+// takes tells whether an org gets the name of another one that has it no more.
+func (j *judgement) takes(id, name string) bool {
+	if j.now.orgs[id] == name {
+		return false
+	}
+	for other, had := range j.now.orgs {
+		if had == name && other != id && j.then.orgs[other] != name {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *hands) change(j *judgement, r *oneroster.Resource, e Example) {
@@ -132,11 +153,15 @@ func (j *judgement) guardHands() {
 		}
 		text := count(n, of, "ids of "+r.Plural) + fmt.Sprintf(
 			" would name another %s: %s is %s, and would be %s", what, e.ID, e.Before, e.After)
-		if of < few || j.Imported(r) == 0 {
+		limit := j.limits.of("guard-hands")
+		switch {
+		case r.Name == "org" && j.hands.taken && j.Imported(r) > 0 && limit < 100:
+			j.object(Objection{"hands", r.Plural, text, n, of, limit})
+			continue
+		case of < few || j.Imported(r) == 0:
 			j.note(text)
 			continue
 		}
-		limit := j.limits.of("guard-hands")
 		if j.Day&Rollover != 0 {
 			limit = min(100, max(limit, 25))
 		}

@@ -177,11 +177,13 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardEmpty()
 	j.guardWithout()
 	j.guardLoss()
+	j.guardDisabled()
 	j.guardChange()
 	j.guardEmptied()
 	j.guardGarbled()
 	j.guardHands()
 	j.guardFalls()
+	j.guardMoves()
 	if roster {
 		j.guardSDS()
 	}

@@ -432,6 +432,26 @@ var badNights = []struct {
 			b.Set("sourcedId", id)
 		}
 	}},
+	{"two schools taken for each other", "moves", func(d district) {
+		d.edit("enrollment", func(rec oneroster.Record) {
+			other := map[string]string{"sch-001": "sch-002", "sch-002": "sch-001"}
+			rec.Set("school", cmp.Or(other[rec.Get("school")], rec.Get("school")))
+		})
+	}},
+	{"names of two schools swapped", "hands", func(d district) {
+		orgs := d[oneroster.ByName("org")]
+		a, b := &orgs[1], &orgs[2]
+		name := a.Get("name")
+		a.Set("name", b.Get("name"))
+		b.Set("name", name)
+	}},
+	{"accounts of the teachers disabled", "loss", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			if rec.Get("role") == "teacher" {
+				rec.Set("enabledUser", "false")
+			}
+		})
+	}},
 	{"usernames of everybody else", "change", func(d district) {
 		d.edit("user", func(rec oneroster.Record) { rec.Set("username", "u"+rec.ID()) })
 	}},

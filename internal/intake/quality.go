@@ -125,7 +125,7 @@ func (j *judgement) guardSDS() {
 		}
 	}
 	switch {
-	case j.before.outcome.Stopped && len(j.now.total) == 0: // there is nothing yet
+	case j.before.outcome.Stopped && len(j.now.orgs) == 0: // the first import
 		return
 	case j.before.outcome.Stopped:
 		j.note("School Data Sync stops at the district as it is: " + j.before.stopped)
