@@ -34,6 +34,7 @@ type importing struct {
 	on       string // day to rehearse
 	asJSON   bool
 	problems string // table or csv
+	kept     bool   // the package, whole
 }
 
 func importCommand() *cobra.Command {
@@ -146,8 +147,9 @@ func (o *opened) stored(ctx context.Context) bulk.Stored {
 func (in *importing) run(ctx context.Context) (err error) {
 	if !in.plan {
 		if in.id, err = in.o.arrive(ctx, in.path); err != nil {
-			return err
+			return errors.Join(err, in.refuse(ctx, in.id, intake.Document{}, err))
 		}
+		in.kept = true
 	}
 	id := in.id
 	offer, problems, err := in.check(ctx)
@@ -193,15 +195,27 @@ func (in *importing) run(ctx context.Context) (err error) {
 
 // refuse notes why a package cannot be used.
 func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, why error) error {
-	if id == 0 || ctx.Err() != nil {
+	if id == 0 {
 		return nil
 	}
-	if doc.Error = why.Error(); errors.As(why, new(exitCode)) {
-		doc.Error = "it has problems"
-	} else if !in.asJSON {
+	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && doc.Error != interrupted {
 		fmt.Fprintf(in.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", id)
 	}
 	return in.in.Refuse(ctx, id, doc)
+}
+
+// interrupted is why a publication was given up whose process was told to end.
+const interrupted = "it was interrupted"
+
+// reasonOf is an error as it is kept with a publication.
+func reasonOf(ctx context.Context, err error) string {
+	switch {
+	case ctx.Err() != nil:
+		return interrupted
+	case errors.As(err, new(exitCode)):
+		return "it has problems"
+	}
+	return err.Error()
 }
 
 // check reads the package, and makes an offer of it.

@@ -29,7 +29,8 @@ func publicationsCommand() *cobra.Command {
 		Short: "List what was brought to be published, and what became of it",
 		Long: `List what was brought to be published, and what became of it, the newest first. A
 publication is published, held (it waits for a person), refused, discarded, superseded
-(another one was published instead), or still being planned.`,
+(another one was published instead), or still being planned; one that is after an hour
+is broken off: its process was killed, and the district is as it was.`,
 		Args: cobra.NoArgs,
 		RunE: withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
 			limit := shownPublications + 1
@@ -72,7 +73,7 @@ func tellPublications(w io.Writer, list []store.Publication) error {
 	out := newTable(w)
 	out.AppendHeader(table.Row{"no", "when", "package", "by", "added", "changed", "retired", "state"})
 	for _, p := range list {
-		row := table.Row{p.ID, localTime(p.At), p.Package, p.By, "", "", "", p.State}
+		row := table.Row{p.ID, localTime(p.At), p.Package, p.By, "", "", "", stateOf(p)}
 		if p.State == store.StatePublished { // of others it is not known here
 			row[4], row[5], row[6] = p.Added, p.Changed, p.Retired
 		}
@@ -80,6 +81,24 @@ func tellPublications(w io.Writer, list []store.Publication) error {
 	}
 	out.Render()
 	return nil
+}
+
+// longestPlan is how long a plan may take: one of a million enrollments takes minutes.
+const longestPlan = time.Hour
+
+// brokenOff tells that nobody plans a publication any more: whoever did was killed, or
+// its machine went down.
+func brokenOff(p store.Publication) bool {
+	at, err := time.Parse(oneroster.TimeLayout, p.At)
+	return err == nil && p.State == store.StatePlanning && time.Since(at) > longestPlan
+}
+
+// stateOf is the state of a publication as a person is told of it.
+func stateOf(p store.Publication) string {
+	if brokenOff(p) {
+		return "broken off"
+	}
+	return string(p.State)
 }
 
 // localTime writes a time of the store as the clock on the wall shows it.
@@ -96,7 +115,7 @@ func membersOf(p store.Publication) map[string]any {
 	return map[string]any{"publication": p.ID, "at": p.At, "package": p.Package, "by": p.By,
 		"state": p.State, "decided": p.Decided, "decider": p.Decider, "reason": p.Reason,
 		"dateLastModified": p.Stamp, "rows": p.Rows, "added": p.Added, "changed": p.Changed,
-		"retired": p.Retired, "bytes": p.Bytes, "kept": p.Kept}
+		"retired": p.Retired, "bytes": p.Bytes, "kept": p.Kept, "brokenOff": brokenOff(p)}
 }
 
 func publicationsShow() *cobra.Command {
@@ -170,7 +189,10 @@ func tellPublication(w io.Writer, p store.Publication) {
 	row("package", p.Package)
 	row("brought by", p.By)
 	row("when", localTime(p.At))
-	row("state", p.State)
+	row("state", stateOf(p))
+	if brokenOff(p) {
+		row("what to do", "its process was killed, and changed nothing: import the package again")
+	}
 	row("decided", localTime(p.Decided))
 	row("decided by", p.Decider)
 	row("reason", p.Reason)
@@ -253,6 +275,11 @@ left alone unless --overwrite is given.`,
 // writeKept writes a package as it was kept: what came as one zip is that zip.
 func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 	files, err := o.Files(cmd.Context(), id)
+	p, findErr := o.Publication(cmd.Context(), id)
+	if errors.Is(err, store.ErrNotKept) && findErr == nil && p.State == store.StatePlanning {
+		return fmt.Errorf("the package of publication %d has not come whole: if it is broken off, import "+
+			"it again from where it was", id)
+	}
 	if errors.Is(err, store.ErrNotKept) {
 		n, settingErr := o.count(cmd.Context(), packagesKept)
 		return errors.Join(settingErr, fmt.Errorf("the package of publication %d is not kept: the newest %d "+

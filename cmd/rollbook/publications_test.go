@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,7 +92,7 @@ func TestPublications(t *testing.T) {
 		for _, line := range strings.Split(run("publications"), "\n") {
 			lines = append(lines, strings.Join(strings.Fields(strings.ReplaceAll(line, "|", " ")), " "))
 		}
-		for _, want := range []string{"4 2026-08-31 23:30 rollback to 1 cron planning",
+		for _, want := range []string{"4 2026-08-31 23:30 rollback to 1 cron broken off",
 			"2 2026-08-31 23:30 folder cron discarded",
 			"1 2026-08-31 23:30 monday.zip cron 0 0 0 published"} {
 			if !slices.Contains(lines, want) {
@@ -152,7 +153,8 @@ func TestPublications(t *testing.T) {
 			{"publications show 0", 2, "no number of a publication"},
 			{"publications show x", 2, "no number of a publication"},
 			{"publications get 2 gone.zip", 1, "the newest 30 are"},
-			{"publications get 4 gone.zip", 1, "is not kept"},
+			{"publications get 4 gone.zip", 1, "has not come whole"},
+			{"publish 4", 1, "import the package again"},
 			{"settings packages 0", 2, "from 1 to 10000"},
 		} {
 			if _, errs, code := try(c.args); code != c.code || !strings.Contains(errs, c.says) {
@@ -162,8 +164,15 @@ func TestPublications(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "gone.zip")); err == nil {
 			t.Error("a file was made of nothing")
 		}
+		if out := run("publications show 4"); !strings.Contains(out, "import the package again") {
+			t.Error(out)
+		}
+		now = time.Now()
 		for range 30 {
 			arrive("more.zip")
+		}
+		if out := run("publications"); strings.Count(out, "planning") != 30 {
+			t.Error(out)
 		}
 		if out, errs, _ := try("publications"); strings.Contains(out, "monday.zip") ||
 			!strings.Contains(errs, "--all") {
@@ -173,4 +182,45 @@ func TestPublications(t *testing.T) {
 			t.Error(out, errs)
 		}
 	})
+}
+
+// An import that is interrupted says so in the list; one that is killed cannot.
+func TestInterruptedImport(t *testing.T) {
+	dir := t.TempDir()
+	run := runs(t, dir, filepath.Join(dir, "district.db"))
+	run("init")
+	run("sandbox", "d.zip", "--students", "1500")
+	for range 20 {
+		cmd := program(dir, "import", "d.zip", "--db", "district.db")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		s := storetest.Open(t, filepath.Join(dir, "district.db"), store.Options{})
+		last := func() store.Publication {
+			list, err := s.Publications(t.Context(), 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(list) == 0 {
+				return store.Publication{}
+			}
+			return list[0]
+		}
+		for before := last(); last().State != store.StatePlanning && last().ID <= before.ID; {
+		}
+		_ = cmd.Process.Signal(os.Interrupt)
+		_ = cmd.Wait() // the exit code tells
+		if cmd.ProcessState.ExitCode() != exitInterrupted {
+			continue // it was quicker
+		}
+		p := last()
+		if p.State != store.StateRefused {
+			t.Errorf("it is %s", p.State)
+		}
+		if out := run("publications", "show", fmt.Sprint(p.ID)); !strings.Contains(out, interrupted) {
+			t.Error(out)
+		}
+		return
+	}
+	t.Fatal("no import was interrupted before it was through")
 }

@@ -202,6 +202,8 @@ the district as it is by now; its reason is kept with it.`,
 // insteadOf says what can be done with a publication that cannot be published.
 func insteadOf(s store.State) string {
 	switch s {
+	case store.StatePlanning:
+		return "; if the process that brought it was killed, import the package again"
 	case store.StateSuperseded:
 		return "; a later one was published instead: import a newer export"
 	case store.StateRefused, store.StateDiscarded:
@@ -297,7 +299,7 @@ nothing changed.`,
 			doc, held, stamp, err := in.Offer(ctx, id, offer)
 			switch {
 			case err != nil:
-				doc.Error = err.Error()
+				doc.Error = reasonOf(ctx, err)
 				return errors.Join(err, in.Refuse(ctx, id, doc))
 			case held && asJSON:
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": id,

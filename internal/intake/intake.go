@@ -207,12 +207,17 @@ func (in *Intake) note(ctx context.Context, id int64, doc Document) error {
 	return err
 }
 
-// Refuse ends a publication that cannot be used; doc says why.
+// Refuse ends a publication that cannot be used, or was interrupted: it is done though
+// ctx has ended. doc says why.
 func (in *Intake) Refuse(ctx context.Context, id int64, doc Document) error {
-	if err := in.note(ctx, id, doc); err != nil {
+	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer stop()
+	// What is found of one that was published after all stays as it is.
+	err := in.Decide(ctx, id, store.StateRefused, []store.State{store.StatePlanning}, "", "")
+	if err != nil {
 		return err
 	}
-	return in.Decide(ctx, id, store.StateRefused, []store.State{store.StatePlanning}, "", "")
+	return in.note(ctx, id, doc)
 }
 
 // Offer publishes a publication that has arrived, unless a guard objects: then it is
