@@ -430,7 +430,8 @@ func (c *checker) references(row oneroster.Row, at place) error {
 					return err
 				}
 				if ok {
-					c.note(at.file+": the class or pupil of gradebook objects has left", at)
+					c.note(at.file+": the class or pupil of gradebook objects has left: they are left out",
+						at)
 				}
 			}
 			if ok {
@@ -494,7 +495,8 @@ func (c *checker) dangling(row oneroster.Row, at place, field int, f *oneroster.
 	}
 }
 
-// outlives tells of a gradebook object whose class or pupil has left: it stays.
+// outlives tells of a gradebook object whose class or pupil has left: that is no problem of
+// the row, which is left out.
 func (c *checker) outlives(r, to *oneroster.Resource, id string) (bool, error) {
 	if !r.Gradebook || to.Gradebook || c.stored.Known == nil {
 		return false, nil

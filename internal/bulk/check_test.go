@@ -223,7 +223,8 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 		{"a result of a pupil who has left", district{"lineItem": "l1", "left user": "u1"},
 			[]string{"results.csv", results + "r1,l1,u1,fully graded,1,2026-09-01\n" +
 				"r2,l1,u1,fully graded,1,2026-09-01\n"}, nil,
-			"result/r1, result/r2", "results.csv: the class or pupil of gradebook objects has left (2, the " +
+			"result/r1, result/r2", "results.csv: the class or pupil of gradebook objects has left: they " +
+				"are left out (2, the " +
 				"first in results.csv:2)"},
 		{"a result of a pupil who never was", district{"lineItem": "l1"}, []string{"results.csv",
 			results + "r1,l1,u1,fully graded,1,2026-09-01\n"},

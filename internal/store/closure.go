@@ -49,6 +49,41 @@ func (p *Plan) close(ctx context.Context, t *table) error {
 	return nil
 }
 
+// belonging finds the records that those of a gradebook's table may belong to, as they
+// would be active.
+func (p *Plan) belonging(ctx context.Context, t *table) (map[int]map[idHash]bool, error) {
+	if !p.closed || !t.Gradebook {
+		return nil, nil
+	}
+	out := map[int]map[idHash]bool{}
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if f.Kind != oneroster.Ref || !f.Required || f.To == "category" {
+			continue
+		}
+		to := tables[oneroster.ByName(f.To)]
+		part, active := p.parts[to], map[idHash]bool{}
+		text := p.s.sql(`SELECT "sourcedId" FROM ` + to.name + ` WHERE "status" = $1`)
+		err := queryAll(ctx, p.tx, text, []any{oneroster.Active}, func(scan func(...any) error) error {
+			var id string
+			err := scan(&id)
+			active[hashID(id)] = !part.gone[id]
+			return err
+		})
+		if err == nil {
+			err = p.each(part, func(_ int, r *row) error {
+				active[hashID(r.values[oneroster.SourcedID])] = true
+				return nil
+			})
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[i] = active
+	}
+	return out, nil
+}
+
 // closing is the work on one table.
 type closing struct {
 	*Plan

@@ -22,6 +22,9 @@ type planner struct {
 	kept   map[int]map[string]string
 	seq    int64
 	count  Counts
+	// active are the records that those of the gradebook may belong to, by the position of
+	// the field; nil where nobody asks.
+	active map[int]map[idHash]bool
 }
 
 type idHash [16]byte
@@ -130,6 +133,9 @@ func (in *planner) begin(r *oneroster.Resource) error {
 		return err
 	}
 	in.imported[r] = imported
+	if in.active, err = in.belonging(in.ctx, t); err != nil {
+		return err
+	}
 	in.seq, err = nextSeq(in.ctx, in.tx, t)
 	return err
 }
@@ -147,6 +153,12 @@ func (in *planner) take(r oneroster.Row) error {
 	if r.Values[oneroster.Status] == oneroster.ToBeDeleted {
 		in.remove(r, old)
 		return nil
+	}
+	for i, active := range in.active {
+		if id := r.Values[i]; id != "" && !active[hashID(id)] {
+			in.leaveOut(r, old)
+			return nil
+		}
 	}
 	values := append([]string(nil), r.Values...)
 	values[oneroster.Status] = oneroster.Active
@@ -183,6 +195,16 @@ func (in *planner) take(r oneroster.Row) error {
 		return nil
 	}
 	return in.write(in.part, &next)
+}
+
+// leaveOut takes a record of the gradebook for what goes with a class, a pupil or a line
+// item that has left, in this plan or before.
+func (in *planner) leaveOut(r oneroster.Row, old *known) {
+	in.count.With++
+	if old != nil && old.active {
+		old.active = false
+		in.part.retire(r.ID())
+	}
 }
 
 // write puts a row aside that is to be written; one for the same record before it is
@@ -253,7 +275,7 @@ func (in *planner) finish() error {
 			return err
 		}
 	}
-	in.Counts[t.Resource] = in.count
+	in.Counts[t.Resource] = in.count // what goes with others is added
 	in.table, in.stored, in.kept = nil, nil, nil
 	return in.close(in.ctx, t)
 }

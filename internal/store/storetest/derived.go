@@ -140,6 +140,30 @@ var closure = []promise{
 			t.Errorf("there is still\n%s", left)
 		}
 	}},
+	{"a package's grades of who has left are left out", func(t *trial) {
+		t.take(school()...)
+		item := Rec("lineItem", "sourcedId", "i", "title", "1", "class", "c1", "category", "k", "assignDate",
+			"2026-09-01T00:00:00.000Z", "dueDate", "2026-09-01T00:00:00.000Z", "resultValueMin", "0",
+			"resultValueMax", "9")
+		grade := func(id, pupil string) oneroster.Record {
+			return Rec("result", "sourcedId", id, "lineItem", "i", "student", pupil, "scoreStatus", "fully graded",
+				"score", "5", "scoreDate", "2026-09-01")
+		}
+		grades := Bulk(Rec("category", "sourcedId", "k", "title", "1"), item, grade("r1", "u1"), grade("r2", "u2"))
+		closed := store.ImportOptions{Closed: true}
+		t.report(grades, closed)
+		p := Bulk(gone("user", "u1"))
+		p.Carried[oneroster.ByName("user")] = oneroster.Delta
+		t.report(p, closed)
+		report := t.report(grades, closed)
+		t.equal("results", t.ids("getAllResults"), "r2")
+		t.equal("of them with u1", report.Counts[oneroster.ByName("result")], store.Counts{Same: 1, With: 1})
+		p.Rows = []oneroster.Record{gone("class", "c1")}
+		p.Carried = map[*oneroster.Resource]oneroster.Mode{oneroster.ByName("class"): oneroster.Delta}
+		t.report(p, closed)
+		t.report(grades, closed)
+		t.equal("line items", t.ids("getAllLineItems")+t.ids("getAllResults"), "")
+	}},
 	{"who has left is nobody's agent, and who was stated so is not again by himself", func(t *trial) {
 		people := func(agents string) []oneroster.Record {
 			return []oneroster.Record{Rec("user", "sourcedId", "a", "agents", agents), Rec("user", "sourcedId", "b")}
