@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // An aside holds the rows that a plan is to write, in a file that goes when the plan
@@ -14,7 +15,14 @@ type aside struct {
 	name string
 	end  int64  // of what was put, in the file and in buf
 	buf  []byte // the last of it, not written yet
+
+	near   []byte // what was read of the file last: rows are mostly asked for in order
+	nearAt int64  // where that begins
 }
+
+// nearBytes is how much is read at a time: some forty rows. More would cost where rows
+// are asked for in no order.
+const nearBytes = 16 << 10
 
 // put keeps a row, and tells where.
 func (a *aside) put(r *row) (at int64, err error) {
@@ -61,24 +69,33 @@ func (a *aside) flush() error {
 
 // get reads the row at a place.
 func (a *aside) get(at int64) (*row, error) {
-	var raw []byte
-	if inMemory := a.end - int64(len(a.buf)); at >= inMemory {
-		raw = a.buf[at-inMemory:]
-		raw = raw[4 : 4+binary.LittleEndian.Uint32(raw)]
-	} else {
-		var head [512]byte // most rows are shorter
-		n, err := a.file.ReadAt(head[:min(512, inMemory-at)], at)
-		if n < 4 {
-			return nil, fmt.Errorf("a plan that was put aside cannot be read: %w", err)
-		}
-		raw = make([]byte, binary.LittleEndian.Uint32(head[:]))
-		if have := copy(raw, head[4:n]); have < len(raw) {
-			if _, err := a.file.ReadAt(raw[have:], at+4+int64(have)); err != nil {
-				return nil, fmt.Errorf("a plan that was put aside cannot be read: %w", err)
-			}
-		}
+	head, err := a.read(at, 4)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := a.read(at+4, int64(binary.LittleEndian.Uint32(head)))
+	if err != nil {
+		return nil, err
 	}
 	return unpackRow(raw)
+}
+
+// read returns n bytes from a place on, valid until the next call.
+func (a *aside) read(at, n int64) ([]byte, error) {
+	inMemory := a.end - int64(len(a.buf))
+	if at >= inMemory {
+		return a.buf[at-inMemory:][:n], nil
+	}
+	if from := at - a.nearAt; from >= 0 && from+n <= int64(len(a.near)) {
+		return a.near[from:][:n], nil
+	}
+	a.near = slices.Grow(a.near[:0], int(max(n, nearBytes)))[:min(max(n, nearBytes), inMemory-at)]
+	a.nearAt = at
+	if _, err := a.file.ReadAt(a.near, at); err != nil {
+		a.near = nil
+		return nil, fmt.Errorf("a plan that was put aside cannot be read: %w", err)
+	}
+	return a.near[:n], nil
 }
 
 func unpackRow(raw []byte) (*row, error) {
