@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -31,10 +32,15 @@ var settings = func() []setting {
 	out := []setting{
 		{journalDays, "400", whole(1, 36500), "how many days back history, rollback and export --as-of go"},
 		{packagesKept, "30", whole(1, 10000), "how many packages are kept; those that are held always are"},
-		{timeZone, "Local", zone, "where the district is, such as America/Chicago; Local is this machine's"},
+		{timeZone, "Local", zone, "whose midnight begins a day of the calendar, such as America/Chicago; " +
+			"Local is the zone of the machine that imports"},
 	}
 	for _, s := range intake.Settings {
-		out = append(out, setting{s.Name, strconv.Itoa(s.Default), whole(s.Least, s.Most), s.What})
+		right := percent
+		if s.Most != 100 {
+			right = whole(s.Least, s.Most)
+		}
+		out = append(out, setting{s.Name, strconv.Itoa(s.Default), right, s.What})
 	}
 	return out
 }()
@@ -42,15 +48,24 @@ var settings = func() []setting {
 func whole(least, most int) func(string) error {
 	return func(text string) error {
 		if n, err := strconv.Atoi(text); err != nil || n < least || n > most {
-			return fmt.Errorf("give a number from %d to %d", least, most)
+			return fmt.Errorf("write a whole number from %d to %d", least, most)
 		}
 		return nil
 	}
 }
 
+func percent(text string) error {
+	if whole(0, 100)(text) != nil {
+		return errors.New("write a percentage as a whole number from 0 to 100, such as 10; 100 switches the " +
+			"guard off")
+	}
+	return nil
+}
+
 func zone(text string) error {
 	if _, err := time.LoadLocation(text); err != nil || text == "" {
-		return fmt.Errorf("give a name of the time zone database, such as America/Chicago or Europe/Berlin")
+		return errors.New("write a name of the time zone database, such as America/Chicago or Europe/Berlin, " +
+			"or Local for the zone of the machine that imports")
 	}
 	return nil
 }
@@ -60,7 +75,15 @@ func settingsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "settings [NAME [VALUE]]",
 		Short: "Show or change what the district is set to",
-		Args:  cobra.MaximumNArgs(2),
+		Long: `Show or change what the district is set to. What is set is kept in its database, and
+holds for every machine that imports into it.
+
+  rollbook settings                            all of them
+  rollbook settings time-zone America/Chicago
+  rollbook settings guard-loss 20              hold when more than 20 percent would be retired
+
+A guard of percent is switched off by 100, guard-columns by 0.`,
+		Args: cobra.MaximumNArgs(2),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			ctx := cmd.Context()
 			shown := settings

@@ -20,7 +20,8 @@ type Setting struct {
 // Settings of the guards, as rollbook settings lists them. 100 percent is never
 // exceeded, and switches a guard off.
 var Settings = []Setting{
-	{"guard-loss", 10, 0, 100, "hold when more than so many percent of a resource would be retired"},
+	{"guard-loss", 10, 0, 100,
+		"hold when more than so many percent of a resource would be retired, or of a role would be disabled"},
 	{"guard-change", 75, 0, 100, "hold when more than so many percent of a resource would change"},
 	{"guard-emptied", 10, 0, 100,
 		"hold when a field that half of the records fill would be emptied in more than so many " +
