@@ -81,7 +81,7 @@ func tellDocument(w io.Writer, doc intake.Document) error {
 		out := newTable(w)
 		out.AppendHeader(table.Row{"enrollments of", "before", "after"})
 		for _, f := range doc.Falls {
-			out.AppendRow(table.Row{f.By + " " + f.Name, f.Before, f.After})
+			out.AppendRow(table.Row{f.Name, f.Before, f.After})
 		}
 		out.Render()
 	}
@@ -89,7 +89,7 @@ func tellDocument(w io.Writer, doc intake.Document) error {
 		out := newTable(w)
 		out.AppendHeader(table.Row{"for example", "field", "before", "after"})
 		for _, e := range doc.Examples {
-			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, e.Before, e.After})
+			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, spelled(e.Before), spelled(e.After)})
 		}
 		out.Render()
 	}
