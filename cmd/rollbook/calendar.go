@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/intake"
+	"rollbook/internal/oneroster"
 )
 
 // calendarSetting is the name under which the calendar is kept.
@@ -60,6 +62,12 @@ argument it lists what is announced. A rollover is rehearsed with
 				e, err := intake.ParseEntry(strings.Join(args, " "))
 				if err != nil {
 					return usageError{err}
+				}
+				if e.School != "" {
+					if is, err := o.Known(ctx, oneroster.ByName("org"), e.School); err != nil || !is {
+						return errors.Join(err, usageError{fmt.Errorf("there is no school with the sourcedId "+
+							"%q: nothing was announced", e.School)})
+					}
 				}
 				c = c.With(e)
 			}
