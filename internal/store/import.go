@@ -109,10 +109,10 @@ func (p *Plan) tally(rows int) Tally {
 	return n
 }
 
-// current finds what the plan does to gradebook objects anew where clients have
-// written since, unless the source brings them.
+// current brings a plan up to date with what clients have written into the gradebook since
+// it was found. ErrStale where that, or another import, has changed what it is about.
 func (p *Plan) current(ctx context.Context, c *change) error {
-	moved := false
+	var moved []*table
 	text := c.d.sql(`SELECT "resource" FROM "versions" WHERE "rev" > $1`)
 	err := queryAll(ctx, c.Tx, text, []any{p.rev}, func(scan func(...any) error) error {
 		var name string
@@ -120,28 +120,82 @@ func (p *Plan) current(ctx context.Context, c *change) error {
 			return err
 		}
 		r := oneroster.ByName(name)
-		if !r.Gradebook || p.modes[r] != oneroster.Absent {
+		if !r.Gradebook {
 			return ErrStale
 		}
-		moved = true
+		moved = append(moved, tables[r])
 		return nil
 	})
-	if err != nil || !moved {
+	if err != nil || len(moved) == 0 {
 		return err
 	}
 	p.tx = c.Tx
 	defer func() { p.tx = (*sql.Tx)(nil) }()
+	for _, t := range moved {
+		if err := p.beside(ctx, t); err != nil {
+			return err
+		}
+	}
 	for _, r := range oneroster.Resources() {
-		if !r.Gradebook || p.modes[r] != oneroster.Absent {
+		if !r.Gradebook {
 			continue
 		}
-		p.parts[tables[r]] = newPart()
-		delete(p.Counts, r)
+		if p.modes[r] == oneroster.Absent {
+			gone := p.parts[tables[r]].deleted
+			p.parts[tables[r]] = newPart()
+			for _, id := range gone {
+				p.parts[tables[r]].gone[id] = true
+			}
+			delete(p.Counts, r)
+		}
 		if err := p.close(ctx, tables[r]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// beside finds what clients have done to a table since the plan was found: new rows have
+// taken places in the list, deleted ones must not be referred to. ErrStale where they have
+// changed what the plan changes.
+func (p *Plan) beside(ctx context.Context, t *table) error {
+	part := p.parts[t]
+	fresh := map[string]bool{}
+	err := p.each(part, func(_ int, r *row) error {
+		if r.fresh {
+			fresh[r.values[oneroster.SourcedID]] = true
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	text := p.s.sql(`SELECT "sourcedId", "status" FROM ` + t.name + ` WHERE "rev" > $1`)
+	err = queryAll(ctx, p.tx, text, []any{p.rev}, func(scan func(...any) error) error {
+		var id, status string
+		if err := scan(&id, &status); err != nil {
+			return err
+		}
+		_, planned := part.place[hashID(id)]
+		if p.modes[t.Resource] != oneroster.Absent && (planned || part.gone[id] || fresh[id]) {
+			return ErrStale
+		}
+		if status == oneroster.ToBeDeleted {
+			part.deleted = append(part.deleted, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range part.deleted {
+		part.gone[id] = true
+	}
+	next, err := nextSeq(ctx, p.tx, t)
+	if part.next > 0 {
+		part.shift = next - part.next
+	}
+	return err
 }
 
 // apply writes what a plan does to one table.
@@ -154,6 +208,9 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 		return err
 	}
 	err := p.each(part, func(_ int, r *row) error {
+		if r.fresh {
+			r.seq += part.shift
+		}
 		if batch = append(batch, *r); len(batch) < 2000 {
 			return nil
 		}

@@ -52,6 +52,9 @@ type part struct {
 	retired  []string          // in the order in which that was found
 	gone     map[string]bool   // the same, and what only was to come
 	restated map[string]string // records of which stated agents alone differ, with those
+
+	next, shift int64    // seq of the first new row, and how far others have moved it since
+	deleted     []string // by clients since the plan was found
 }
 
 func newPart() *part {

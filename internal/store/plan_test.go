@@ -209,3 +209,73 @@ func TestStalePlans(t *testing.T) {
 		}
 	})
 }
+
+// A plan that brings grades is published beside clients who write others; one that they
+// have changed themselves is planned again.
+func TestPlansBesideClients(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		ctx := context.Background()
+		district := sandbox.New(sandbox.Options{Students: 20, Seed: 1})
+		pupils, class := []string{}, ""
+		err := district.Records(ctx, func(r oneroster.Row) error {
+			if r.Resource.Name == "enrollment" && r.Get("role") == "student" {
+				pupils, class = append(pupils, r.Get("user")), r.Get("class")
+			}
+			return nil
+		})
+		if err == nil {
+			_, err = s.Import(ctx, district, store.ImportOptions{Closed: true})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(rec oneroster.Record) {
+			t.Helper()
+			if _, _, err := s.Put(ctx, rec); err != nil {
+				t.Fatal(err)
+			}
+		}
+		result := func(id, item string) oneroster.Record {
+			return storetest.Rec("result", "sourcedId", id, "lineItem", item, "student", pupils[0], "score", "5",
+				"scoreStatus", "fully graded", "scoreDate", "2026-09-01")
+		}
+		for _, item := range []string{"i1", "i2"} {
+			put(storetest.Rec("lineItem", "sourcedId", item, "title", "Quiz", "class", class))
+		}
+		src := storetest.Bulk(result("a", "i1"), result("b", "i2"), result("c", "i1"))
+		src.Carried[oneroster.ByName("result")] = oneroster.Delta
+		plan := func() *store.Plan {
+			t.Helper()
+			p, err := s.Plan(ctx, src, store.ImportOptions{Closed: true}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = p.Close() })
+			return p
+		}
+		first := plan()
+		put(result("x", "i1"))
+		if err := s.Delete(ctx, oneroster.ByName("lineItem"), "i2"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Publish(ctx, first, nil); err != nil {
+			t.Fatal(err)
+		}
+		left := served(t, s)
+		for id, is := range map[string]bool{"a": true, "b": false, "c": true, "x": true} {
+			if (left["result "+id] != "") != is {
+				t.Errorf("result %s: %q", id, left["result "+id])
+			}
+		}
+		if open := closure(left); open != "" {
+			t.Error(open)
+		}
+		src.Rows[0].Set("score", "6")
+		second := plan()
+		put(storetest.Rec("result", "sourcedId", "a", "lineItem", "i1", "student", pupils[0], "score", "7"))
+		if _, err := s.Publish(ctx, second, nil); !errors.Is(err, store.ErrStale) {
+			t.Errorf("the second plan: %v", err)
+		}
+	})
+}

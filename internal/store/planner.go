@@ -137,6 +137,7 @@ func (in *planner) begin(r *oneroster.Resource) error {
 		return err
 	}
 	in.seq, err = nextSeq(in.ctx, in.tx, t)
+	in.part.next = in.seq
 	return err
 }
 
