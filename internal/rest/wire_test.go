@@ -26,6 +26,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,11 +214,20 @@ func TestForwardedHeaders(t *testing.T) {
 	}
 }
 
+// told counts the lines of a log.
+type told struct{ atomic.Int64 }
+
+func (n *told) Write(line []byte) (int, error) {
+	n.Add(1)
+	return len(line), nil
+}
+
 func TestCertificateIsReadAgain(t *testing.T) {
+	var complaints told
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePair(t, cert, key, "first")
-	config, err := rest.Certificates(cert, key, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	config, err := rest.Certificates(cert, key, slog.New(slog.NewTextHandler(&complaints, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,10 +263,18 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	until("first")
 	writePair(t, cert, key, "second")
 	until("second")
+	if n := complaints.Load(); n > 0 {
+		t.Errorf("%d complaints of a good certificate", n)
+	}
 	if err := os.WriteFile(cert, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	until("second") // the old one goes on
+	for deadline := time.Now().Add(20 * time.Second); complaints.Load() == 0; {
+		if until("second"); time.Now().After(deadline) { // the old one goes on
+			t.Fatal("nobody is told of a certificate that cannot be read")
+		}
+	}
+	until("second")
 	if _, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true,
 		MaxVersion: tls.VersionTLS11}); err == nil {
 		t.Error("TLS 1.1 was taken")
