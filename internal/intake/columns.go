@@ -13,7 +13,8 @@ import (
 // synonyms are names that exports have for columns of the standard, without what
 // is no letter.
 var synonyms = [][]string{
-	{"email", "mail", "emailaddress", "primaryemail", "useremail"}, {"givenname", "firstname", "forename"},
+	{"email", "mail", "emailaddress", "mailaddress", "primaryemail", "useremail"},
+	{"givenname", "firstname", "forename"},
 	{"familyname", "lastname", "surname"}, {"middlename", "middleinitial"}, {"username", "login", "loginid"},
 	{"grades", "grade", "gradelevel"}, {"orgsourcedids", "orgsourcedid", "schoolsourcedids", "schoolid"},
 	{"birthdate", "dateofbirth", "dob"}, {"sex", "gender"}, {"phone", "phonenumber", "telephone"},
