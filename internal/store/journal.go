@@ -116,11 +116,7 @@ func (c *change) keepJournal(ctx context.Context, stamp string) error {
 
 func (c *change) keepPiece(ctx context.Context, t *table, piece [][]string) error {
 	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestSpeed)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(json.NewEncoder(w).Encode(piece), w.Close()); err != nil {
+	if err := deflate(&out, func(w io.Writer) error { return json.NewEncoder(w).Encode(piece) }); err != nil {
 		return err
 	}
 	c.journal.pieces++

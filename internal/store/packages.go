@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 )
 
 // Packages are kept in pieces, each once however many packages have it. A piece that is
@@ -165,20 +166,33 @@ func (s *Store) lockPiece(ctx context.Context, tx *sql.Tx, hash string) (there b
 // pack compresses a piece where that makes it smaller.
 func pack(plain []byte) (stored []byte, packed int, err error) {
 	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestSpeed)
-	if err != nil {
-		return nil, 0, err
-	}
-	if _, err := w.Write(plain); err != nil {
-		return nil, 0, err
-	}
-	if err := w.Close(); err != nil {
+	if err := deflate(&out, func(w io.Writer) error { _, err := w.Write(plain); return err }); err != nil {
 		return nil, 0, err
 	}
 	if out.Len() < len(plain) {
 		return out.Bytes(), 1, nil
 	}
 	return plain, 0, nil
+}
+
+// deflaters are used again: to make one takes longer than to compress one record with it.
+var deflaters = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, flate.BestSpeed)
+	if err != nil {
+		panic(err) // there is no such level
+	}
+	return w
+}}
+
+// deflate compresses what write writes.
+func deflate(to io.Writer, write func(io.Writer) error) error {
+	w := deflaters.Get().(*flate.Writer)
+	defer deflaters.Put(w)
+	w.Reset(to)
+	if err := write(w); err != nil {
+		return err
+	}
+	return w.Close()
 }
 
 // KeptWhole ends a package: all of its files are kept, and it can be had from now on.

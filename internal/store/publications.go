@@ -222,14 +222,8 @@ func (d *dialect) published(ctx context.Context, tx *sql.Tx, id, rev int64, at s
 // was kept before. ErrNotFound when there is no such publication.
 func (s *Store) SetVerdict(ctx context.Context, id int64, document []byte) error {
 	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.BestSpeed)
+	err := deflate(&packed, func(w io.Writer) error { _, err := w.Write(document); return err })
 	if err != nil {
-		return err
-	}
-	if _, err := w.Write(document); err != nil {
-		return err
-	}
-	if err := w.Close(); err != nil {
 		return err
 	}
 	return s.keep(ctx, func(tx *sql.Tx) error {
