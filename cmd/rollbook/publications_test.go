@@ -156,6 +156,9 @@ func TestPublications(t *testing.T) {
 			{"publications get 4 gone.zip", 1, "has not come whole"},
 			{"publish 4", 1, "import the package again"},
 			{"settings packages 0", 2, "from 1 to 10000"},
+			{"settings guard-loss 200", 2, "from 0 to 100, such as 10; 100 switches the guard off"},
+			{"settings time-zone Texas", 2, "such as America/Chicago"},
+			{"calendar closing --school nowhere 2027-06-30", 2, `no school with the sourcedId "nowhere"`},
 		} {
 			if _, errs, code := try(c.args); code != c.code || !strings.Contains(errs, c.says) {
 				t.Errorf("%s: %d %s", c.args, code, errs)
