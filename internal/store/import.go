@@ -35,13 +35,11 @@ func (s *Store) Import(ctx context.Context, src oneroster.Source, opt ImportOpti
 	err error) {
 	err = Again(func() error {
 		plan, err := s.Plan(ctx, src, opt, nil)
-		defer plan.Close()
-		if err != nil {
-			return err
+		if err == nil {
+			report.Counts = plan.Counts
+			report.Stamp, err = s.Publish(ctx, plan, nil)
 		}
-		report.Counts = plan.Counts
-		report.Stamp, err = s.Publish(ctx, plan, nil)
-		return err
+		return errors.Join(err, plan.Close())
 	})
 	return report, err
 }
