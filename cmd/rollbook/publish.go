@@ -86,7 +86,8 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 		}
 		return offer, close, err
 	}
-	dir, err := os.MkdirTemp("", "rollbook-publication-")
+	sweep()
+	dir, err := os.MkdirTemp("", unpackedName)
 	if err != nil {
 		return offer, close, err
 	}
@@ -150,6 +151,19 @@ func (o *opened) leftBy(ctx context.Context, p store.Publication) (int64, error)
 		return 0, err
 	}
 	return o.RevAt(ctx, at)
+}
+
+// unpackedName begins the names of folders that packages are unpacked into.
+const unpackedName = "rollbook-publication-"
+
+// sweep removes such folders that a killed program left a day ago or longer.
+func sweep() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), unpackedName+"*")) // the pattern is right
+	for _, dir := range left {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > 24*time.Hour {
+			_ = os.RemoveAll(dir) // another user's stays
+		}
+	}
 }
 
 func publishCommand() *cobra.Command {
