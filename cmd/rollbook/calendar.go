@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ argument it lists what is announced. A rollover is rehearsed with
 					return usageError{fmt.Errorf("say which entry to remove, by its number: rollbook " +
 						"calendar remove 2")}
 				}
-				if _, err := fmt.Sscan(args[1], &n); err != nil || n < 1 || n > len(c) {
+				if n, err = strconv.Atoi(args[1]); err != nil || n < 1 || n > len(c) {
 					return usageError{fmt.Errorf("%q is no number of an entry: rollbook "+
 						"calendar lists them", args[1])}
 				}
@@ -64,8 +65,12 @@ argument it lists what is announced. A rollover is rehearsed with
 					return usageError{err}
 				}
 				if e.School != "" {
-					if is, err := o.Known(ctx, oneroster.ByName("org"), e.School); err != nil || !is {
-						return errors.Join(err, usageError{fmt.Errorf("there is no school with the sourcedId "+
+					quoted := strings.ReplaceAll(e.School, "'", "''")
+					n, err := o.CountActive(ctx, oneroster.ByName("org"), "sourcedId='"+
+						quoted+"' AND type='school'")
+					if err != nil || n == 0 {
+						return errors.Join(err, usageError{fmt.Errorf("there is no school with "+
+							"the sourcedId "+
 							"%q: nothing was announced", e.School)})
 					}
 				}

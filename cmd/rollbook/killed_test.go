@@ -121,7 +121,8 @@ func newWalk(t *testing.T, dsn string) *walk {
 
 func (w *walk) put(s *store.Store, title int) {
 	w.Helper()
-	_, _, err := s.Put(w.Context(), storetest.Rec("category", "sourcedId", "past", "title", fmt.Sprint(title)))
+	_, _, err := s.Put(w.Context(), storetest.Rec("category", "sourcedId", "past", "title",
+		fmt.Sprint(title)))
 	w.must(err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -59,12 +60,23 @@ func run(ctx context.Context, args []string) int {
 	if isUnknown(err) && !strings.Contains(err.Error(), "rollbook help") {
 		err = fmt.Errorf("%w (see rollbook help%s)", err, strings.TrimPrefix(cmd.CommandPath(), "rollbook"))
 	}
-	fmt.Fprintln(os.Stderr, "rollbook:", lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()), " "))
+	fmt.Fprintln(os.Stderr, "rollbook:", plainly(lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()),
+		" ")))
 	var usage usageError
 	if errors.As(err, &usage) || isUnknown(err) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// plainly is a text without what a terminal would obey: names of files may hold anything.
+func plainly(text string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return '\uFFFD'
+		}
+		return c
+	}, text)
 }
 
 var lineEnds = regexp.MustCompile(`\s*\n\s*`)

@@ -676,7 +676,8 @@ func TestNightsThroughTheDoor(t *testing.T) {
 			nightly{t, t.TempDir()}.start(c, filepath.Join(d.dir, "life"))
 		})
 	})
-	t.Logf("%d bad nights, %d kept from readers: recall %.3f; %d ordinary nights, %d held: precision %.3f", c.bad,
+	t.Logf("%d bad nights, %d kept from readers: recall %.3f; %d ordinary nights, %d held: precision %.3f",
+		c.bad,
 		c.kept, float64(c.kept)/float64(c.bad), c.good, c.stopped,
 		float64(c.kept)/float64(c.kept+c.stopped))
 }
@@ -762,7 +763,8 @@ func (n nightly) start(c *score, life string) {
 		"results.csv", "classResources.csv"} {
 		delete(files, file)
 		files["manifest.csv"] = strings.Replace(files["manifest.csv"],
-			"file."+strings.TrimSuffix(file, ".csv")+",bulk", "file."+strings.TrimSuffix(file, ".csv")+",absent", 1)
+			"file."+strings.TrimSuffix(file, ".csv")+",bulk", "file."+strings.TrimSuffix(file, ".csv")+
+				",absent", 1)
 	}
 	n.write("summer.zip", zipped(files))
 	n.publishes(c, "the first import", "--new", "summer.zip")

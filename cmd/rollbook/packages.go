@@ -195,7 +195,7 @@ func (in *importing) run(ctx context.Context) (err error) {
 
 // refuse notes why a package cannot be used.
 func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, why error) error {
-	if id == 0 {
+	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
 		return nil
 	}
 	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && doc.Error != interrupted {
@@ -229,7 +229,7 @@ func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bu
 	meter.done()
 	if in.problems != "csv" || problems.Total == 0 {
 		for _, n := range in.p.Notes {
-			fmt.Fprintln(in.ErrOrStderr(), "note:", n)
+			fmt.Fprintln(in.ErrOrStderr(), "note:", plainly(n))
 		}
 	}
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -296,7 +297,7 @@ func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 			_, err := io.Copy(w, text)
 			return err
 		}
-		entry, err := z.Create(file)
+		entry, err := z.Create(strings.ReplaceAll(file, `\`, "_")) // a folder of Windows
 		if err != nil {
 			return err
 		}

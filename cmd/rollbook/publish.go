@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,7 +11,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -93,18 +93,22 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	}
 	close = func() { _ = os.RemoveAll(dir) }
 	path := dir
-	err = o.Package(ctx, p.ID, func(file string, r io.Reader) error {
-		if !strings.EqualFold(filepath.Ext(file), ".csv") {
-			path = filepath.Join(dir, filepath.Base(file))
-		}
-		f, err := os.OpenFile(filepath.Join(dir, filepath.Base(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY,
-			0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(f, r)
-		return errors.Join(err, f.Close())
-	})
+	files, err := o.Files(ctx, p.ID)
+	if err == nil {
+		err = o.Package(ctx, p.ID, func(file string, r io.Reader) error {
+			text := bufio.NewReader(r)
+			if len(files) == 1 && isZip(text) {
+				path = filepath.Join(dir, filepath.Base(file))
+			}
+			f, err := os.OpenFile(filepath.Join(dir, filepath.Base(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY,
+				0o600)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(f, text)
+			return errors.Join(err, f.Close())
+		})
+	}
 	if err != nil {
 		return offer, close, err
 	}
@@ -160,7 +164,8 @@ const unpackedName = "rollbook-publication-"
 func sweep() {
 	left, _ := filepath.Glob(filepath.Join(os.TempDir(), unpackedName+"*")) // the pattern is right
 	for _, dir := range left {
-		if info, err := os.Lstat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > 24*time.Hour {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() &&
+			time.Since(info.ModTime()) > 24*time.Hour {
 			_ = os.RemoveAll(dir) // another user's stays
 		}
 	}

@@ -137,6 +137,8 @@ func TestNightsAreDecided(t *testing.T) {
 		says(errs, "this would be held", "lets nothing be retired")
 		run(0, "import", "d/day-03.zip")
 		run(2, "calendar", "freeze", "tomorrow")
+		_, errs = run(2, "calendar", "closing", "--school", "dst-1", today)
+		says(errs, `there is no school with the sourcedId "dst-1"`)
 		run(2, "calendar", "remove", "7")
 
 		var list []struct {

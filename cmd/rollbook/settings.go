@@ -56,7 +56,8 @@ func whole(least, most int) func(string) error {
 
 func percent(text string) error {
 	if whole(0, 100)(text) != nil {
-		return errors.New("write a percentage as a whole number from 0 to 100, such as 10; 100 switches the " +
+		return errors.New("write a percentage as a whole number from 0 to 100, such as 10; 100 " +
+			"switches the " +
 			"guard off")
 	}
 	return nil
@@ -64,7 +65,8 @@ func percent(text string) error {
 
 func zone(text string) error {
 	if _, err := time.LoadLocation(text); err != nil || text == "" {
-		return errors.New("write a name of the time zone database, such as America/Chicago or Europe/Berlin, " +
+		return errors.New("write a name of the time zone database, such as America/Chicago or " +
+			"Europe/Berlin, " +
 			"or Local for the zone of the machine that imports")
 	}
 	return nil

@@ -153,7 +153,7 @@ func tellRows(w io.Writer, each func(yield func(before, after oneroster.Record) 
 			if i == oneroster.SourcedID || i == oneroster.Modified || was == is {
 				continue
 			}
-			if err := out.Write([]string{which.Resource.Plural, which.ID(), change, f.Name,
+			if err := out.Write([]string{which.Resource.Plural, bulk.Harmless(which.ID()), change, f.Name,
 				bulk.Harmless(was),
 				bulk.Harmless(is)}); err != nil {
 				return err

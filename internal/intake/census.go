@@ -4,6 +4,7 @@ import (
 	"context"
 	"hash/maphash"
 	"slices"
+	"strings"
 
 	"rollbook/internal/oneroster"
 )
@@ -37,6 +38,7 @@ type tally struct {
 // there, and of records that stay those that would come, go and change.
 type fields struct {
 	had, came, went, changed []int
+	other                    []int // that change in more than their letters' case
 	beyond, garbled          []int // with letters beyond ASCII, and those that would lose them
 }
 
@@ -95,7 +97,15 @@ func (s *side) add(rec oneroster.Record) {
 		s.orgs[rec.ID()] = rec.Get("name")
 	case "user":
 		s.people[hash(rec.ID())] = home(rec)
+		if s.isNow {
+			s.j.swaps.learn(rec)
+		} else {
+			s.j.swaps.family(rec)
+		}
 	case "enrollment":
+		if end := rec.Get("endDate"); end != "" && end < s.j.Today.Format(oneroster.DateLayout) {
+			break // it has ended: nobody is in a class by it
+		}
 		at := s.j.groupOf(rec, s.people).at
 		s.school[at.school]++
 		if at.grade != "" && !s.j.Closing[at.school] {
@@ -180,7 +190,9 @@ func (j *judgement) belongs(rec oneroster.Record) bool {
 	case len(j.Closing) == 0:
 		return false
 	case rec.Resource.Name == "org":
-		return j.Closing[rec.ID()] || j.Closing[rec.Get("parent")]
+		return j.Closing[rec.ID()] || j.Closing[rec.Get("parent")] && rec.Get("type") != "school"
+	case rec.Resource.Name == "class" || rec.Resource.Name == "enrollment": // a course may be of several schools
+		return j.closed[hash("org/"+rec.Get("school"))]
 	case rec.Resource.Name == "demographics":
 		return j.closed[hash("user/"+rec.ID())]
 	}
@@ -222,8 +234,8 @@ func (j *judgement) fieldsOf(k kind) *fields {
 	f := j.fields[k]
 	if f == nil {
 		n := len(k.of.Fields)
-		all := make([]int, 6*n)
-		f = &fields{all[:n], all[n : 2*n], all[2*n : 3*n], all[3*n : 4*n], all[4*n : 5*n], all[5*n:]}
+		of := func() []int { return make([]int, n) }
+		f = &fields{of(), of(), of(), of(), of(), of(), of()}
 		j.fields[k] = f
 	}
 	return f
@@ -268,6 +280,9 @@ func (j *judgement) changed(before, after oneroster.Record) {
 			j.example("emptied", before, f.Name, was, "")
 		default:
 			count.changed[i]++
+			if !strings.EqualFold(was, is) {
+				count.other[i]++
+			}
 			if garbled(was, is) {
 				count.garbled[i]++
 				j.example("garbled", before, f.Name, was, is)
@@ -291,6 +306,7 @@ func (j *judgement) changed(before, after oneroster.Record) {
 		t.disabled++
 	}
 	j.hands.differ(j, before, after)
+	j.swaps.differ(before, after)
 }
 
 // called is what people call a record.

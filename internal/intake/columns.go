@@ -64,6 +64,9 @@ func (j *judgement) guardColumns() {
 // unused tells of a column of the standard that no record has a value of.
 func (j *judgement) unused(file, column string) bool {
 	metadata := strings.HasPrefix(column, "metadata.")
+	if column == "status" || column == "dateLastModified" || column == "password" {
+		return true // nothing of them is served
+	}
 	for k, counts := range j.fields {
 		if k.of.Plural+".csv" != file {
 			continue

@@ -33,9 +33,18 @@ var Settings = []Setting{
 	{"guard-falls", 50, 0, 100,
 		"hold when the enrollments of a school or grade would fall by more than so many percent"},
 	{"guard-moves", 50, 0, 100,
-		"hold when more than so many percent of the people, classes or enrollments of a school would be at another"},
+		"hold when more than so many percent of the people, classes or enrollments of a school would " +
+			"be at another"},
 	{"guard-sds", 1, 0, 100,
 		"hold when School Data Sync would drop more than so many percent of what it takes today"},
+	{"guard-steady", 25, 0, 100,
+		"hold when a name, birth date or sex would be another in more than so many percent"},
+	{"guard-families", 10, 0, 100,
+		"hold when more than so many percent of pupils with agents would have none of those"},
+	{"guard-seats", 5, 0, 100,
+		"hold when more than so many percent of enrollments would keep the id and be of another " +
+			"user or class"},
+	{"guard-rises", 5, 0, 1000000, "hold when more than so many pupils or family members would become staff"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
 	{"guard-again", 1, 0, 1, "hold a package that was published before, and not last: 1 on, 0 off"},
 }

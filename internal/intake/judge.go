@@ -145,6 +145,7 @@ type judgement struct {
 	now     side
 	then    side
 	hands   *hands
+	swaps   *swaps
 	before  sds
 	after   sds
 	marks   map[uint64]uint8 // what School Data Sync makes of records, by hash
@@ -156,7 +157,7 @@ type judgement struct {
 func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict, error) {
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
-		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(),
+		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
 		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
 			[]string{}}}
@@ -182,6 +183,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardEmptied()
 	j.guardGarbled()
 	j.guardHands()
+	j.guardSwaps()
 	j.guardFalls()
 	j.guardMoves()
 	if roster {

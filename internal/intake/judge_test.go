@@ -473,9 +473,78 @@ var badNights = []struct {
 
 // Each bad night is held, by the guard that is meant for it; sixty ordinary nights
 // of three districts, a school start, announced rollovers and closings are not.
+// moved gives a field of the records that are meant to the next of them.
+func (d district) moved(resource, field string, meant func(oneroster.Record) bool) {
+	var list []oneroster.Record
+	for _, rec := range d[oneroster.ByName(resource)] {
+		if meant(rec) {
+			list = append(list, rec)
+		}
+	}
+	last := list[len(list)-1].Get(field)
+	for _, rec := range list {
+		value := rec.Get(field)
+		rec.Set(field, last)
+		last = value
+	}
+}
+
+func pupilsOf(school string) func(oneroster.Record) bool {
+	return func(rec oneroster.Record) bool {
+		return rec.Get("role") == "student" && rec.Get("orgs") == school
+	}
+}
+
+// anyDay are nights in which something becomes another's, or is no more.
+var anyDay = []struct {
+	name, guard string
+	spoil       func(district)
+}{
+	{"e-mails of one school's pupils shifted", "hands",
+		func(d district) { d.moved("user", "email", pupilsOf("sch-001")) }},
+	{"usernames of one school's pupils shifted", "hands",
+		func(d district) { d.moved("user", "username", pupilsOf("sch-002")) }},
+	{"names of one school's pupils shifted", "hands", func(d district) {
+		d.moved("user", "givenName", pupilsOf("sch-001"))
+		d.moved("user", "familyName", pupilsOf("sch-001"))
+	}},
+	{"pupils are called Student", "steady", func(d district) { d.set("user", "givenName", "Student") }},
+	{"birth dates are those of others", "steady",
+		func(d district) { d.moved("demographics", "birthDate", not(is("sourcedId", ""))) }},
+	{"families of others", "families", func(d district) {
+		d.moved("user", "agents", func(rec oneroster.Record) bool {
+			return rec.Get("role") == "student" && rec.Get("agents") != ""
+		})
+		d.edit("user", func(rec oneroster.Record) {
+			if rec.Get("role") != "student" {
+				rec.Set("agents", "")
+			}
+		})
+	}},
+	{"enrollments of other pupils", "seats",
+		func(d district) { d.moved("enrollment", "user", is("role", "student")) }},
+	{"pupils become administrators", "rises", func(d district) {
+		n := 0
+		d.edit("user", func(rec oneroster.Record) {
+			if n < 6 && rec.Get("role") == "student" {
+				rec.Set("role", "administrator")
+				n++
+			}
+		})
+	}},
+	{"one school's enrollments have ended", "falls", func(d district) {
+		d.edit("enrollment", func(rec oneroster.Record) {
+			if rec.Get("school") == "sch-002" {
+				rec.Set("endDate", "2026-09-13")
+			}
+		})
+	}},
+}
+
 func TestNights(t *testing.T) {
 	whole := gather(t, sandbox.New(sandbox.Options{Students: 360, Today: monday}))
 	held := 0
+	badNights := append(badNights, anyDay...)
 	for _, c := range badNights {
 		after := whole.clone()
 		c.spoil(after)
@@ -490,6 +559,14 @@ func TestNights(t *testing.T) {
 			for _, o := range v.Objections {
 				t.Log("   ", o.Guard, o.Text)
 			}
+		}
+	}
+	for _, c := range anyDay { // also on the day of a rollover
+		after := whole.clone()
+		c.spoil(after)
+		v := judge(t, newNight(whole, after), intake.Context{Day: intake.Rollover})
+		if got := guards(v); !slices.Contains(strings.Fields(got), c.guard) {
+			t.Errorf("%s, on the day of a rollover: %s must hold it, not %q", c.name, c.guard, got)
 		}
 	}
 	nights, stopped := 0, 0

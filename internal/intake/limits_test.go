@@ -26,6 +26,9 @@ func made(resource string, n int) district {
 				rec.Set(field, word)
 			}
 			rec.Set("role", "teacher")
+		} else if resource == "enrollment" {
+			rec.Set("user", word)
+			rec.Set("class", word)
 		} else {
 			rec.Set("title", word)
 			rec.Set("courseCode", word)
@@ -104,6 +107,13 @@ func TestLimits(t *testing.T) {
 		{"user", 100, set(2, "givenName", "familyName", "identifier"), nil, intake.Context{}, "hands"},
 		{"user", 100, set(2, "givenName", "familyName"), nil, intake.Context{}, ""},
 		{"user", 100, set(70, "username", "email", "identifier"), nil, intake.Context{}, ""},
+		{"user", 100, set(25, "givenName"), nil, over, ""},
+		{"user", 100, set(26, "givenName"), nil, over, "steady"},
+		{"user", 100, set(26, "givenName"), intake.Limits{"guard-steady": 26}, over, ""},
+		{"enrollment", 100, set(5, "user"), nil, intake.Context{}, ""},
+		{"enrollment", 100, set(6, "user"), nil, over, "seats"},
+		{"enrollment", 100, set(6, "class"), nil, intake.Context{}, "seats"},
+		{"enrollment", 100, set(6, "class"), nil, over, ""},
 	}
 	for i, c := range tests {
 		before := made(c.resource, c.n)

@@ -23,7 +23,7 @@ type by struct{}
 // By says who makes the writes of a context, for the journal: "client sds-1f2e", the
 // name of a package.
 func By(ctx context.Context, cause string) context.Context {
-	return context.WithValue(ctx, by{}, cause)
+	return context.WithValue(ctx, by{}, storable(cause))
 }
 
 func causeOf(ctx context.Context) string {
@@ -334,11 +334,21 @@ func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (
 }
 
 // ChangesOf yields each record that a change (rev) touched, as it was before and is after
-// it; before is the zero Record where there was none. What the journal has forgotten of it
-// is not told.
+// it; before is the zero Record where there was none. *NotKept when the journal has
+// forgotten it.
 func (s *Store) ChangesOf(ctx context.Context, rev int64,
 	yield func(before, after oneroster.Record) error) error {
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
+		var first int64
+		var begins string
+		err := tx.QueryRowContext(ctx, `SELECT "rev", "stamp" FROM "causes" ORDER BY "rev" LIMIT 1`).
+			Scan(&first, &begins)
+		if err == nil && rev <= first {
+			err = &NotKept{begins}
+		}
+		if err != nil {
+			return err
+		}
 		for _, r := range oneroster.Resources() {
 			if err := s.changesOf(ctx, tx, tables[r], rev, yield); err != nil {
 				return err

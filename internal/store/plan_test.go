@@ -237,7 +237,8 @@ func TestPlansBesideClients(t *testing.T) {
 			}
 		}
 		result := func(id, item string) oneroster.Record {
-			return storetest.Rec("result", "sourcedId", id, "lineItem", item, "student", pupils[0], "score", "5",
+			return storetest.Rec("result", "sourcedId", id, "lineItem", item, "student", pupils[0], "score",
+				"5",
 				"scoreStatus", "fully graded", "scoreDate", "2026-09-01")
 		}
 		for _, item := range []string{"i1", "i2"} {

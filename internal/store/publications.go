@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"rollbook/internal/oneroster"
 )
@@ -84,7 +85,12 @@ func (s *Store) Arrive(ctx context.Context, name, by string) (id int64, err erro
 // storable is a text as both engines keep it: PostgreSQL refuses NUL and what is not
 // UTF-8, and the name of a file may be anything.
 func storable(text string) string {
-	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) { // a terminal would obey it
+			return '\uFFFD'
+		}
+		return c
+	}, strings.ToValidUTF8(text, "\uFFFD"))
 }
 
 // The causes remember a stamp that a new epoch of the clock took out of the revs.

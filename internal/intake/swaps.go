@@ -1,0 +1,168 @@
+package intake
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// owned are what a person has alone: where another one has it the next day, somebody
+// opens somebody else's account.
+var owned = []string{"email", "username", "identifier", "name"}
+
+// steady are fields that hardly ever change, whatever the day.
+var steady = []string{"givenName", "familyName", "birthDate", "sex"}
+
+// swaps are what one has after a night that was another's before it.
+type swaps struct {
+	owner    map[string]map[uint64]uint64 // field and value to the user, by hash; 0 where several have it
+	taken    map[string]int
+	first    map[string]Example
+	agents   map[uint64]string // of pupils, as they are served now
+	families int               // pupils that have agents now, and would
+	strange  int               // of them with none of those
+	seats    int               // enrollments that stay and are of another user or class
+	sitters  int               // of them of another user
+	risen    int               // pupils and families who would be staff
+	firsts   map[string]string // sourcedIds of one of each
+}
+
+func newSwaps() *swaps {
+	s := &swaps{owner: map[string]map[uint64]uint64{}, taken: map[string]int{}, first: map[string]Example{},
+		agents: map[uint64]string{}, firsts: map[string]string{}}
+	for _, f := range owned {
+		s.owner[f] = map[uint64]uint64{}
+	}
+	return s
+}
+
+func ownedValue(user oneroster.Record, field string) string {
+	value := user.Get(field)
+	if field == "name" {
+		value = user.Get("givenName") + " " + user.Get("familyName")
+	}
+	return strings.ToLower(value)
+}
+
+// learn takes a user as it is.
+func (s *swaps) learn(user oneroster.Record) {
+	id := hash(user.ID())
+	for _, f := range owned {
+		if v := ownedValue(user, f); v != "" {
+			h := hash(v)
+			if other, is := s.owner[f][h]; is && other != id {
+				s.owner[f][h] = 0
+			} else {
+				s.owner[f][h] = id
+			}
+		}
+	}
+	if agents := user.Get("agents"); agents != "" && user.Get("role") == "student" {
+		s.agents[id] = agents
+	}
+}
+
+// family looks whether a pupil keeps one of the agents, as they would be served.
+func (s *swaps) family(user oneroster.Record) {
+	was, is := s.agents[hash(user.ID())], user.Get("agents")
+	if was == "" || is == "" {
+		return
+	}
+	s.families++
+	now := oneroster.Items(is)
+	if !slices.ContainsFunc(oneroster.Items(was), func(id string) bool { return slices.Contains(now, id) }) {
+		s.strange++
+		s.firsts["families"] = cmp.Or(s.firsts["families"], user.ID())
+	}
+}
+
+var staff = []string{"administrator", "aide", "proctor", "teacher"}
+
+// differ takes a user or an enrollment that stays and is another.
+func (s *swaps) differ(before, after oneroster.Record) {
+	switch before.Resource.Name {
+	case "enrollment":
+		if another(before, after, "user") {
+			s.sitters++
+		}
+		if another(before, after, "user") || another(before, after, "class") {
+			s.seats++
+			s.firsts["seats"] = cmp.Or(s.firsts["seats"], before.ID())
+		}
+	case "user":
+		if !slices.Contains(staff, before.Get("role")) && slices.Contains(staff, after.Get("role")) {
+			s.risen++
+			s.firsts["rises"] = cmp.Or(s.firsts["rises"], before.ID())
+		}
+		for _, f := range owned {
+			was, is := ownedValue(before, f), ownedValue(after, f)
+			if owner := s.owner[f][hash(is)]; was != is && is != "" && owner != 0 &&
+				owner != hash(before.ID()) {
+				if s.taken[f]++; s.taken[f] == 1 {
+					s.first[f] = Example{"hands", "users", before.ID(), f, was, is}
+				}
+			}
+		}
+	}
+}
+
+// guardSwaps holds what one would have that was another's.
+func (j *judgement) guardSwaps() {
+	users, enrollments := oneroster.ByName("user"), oneroster.ByName("enrollment")
+	if of := j.now.total[users]; of >= few && j.Imported(users) > 0 {
+		for _, f := range owned {
+			if n := j.swaps.taken[f]; n > 1 && j.judge("hands", users.Plural, n, of,
+				j.limits.of("guard-hands"),
+				fmt.Sprintf("%s would get the %s of another: %s, and %s is one", count(n, of, users.Plural),
+					f,
+					j.swaps.first[f].After, j.swaps.first[f].ID)) {
+				j.verdict.Examples = append(j.verdict.Examples, j.swaps.first[f])
+			}
+		}
+	}
+	if of := j.swaps.families; of >= few && j.Imported(users) > 0 {
+		j.judge("families", users.Plural, j.swaps.strange, of, j.limits.of("guard-families"),
+			fmt.Sprintf("%s would have none of the agents that they have: %s is one",
+				count(j.swaps.strange, of, "students"), j.swaps.firsts["families"]))
+	}
+	seats := j.swaps.seats
+	if j.Day&Rollover != 0 {
+		seats = j.swaps.sitters // classes change with the year, pupils do not
+	}
+	if of := j.now.total[enrollments]; of >= few && j.Imported(enrollments) > 0 {
+		j.judge("seats", enrollments.Plural, seats, of, j.limits.of("guard-seats"),
+			fmt.Sprintf("%s would keep the id and be of another user or class: %s is one",
+				count(seats, of, enrollments.Plural), j.swaps.firsts["seats"]))
+	}
+	if n, limit := j.swaps.risen, j.limits.of("guard-rises"); n > limit && j.Imported(users) > 0 {
+		j.object(Objection{"rises", users.Plural, fmt.Sprintf("%s pupils or family members would become "+
+			"staff: %s is one", number(n), j.swaps.firsts["rises"]), n, j.now.total[users], limit})
+	}
+	j.guardSteady()
+}
+
+// guardSteady holds names, birth dates and the like that would change in many.
+func (j *judgement) guardSteady() {
+	limit := j.limits.of("guard-steady")
+	for _, r := range []*oneroster.Resource{oneroster.ByName("user"), oneroster.ByName("demographics")} {
+		for _, name := range steady {
+			i := r.Index(name)
+			if i < 0 || j.changes[r] == nil || j.Imported(r) == 0 {
+				continue
+			}
+			changed, had := 0, 0
+			for k, f := range j.fields {
+				if k.of == r && !k.closing {
+					changed, had = changed+f.other[i], had+f.had[i]
+				}
+			}
+			if had >= few {
+				j.judge("steady", r.Plural, changed, had, limit,
+					fmt.Sprintf("%s would have another %s", count(changed, had, r.Plural), name))
+			}
+		}
+	}
+}
