@@ -198,7 +198,7 @@ func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, 
 	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
 		return nil
 	}
-	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && doc.Error != interrupted {
+	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && in.problems != "csv" && doc.Error != interrupted {
 		fmt.Fprintf(in.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", id)
 	}
 	return in.in.Refuse(ctx, id, doc)

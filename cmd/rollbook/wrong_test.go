@@ -373,14 +373,17 @@ func TestDeletedIsNotThere(t *testing.T) {
 			"enrollments.csv": "sourcedId,status,dateLastModified,classSourcedId,schoolSourcedId,userSourcedId,role\n"}
 		head := gone["enrollments.csv"]
 		if errs, code := in(edited(gone, "enrollments.csv", "", "manifest.csv",
-			"\nfile.enrollments,delta→")); code != 1 || !strings.Contains(errs,
-			"classes that active enrollments need (3 of them") {
+			"\nfile.enrollments,delta→")); code != exitHeld || !strings.Contains(errs,
+			"no enrollments would be left of 3") { // they go with it
 			t.Errorf("a class without its enrollments: %d %s", code, errs)
 		}
 		for _, e := range []string{"e1", "e2", "e3"} {
 			gone["enrollments.csv"] += e + ",tobedeleted,2026-01-01T00:00:00Z,,,,\n"
 		}
-		if errs, code := in(gone); code != 0 {
+		if errs, code := in(gone); code != exitHeld { // it was the only class
+			t.Fatal(code, errs)
+		}
+		if _, errs, code := rollbook(t, t.TempDir(), "publish", "3", "--db", dsn); code != 0 {
 			t.Fatal(errs)
 		}
 		late := map[string]string{"manifest.csv": "propertyName,value\nfile.enrollments,delta\n",

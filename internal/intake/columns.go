@@ -33,7 +33,7 @@ func letters(name string) string {
 }
 
 // guardColumns holds files and columns that are missing and were there last time, unless
-// no record has a value of the column.
+// no record loses a value by it.
 func (j *judgement) guardColumns() {
 	if j.limits.of("guard-columns") == 0 || j.Files.Last == nil {
 		return
@@ -51,7 +51,7 @@ func (j *judgement) guardColumns() {
 		}
 		new := append(missing(now, f.Last[file]), f.Unread[file]...)
 		for _, col := range missing(f.Last[file], now) {
-			if j.unused(file, col) {
+			if j.harmless(file, col) {
 				continue
 			}
 			j.object(Objection{Guard: "columns", Resource: strings.TrimSuffix(file, ".csv"),
@@ -61,26 +61,28 @@ func (j *judgement) guardColumns() {
 	}
 }
 
-// unused tells of a column of the standard that no record has a value of.
-func (j *judgement) unused(file, column string) bool {
-	metadata := strings.HasPrefix(column, "metadata.")
+// harmless tells of a column of the standard that is missing and takes no record's value.
+func (j *judgement) harmless(file, column string) bool {
 	if column == "status" || column == "dateLastModified" || column == "password" {
 		return true // nothing of them is served
 	}
+	r := oneroster.ByName(strings.TrimSuffix(file, ".csv"))
+	if r == nil {
+		return false
+	}
+	i := slices.IndexFunc(r.Fields, func(f oneroster.Field) bool { return f.Column() == column })
+	if strings.HasPrefix(column, "metadata.") {
+		i = r.MetadataIndex()
+	}
+	if i < 0 || column == "" {
+		return false
+	}
 	for k, counts := range j.fields {
-		if k.of.Plural+".csv" != file {
-			continue
-		}
-		for i := range k.of.Fields {
-			is := k.of.Fields[i].Column() == column || i == k.of.MetadataIndex() && metadata
-			if is && counts.had[i] > 0 {
-				return false
-			}
+		if k.of == r && (counts.went[i] > 0 || i == r.MetadataIndex() && counts.changed[i] > 0) {
+			return false
 		}
 	}
-	r := oneroster.ByName(strings.TrimSuffix(file, ".csv"))
-	return r != nil && (metadata || slices.ContainsFunc(r.Fields,
-		func(f oneroster.Field) bool { return f.Column() == column && column != "" }))
+	return true
 }
 
 // missing are the names of a list that another lacks.
