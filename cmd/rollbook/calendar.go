@@ -43,45 +43,8 @@ argument it lists what is announced. A rollover is rehearsed with
 			if err != nil {
 				return err
 			}
-			switch {
-			case len(args) == 0:
-			case args[0] == "remove":
-				n := 0
-				if len(args) != 2 {
-					return usageError{fmt.Errorf("say which entry to remove, by its number: rollbook " +
-						"calendar remove 2")}
-				}
-				if n, err = strconv.Atoi(args[1]); err != nil || n < 1 || n > len(c) {
-					return usageError{fmt.Errorf("%q is no number of an entry: rollbook "+
-						"calendar lists them", args[1])}
-				}
-				c = slices.Delete(c, n-1, n)
-			default:
-				if args[0] == "closing" && school != "" {
-					args = slices.Insert(args, 1, school)
-				}
-				e, err := intake.ParseEntry(strings.Join(args, " "))
-				if err != nil {
-					return usageError{err}
-				}
-				if e.School != "" {
-					quoted := strings.ReplaceAll(e.School, "'", "''")
-					n, err := o.CountActive(ctx, oneroster.ByName("org"), "sourcedId='"+
-						quoted+"' AND type='school'")
-					if err != nil || n == 0 {
-						return errors.Join(err, usageError{fmt.Errorf("there is no school with "+
-							"the sourcedId "+
-							"%q: nothing was announced", e.School)})
-					}
-				}
-				c = c.With(e)
-			}
 			if len(args) > 0 {
-				text, err := json.Marshal(c)
-				if err != nil {
-					return err
-				}
-				if err := o.Set(ctx, calendarSetting, string(text)); err != nil {
+				if c, err = o.announce(ctx, c, args, school); err != nil {
 					return err
 				}
 			}
@@ -105,6 +68,46 @@ argument it lists what is announced. A rollover is rehearsed with
 	cmd.Flags().StringVar(&school, "school", "", "with closing: sourcedId of the school")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
+}
+
+// announce changes the calendar as a person says it, and keeps it.
+func (o *opened) announce(ctx context.Context, c intake.Calendar, args []string,
+	school string) (intake.Calendar,
+	error) {
+	if args[0] == "remove" {
+		if len(args) != 2 {
+			return c, usageError{fmt.Errorf("say which entry to remove, by its number: rollbook " +
+				"calendar remove 2")}
+		}
+		n, err := strconv.Atoi(args[1])
+		if err != nil || n < 1 || n > len(c) {
+			return c, usageError{fmt.Errorf("%q is no number of an entry: rollbook calendar lists them",
+				args[1])}
+		}
+		c = slices.Delete(c, n-1, n)
+	} else {
+		if args[0] == "closing" && school != "" {
+			args = slices.Insert(args, 1, school)
+		}
+		e, err := intake.ParseEntry(strings.Join(args, " "))
+		if err != nil {
+			return c, usageError{err}
+		}
+		if e.School != "" {
+			quoted := strings.ReplaceAll(e.School, "'", "''")
+			n, err := o.CountActive(ctx, oneroster.ByName("org"), "sourcedId='"+quoted+"' AND type='school'")
+			if err != nil || n == 0 {
+				return c, errors.Join(err, usageError{fmt.Errorf("there is no school with the sourcedId %q: "+
+					"nothing was announced", e.School)})
+			}
+		}
+		c = c.With(e)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return c, err
+	}
+	return c, o.Set(ctx, calendarSetting, string(text))
 }
 
 // calendar is what the district has announced.

@@ -224,11 +224,7 @@ func (o *opened) tellRowsOf(cmd *cobra.Command, p store.Publication) error {
 			return o.ChangesOf(ctx, p.Rev, yield)
 		})
 	}
-	in, err := o.intake(ctx)
-	if err != nil {
-		return err
-	}
-	offer, done, err := o.offered(ctx, in, p)
+	in, offer, done, err := o.offered(ctx, p)
 	defer done()
 	if err != nil {
 		return err

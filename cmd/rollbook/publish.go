@@ -69,12 +69,15 @@ func (o *opened) arrive(ctx context.Context, path string) (int64, error) {
 }
 
 // offered opens a publication that was kept, as it was brought; close is to be called.
-func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publication) (offer intake.Offer,
+func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.Intake, offer intake.Offer,
 	close func(), err error) {
 	close = func() {}
+	if in, err = o.intake(ctx); err != nil {
+		return in, offer, close, err
+	}
 	doc, err := in.Document(ctx, p.ID)
 	if err != nil {
-		return offer, close, err
+		return in, offer, close, err
 	}
 	offer.Cause, offer.Found = cause(p.ID, p.Package),
 		intake.Document{Reading: doc.Reading,
@@ -84,12 +87,12 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 		if err == nil {
 			offer.Back, err = o.leftBy(ctx, back)
 		}
-		return offer, close, err
+		return in, offer, close, err
 	}
 	sweep()
 	dir, err := os.MkdirTemp("", unpackedName)
 	if err != nil {
-		return offer, close, err
+		return in, offer, close, err
 	}
 	close = func() { _ = os.RemoveAll(dir) }
 	path := dir
@@ -110,17 +113,17 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 		})
 	}
 	if err != nil {
-		return offer, close, err
+		return in, offer, close, err
 	}
 	opt := bulk.Options{SkipBad: doc.Reading["skip-bad"] == "true"}
 	if name := doc.Reading["encoding"]; name != "" {
 		if opt.Encoding, err = bulk.Encoding(name); err != nil {
-			return offer, close, err
+			return in, offer, close, err
 		}
 	}
 	pack, err := bulk.Open(path, opt)
 	if err != nil {
-		return offer, close, err
+		return in, offer, close, err
 	}
 	close = func() { _ = pack.Close(); _ = os.RemoveAll(dir) }
 	meter := newMeter("checking")
@@ -128,9 +131,9 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	meter.done()
 	switch {
 	case err != nil:
-		return offer, close, err
+		return in, offer, close, err
 	case problems.Total > 0 && !opt.SkipBad:
-		return offer, close, fmt.Errorf("%s by now, the first is %s: correct them, and import the "+
+		return in, offer, close, fmt.Errorf("%s by now, the first is %s: correct them, and import the "+
 			"package again",
 			plural(problems.Total, "problem"), problems.List[0])
 	}
@@ -139,7 +142,7 @@ func (o *opened) offered(ctx context.Context, in *intake.Intake, p store.Publica
 	}
 	offer.Source, offer.Partial = pack, pack.Tells()
 	offer.Columns, offer.Unread = pack.Columns()
-	return offer, close, nil
+	return in, offer, close, nil
 }
 
 // cause is how the journal names a publication.
@@ -191,11 +194,7 @@ the district as it is by now; its reason is kept with it.`,
 					p.State,
 					insteadOf(p.State))
 			}
-			in, err := o.intake(ctx)
-			if err != nil {
-				return err
-			}
-			offer, done, err := o.offered(ctx, in, p)
+			in, offer, done, err := o.offered(ctx, p)
 			defer done()
 			if err != nil {
 				return err
