@@ -8,77 +8,42 @@ import (
 	"rollbook/internal/oneroster"
 )
 
-// derive brings a field that other records have a part in up to date, children
-// and agents, and moves the time of exactly the records for which it differs.
-// Items are sorted by sourcedId, so that equal sets are equal texts. A deleted
-// record stays as it was last served, and is nobody's child; as an agent it is
-// served only where it is stated.
-func (c *change) derive(ctx context.Context, t *table, i int) error {
-	f := &t.Fields[i]
-	from := f.Inverse
-	if f.Symmetric() {
-		from = "agentSourcedIds"
+// derived is what a record gets of others in a field, children or agents.
+type derived struct{ id, items string }
+
+// derive finds the records for which a plan changes a field that other records have a
+// part in, children and agents: theirs is the time that moves with it, and nobody
+// else's. Items are sorted by sourcedId, so that equal sets are equal texts. A deleted
+// record is nobody's child; as an agent it is served only where it is stated.
+func (p *Plan) derive(ctx context.Context, t *table) error {
+	part := p.parts[t]
+	if part.empty() {
+		return nil
 	}
-	col, source := quote(f.Name), quote(from)
-	type link struct{ stated, served string }
-	records := map[string]link{}
-	others := map[string][]string{}
-	err := queryAll(ctx, c.Tx, c.d.sql(`SELECT "sourcedId", `+source+", "+col+" FROM "+
-		t.name+` WHERE "status" = $1 AND (`+source+" <> '' OR "+col+" <> '')"),
-		[]any{oneroster.Active}, func(scan func(...any) error) error {
-			var id string
-			var l link
-			if err := scan(&id, &l.stated, &l.served); err != nil {
-				return err
+	part.derived = map[int][]derived{}
+	for _, i := range t.derived {
+		others, from := map[string][]string{}, t.Index(t.Fields[i].Inverse)
+		err := p.after(ctx, t, func(values []string, stated string) error {
+			id := values[oneroster.SourcedID]
+			if !t.Fields[i].Symmetric() {
+				stated = values[from]
 			}
-			records[id] = l
-			for _, target := range oneroster.Items(l.stated) {
+			for _, target := range oneroster.Items(stated) {
 				others[target] = append(others[target], id)
+				if t.Fields[i].Symmetric() {
+					others[id] = append(others[id], target)
+				}
 			}
 			return nil
 		})
-	if err != nil {
-		return err
-	}
-	active := func(id string) bool { _, ok := records[id]; return ok }
-	var changed [][2]string
-	compare := func(id string, l link) {
-		want := others[id]
-		if f.Symmetric() {
-			want = append(append([]string(nil), want...), oneroster.Items(l.stated)...)
+		if err != nil {
+			return err
 		}
-		if text := sortedSet(want); text != l.served {
-			changed = append(changed, [2]string{id, text})
-		}
-	}
-	for id, l := range records {
-		compare(id, l)
-	}
-	// Records that are pointed at for the first time have neither text yet.
-	var bare []string
-	for id := range others {
-		if !active(id) {
-			bare = append(bare, id)
-		}
-	}
-	if err := c.activeOf(ctx, t, bare, func(id string) { compare(id, link{}) }); err != nil {
-		return err
-	}
-	return c.setDerived(ctx, t, col, changed)
-}
-
-// activeOf calls each for those of ids that are stored and active.
-func (c *change) activeOf(ctx context.Context, t *table, ids []string, each func(id string)) error {
-	for start := 0; start < len(ids); start += 1000 {
-		st := &statement{d: c.d}
-		text := `SELECT "sourcedId" FROM ` + t.name + ` WHERE "status" = ` + st.arg(oneroster.Active) +
-			` AND "sourcedId" IN ` + st.in(ids[start:min(start+1000, len(ids))])
-		err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
-			var id string
-			if err := scan(&id); err != nil {
-				return err
+		err = p.after(ctx, t, func(values []string, _ string) error {
+			id := values[oneroster.SourcedID]
+			if items := sortedSet(others[id]); items != values[i] {
+				part.derived[i] = append(part.derived[i], derived{strings.Clone(id), items})
 			}
-			each(id)
 			return nil
 		})
 		if err != nil {
@@ -88,15 +53,15 @@ func (c *change) activeOf(ctx context.Context, t *table, ids []string, each func
 	return nil
 }
 
-// setDerived writes the texts and the change's rev. changed is by sourcedId.
-func (c *change) setDerived(ctx context.Context, t *table, col string, changed [][2]string) error {
+// setDerived writes a derived field and the change's rev.
+func (c *change) setDerived(ctx context.Context, t *table, i int, changed []derived) error {
 	if len(changed) == 0 {
 		return nil
 	}
 	c.touched[t] = true
 	ids := make([]string, len(changed))
-	for i := range changed {
-		ids[i] = changed[i][0]
+	for n := range changed {
+		ids[n] = changed[n].id
 	}
 	if err := c.before(ctx, t, ids); err != nil {
 		return err
@@ -104,11 +69,11 @@ func (c *change) setDerived(ctx context.Context, t *table, col string, changed [
 	for start := 0; start < len(changed); start += 1000 {
 		st := &statement{d: c.d}
 		var rows []string
-		for _, p := range changed[start:min(start+1000, len(changed))] {
-			rows = append(rows, "("+st.text(p[0])+", "+st.text(p[1])+")")
+		for _, d := range changed[start:min(start+1000, len(changed))] {
+			rows = append(rows, "("+st.text(d.id)+", "+st.text(d.items)+")")
 		}
 		text := "WITH derived(id, items) AS (VALUES " + strings.Join(rows, ", ") + ") UPDATE " + t.name +
-			" SET " + col + ` = derived.items, "rev" = ` +
+			" SET " + quote(t.Fields[i].Name) + ` = derived.items, "rev" = ` +
 			st.arg(c.rev) + ` FROM derived WHERE derived.id = ` + t.name + `."sourcedId"`
 		if _, err := c.ExecContext(ctx, text, st.args...); err != nil {
 			return err

@@ -223,15 +223,12 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 	if err == nil {
 		err = c.restate(ctx, t, part.restated)
 	}
-	if err != nil || !c.touched[t] && len(part.restated) == 0 {
-		return err
-	}
 	for _, i := range t.derived {
-		if err := c.derive(ctx, t, i); err != nil {
-			return err
+		if err == nil {
+			err = c.setDerived(ctx, t, i, part.derived[i])
 		}
 	}
-	return nil
+	return err
 }
 
 // restate writes stated agents. What the records stated before is remembered for the

@@ -52,6 +52,7 @@ type part struct {
 	retired  []string          // in the order in which that was found
 	gone     map[string]bool   // the same, and what only was to come
 	restated map[string]string // records of which stated agents alone differ, with those
+	derived  map[int][]derived // by the position of the field
 
 	next, shift int64    // seq of the first new row, and how far others have moved it since
 	deleted     []string // by clients since the plan was found
@@ -59,6 +60,11 @@ type part struct {
 
 func newPart() *part {
 	return &part{place: map[idHash]int{}, gone: map[string]bool{}, restated: map[string]string{}}
+}
+
+func (p *part) empty() bool {
+	return len(p.retired)+len(p.restated) == 0 &&
+		!slices.ContainsFunc(p.rows, func(at int64) bool { return at >= 0 })
 }
 
 // retire adds a record to those that are retired.
@@ -93,8 +99,16 @@ func (s *Store) plan(ctx context.Context, opt ImportOptions, judge func(*Plan) e
 			`SELECT "rev" FROM "clock" WHERE "id" = 1`).Scan(&p.rev); err != nil {
 			return err
 		}
-		if err := find(p); err != nil || judge == nil {
+		if err := find(p); err != nil {
 			return err
+		}
+		for _, t := range tables {
+			if err := p.derive(ctx, t); err != nil {
+				return err
+			}
+		}
+		if judge == nil {
+			return nil
 		}
 		if err := p.count(ctx); err != nil {
 			return err
@@ -110,14 +124,12 @@ func (p *Plan) Close() error { return p.aside.close() }
 // Empty tells whether there is nothing to do.
 func (p *Plan) Empty() bool {
 	for _, part := range p.parts {
-		if len(part.retired)+len(part.restated) > 0 || slices.ContainsFunc(part.rows, there) {
+		if !part.empty() {
 			return false
 		}
 	}
 	return true
 }
-
-func there(at int64) bool { return at >= 0 }
 
 // Imported is how many active records of a resource earlier imports brought; for a
 // judge.
@@ -160,37 +172,25 @@ func (p *Plan) Before(ctx context.Context, r *oneroster.Resource, yield func(one
 // After yields the active records of a resource as readers would be served them; each
 // is valid during the call only.
 func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
-	t := tables[r]
-	others := map[int]map[string][]string{} // for each derived field, what each record gets of it
-	for _, i := range t.derived {
-		of, from := map[string][]string{}, r.Index(t.Fields[i].Inverse)
-		others[i] = of
-		err := p.after(ctx, t, func(values []string, stated string) error {
-			if !t.Fields[i].Symmetric() {
-				stated = values[from]
-			}
-			for _, target := range oneroster.Items(stated) {
-				of[target] = append(of[target], values[oneroster.SourcedID])
-				if t.Fields[i].Symmetric() {
-					of[values[oneroster.SourcedID]] = append(of[values[oneroster.SourcedID]], target)
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
+	derived := map[int]map[string]string{}
+	for i, changed := range p.parts[tables[r]].derived {
+		derived[i] = map[string]string{}
+		for _, d := range changed {
+			derived[i][d.id] = d.items
 		}
 	}
-	return p.after(ctx, t, func(values []string, _ string) error {
-		for i, of := range others {
-			values[i] = sortedSet(of[values[oneroster.SourcedID]])
+	return p.after(ctx, tables[r], func(values []string, _ string) error {
+		for i, items := range derived {
+			if now, ok := items[values[oneroster.SourcedID]]; ok {
+				values[i] = now
+			}
 		}
 		return yield(oneroster.Record{Resource: r, Values: values})
 	})
 }
 
-// after yields the rows that would be active, without what is derived, in the order of
-// the list.
+// after yields the rows that would be active, in the order of the list, with what others
+// have a part in as it is before that is derived.
 func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, stated string) error) error {
 	part := p.parts[t]
 	rows, err := p.tx.QueryContext(ctx, "SELECT "+t.statedColumn()+", "+t.selects+" FROM "+t.name+
