@@ -264,7 +264,8 @@ Paste this to get a token, and the first page:
   TOKEN=$(curl -s -u '%s:%s' -d grant_type=client_credentials %s | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   curl -s -H "Authorization: Bearer $TOKEN" '%s/users?limit=3'
 
-`, g.BaseURL, g.TokenURL, g.ClientID, g.ClientSecret, g.TeacherEmail, g.ClientID, g.ClientSecret, g.TokenURL, g.BaseURL)
+`, g.BaseURL, g.TokenURL, g.ClientID, g.ClientSecret, g.TeacherEmail,
+		g.ClientID, g.ClientSecret, g.TokenURL, g.BaseURL)
 	if err == nil && g.TroubleURL != "" {
 		_, err = fmt.Fprintf(w, `This lets the next answer break off (kinds: %s):
 

@@ -45,7 +45,7 @@ func (r *run) whereMade(ctx context.Context) {
 	there := make([]bool, len(items))
 	each(len(items), gentle, func(i int) {
 		a, err := r.call(ctx, provider.Call{Path: items[i].path()})
-		there[i] = err != nil || a.Status != http.StatusNotFound // what cannot be read is looked at again, and told
+		there[i] = err != nil || a.Status != http.StatusNotFound // or cannot be read
 	})
 	made := map[string]bool{}
 	for i, it := range items {

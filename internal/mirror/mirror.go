@@ -46,11 +46,15 @@ type Mirror struct {
 // none. A cursor says where a collection of the pull under way stands.
 const schema = `
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS live (collection TEXT PRIMARY KEY, pull INTEGER NOT NULL, watermark TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cursors (path TEXT PRIMARY KEY, collection TEXT NOT NULL, filter TEXT NOT NULL, offset INTEGER NOT NULL, walk INTEGER NOT NULL,
-  began TEXT NOT NULL, asked TEXT NOT NULL, greatest TEXT NOT NULL, walkbegan TEXT NOT NULL, walkasked TEXT NOT NULL, total INTEGER NOT NULL, moved INTEGER NOT NULL,
+CREATE TABLE IF NOT EXISTS live (collection TEXT PRIMARY KEY, pull INTEGER NOT NULL, watermark TEXT NOT NULL)
+  WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cursors (path TEXT PRIMARY KEY, collection TEXT NOT NULL, filter TEXT NOT NULL,
+  offset INTEGER NOT NULL, walk INTEGER NOT NULL,
+  began TEXT NOT NULL, asked TEXT NOT NULL, greatest TEXT NOT NULL, walkbegan TEXT NOT NULL,
+  walkasked TEXT NOT NULL, total INTEGER NOT NULL, moved INTEGER NOT NULL,
   mark TEXT NOT NULL, done INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began TEXT NOT NULL, ended TEXT NOT NULL, status TEXT NOT NULL, counts TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, began TEXT NOT NULL,
+  ended TEXT NOT NULL, status TEXT NOT NULL, counts TEXT NOT NULL);
 `
 
 func table(r *oneroster.Resource) string { return `"` + r.Plural + `"` }
@@ -67,7 +71,8 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 	// A run owns the file until it closes it or dies: a second one beside it would
 	// gather into the same pull.
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
-	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(2000)&_pragma=locking_mode(EXCLUSIVE)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)&_txlock=immediate")
+	db, err := sql.Open("sqlite", file+"?_pragma=busy_timeout(2000)&_pragma=locking_mode(EXCLUSIVE)"+
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=cache_size(-65536)&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}

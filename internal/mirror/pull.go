@@ -293,13 +293,15 @@ func compare(ctx context.Context, tx *sql.Tx, g Gathering) (Change, error) {
 		coalesce(sum(n.status <> 'tobedeleted' AND o.status <> 'tobedeleted' AND n.body <> o.body), 0),
 		coalesce(sum(o.id IS NOT NULL AND n.body = o.body), 0),
 		coalesce(sum(n.status = 'tobedeleted' AND o.status <> 'tobedeleted'), 0)
-		FROM `+name+` n LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` WHERE n.pull = `+gathering, g.Resource.Plural).
+		FROM `+name+` n LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+`
+		WHERE n.pull = `+gathering, g.Resource.Plural).
 		Scan(&c.Added, &c.Changed, &c.Same, &c.Retired)
 	if err != nil || g.Delta {
 		return c, err
 	}
 	var gone int
-	err = tx.QueryRowContext(ctx, `SELECT count(*) FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+`
+	err = tx.QueryRowContext(ctx, `SELECT count(*)
+		FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+`
 		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND n.id IS NULL`, g.Resource.Plural).Scan(&gone)
 	c.Retired += gone
 	return c, err
@@ -315,7 +317,8 @@ func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
 				` WHERE pull = ` + gathering + `)`,
 			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf +
 				`, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
-				` ON CONFLICT (pull, id) DO UPDATE SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
+				` ON CONFLICT (pull, id) DO UPDATE
+				SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
 			`DELETE FROM ` + name + ` WHERE pull <> ` + liveOf,
 		} {
 			if _, err := tx.ExecContext(ctx, text, g.Resource.Plural); err != nil {

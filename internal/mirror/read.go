@@ -63,9 +63,11 @@ func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wir
 func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (ids []string, n int,
 	err error) {
 	name := table(r)
-	rows, err := m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+` AND n.status <> 'tobedeleted'
+	rows, err := m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o
+		LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+` AND n.status <> 'tobedeleted'
 		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND (n.id IS NULL OR n.body <> o.body)
-		UNION ALL SELECT n.id FROM `+name+` n LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` AND o.status <> 'tobedeleted'
+		UNION ALL SELECT n.id FROM `+name+` n
+		LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` AND o.status <> 'tobedeleted'
 		WHERE n.pull = `+gathering+` AND n.status <> 'tobedeleted' AND o.id IS NULL ORDER BY 1`, r.Plural, r.Plural)
 	if err != nil {
 		return nil, 0, err

@@ -34,7 +34,9 @@ type Config struct {
 
 	Version string // of this program, told as User-Agent
 
-	HTTP1   bool          // speak HTTP/1.1 even where HTTP/2 is offered: many calls at once are then as many connections
+	// HTTP1 speaks HTTP/1.1 even where HTTP/2 is offered: many calls at once are then
+	// as many connections.
+	HTTP1   bool
 	CA      []byte        // PEM of authorities to trust beside the system's
 	Timeout time.Duration // for one call until its last byte; 0 is 100 s
 	MaxBody int64         // bytes of an answer; 0 is 64 MiB
@@ -144,7 +146,9 @@ type Who struct {
 // A Call is one request.
 type Call struct {
 	Method string // "" is GET
-	Path   string // below the base URL, percent-encoded: /users/a1. An absolute URL (of a Link header, say) stands for itself
+	// Path is below the base URL, percent-encoded: /users/a1. An absolute URL (of a Link
+	// header, say) stands for itself.
+	Path   string
 	Query  string // raw, without the question mark
 	Body   []byte
 	Header http.Header

@@ -114,7 +114,8 @@ func (s *service) open(q *request, segments []string) bool {
 			ready["clock"] = problem
 		}
 		q.json(http.StatusOK, ready)
-	case (path == "" || ours && len(below) == 0) && strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
+	case (path == "" || ours && len(below) == 0) &&
+		strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
 		q.op = "page"
 		q.w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		q.w.Header().Set("Cache-Control", "private, no-store") // it names the host that it was asked by

@@ -238,7 +238,8 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed,
 			was.Same+c.Same, was.Retired+c.Retired
 		r.report.Collections[res.Plural] = was
-		if !modes[res] && c.Retired*100 > before[res]*r.Shrink { // said outright, row by row: believed, but not in silence
+		if !modes[res] && c.Retired*100 > before[res]*r.Shrink {
+			// Said outright, row by row: believed, but not in silence.
 			r.note("the delta retires %d of the %d %s", c.Retired, before[res], res.Plural)
 		}
 	}

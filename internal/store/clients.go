@@ -31,7 +31,8 @@ func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
 func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
 	var out []auth.Client
 	err := snapshot(ctx, s.engine.book, s.reads, func(tx *sql.Tx) error {
-		err := queryAll(ctx, tx, s.sql(`SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"`+where), args, func(scan func(...any) error) error {
+		text := `SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"` + where
+		err := queryAll(ctx, tx, s.sql(text), args, func(scan func(...any) error) error {
 			var c auth.Client
 			var scopes, created string
 			var oauth1 int
@@ -59,7 +60,8 @@ func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.
 }
 
 func (s *Store) secrets(ctx context.Context, tx *sql.Tx, c *auth.Client) error {
-	text := s.sql(`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets" WHERE "client" = $1 ORDER BY "created", "id"`)
+	text := s.sql(`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets"
+		WHERE "client" = $1 ORDER BY "created", "id"`)
 	return queryAll(ctx, tx, text, []any{c.ID}, func(scan func(...any) error) error {
 		var sec auth.Secret
 		var created, expires string
@@ -127,7 +129,8 @@ func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 			return err
 		}
 		done, err := tx.ExecContext(ctx,
-			s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created") VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
+			s.sql(`INSERT INTO "clients" ("id", "name", "scopes", "oauth1", "created")
+			VALUES ($1, $2, $3, $4, $5) ON CONFLICT ("id") DO NOTHING`),
 			c.ID, c.Name, strings.Join(c.Scopes, " "), oauth1, stampText(c.Created))
 		if err != nil {
 			return err
@@ -145,7 +148,8 @@ func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 }
 
 func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec auth.Secret) error {
-	_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "secrets" ("id", "client", "hash", "sealed", "created", "expires") VALUES ($1, $2, $3, $4, $5, $6)`),
+	_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "secrets" ("id", "client", "hash", "sealed", "created", "expires")
+		VALUES ($1, $2, $3, $4, $5, $6)`),
 		sec.ID, client, sec.Hash, sec.Sealed, stampText(sec.Created), stampText(sec.Expires))
 	return err
 }
@@ -162,7 +166,8 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 		if n == 0 {
 			return ErrNotFound
 		}
-		_, err := tx.ExecContext(ctx, s.sql(`UPDATE "secrets" SET "expires" = $1 WHERE "client" = $2 AND ("expires" = '' OR "expires" > $1)`), stampText(oldEnd), client)
+		_, err := tx.ExecContext(ctx, s.sql(`UPDATE "secrets" SET "expires" = $1
+		WHERE "client" = $2 AND ("expires" = '' OR "expires" > $1)`), stampText(oldEnd), client)
 		if err != nil {
 			return err
 		}
@@ -272,7 +277,8 @@ func (s *Store) UseNonce(ctx context.Context, client, nonce string, at, expires 
 			return err
 		}
 		done, err := s.nonces.ExecContext(ctx,
-			s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires") VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
+			s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires")
+			VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
 			client, stampText(at), nonce, stampText(expires))
 		if err != nil {
 			return err

@@ -57,7 +57,8 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 		wall: func() time.Time { return s.wall(at) },
 		full: map[string]*sql.Stmt{}, journal: journal{of: map[*table][][]string{}}}
 	// The row is locked until the commit: revs become visible in their order.
-	err = tx.QueryRowContext(ctx, `UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
+	err = tx.QueryRowContext(ctx,
+		`UPDATE "clock" SET "rev" = "rev" + 1 WHERE "id" = 1 RETURNING "rev", "stamp"`).Scan(&c.rev, &c.last)
 	if err != nil {
 		return "", err
 	}
@@ -137,7 +138,8 @@ func (c *change) stamp(ctx context.Context) (string, error) {
 		return "", err
 	}
 	for t := range c.touched {
-		err := c.exec(ctx, `INSERT INTO "versions" ("resource", "rev") VALUES ($1, $2) ON CONFLICT ("resource") DO UPDATE SET "rev" = excluded."rev"`, t.Plural, c.rev)
+		err := c.exec(ctx, `INSERT INTO "versions" ("resource", "rev") VALUES ($1, $2)
+			ON CONFLICT ("resource") DO UPDATE SET "rev" = excluded."rev"`, t.Plural, c.rev)
 		if err != nil {
 			return "", err
 		}

@@ -150,9 +150,11 @@ func (c *change) defaultCategory(ctx context.Context, class, except string) (str
 // a day: one that covers the day, best one under a term of the class; else the
 // one that ended last; "" where the district has none.
 func (c *change) currentPeriod(ctx context.Context, class, day string) (string, error) {
-	text := c.d.sql(`SELECT "sourcedId" FROM "academicSessions" WHERE "type" = 'gradingPeriod' AND "status" = $1
+	text := c.d.sql(`SELECT "sourcedId" FROM "academicSessions"
+		WHERE "type" = 'gradingPeriod' AND "status" = $1
 		ORDER BY CASE WHEN "startDate" <= $2 AND "endDate" > $2 THEN 0 ELSE 1 END,
-			CASE WHEN "parent" IN (SELECT "target" FROM "links" WHERE "field" = 'classes.terms' AND "owner" = $3) THEN 0 ELSE 1 END,
+			CASE WHEN "parent" IN
+				(SELECT "target" FROM "links" WHERE "field" = 'classes.terms' AND "owner" = $3) THEN 0 ELSE 1 END,
 			"endDate" DESC, "seq" LIMIT 1`)
 	var id string
 	err := c.QueryRowContext(ctx, text, oneroster.Active, day, class).Scan(&id)

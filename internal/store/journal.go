@@ -120,7 +120,8 @@ func (c *change) keepPiece(ctx context.Context, t *table, piece [][]string) erro
 		return err
 	}
 	c.journal.pieces++
-	return c.exec(ctx, `INSERT INTO "journal" ("rev", "piece", "resource", "records") VALUES ($1, $2, $3, $4)`,
+	return c.exec(ctx,
+		`INSERT INTO "journal" ("rev", "piece", "resource", "records") VALUES ($1, $2, $3, $4)`,
 		c.rev, c.journal.pieces, t.Plural, out.Bytes())
 }
 
@@ -172,7 +173,8 @@ type version struct {
 // earliest first.
 func versions(ctx context.Context, tx *sql.Tx, e *engine, t *table, after int64,
 	yield func(version) error) error {
-	text := e.sql(`SELECT "rev", "records" FROM "journal" WHERE "resource" = $1 AND "rev" > $2 ORDER BY "rev", "piece"`)
+	text := e.sql(`SELECT "rev", "records" FROM "journal"
+		WHERE "resource" = $1 AND "rev" > $2 ORDER BY "rev", "piece"`)
 	return queryAll(ctx, tx, text, []any{t.Plural, after}, func(scan func(...any) error) error {
 		var until int64
 		var packed []byte
@@ -241,7 +243,8 @@ func (s *Store) revAt(ctx context.Context, tx *sql.Tx, at time.Time) (rev int64,
 		return 0, err
 	}
 	stamp := oneroster.FormatTime(at)
-	err = tx.QueryRowContext(ctx, s.sql(`SELECT COALESCE(MAX("rev"), -1) FROM "causes" WHERE "stamp" <= $1`), stamp).Scan(&rev)
+	err = tx.QueryRowContext(ctx,
+		s.sql(`SELECT COALESCE(MAX("rev"), -1) FROM "causes" WHERE "stamp" <= $1`), stamp).Scan(&rev)
 	if err == nil && rev < first {
 		err = &NotKept{begins}
 	}
@@ -431,7 +434,8 @@ func (s *Store) Setting(ctx context.Context, name string) (value string, err err
 // Set keeps a setting of the district.
 func (s *Store) Set(ctx context.Context, name, value string) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
-		text := `INSERT INTO "settings" ("name", "value") VALUES ($1, $2) ON CONFLICT ("name") DO UPDATE SET "value" = excluded."value"`
+		text := `INSERT INTO "settings" ("name", "value") VALUES ($1, $2)
+		ON CONFLICT ("name") DO UPDATE SET "value" = excluded."value"`
 		_, err := tx.ExecContext(ctx, s.sql(text), name, value)
 		return err
 	})

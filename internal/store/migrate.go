@@ -76,7 +76,8 @@ func (e *engine) migrateOne(ctx context.Context, number int, name string) error 
 	defer tx.Rollback()
 	var done int
 	// The insert takes the lock on PostgreSQL; on SQLite the transaction has it.
-	err = tx.QueryRowContext(ctx, e.sql(`INSERT INTO "migrations" ("number") VALUES ($1) ON CONFLICT ("number") DO NOTHING RETURNING "number"`), number).Scan(&done)
+	err = tx.QueryRowContext(ctx, e.sql(`INSERT INTO "migrations" ("number") VALUES ($1)
+			ON CONFLICT ("number") DO NOTHING RETURNING "number"`), number).Scan(&done)
 	if err == sql.ErrNoRows {
 		return nil
 	}

@@ -70,7 +70,8 @@ func look(ctx context.Context, dsn string, existing bool) error {
 	}
 	defer db.Close()
 	var ours, all int
-	err = db.QueryRowContext(ctx, `SELECT COALESCE(SUM("name" = 'migrations'), 0), COUNT(*) FROM sqlite_master WHERE "type" = 'table'`).Scan(&ours, &all)
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(SUM("name" = 'migrations'), 0), COUNT(*)
+		FROM sqlite_master WHERE "type" = 'table'`).Scan(&ours, &all)
 	switch {
 	case err != nil:
 		return fmt.Errorf("database: %s: %w", place, err)
