@@ -24,7 +24,8 @@ var may = map[string]string{
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
-	"internal/intake":   "internal/oneroster internal/wire internal/quality internal/store",
+	"internal/intake": "internal/oneroster internal/wire internal/quality internal/store " +
+		"encoding/csv",
 	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -164,17 +165,18 @@ func TestForeignDatabases(t *testing.T) {
 }
 
 // made opens and checks a package of files.
-func made(t *testing.T, files map[string]string) *bulk.Package {
+func made(t *testing.T, files map[string]string) *intake.Checked {
 	t.Helper()
 	p, err := bulk.Open(write(t, files), bulk.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	if problems, err := p.Check(t.Context(), bulk.Stored{}, nil); err != nil || problems.Total > 0 {
-		t.Fatal(err, problems)
+	checked, err := intake.Check(t.Context(), p, intake.Stored{}, intake.CheckOptions{})
+	if err != nil || checked.Problems.Total > 0 {
+		t.Fatal(err, checked.Problems)
 	}
-	return p
+	return checked
 }
 
 // A key file that is lost is not made anew by any verb, the refusal says what still

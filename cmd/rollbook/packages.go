@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -19,15 +20,20 @@ import (
 	"rollbook/internal/store"
 )
 
+// A package tells the check of its files.
+var _ intake.Package = (*bulk.Package)(nil)
+
 // An importing is one run of the import verb.
 type importing struct {
 	*cobra.Command
 	o        *opened
 	in       *intake.Intake
 	p        *bulk.Package
+	checked  *intake.Checked
 	path     string // of the package
 	id       int64  // of the publication; 0 with --plan
 	opt      bulk.Options
+	how      intake.CheckOptions
 	encoding string
 	shrink   int // percent; 0 is as the district is set
 	plan     bool
@@ -73,7 +79,7 @@ wrong, 3 held and nothing changed, 4 published but for rows or values with probl
 				}
 			}
 			if in.problems == "csv" {
-				in.opt.Problems = 1 << 20
+				in.how.Problems = 1 << 20
 			}
 			in.Command, in.path = cmd, args[0]
 			if _, err := os.Stat(in.path); err != nil {
@@ -99,7 +105,7 @@ wrong, 3 held and nothing changed, 4 published but for rows or values with probl
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&in.opt.SkipBad, "skip-bad", false,
+	f.BoolVar(&in.how.SkipBad, "skip-bad", false,
 		"leave rows and values with problems as they are stored, and take in the rest")
 	f.BoolVar(&fresh, "new", false, "make the database where it is missing")
 	f.IntVar(&in.shrink, "shrink", 0,
@@ -132,8 +138,8 @@ func initCommand() *cobra.Command {
 }
 
 // stored answers what the check of a package asks of the district.
-func (o *opened) stored(ctx context.Context) bulk.Stored {
-	return bulk.Stored{
+func (o *opened) stored(ctx context.Context) intake.Stored {
+	return intake.Stored{
 		IDs: func(r *oneroster.Resource, yield func(id string) error) error {
 			return o.ActiveIDs(ctx, r, yield)
 		},
@@ -219,39 +225,36 @@ func reasonOf(ctx context.Context, err error) string {
 }
 
 // check reads the package, and makes an offer of it.
-func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bulk.Problems, err error) {
-	offer.Found.Reading = map[string]string{"skip-bad": fmt.Sprint(in.opt.SkipBad), "encoding": in.encoding}
+func (in *importing) check(ctx context.Context) (offer intake.Offer, problems intake.Problems, err error) {
+	offer.Found.Reading = map[string]string{"skip-bad": fmt.Sprint(in.how.SkipBad), "encoding": in.encoding}
 	if in.p, err = bulk.Open(in.path, in.opt); err != nil {
 		return offer, problems, err
 	}
 	meter := newMeter("checking")
-	problems, err = in.p.Check(ctx, in.o.stored(ctx), meter.rows)
+	in.how.Progress = meter.rows
+	in.checked, err = intake.Check(ctx, in.p, in.o.stored(ctx), in.how)
 	meter.done()
-	if in.problems != "csv" || problems.Total == 0 {
-		for _, n := range in.p.Notes {
+	if problems = in.checked.Problems; in.problems != "csv" || problems.Total == 0 {
+		for _, n := range in.notes() {
 			fmt.Fprintln(in.ErrOrStderr(), "note:", plainly(n))
 		}
 	}
 	if err != nil {
 		return offer, problems, err
 	}
-	for _, n := range in.p.Rows {
-		offer.Rows += n
-	}
-	offer.Source, offer.Partial = in.p, in.p.Tells()
-	offer.Columns, offer.Unread = in.p.Columns()
+	offerOf(&offer, in.p, in.checked)
 	offer.Cause = cause(in.id, filepath.Base(in.path))
 	if problems.Total > 0 {
 		offer.Found.Problems, err = json.Marshal(problems)
 	}
-	if err == nil && problems.Total > 0 && (!in.asJSON || !in.opt.SkipBad) {
+	if err == nil && problems.Total > 0 && (!in.asJSON || !in.how.SkipBad) {
 		if in.asJSON {
 			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
 		} else {
 			err = in.tell(problems)
 		}
 	}
-	if err == nil && problems.Total > 0 && !in.opt.SkipBad {
+	if err == nil && problems.Total > 0 && !in.how.SkipBad {
 		if in.problems == "csv" {
 			return offer, problems, exitCode(exitFailed)
 		}
@@ -260,6 +263,18 @@ func (in *importing) check(ctx context.Context) (offer intake.Offer, problems bu
 	}
 	return offer, problems, err
 }
+
+// offerOf fills in what is offered of a package.
+func offerOf(offer *intake.Offer, p *bulk.Package, checked *intake.Checked) {
+	for _, n := range checked.Rows {
+		offer.Rows += n
+	}
+	offer.Source, offer.Partial = checked, p.Tells()
+	offer.Columns, offer.Unread = p.Columns(checked.Modes())
+}
+
+// notes are what was noticed while the package was read, and checked.
+func (in *importing) notes() []string { return slices.Concat(in.p.Notes, in.checked.Notes) }
 
 // plural counts things: 1 problem, 2 problems.
 func plural(n int, what string) string {
@@ -270,7 +285,7 @@ func plural(n int, what string) string {
 }
 
 // tell prints the problems for a person, or as a file for a spreadsheet.
-func (in *importing) tell(problems bulk.Problems) error {
+func (in *importing) tell(problems intake.Problems) error {
 	if in.problems == "csv" {
 		return problems.WriteCSV(in.ErrOrStderr())
 	}
@@ -278,7 +293,7 @@ func (in *importing) tell(problems bulk.Problems) error {
 	return nil
 }
 
-func tabulate(w io.Writer, problems bulk.Problems) {
+func tabulate(w io.Writer, problems intake.Problems) {
 	out := newTable(w)
 	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
 	for _, x := range problems.List {
@@ -293,14 +308,14 @@ func tabulate(w io.Writer, problems bulk.Problems) {
 // report prints what became of the rows of each file, or would: they were added,
 // changed, the same or skipped; retired are records that a file lacks or deletes, and
 // what went with them.
-func (in *importing) report(doc intake.Document, problems bulk.Problems, id int64, held bool,
+func (in *importing) report(doc intake.Document, problems intake.Problems, id int64, held bool,
 	stamp string) error {
 	files := map[string]map[string]int{}
 	out := newTable(in.OutOrStdout())
 	out.AppendHeader(table.Row{"", "rows", "added", "changed", "same", "skipped", "retired"})
 	for _, r := range oneroster.Resources() {
 		if c, ok := doc.Counts[r.Plural]; ok {
-			rows, skipped := in.p.Rows[r], in.p.Skipped[r]
+			rows, skipped := in.checked.Rows[r], in.checked.Skipped[r]
 			files[r.Plural] = map[string]int{"rows": rows, "skipped": skipped}
 			out.AppendRow(table.Row{r.Plural, rows, c["added"], c["changed"], c["same"], skipped,
 				c["retired"]})
@@ -315,7 +330,7 @@ func (in *importing) report(doc intake.Document, problems bulk.Problems, id int6
 	}
 	if in.asJSON {
 		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": doc.Counts, "files": files,
-			"fields": fieldsOf(doc), "dateLastModified": stamp, "problems": problems, "notes": in.p.Notes,
+			"fields": fieldsOf(doc), "dateLastModified": stamp, "problems": problems, "notes": in.notes(),
 			"publication": id, "state": state, "objections": doc.Objections, "examples": doc.Examples,
 			"falls": doc.Falls, "findings": doc.Findings, "worthALook": doc.Notes})
 	}

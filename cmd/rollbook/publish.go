@@ -115,7 +115,7 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 	if err != nil {
 		return in, offer, close, err
 	}
-	opt := bulk.Options{SkipBad: doc.Reading["skip-bad"] == "true"}
+	opt, how := bulk.Options{}, intake.CheckOptions{SkipBad: doc.Reading["skip-bad"] == "true"}
 	if name := doc.Reading["encoding"]; name != "" {
 		if opt.Encoding, err = bulk.Encoding(name); err != nil {
 			return in, offer, close, err
@@ -127,21 +127,18 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 	}
 	close = func() { _ = pack.Close(); _ = os.RemoveAll(dir) }
 	meter := newMeter("checking")
-	problems, err := pack.Check(ctx, o.stored(ctx), meter.rows)
+	how.Progress = meter.rows
+	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)
 	meter.done()
 	switch {
 	case err != nil:
 		return in, offer, close, err
-	case problems.Total > 0 && !opt.SkipBad:
+	case checked.Problems.Total > 0 && !how.SkipBad:
 		return in, offer, close, fmt.Errorf("%s by now, the first is %s: correct them, and import the "+
 			"package again",
-			plural(problems.Total, "problem"), problems.List[0])
+			plural(checked.Problems.Total, "problem"), checked.Problems.List[0])
 	}
-	for _, n := range pack.Rows {
-		offer.Rows += n
-	}
-	offer.Source, offer.Partial = pack, pack.Tells()
-	offer.Columns, offer.Unread = pack.Columns()
+	offerOf(&offer, pack, checked)
 	return in, offer, close, nil
 }
 

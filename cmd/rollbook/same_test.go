@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -120,8 +121,9 @@ func TestFilesThatMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if problems, err := p.Check(t.Context(), bulk.Stored{}, nil); err != nil || problems.Total > 0 {
-		t.Fatal(err, problems)
+	checked, err := intake.Check(t.Context(), p, intake.Stored{}, intake.CheckOptions{})
+	if err != nil || checked.Problems.Total > 0 {
+		t.Fatal(err, checked.Problems)
 	}
 	whole := right["enrollments.csv"]
 	for name, text := range map[string]string{"cut": whole[:len(whole)-20], "grown": whole +
@@ -129,7 +131,7 @@ func TestFilesThatMove(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "enrollments.csv"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := p.Records(t.Context(), func(oneroster.Row) error { return nil })
+		err := checked.Records(t.Context(), func(oneroster.Row) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "enrollments.csv has changed while it was read") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -218,7 +220,7 @@ func TestCausesFirst(t *testing.T) {
 	out, _, code := rollbook(t, dir, "import", in, "--db", "d.db", "--json")
 	var told struct {
 		Total    int
-		Problems []bulk.Problem
+		Problems []intake.Problem
 	}
 	if err := json.Unmarshal([]byte(out), &told); err != nil || code != 1 {
 		t.Fatal(err, code, out)

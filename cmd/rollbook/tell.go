@@ -10,7 +10,6 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
-	"rollbook/internal/bulk"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
@@ -117,7 +116,7 @@ func tellProblems(w io.Writer, doc intake.Document) error {
 	if doc.Problems == nil {
 		return nil
 	}
-	var problems bulk.Problems
+	var problems intake.Problems
 	if err := json.Unmarshal(doc.Problems, &problems); err != nil {
 		return err
 	}
@@ -153,9 +152,9 @@ func tellRows(w io.Writer, each func(yield func(before, after oneroster.Record) 
 			if i == oneroster.SourcedID || i == oneroster.Modified || was == is {
 				continue
 			}
-			if err := out.Write([]string{which.Resource.Plural, bulk.Harmless(which.ID()), change, f.Name,
-				bulk.Harmless(was),
-				bulk.Harmless(is)}); err != nil {
+			if err := out.Write([]string{which.Resource.Plural, intake.Harmless(which.ID()), change, f.Name,
+				intake.Harmless(was),
+				intake.Harmless(is)}); err != nil {
 				return err
 			}
 		}

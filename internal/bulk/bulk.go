@@ -1,6 +1,7 @@
 // Package bulk reads and writes districts as packages of CSV files: the
 // OneRoster 1.1 CSV binding, as a zip or a folder. Reading turns files into a
-// stream of records and tells every problem by file, row and column.
+// stream of records with what could not be read of them, by file, row and column;
+// whether they can be used is judged elsewhere.
 package bulk
 
 import (
@@ -19,20 +20,15 @@ import (
 
 // Options of a package.
 type Options struct {
-	// SkipBad lets Records leave out rows that Check found wrong, instead of
-	// refusing.
-	SkipBad bool
 	// Encoding is what files are written in that are not UTF-8; nil is
 	// Windows-1252, where it is plausible.
 	Encoding encoding.Encoding
-	// Problems is how many problems of each file are kept; 0 is 1,000.
-	Problems int
 	// Now tells today, for packages that name no school year; nil is time.Now.
 	Now func() time.Time
 }
 
-// A Package is an opened set of files. It is a oneroster.Source once Check has
-// looked at it.
+// A Package is an opened set of files, and a oneroster.Source of what is in them, right or
+// wrong: it is to be checked.
 type Package struct {
 	files  map[*oneroster.Resource]*file
 	links  map[*oneroster.Resource]*file // classResources, courseResources
@@ -43,30 +39,13 @@ type Package struct {
 
 	// Notes are what was noticed, for people.
 	Notes []string
-	// Rows is how many rows there are, by resource, known once Check has run.
-	Rows map[*oneroster.Resource]int
-	// Skipped is how many of them cannot be used.
-	Skipped map[*oneroster.Resource]int
 
 	encoding  encoding.Encoding
 	resources map[*oneroster.Resource]map[string]*linked // from the link files, by owner
-	bad       map[place]bool                             // rows with errors
-	spoilt    map[place][]spoilt                         // values that cannot be used, of rows that can
-	// linkProblems are those of the link files by themselves.
-	linkProblems []Problem
-	plain        bool // there is no manifest: it may be OneRoster 1.0
-	checked      bool
-	stuck        error // why even skipping does not help
-	skipBad      bool
-	keep         int
-	now          func() time.Time
-}
-
-// spoilt is a value that is left as it is stored: of a list the item.
-type spoilt struct {
-	of    *oneroster.Resource
-	field int
-	item  string
+	told      []oneroster.Link                           // in them
+	unread    []oneroster.Link                           // that cannot be used
+	plain     bool                                       // there is no manifest: it may be OneRoster 1.0
+	now       func() time.Time
 }
 
 type file struct {
@@ -97,13 +76,7 @@ func Open(name string, opt Options) (*Package, error) {
 		return nil, err
 	}
 	p := &Package{files: map[*oneroster.Resource]*file{}, links: map[*oneroster.Resource]*file{},
-		bad:    map[place]bool{},
-		spoilt: map[place][]spoilt{}, skipBad: opt.SkipBad, encoding: opt.Encoding, keep: opt.Problems,
-		now:  opt.Now,
-		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
-	if p.keep == 0 {
-		p.keep = 1000
-	}
+		encoding: opt.Encoding, now: opt.Now}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -247,9 +220,9 @@ func (p *Package) Modes() map[*oneroster.Resource]oneroster.Mode {
 }
 
 // Columns are the columns that are read of each CSV file, by the name that its format gives
-// the file, as they are meant; and those that are not read. Files of a delta, which hold
-// what changed and no more, are left out.
-func (p *Package) Columns() (read, unread map[string][]string) {
+// the file, as they are meant; and those that are not read. Only resources that modes has as
+// Bulk are told of: a delta holds what changed and no more.
+func (p *Package) Columns(modes map[*oneroster.Resource]oneroster.Mode) (read, unread map[string][]string) {
 	read, unread = map[string][]string{}, map[string][]string{}
 	if p.sds != nil {
 		for name, f := range p.found {
@@ -258,7 +231,7 @@ func (p *Package) Columns() (read, unread map[string][]string) {
 		return read, unread
 	}
 	for r, f := range p.files {
-		if f.mode != oneroster.Bulk {
+		if modes[r] != oneroster.Bulk {
 			continue
 		}
 		name, v := r.Plural+".csv", vocabularyOf(r)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -15,8 +16,8 @@ import (
 // those that a filter selects ("user role='student'").
 type district map[string]string
 
-func (d district) stored() bulk.Stored {
-	return bulk.Stored{
+func (d district) stored() intake.Stored {
+	return intake.Stored{
 		IDs: func(r *oneroster.Resource, yield func(string) error) error {
 			for _, id := range strings.Fields(d[r.Name]) {
 				if err := yield(id); err != nil {
@@ -264,11 +265,11 @@ func TestRowsAgainstWhatIsStored(t *testing.T) {
 			"enrollments.csv: enrollments end before they begin (1, the first in enrollments.csv:3)"},
 	} {
 		path := folder(t, c.files...)
-		if problems, rows, _ := readInto(t, path, bulk.Options{},
+		if problems, rows, _ := readInto(t, path, bulk.Options{}, false,
 			c.stored.stored()); len(problems) > 0 && len(rows) > 0 {
 			t.Errorf("%s: %d rows are yielded beside problems", c.name, len(rows))
 		}
-		problems, rows, p := readInto(t, path, bulk.Options{SkipBad: true}, c.stored.stored())
+		problems, rows, p := readInto(t, path, bulk.Options{}, true, c.stored.stored())
 		if strings.Join(problems, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, problems, c.want)
 		}
@@ -306,13 +307,13 @@ func TestProblemsSayWhatTheyCost(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = p.Close() })
-		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
+		checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
 		var got []string
-		for _, x := range problems.List {
+		for _, x := range checked.Problems.List {
 			got = append(got, fmt.Sprint(x.Mild))
 		}
 		if err != nil || strings.Join(got, " ") != c.mild {
-			t.Errorf("%s: %v %+v", c.name, err, problems.List)
+			t.Errorf("%s: %v %+v", c.name, err, checked.Problems.List)
 		}
 	}
 }
@@ -328,14 +329,10 @@ func TestCheckIsFollowedAndEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	if err := p.Records(context.Background(), nil); err == nil {
-		t.Error("records are yielded before they are checked")
-	}
 	var told []int
-	if _, err := p.Check(context.Background(), bulk.Stored{}, func(rows int) {
-		told = append(told,
-			rows)
-	}); err != nil {
+	opt := intake.CheckOptions{Progress: func(rows int) { told = append(told, rows) }}
+	checked, err := intake.Check(context.Background(), p, intake.Stored{}, opt)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if fmt.Sprint(told) != "[1000 2000]" {
@@ -343,7 +340,7 @@ func TestCheckIsFollowedAndEnded(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	rows := 0
-	err = p.Records(ctx, func(oneroster.Row) error {
+	err = checked.Records(ctx, func(oneroster.Row) error {
 		if rows++; rows == 3 {
 			cancel()
 		}
@@ -353,8 +350,8 @@ func TestCheckIsFollowedAndEnded(t *testing.T) {
 		t.Errorf("after %d rows: %v", rows, err)
 	}
 	full := errors.New("the disk is full")
-	if err := p.Records(context.Background(), func(oneroster.Row) error { return full }); !errors.Is(err,
-		full) {
+	err = checked.Records(context.Background(), func(oneroster.Row) error { return full })
+	if !errors.Is(err, full) {
 		t.Errorf("an error of who takes the rows: %v", err)
 	}
 }
@@ -382,7 +379,7 @@ func TestCheckOfADatabaseThatFails(t *testing.T) {
 			stored.IDs = func(*oneroster.Resource, func(string) error) error { return broken }
 		}
 		stored.Count = func(*oneroster.Resource, string) (int, error) { return 0, broken }
-		if problems, _, _ := readInto(t, folder(t, c.files...), bulk.Options{SkipBad: true},
+		if problems, _, _ := readInto(t, folder(t, c.files...), bulk.Options{}, true,
 			stored); len(problems) != 1 ||
 			problems[0] != broken.Error() {
 			t.Errorf("%s: %q", c.name, problems)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -24,16 +25,17 @@ func FuzzCSV(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, "users.csv"), users, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p, err := bulk.Open(dir, bulk.Options{SkipBad: true})
+		p, err := bulk.Open(dir, bulk.Options{})
 		if err != nil {
 			t.Fatal(err) // the names are right
 		}
-		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
+		checked, err := intake.Check(context.Background(), p, intake.Stored{},
+			intake.CheckOptions{SkipBad: true})
 		if err != nil {
 			return
 		}
 		skipped := 0
-		err = p.Records(context.Background(), func(r oneroster.Row) error {
+		err = checked.Records(context.Background(), func(r oneroster.Row) error {
 			if r.Skip {
 				skipped++
 				return nil
@@ -52,8 +54,8 @@ func FuzzCSV(f *testing.F) {
 			}
 			return nil
 		})
-		if err == nil && skipped > problems.Total {
-			t.Errorf("%d rows left out, %d problems told", skipped, problems.Total)
+		if err == nil && skipped > checked.Problems.Total {
+			t.Errorf("%d rows left out, %d problems told", skipped, checked.Problems.Total)
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -119,10 +120,11 @@ func TestLinks(t *testing.T) {
 			"course/k1 keeps, class/c1 keeps +r1 -, class/c2 keeps"},
 	} {
 		path := folder(t, c.files...)
-		if _, rows, _ := readInto(t, path, bulk.Options{}, bulk.Stored{}); len(c.want) > 0 && len(rows) > 0 {
+		_, rows, _ := readInto(t, path, bulk.Options{}, false, intake.Stored{})
+		if len(c.want) > 0 && len(rows) > 0 {
 			t.Errorf("%s: %d rows are yielded beside problems", c.name, len(rows))
 		}
-		problems, rows, _ := readInto(t, path, bulk.Options{SkipBad: true}, bulk.Stored{})
+		problems, rows, _ := readInto(t, path, bulk.Options{}, true, intake.Stored{})
 		if strings.Join(problems, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, problems, c.want)
 		}

@@ -121,6 +121,13 @@ func (p *Package) dialect(f *file, c *rowReader) {
 	}
 }
 
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // are is "1 row is", "3 rows are".
 func are(n int, what string) string {
 	if n == 1 {
@@ -313,9 +320,15 @@ func Distance(a, b string) int {
 	return row[len(b)]
 }
 
-// record turns a row into a record and tells what is wrong with its cells.
-func (l *layout) record(cells []string, wrong func(field int, column, value, text string)) oneroster.Record {
-	rec := oneroster.NewRecord(l.resource)
+// record turns a row into a record and tells what is wrong with its cells. One of a value
+// that a record can do without does not spoil the row.
+func (l *layout) record(cells []string) (rec oneroster.Record, wrongs []oneroster.Wrong) {
+	rec = oneroster.NewRecord(l.resource)
+	wrong := func(field int, column, value, text string) {
+		mild := field > oneroster.Modified && !l.resource.Fields[field].Required
+		wrongs = append(wrongs, oneroster.Wrong{Field: field, Column: column, Value: value, Text: text,
+			Mild: mild})
+	}
 	extra := map[string]any{}
 	for i, cell := range cells {
 		if i >= len(l.at) {
@@ -363,7 +376,7 @@ func (l *layout) record(cells []string, wrong func(field int, column, value, tex
 		}
 	}
 	rec.Values[l.resource.MetadataIndex()] = oneroster.MetadataOf(extra)
-	return rec
+	return rec, wrongs
 }
 
 // parseCell reads a cell.
@@ -402,11 +415,8 @@ func parseCell(f *oneroster.Field, cell string) (string, error) {
 	return oneroster.Join(items...), nil
 }
 
-// each reads the rows of every file in the order of the resources. wrong is told of
-// cells by their field's position; one of a value that a record can do without does
-// not spoil the row.
-func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at place, id string,
-	field int, column, value, text string), yield func(oneroster.Row) error) error {
+// Records reads the rows of every file in the order of the resources.
+func (p *Package) Records(ctx context.Context, yield func(oneroster.Row) error) error {
 	if err := p.readLinks(); err != nil {
 		return err
 	}
@@ -426,20 +436,8 @@ func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at
 			}
 			from := f.place(line)
 			row := oneroster.Row{File: from.file, Line: from.line}
-			type cell struct {
-				field               int
-				column, value, text string
-			}
-			var cellsWrong []cell
-			row.Record = l.record(cells, func(field int, column, value, text string) {
-				cellsWrong = append(cellsWrong, cell{field, column, value, text})
-			})
-			if bad != nil {
-				wrong(r, from, row.ID(), oneroster.SourcedID, "", "", bad.Error())
-			} else {
-				for _, c := range cellsWrong {
-					wrong(r, from, row.ID(), c.field, c.column, c.value, c.text)
-				}
+			if row.Record, row.Wrong = l.record(cells); bad != nil {
+				row.Wrong = []oneroster.Wrong{{Text: bad.Error()}}
 			}
 			if at >= 0 {
 				p.link(&row, at, f.mode)
@@ -453,30 +451,46 @@ func (p *Package) each(ctx context.Context, wrong func(r *oneroster.Resource, at
 	return nil
 }
 
-// linked is what a link file says of one class or course.
-type linked struct {
-	line       int // of the first row
-	came, gone []string
-	rows       []linkRow
+// Apart is what is wrong with files by themselves, and the links.
+func (p *Package) Apart() (out oneroster.Apart, err error) {
+	if p.sds != nil { // its files were read on opening
+		return oneroster.Apart{Rows: p.sds.wrongs, Stuck: p.sds.stuck, Losses: p.sds.losses()}, nil
+	}
+	if err := p.readLinks(); err != nil {
+		return out, err
+	}
+	out.Links = slices.Concat(p.unread, p.told)
+	for _, f := range p.absent {
+		rows := 0
+		if err := p.rows(f, func([]string) error { return nil },
+			func(int, []string, error) error { rows++; return nil }); err != nil {
+			return out, err
+		}
+		if rows == 0 {
+			p.note(f.name + " has no rows, and manifest.csv says that it is absent: it was passed over")
+			continue
+		}
+		text := fmt.Sprintf("manifest.csv says that this file is absent, and it has %s: correct the manifest",
+			plural(rows, "row"))
+		out.Rows = append(out.Rows, oneroster.Row{File: f.name, Line: 1,
+			Wrong: []oneroster.Wrong{{Text: text}}})
+		out.Stuck = fmt.Errorf("%s: %s", f.name, text)
+	}
+	return out, nil
 }
 
-// A linkRow is where a link is told.
-type linkRow struct {
-	line   int
-	target string
-}
+// linked is what a link file says of one class or course.
+type linked struct{ came, gone []string }
 
 // link gives a class or course its resources. A bulk file has all of them; in a
 // delta each row of the link file is one that came or went.
 func (p *Package) link(row *oneroster.Row, at int, mode oneroster.Mode) {
 	links := p.resources[row.Resource][row.ID()]
-	if p.links[row.Resource] == nil || mode == oneroster.Delta || len(p.linkProblems) > 0 {
+	if p.links[row.Resource] == nil || mode == oneroster.Delta {
 		row.Keep = []int{at}
 	}
 	switch {
 	case links == nil:
-	case len(p.linkProblems) > 0: // what is stored stays, and the good ones come
-		row.Edits = []oneroster.Edit{{Field: at, Came: links.came}}
 	case mode == oneroster.Delta:
 		row.Edits = []oneroster.Edit{{Field: at, Gone: links.gone, Came: links.came}}
 	default:
@@ -490,7 +504,11 @@ func (p *Package) readLinks() error {
 		return nil
 	}
 	p.resources = map[*oneroster.Resource]map[string]*linked{}
-	for r, f := range p.links {
+	for _, r := range oneroster.Resources() {
+		f := p.links[r]
+		if f == nil {
+			continue
+		}
 		out := map[string]*linked{}
 		seen := map[[2]string]bool{} // one thing is linked once
 		owner, target, status := -1, -1, -1
@@ -550,14 +568,15 @@ func (p *Package) readLinks() error {
 			}
 			x := out[id]
 			if x == nil {
-				x = &linked{line: line}
+				x = &linked{}
 				out[id] = x
 			}
 			if gone {
 				x.gone = append(x.gone, to)
+				p.told = append(p.told, oneroster.Link{Of: r, Owner: id, File: f.name, Line: line})
 				return nil
 			}
-			x.rows = append(x.rows, linkRow{line, to})
+			p.told = append(p.told, oneroster.Link{Of: r, Owner: id, Resource: to, File: f.name, Line: line})
 			if link := [2]string{id, to}; !seen[link] {
 				seen[link] = true
 				x.came = append(x.came, to)
@@ -572,10 +591,10 @@ func (p *Package) readLinks() error {
 	return nil
 }
 
-// linkProblem remembers a row of a link file that cannot be used, for Check.
+// linkProblem remembers a row of a link file that cannot be used.
 func (p *Package) linkProblem(f *file, line int, column, value, text string) {
-	p.linkProblems = append(p.linkProblems, Problem{File: f.name, Row: line, Column: column, Value: value,
-		Text: text})
+	p.unread = append(p.unread, oneroster.Link{File: f.name, Line: line,
+		Wrong: &oneroster.Wrong{Column: column, Value: value, Text: text}})
 }
 
 // isGone reads the status of a row of a delta's link file.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -201,12 +202,12 @@ func TestEncodings(t *testing.T) {
 		}
 		got := ""
 		if err == nil {
-			problems, err2 := p.Check(context.Background(), bulk.Stored{}, nil)
-			for _, x := range problems.List {
+			checked, err2 := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+			for _, x := range checked.Problems.List {
 				got += x.String()
 			}
 			if err = err2; err == nil && got == "" {
-				err = p.Records(context.Background(), func(r oneroster.Row) error {
+				err = checked.Records(context.Background(), func(r oneroster.Row) error {
 					if r.ID() == "o1" {
 						got = r.Get("name")
 					}
@@ -384,13 +385,14 @@ func TestFoldersThatChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := p.Check(context.Background(), bulk.Stored{}, nil); err != nil {
+		checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+		if err != nil {
 			t.Fatal(err)
 		}
 		if err := change(dir); err != nil {
 			t.Fatal(err)
 		}
-		err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
+		err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "has changed while it was read") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -403,20 +405,21 @@ func TestFoldersThatChange(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	path := filepath.Join(dir, "orgs.csv")
-	if _, err = p.Check(context.Background(), bulk.Stored{}, nil); err == nil {
+	checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+	if err == nil {
 		err = errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
+	err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "is a pipe or a device") {
 		t.Errorf("a file that became a pipe: %v", err)
 	}
 	if err = os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
+	err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "has gone or cannot be opened any more") {
 		t.Errorf("a file that has gone: %v", err)
 	}

@@ -1,6 +1,7 @@
 package bulk
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"sort"
@@ -48,22 +49,24 @@ func (l line) get(names ...string) string {
 
 // converter puts OneRoster files together.
 type converter struct {
-	p        *Package
-	version  string // "v1" or "v2.1"
-	found    map[string]*file
-	read     map[string][]line
-	head     map[string]map[string]string // columns of a file, folded, as it has them
-	out      map[string]*made
-	ids      map[string]bool // what was added, by resource and id
-	problems []Problem       // of files by themselves, before they became OneRoster's
-	err      error
+	p       *Package
+	version string // "v1" or "v2.1"
+	found   map[string]*file
+	read    map[string][]line
+	head    map[string]map[string]string // columns of a file, folded, as it has them
+	out     map[string]*made
+	ids     map[string]bool // what was added, by resource and id
+	wrongs  []oneroster.Row // of files by themselves, before they became OneRoster's
+	stuck   error           // why it does not help to pass them over
+	err     error
 
 	yearAdded bool
 }
 
 // wrong tells of a row of a source file that is passed over, or of one value of it.
 func (c *converter) wrong(at place, column, value, text string, mild bool) {
-	c.problems = append(c.problems, Problem{at.file, at.line, column, value, text, mild})
+	c.wrongs = append(c.wrongs, oneroster.Row{File: at.file, Line: at.line,
+		Wrong: []oneroster.Wrong{{Column: column, Value: value, Text: text, Mild: mild}}})
 }
 
 // fromSDS makes OneRoster files of a package of Microsoft School Data Sync, v1
@@ -182,7 +185,7 @@ func (c *converter) lines(name string) []line {
 		l := line{place{f.name, n}, map[string]string{}}
 		if bad != nil {
 			c.wrong(l.at, "", "", bad.Error(), false)
-			c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired",
+			c.stuck = fmt.Errorf("%s:%d cannot be skipped: whoever it stands for would be retired",
 				f.name, n)
 		}
 		for i, cell := range cells {
@@ -192,7 +195,7 @@ func (c *converter) lines(name string) []line {
 			} else if cell != "" && bad == nil {
 				c.wrong(l.at, "", cell, "the row has more cells than the header: correct the "+
 					"commas and quotes", false)
-				c.p.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns",
+				c.stuck = fmt.Errorf("%s:%d cannot be skipped: its cells do not stand in their columns",
 					f.name, n)
 				break // the row stands for what hangs on it
 			}
@@ -346,6 +349,11 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	sort.Strings(out)
 	return out
+}
+
+func hashID(id string) [16]byte {
+	sum := sha256.Sum256([]byte(id))
+	return [16]byte(sum[:16])
 }
 
 func enrollmentID(class, user, role string) string {

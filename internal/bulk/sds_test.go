@@ -304,7 +304,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 				"class/c1 terms=school-year-2027", "the early four files"},
 	} {
 		today := func() time.Time { return time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC) }
-		problems, rows, p := readInto(t, folder(t, c.files...), bulk.Options{SkipBad: true, Now: today},
+		problems, rows, p := readInto(t, folder(t, c.files...), bulk.Options{Now: today}, true,
 			c.stored.stored())
 		if strings.Join(problems, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, problems, c.want)

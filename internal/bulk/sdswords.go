@@ -47,8 +47,8 @@ var theirColumns = map[string]map[string]string{
 		"stateOfBirthAbbreviation": "birthState", "countryOfBirthCode": "birthCountry"},
 }
 
-// theirs is a column as the file that a person has calls it.
-func (p *Package) theirs(file, column string) string {
+// Column is a column as the file that a person has calls it.
+func (p *Package) Column(file, column string) string {
 	if p.sds == nil || column == "" {
 		return column
 	}
@@ -78,27 +78,35 @@ var sources = map[string]map[string][2]string{
 	"v2.1": {"academicSession": {"academicSessions.csv", "session"}},
 }
 
-// fileOf is the file that records of a resource are looked for in.
-func (p *Package) fileOf(r *oneroster.Resource) string {
-	if p.sds != nil {
-		if s := sources[p.sds.version][r.Name]; s[0] != "" {
-			return s[0]
-		}
-	}
+// File is the file that records of a resource are looked for in, and what School Data Sync
+// calls one; "" where the package is none of its.
+func (p *Package) File(r *oneroster.Resource) (name, called string) {
+	name = r.Plural + ".csv"
 	if f := p.files[r]; f != nil && f.made == nil {
-		return f.name
+		name = f.name
 	}
-	return r.Plural + ".csv"
+	if p.sds == nil {
+		return name, ""
+	}
+	if s, is := sources[p.sds.version][r.Name]; is {
+		return s[0], s[1]
+	}
+	return name, r.Name
 }
 
-// called is what a record of a resource is called in the package.
-func (p *Package) called(r *oneroster.Resource) string {
-	if p.sds != nil {
-		if s := sources[p.sds.version][r.Name]; s[1] != "" {
-			return s[1]
-		}
+// Blame tells what is wrong where a required field is empty that another of School Data
+// Sync's files fills.
+func (p *Package) Blame(row oneroster.Row, field string) (other, text string, follows bool) {
+	switch {
+	case p.sds == nil:
+	case row.Resource.Name == "enrollment" && field == "school" && row.Get("class") != "":
+		return "class", "", false // its school is the enrollment's
+	case p.sds.version == "v2.1" && row.File == "users.csv" && (field == "role" || field == "orgs"):
+		follows = p.sds.found["roles.csv"] != nil && len(p.sds.read["roles.csv"]) == 0
+		return "sourcedId", fmt.Sprintf("%q has no row in roles.csv that says its role and org: add one",
+			row.ID()), follows
 	}
-	return r.Name
+	return field, "", false
 }
 
 // losses are the files of School Data Sync that records, or values of them, come
@@ -124,12 +132,9 @@ var losses = map[string][]struct{ files, resource, filter, what string }{
 	},
 }
 
-// missing judges the source files that have no rows, or are not there while what
-// would come from them is stored and its kind comes.
-func (c *converter) missing(ch *checker) error {
-	for _, x := range c.problems {
-		ch.tell(x)
-	}
+// losses are the source files that have no rows, or are not there while records of their
+// kind come.
+func (c *converter) losses() (out []oneroster.Loss) {
 	for _, loss := range losses[c.version] {
 		rows, here := 0, ""
 		for _, name := range strings.Fields(loss.files) {
@@ -142,38 +147,16 @@ func (c *converter) missing(ch *checker) error {
 		if rows > 0 || here == "" && (!comes || loss.files == "roles.csv") { // the early files have none
 			continue
 		}
-		n := 0
-		if ch.stored.Count != nil {
-			var err error
-			if n, err = ch.stored.Count(oneroster.ByName(loss.resource), loss.filter); err != nil {
-				return err
-			}
+		x := oneroster.Loss{Of: oneroster.ByName(loss.resource), Filter: loss.filter, What: loss.what,
+			File: here}
+		if c.yearAdded && loss.resource == "academicSession" {
+			// Earlier packages brought these no more than this one does.
+			x.But = "sourcedId~'" + madeYear + "'"
 		}
-		if c.yearAdded && loss.resource == "academicSession" && n > 0 {
-			made, err := ch.stored.Count(oneroster.ByName(loss.resource), "sourcedId~'"+madeYear+"'")
-			if err != nil {
-				return err
-			}
-			n -= made // earlier packages brought these no more than this one does
+		if x.Missing = here == ""; x.Missing {
+			x.File = strings.Join(strings.Fields(loss.files), " and ")
 		}
-		name := strings.Join(strings.Fields(loss.files), " and ")
-		switch {
-		case n == 0 && here != "":
-			ch.p.note(here + " has no rows and was passed over")
-		case n == 0:
-		case here != "":
-			text := fmt.Sprintf("there is not one row in this file, which would retire %s: export it again",
-				plural(n, loss.what))
-			ch.tell(Problem{here, 1, "", "", text, false})
-			ch.empties[oneroster.ByName(loss.resource)] = loss.filter == ""
-			ch.p.stuck = fmt.Errorf("%s: %s", here, text)
-		default:
-			text := fmt.Sprintf("is not in the package, which would retire %s: add the file",
-				plural(n, loss.what))
-			ch.tell(Problem{name, 1, "", "", text, false})
-			ch.empties[oneroster.ByName(loss.resource)] = loss.filter == ""
-			ch.p.stuck = fmt.Errorf("%s %s", name, text)
-		}
+		out = append(out, x)
 	}
-	return nil
+	return out
 }

@@ -1,13 +1,13 @@
 package bulk_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
 
@@ -87,7 +87,7 @@ func TestValuesOfCells(t *testing.T) {
 	} {
 		for i := 0; i < len(c.cells); i += 2 {
 			path := folder(t, c.file+".csv", strings.Replace(c.text, "@", c.cells[i], 1)+"\n")
-			problems, rows, _ := readInto(t, path, bulk.Options{SkipBad: true}, stored.stored())
+			problems, rows, _ := readInto(t, path, bulk.Options{}, true, stored.stored())
 			got := strings.Join(problems, "\n")
 			if len(rows) == 1 && !rows[0].Skip && !strings.Contains(c.cells[i+1], "!") {
 				got = strings.Join(oneroster.Items(rows[0].Get(c.field)), ",")
@@ -133,35 +133,22 @@ func TestProblemsAreBoundedAndCounted(t *testing.T) {
 	} {
 		p, err := bulk.Open(folder(t, "orgs.csv", many(c.orgs), "users.csv",
 			users+strings.Repeat(",true,o1,student,a,A,B\n", 3)),
-			bulk.Options{Problems: c.keep})
+			bulk.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = p.Close() })
-		problems, err := p.Check(context.Background(), bulk.Stored{}, nil)
-		if err != nil || len(problems.List) != c.listed || problems.Total != c.total {
-			t.Errorf("%+v: %d listed of %d, %v", c, len(problems.List), problems.Total, err)
+		got, err := intake.Check(context.Background(), p, intake.Stored{},
+			intake.CheckOptions{Problems: c.keep})
+		x := got.Problems
+		if err != nil || len(x.List) != c.listed || x.Total != c.total {
+			t.Errorf("%+v: %d listed of %d, %v", c, len(x.List), x.Total, err)
 		}
 		user, org := oneroster.ByName("user"), oneroster.ByName("org")
-		if p.Rows[org] != c.orgs+1 || p.Skipped[org] != c.orgs || p.Rows[user] != 3 || p.Skipped[user] != 3 {
-			t.Errorf("%+v: %v rows, %v skipped", c, p.Rows, p.Skipped)
+		if got.Rows[org] != c.orgs+1 || got.Skipped[org] != c.orgs ||
+			got.Rows[user] != 3 || got.Skipped[user] != 3 {
+			t.Errorf("%+v: %v rows, %v skipped", c, got.Rows, got.Skipped)
 		}
-	}
-}
-
-// A spreadsheet that opens the list of problems computes nothing.
-func TestProblemsAsCSV(t *testing.T) {
-	problems := bulk.Problems{List: []bulk.Problem{
-		{File: "=a.csv", Row: 2, Column: "+b", Value: "-1", Text: "@SUM"},
-		{File: "a.csv", Row: 13, Column: "", Value: "=1+1", Text: "a \"quote\""},
-		{File: "a.csv", Row: 14, Value: "\t=1", Text: "\r=1"},
-	}}
-	const want = "file,row,column,value,problem\n'=a.csv,2,'+b,'-1,'@SUM\n" +
-		"a.csv,13,,'=1+1,\"a \"\"quote\"\"\"\n" +
-		"a.csv,14,,'\t=1,\"'\r=1\"\n"
-	var out bytes.Buffer
-	if err := problems.WriteCSV(&out); err != nil || out.String() != want {
-		t.Errorf("%v %q, want %q", err, out.String(), want)
 	}
 }
 

@@ -1,5 +1,5 @@
-// Package intake judges what a publication would do to a district before it is
-// published: who would be retired, which fields would be emptied, whether ids
+// Package intake checks a source of records, and judges what a publication would do to
+// a district before it is published: who would be retired, which fields would be emptied, whether ids
 // would name other people, what School Data Sync would drop. It compares the
 // district as readers are served it with the district as they would be, and knows
 // neither the file that brings it nor the store that holds it.

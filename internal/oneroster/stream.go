@@ -22,6 +22,9 @@ type Row struct {
 	Record
 	File string
 	Line int // of the row's first character, 1 is the header; 0 where there is no file
+	// Wrong is what of it could not be read. Such a row is not stored: a check says first
+	// what becomes of it.
+	Wrong []Wrong
 	// Keep lists the positions of fields that the package says nothing of: what
 	// is stored stays. A stored record that does not exist keeps nothing.
 	Keep []int
@@ -57,4 +60,11 @@ type Source interface {
 	// In a Delta a record whose status is tobedeleted need only have a
 	// sourcedId. dateLastModified is not looked at.
 	Records(ctx context.Context, yield func(Row) error) error
+}
+
+// A Wrong is a cell that could not be read, or a row where no column is told.
+type Wrong struct {
+	Field               int // its position; 0 of a row
+	Column, Value, Text string
+	Mild                bool // the row can be used without the value
 }

@@ -280,3 +280,23 @@ func TestPlansBesideClients(t *testing.T) {
 		}
 	})
 }
+
+// A half-read source has rows of which something could not be read.
+type halfRead struct{ storetest.Package }
+
+func (h halfRead) Records(ctx context.Context, yield func(oneroster.Row) error) error {
+	return h.Package.Records(ctx, func(row oneroster.Row) error {
+		row.File, row.Line, row.Wrong = "orgs.csv", 2, []oneroster.Wrong{{Text: "it breaks off"}}
+		return yield(row)
+	})
+}
+
+// Rows that could not be read are not stored.
+func TestRowsThatWereNotCheckedAreRefused(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	src := storetest.Bulk(storetest.Rec("org", "sourcedId", "o1", "name", "A", "type", "school"))
+	_, err := s.Import(t.Context(), halfRead{src}, store.ImportOptions{})
+	if err == nil || err.Error() != "orgs.csv:2 was not checked: it breaks off" || len(served(t, s)) > 0 {
+		t.Errorf("%v; there is %v", err, served(t, s))
+	}
+}

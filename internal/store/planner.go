@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 
 	"rollbook/internal/oneroster"
 )
@@ -53,6 +54,9 @@ func hashStated(stated string) [8]byte {
 
 func (in *planner) run(src oneroster.Source) error {
 	err := src.Records(in.ctx, func(r oneroster.Row) error {
+		if len(r.Wrong) > 0 {
+			return fmt.Errorf("%s:%d was not checked: %s", r.File, r.Line, r.Wrong[0].Text)
+		}
 		if err := in.advance(r.Resource); err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
-package bulk
+package intake
 
 import (
 	"encoding/csv"
