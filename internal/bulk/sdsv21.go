@@ -76,25 +76,7 @@ func (c *converter) v21Sessions() (year, doubt string) {
 }
 
 func (c *converter) v21Users() {
-	all := people{}
-	users := map[string]bool{}
-	for _, l := range c.lines("users.csv") {
-		users[l.get("sourcedId")] = true
-	}
-	// known tells whether the user that a row speaks of is there.
-	known := func(l line, column string) bool {
-		id := l.get(column)
-		switch {
-		case id == "":
-			c.wrong(l.at, column, "", "is required and empty: fill it in", false)
-		case !users[id]:
-			c.wrong(l.at, column, id, fmt.Sprintf("there is no user %q in users.csv: add it, or take "+
-				"this row out", id), false)
-		default:
-			return true
-		}
-		return false
-	}
+	all, known := people{}, c.v21Known()
 	for _, l := range c.lines("roles.csv") {
 		if !known(l, "userSourcedId") {
 			continue
@@ -104,36 +86,8 @@ func (c *converter) v21Users() {
 		p.orgs.add(l.get("orgSourcedId"))
 		p.grades.add(grade(l.get("grade")))
 	}
-	for _, l := range c.lines("userFlags.csv") {
-		if !known(l, "userSourcedId") {
-			continue
-		}
-		flag := l.get("flag")
-		at := slices.IndexFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
-		if at < 0 {
-			c.wrong(l.at, "flag", flag, fmt.Sprintf("%q is not one of %s", flag, strings.Join(flags, ", ")),
-				true)
-			continue
-		}
-		all.of(l.get("userSourcedId")).flags.add(flags[at])
-	}
-	for _, l := range c.lines("relationships.csv") {
-		if !known(l, "userSourcedId") || !known(l, "relationshipUserSourcedId") {
-			continue
-		}
-		if role := l.get("relationshipRole"); !relationRole(role) {
-			c.wrong(l.at, "relationshipRole", role,
-				fmt.Sprintf("%q is no role of a contact: write guardian, parent or relative", role), true)
-			continue
-		}
-		pupil, contact := all.of(l.get("userSourcedId")), all.of(l.get("relationshipUserSourcedId"))
-		pupil.agents.add(l.get("relationshipUserSourcedId"))
-		role, _ := nearest(contactRoles, l.get("relationshipRole"))
-		contact.take(role, false)
-		for _, org := range pupil.orgs { // a contact has no school of its own
-			contact.orgs.add(org)
-		}
-	}
+	c.v21Flags(all, known)
+	c.v21Contacts(all, known)
 	for _, l := range c.lines("users.csv") {
 		p := all.of(l.get("sourcedId"))
 		if role := l.get("role"); role != "" { // the early four files
@@ -155,6 +109,62 @@ func (c *converter) v21Users() {
 			"agentSourcedIds", p.agents.String(), "grades", p.grades.String(),
 			"metadata.microsoft.userFlags", p.flags.String(),
 			"metadata.microsoft.activeDirectoryMatchId", l.get("activeDirectoryMatchId"))
+	}
+}
+
+// v21Known tells whether the user is there that a row speaks of, and what is wrong where
+// not.
+func (c *converter) v21Known() func(l line, column string) bool {
+	users := map[string]bool{}
+	for _, l := range c.lines("users.csv") {
+		users[l.get("sourcedId")] = true
+	}
+	return func(l line, column string) bool {
+		id := l.get(column)
+		switch {
+		case id == "":
+			c.wrong(l.at, column, "", "is required and empty: fill it in", false)
+		case !users[id]:
+			c.wrong(l.at, column, id, fmt.Sprintf("there is no user %q in users.csv: add it, or take "+
+				"this row out", id), false)
+		}
+		return users[id] && id != ""
+	}
+}
+
+func (c *converter) v21Flags(all people, known func(l line, column string) bool) {
+	for _, l := range c.lines("userFlags.csv") {
+		if !known(l, "userSourcedId") {
+			continue
+		}
+		flag := l.get("flag")
+		at := slices.IndexFunc(flags, func(f string) bool { return strings.EqualFold(f, flag) })
+		if at < 0 {
+			c.wrong(l.at, "flag", flag, fmt.Sprintf("%q is not one of %s", flag, strings.Join(flags, ", ")),
+				true)
+			continue
+		}
+		all.of(l.get("userSourcedId")).flags.add(flags[at])
+	}
+}
+
+func (c *converter) v21Contacts(all people, known func(l line, column string) bool) {
+	for _, l := range c.lines("relationships.csv") {
+		if !known(l, "userSourcedId") || !known(l, "relationshipUserSourcedId") {
+			continue
+		}
+		if role := l.get("relationshipRole"); !relationRole(role) {
+			c.wrong(l.at, "relationshipRole", role,
+				fmt.Sprintf("%q is no role of a contact: write guardian, parent or relative", role), true)
+			continue
+		}
+		pupil, contact := all.of(l.get("userSourcedId")), all.of(l.get("relationshipUserSourcedId"))
+		pupil.agents.add(l.get("relationshipUserSourcedId"))
+		role, _ := nearest(contactRoles, l.get("relationshipRole"))
+		contact.take(role, false)
+		for _, org := range pupil.orgs { // a contact has no school of its own
+			contact.orgs.add(org)
+		}
 	}
 }
 
