@@ -77,12 +77,15 @@ const (
 // deltaLinks is a whole delta package with rows of classResources.
 func deltaLinks(rows string) []string {
 	return []string{"manifest.csv",
-		"propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\nfile.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
+		"propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\n" +
+			"file.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
 		"orgs.csv", "sourcedId,status,name,type\no1,active,School,school\n", "resources.csv",
 		"sourcedId,status,vendorResourceId\nr1,active,x\n",
-		"academicSessions.csv", "sourcedId,status,title,type,startDate,endDate,schoolYear\nt1,active,T,term,2026-08-01,2027-01-01,2027\n",
+		"academicSessions.csv", "sourcedId,status,title,type,startDate,endDate,schoolYear\n" +
+			"t1,active,T,term,2026-08-01,2027-01-01,2027\n",
 		"courses.csv", "sourcedId,status,title,orgSourcedId\nk1,active,K,o1\n",
-		"classes.csv", "sourcedId,status,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\nc1,active,C,k1,scheduled,o1,t1\n",
+		"classes.csv", "sourcedId,status,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\n" +
+			"c1,active,C,k1,scheduled,o1,t1\n",
 		"classResources.csv", "classSourcedId,status,resourceSourcedId\n" + rows}
 }
 
@@ -95,11 +98,13 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"nothing wrong", []string{"orgs.csv", orgs, "users.csv", "\xef\xbb\xbf" + users +
 			"u1,TRUE,o1,Student,a,\"A\nB\",C\r\n"}, nil},
 		{"a role that is none", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o1,pupil,a,A,B\n"},
-			[]string{`users.csv:2: role: "pupil" is not one of administrator, aide, guardian, parent, proctor, relative, student, teacher`}},
+			[]string{`users.csv:2: role: "pupil" is not one of administrator, aide, guardian, parent, ` +
+				`proctor, relative, student, teacher`}},
 		{"an id twice", []string{"orgs.csv", orgs + "o1,,,Again,school\n"},
 			[]string{`orgs.csv:3: sourcedId: "o1" is there twice in this file: keep one row`}},
 		{"an unknown school", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o9,student,a,A,B\n"},
-			[]string{`users.csv:2: orgSourcedIds: there is no org with the sourcedId "o9": add it to orgs.csv, or correct this id`}},
+			[]string{`users.csv:2: orgSourcedIds: there is no org with the sourcedId "o9": add it to ` +
+				`orgs.csv, or correct this id`}},
 		{"a name missing", []string{"orgs.csv", "sourcedId,name,type\no1,,school\n"},
 			[]string{`orgs.csv:2: name: is required and empty: fill it in`}},
 		{"a column missing", []string{"orgs.csv", "sourcedId,name\no1,x\n"},
@@ -107,7 +112,8 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"a column twice", []string{"orgs.csv", "sourcedId,name,type,name\n"},
 			[]string{`orgs.csv:1: column name is there twice: keep one`}},
 		{"quotes", []string{"orgs.csv", orgs + "o2,,,\"x,school\n"},
-			[]string{`orgs.csv:3: a quote opens on this line and is not closed before the end of the file: close it`}},
+			[]string{`orgs.csv:3: a quote opens on this line and is not closed before the end of the file: ` +
+				`close it`}},
 		{"a quote in the header", []string{"orgs.csv", "sourcedId,\"name,type\no1,A,school\n"},
 			[]string{`orgs.csv:1: a quote opens on this line and is not closed before the end of the file: ` +
 				`close it`}},
@@ -119,9 +125,11 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"a delta's link without status", deltaLinks("c1,,r1\n"),
 			[]string{`classResources.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
 		{"a delta's link of a class that is not there", deltaLinks("c9,active,r1\n"),
-			[]string{`classResources.csv:2: classSourcedId: "c9" has no row in classes.csv that can be used: in a delta, add the row of each class whose resources change`}},
+			[]string{`classResources.csv:2: classSourcedId: "c9" has no row in classes.csv that can be ` +
+				`used: in a delta, add the row of each class whose resources change`}},
 		{"a delta's link to nothing", deltaLinks("c1,active,r9\n"),
-			[]string{`classResources.csv:2: resourceSourcedId: there is no resource with the sourcedId "r9": add it to resources.csv, or correct this id`}},
+			[]string{`classResources.csv:2: resourceSourcedId: there is no resource with the sourcedId ` +
+				`"r9": add it to resources.csv, or correct this id`}},
 		{"a delta's links without status", append(deltaLinks(""), "classResources.csv",
 			"classSourcedId,resourceSourcedId\nc1,r1\n"),
 			[]string{`classResources.csv:1: the column status is required in a delta file`}},
@@ -207,11 +215,14 @@ func TestLongFileIsUTF8(t *testing.T) {
 
 func TestSchoolDataSync(t *testing.T) {
 	v21 := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,College,college,\n",
-		"users.csv", "sourcedId,username,givenName,familyName,password,activeDirectoryMatchId,email,phone,sms\nu1,s@x.org,S,T,secret,,,,\ng1,g@y.org,G,H,,,,,\n",
-		"roles.csv", "userSourcedId,orgSourcedId,role,sessionSourcedId,grade,isPrimary\nu1,o1,student,,10,TRUE\n",
+		"users.csv", "sourcedId,username,givenName,familyName,password,activeDirectoryMatchId,email,phone," +
+			"sms\nu1,s@x.org,S,T,secret,,,,\ng1,g@y.org,G,H,,,,,\n",
+		"roles.csv", "userSourcedId,orgSourcedId,role,sessionSourcedId,grade,isPrimary\n" +
+			"u1,o1,student,,10,TRUE\n",
 		"userFlags.csv", "userSourcedId,flag\nu1,iep\nu1,ell\n", "relationships.csv",
 		"userSourcedId,relationshipUserSourcedId,relationshipRole\nu1,g1,guardian\n",
-		"academicSessions.csv", "sourcedId,title,type,schoolYear,startDate,endDate\ny,Y,schoolYear,2026,2025-08-01,2026-07-01\n",
+		"academicSessions.csv", "sourcedId,title,type,schoolYear,startDate,endDate\n" +
+			"y,Y,schoolYear,2026,2025-08-01,2026-07-01\n",
 		"classes.csv", "sourcedId,orgSourcedId,title,sessionSourcedIds,courseSourcedId\nc1,o1,C,,\n",
 		"enrollments.csv", "classSourcedId,userSourcedId,role\nc1,u1,student\n"}
 	section := ",Section Name,Term SIS ID,Term StartDate,Term EndDate\n"
@@ -223,7 +234,8 @@ func TestSchoolDataSync(t *testing.T) {
 		section + "c1,s1,Maths,t1,2/1/2026,6/3/2026\n",
 		"Student.csv", "ID,School DfE Number,Username\nu1,s1,ann\n"}
 	early := []string{"orgs.csv", "sourcedId,name,type,parentSourcedId\no1,School,school,\n",
-		"users.csv", "sourcedId,orgSourcedIds,givenName,familyName,username,password,role,grade\nu1,o1,S,T,s,,student,9\n",
+		"users.csv", "sourcedId,orgSourcedIds,givenName,familyName,username,password,role,grade\n" +
+			"u1,o1,S,T,s,,student,9\n",
 		"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n", "enrollments.csv",
 		"classSourcedId,userSourcedId,role\nc1,u1,student\n"}
 	us = append(us, "User.csv", "Email,First Name,Last Name,Phone,SIS ID\nG@x.org,Gus,Gray,,u1\n",

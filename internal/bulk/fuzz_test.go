@@ -13,7 +13,8 @@ import (
 
 // Every row of any file is yielded whole and canonical, or told about.
 func FuzzCSV(f *testing.F) {
-	f.Add([]byte("sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,userIds,metadata.x\nu1,true,o1,student,a,A,B,\"{a:b},{c:d}\",é\n"))
+	f.Add([]byte("sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,userIds," +
+		"metadata.x\nu1,true,o1,student,a,A,B,\"{a:b},{c:d}\",é\n"))
 	f.Add([]byte("sourcedId\n\"\"\"\n"))
 	f.Add([]byte("\xef\xbb\xbfsourcedId,sourcedId\n"))
 	f.Add([]byte("\xff\xfe\x00"))

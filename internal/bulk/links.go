@@ -77,7 +77,8 @@ func (l *linkFile) header(header []string) error {
 		seen[ours] = col
 	}
 	if l.owner < 0 || l.target < 0 {
-		return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required", l.file.name, name)
+		return fmt.Errorf("%s:1: the columns %sSourcedId and resourceSourcedId are required", l.file.name,
+			name)
 	}
 	if l.status < 0 && l.file.mode == oneroster.Delta {
 		return fmt.Errorf("%s:1: the column status is required in a delta file", l.file.name)

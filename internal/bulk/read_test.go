@@ -254,7 +254,8 @@ func TestShapesOfFiles(t *testing.T) {
 			"the column stoton is none of OneRoster 1.1 and was not read", "o1"},
 		{"sep=", "orgs.csv", "sep=;\r\nsourcedId;name;type\r\no1;A;school\r\n", nil,
 			"the first line, sep=;, is for spreadsheets", "o1"},
-		{"#TYPE", "orgs.csv", "#TYPE System.Data.DataRow\n\"sourcedId\",\"name\",\"type\"\n\"o1\",\"A\",\"school\"\n", nil, "the first line, #TYPE", "o1"},
+		{"#TYPE", "orgs.csv", "#TYPE System.Data.DataRow\n\"sourcedId\",\"name\",\"type\"\n" +
+			"\"o1\",\"A\",\"school\"\n", nil, "the first line, #TYPE", "o1"},
 		{"CR", "orgs.csv", "sourcedId,name,type\ro1,A,school\ro2,B,school\r", nil, "old Macs", "o1 o2"},
 		{"a quote inside", "orgs.csv", a + "o1,Ann \"Annie\",school\no2,B,school\n",
 			[]string{`orgs.csv:2: a quote stands inside a cell that does not begin with one: ` +
@@ -321,14 +322,16 @@ func TestShapesOfFiles(t *testing.T) {
 // Columns of people that a district cannot do without are found by other names.
 func TestColumnsOfUsers(t *testing.T) {
 	_, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
-		"sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,E-Mail,Grade,agentSourcedIDs\nu1,true,o1,student,a,A,B,a@x.org,09,u2\nu2,true,o1,parent,b,A,B,,,\n"), false)
+		"sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,E-Mail,Grade,"+
+			"agentSourcedIDs\nu1,true,o1,student,a,A,B,a@x.org,09,u2\nu2,true,o1,parent,b,A,B,,,\n"), false)
 	if u := records["user/u1"]; u.Resource == nil || u.Get("email") != "a@x.org" ||
 		u.Get("grades") != "09" || u.Get("agents") != "u2" || len(p.Notes) != 3 {
 		t.Errorf("%q %q", u.Values, p.Notes)
 	}
 	problems, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
 		"sourcedId,orgSourcedIds,role,username,givenName,familyName,userId\nu1,o1,student,a,A,B,77\n",
-		"academicSessions.csv", "sourcedId,title,type,startDate,endDate\ny,Y,schoolYear,2026-08-01,2027-07-31\n"), false)
+		"academicSessions.csv", "sourcedId,title,type,startDate,endDate\n"+
+			"y,Y,schoolYear,2026-08-01,2027-07-31\n"), false)
 	if u := records["user/u1"]; len(problems) > 0 || u.Get("enabledUser") != "true" ||
 		u.Get("userIds") != "userId\x1f77" && !strings.HasSuffix(u.Get("userIds"), "77") ||
 		records["academicSession/y"].Get("schoolYear") != "2027" ||

@@ -271,9 +271,11 @@ func (g *glyphs) implausible() string {
 			case c < 0x80:
 			case !unicode.IsLetter(c) && !strings.ContainsRune("‘’“”–—…´`ªº°·«»¿¡\u00a0€§©®", c):
 				return fmt.Sprintf("%q", string(text))
-			case !unicode.IsLetter(c) && unicode.IsLetter(before) && i+1 < len(text) && unicode.IsLetter(text[i+1]) && !strings.ContainsRune("‘’´·", c):
+			case !unicode.IsLetter(c) && unicode.IsLetter(before) && i+1 < len(text) &&
+				unicode.IsLetter(text[i+1]) && !strings.ContainsRune("‘’´·", c):
 				return fmt.Sprintf("%q", string(text))
-			case unicode.IsUpper(c) && (unicode.IsLower(before) || unicode.IsLetter(before) && i+1 < len(text) && unicode.IsLower(text[i+1])):
+			case unicode.IsUpper(c) && (unicode.IsLower(before) || unicode.IsLetter(before) &&
+				i+1 < len(text) && unicode.IsLower(text[i+1])):
 				return fmt.Sprintf("%q", string(text))
 			}
 			if unicode.IsLetter(c) {
@@ -287,7 +289,8 @@ func (g *glyphs) implausible() string {
 			return fmt.Sprintf("%q", string(text))
 		}
 	}
-	if g.high[0xf8] > 0 && g.high[0xe5]+g.high[0xe6] == 0 && g.high[0xec]+g.high[0xf9]+g.high[0x9a]+g.high[0x9e] > 0 {
+	if g.high[0xf8] > 0 && g.high[0xe5]+g.high[0xe6] == 0 &&
+		g.high[0xec]+g.high[0xf9]+g.high[0x9a]+g.high[0x9e] > 0 {
 		return "ø beside ì, ù, š or ž, as a Czech file would"
 	}
 	if what := g.odd(); what != "" {

@@ -65,10 +65,12 @@ func plausible(w []rune) bool {
 			return false
 		}
 		switch vowel := strings.ContainsRune("aeiouyáéíóúAEIOUY", after); {
-		case (r == 'ì' || r == 'ù') && unicode.IsLetter(after), r == 'æ' && i > 1 && !unicode.IsLetter(after), // Czech, Croatian
+		case (r == 'ì' || r == 'ù') && unicode.IsLetter(after),
+			r == 'æ' && i > 1 && !unicode.IsLetter(after), // Czech, Croatian
 			(r == 'È' || r == 'Ê') && vowel, r == 'ñ' && unicode.IsLetter(after) && !vowel,
 			r == 'ê' && !unicode.IsLetter(after) && letters > 1,
-			r == 'š' && consonant(before) && consonant(after), r == 'þ' && consonant(before), // Mac Roman's ö, Turkish and Romanian
+			r == 'š' && consonant(before) && consonant(after), // Mac Roman's ö
+			r == 'þ' && consonant(before),                     // Turkish and Romanian
 			(r == 'œ' || r == 'Œ') && strings.ContainsRune("wknclmpz", unicode.ToLower(after)):
 			return false
 		}

@@ -18,15 +18,21 @@ import (
 var headers = []struct{ resource, columns string }{
 	{"academicSession", "title,type,startDate,endDate,parentSourcedId,schoolYear"},
 	{"category", "title"},
-	{"class", "title,grades,courseSourcedId,classCode,classType,location,schoolSourcedId,termSourcedIds,subjects,subjectCodes,periods"},
+	{"class", "title,grades,courseSourcedId,classCode,classType,location,schoolSourcedId,termSourcedIds," +
+		"subjects,subjectCodes,periods"},
 	{"course", "schoolYearSourcedId,title,courseCode,grades,orgSourcedId,subjects,subjectCodes"},
-	{"demographics", "birthDate,sex,americanIndianOrAlaskaNative,asian,blackOrAfricanAmerican,nativeHawaiianOrOtherPacificIslander,white,demographicRaceTwoOrMoreRaces,hispanicOrLatinoEthnicity,countryOfBirthCode,stateOfBirthAbbreviation,cityOfBirth,publicSchoolResidenceStatus"},
+	{"demographics", "birthDate,sex,americanIndianOrAlaskaNative,asian,blackOrAfricanAmerican," +
+		"nativeHawaiianOrOtherPacificIslander,white,demographicRaceTwoOrMoreRaces," +
+		"hispanicOrLatinoEthnicity,countryOfBirthCode,stateOfBirthAbbreviation,cityOfBirth," +
+		"publicSchoolResidenceStatus"},
 	{"enrollment", "classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate,endDate"},
-	{"lineItem", "title,description,assignDate,dueDate,classSourcedId,categorySourcedId,gradingPeriodSourcedId,resultValueMin,resultValueMax"},
+	{"lineItem", "title,description,assignDate,dueDate,classSourcedId,categorySourcedId," +
+		"gradingPeriodSourcedId,resultValueMin,resultValueMax"},
 	{"org", "name,type,identifier,parentSourcedId"},
 	{"resource", "vendorResourceId,title,roles,importance,vendorId,applicationId"},
 	{"result", "lineItemSourcedId,studentSourcedId,scoreStatus,score,scoreDate,comment"},
-	{"user", "enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,middleName,identifier,email,sms,phone,agentSourcedIds,grades,password"},
+	{"user", "enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,middleName,identifier," +
+		"email,sms,phone,agentSourcedIds,grades,password"},
 	{"classGroup", "title,groupType,classSourcedIds"},
 }
 

@@ -200,11 +200,14 @@ func TestLargeFilesOfAZip(t *testing.T) {
 // OneRoster 1.0 had other names for some columns.
 func TestOlderColumns(t *testing.T) {
 	problems, records, p := read(t, folder(t, "orgs.csv", orgs,
-		"academicSessions.csv", "sourcedId,title,type,startDate,endDate,schoolYear\ny,Y,schoolYear,2026-08-01,2027-08-01,2027\n",
+		"academicSessions.csv", "sourcedId,title,type,startDate,endDate,schoolYear\n"+
+			"y,Y,schoolYear,2026-08-01,2027-08-01,2027\n",
 		"courses.csv", "sourcedId,schoolYearId,title,orgSourcedId\nk,y,K,o1\n",
-		"classes.csv", "sourcedId,title,courseSourcedId,classType,schoolSourcedId,termSourcedId\nc,C,k,scheduled,o1,y\n",
+		"classes.csv", "sourcedId,title,courseSourcedId,classType,schoolSourcedId,termSourcedId\n"+
+			"c,C,k,scheduled,o1,y\n",
 		"users.csv", strings.TrimSpace(users)+
-			",userId,agents,status\nu1,true,o1,student,a,A,B,{x:1},u2,\nu2,true,o1,parent,b,A,B,,,\nu3,true,o1,student,c,A,B,,,inactive\n",
+			",userId,agents,status\nu1,true,o1,student,a,A,B,{x:1},u2,\nu2,true,o1,parent,b,A,B,,,\n"+
+			"u3,true,o1,student,c,A,B,,,inactive\n",
 		"demographics.csv", "userSourcedId,birthdate\nu1,2012-01-02\n"), false)
 	if notes := strings.Join(notesOf(p), "\n"); !strings.Contains(notes,
 		"has the columns of OneRoster 1.0 and was read as such") {

@@ -191,7 +191,8 @@ func (j *judgement) belongs(rec oneroster.Record) bool {
 		return false
 	case rec.Resource.Name == "org":
 		return j.Closing[rec.ID()] || j.Closing[rec.Get("parent")] && rec.Get("type") != "school"
-	case rec.Resource.Name == "class" || rec.Resource.Name == "enrollment": // a course may be of several schools
+	case rec.Resource.Name == "class" || rec.Resource.Name == "enrollment":
+		// A course may be of several schools.
 		return j.closed[hash("org/"+rec.Get("school"))]
 	case rec.Resource.Name == "demographics":
 		return j.closed[hash("user/"+rec.ID())]

@@ -135,8 +135,8 @@ func told(row oneroster.Row) string {
 
 // nowhere is what is told of a reference that leads nowhere.
 func nowhere(at, what, id string) string {
-	return fmt.Sprintf("%s: there is no %s with the sourcedId %q: add it to %ss, or correct this id", at, what,
-		id, what)
+	return fmt.Sprintf("%s: there is no %s with the sourcedId %q: add it to %ss, or correct this id", at,
+		what, id, what)
 }
 
 // hang is the line that tells of references to rows that cannot be used.

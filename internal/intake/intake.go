@@ -43,7 +43,8 @@ type Offer struct {
 // A Document is what was found of a publication, as it is kept and told.
 type Document struct {
 	Verdict
-	Counts   map[string]map[string]int `json:"counts,omitempty"` // by resource: added, changed, same, retired, with
+	// Counts are by resource: added, changed, same, retired, with.
+	Counts   map[string]map[string]int `json:"counts,omitempty"`
 	Problems json.RawMessage           `json:"problems,omitempty"`
 	Error    string                    `json:"error,omitempty"`   // why it was refused
 	Reading  map[string]string         `json:"reading,omitempty"` // flags that its package was read with
