@@ -115,12 +115,14 @@ func (p *probe) draft() (written, bool) {
 	return it, true
 }
 
+// lineItem has times that are no midnight, whatever the hour: one that is lost shows.
 func (p *probe) lineItem(class string, today time.Time) map[string]any {
+	morning := today.Truncate(24 * time.Hour).Add(8 * time.Hour)
 	out := map[string]any{"status": "active", "title": "Verification",
 		"description":    "<p>Made by a verifier; it <b>removes</b> it again &amp; says so</p>",
 		"class":          ref("class", class),
-		"assignDate":     oneroster.FormatTime(today.Truncate(time.Hour)),
-		"dueDate":        oneroster.FormatTime(today.Truncate(time.Hour).AddDate(0, 0, 7)),
+		"assignDate":     oneroster.FormatTime(morning),
+		"dueDate":        oneroster.FormatTime(morning.AddDate(0, 0, 7)),
 		"resultValueMin": 0, "resultValueMax": 100}
 	if cs := p.active("category"); len(cs) > 0 {
 		out["category"] = ref("category", cs[0].ID())
