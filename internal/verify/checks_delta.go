@@ -72,19 +72,19 @@ var deltaChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(c.records) < 10 {
+			if len(c.records()) < 10 {
 				p.lacks("ten rows are needed")
 				return
 			}
 			count := map[string]int{}
-			for _, rec := range c.records {
+			for _, rec := range c.records() {
 				if v := rec.Values[oneroster.Modified]; v != "" {
 					count[v]++
 				}
 			}
 			for v, n := range count {
-				if n > len(c.records)/2 {
-					p.fail(nil, "%d of %d rows have %s", n, len(c.records), v)
+				if n > len(c.records())/2 {
+					p.fail(nil, "%d of %d rows have %s", n, len(c.records()), v)
 				}
 			}
 		}},

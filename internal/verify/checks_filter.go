@@ -112,7 +112,7 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A08)",
 		Fix:  "Never leave a condition out: refuse what you cannot read.", Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				other := c.records[len(c.records)-1].ID()
+				other := c.records()[len(c.records())-1].ID()
 				both := func(same func(a, b string) bool) func(oneroster.Record) bool {
 					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
 				}
@@ -126,7 +126,7 @@ var filterChecks = []Check{
 		Rule: ruleFilter, Fix: "Never leave a condition out: refuse what you cannot read.",
 		Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				other := c.records[len(c.records)-1].ID()
+				other := c.records()[len(c.records())-1].ID()
 				either := func(same func(a, b string) bool) func(oneroster.Record) bool {
 					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) || r.ID() == other }
 				}
@@ -226,7 +226,7 @@ var filterChecks = []Check{
 			if !ok {
 				return
 			}
-			id := c.records[0].Get("class")
+			id := c.records()[0].Get("class")
 			p.filtered(c, "classSourcedId="+provider.Quote(id), equal("class", id), equal("class", id),
 				"class")
 		}},

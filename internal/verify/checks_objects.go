@@ -101,7 +101,7 @@ var singleChecks = []Check{
 				p.lacks("/%s was not read", p.route.Resource.Plural)
 				return
 			}
-			for _, rec := range c.records {
+			for _, rec := range c.records() {
 				if v := rec.Get(p.route.View.Field); v != "" && v != p.route.View.Value {
 					p.ok()
 					if a := p.get(fill(p.route.Path,
@@ -250,7 +250,7 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 			return nil, nil, false
 		}
 		through, loosely = map[string]bool{}, map[string]bool{}
-		for _, rec := range c.records {
+		for _, rec := range c.records() {
 			if !matches(rec, t.Match, vars) {
 				continue
 			}
@@ -264,7 +264,7 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 		}
 	}
 	must, may = map[string]bool{}, map[string]bool{}
-	for _, rec := range own.records {
+	for _, rec := range own.records() {
 		if p.route.View.Field != "" && rec.Get(p.route.View.Field) != p.route.View.Value || !matches(rec,
 			p.route.Scope.By, vars) {
 			continue
@@ -282,7 +282,7 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 	}
 	switch p.route.Op {
 	case "getTermsForSchool": // no link in the model: a school may have all terms
-		for _, rec := range own.records {
+		for _, rec := range own.records() {
 			may[rec.ID()] = true
 		}
 	case "getCoursesForSchool": // or those that are taught there
@@ -347,12 +347,12 @@ func (p *probe) candidates() []map[string]string {
 	if !first.usable() {
 		return nil
 	}
-	step := max(1, len(first.records)/12)
-	for i := 0; i < len(first.records) && len(out) < 12; i += step {
-		if first.records[i].Values[oneroster.Status] == oneroster.ToBeDeleted {
+	step := max(1, len(first.records())/12)
+	for i := 0; i < len(first.records()) && len(out) < 12; i += step {
+		if first.records()[i].Values[oneroster.Status] == oneroster.ToBeDeleted {
 			continue
 		}
-		vars := map[string]string{names[0]: first.records[i].ID()}
+		vars := map[string]string{names[0]: first.records()[i].ID()}
 		out = append(out, vars)
 	}
 	if len(names) == 1 {
@@ -470,7 +470,7 @@ func checkDeletedLinks(p *probe) {
 		return
 	}
 	looked := 0
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted || looked == 5 {
 			continue
 		}

@@ -73,7 +73,7 @@ func checkView(p *probe) {
 	if !ok || view.Field == "" {
 		return
 	}
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if rec.Get(view.Field) != view.Value {
 			p.fail(nil, "%s has %s %q in %s", rec.ID(), view.Field, rec.Get(view.Field), p.route.Path)
 		}
@@ -81,7 +81,7 @@ func checkView(p *probe) {
 	if whole == nil || !whole.whole || !c.whole {
 		return
 	}
-	for _, rec := range whole.records {
+	for _, rec := range whole.records() {
 		if _, there := c.at[rec.ID()]; !there && rec.Get(view.Field) == view.Value {
 			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural,
 				view.Field, view.Value, p.route.Path)

@@ -81,7 +81,7 @@ var sdsChecks = []Check{
 				return
 			}
 			p.route = c.route
-			year := c.records[0].Get("schoolYear")
+			year := c.records()[0].Get("schoolYear")
 			has := func(r oneroster.Record) bool {
 				return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
 			}
@@ -191,7 +191,7 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 			break
 		}
 	}
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if has(rec) && !seen[rec.ID()] {
 			p.fail(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit,
 				len(seen))
@@ -391,8 +391,8 @@ func (p *probe) teacher() oneroster.Record {
 	}
 	for _, e := range p.active("enrollment") {
 		if at, there := c.at[e.Get("user")]; there && e.Get("role") == "teacher" &&
-			c.records[at].Get("email") != "" {
-			return c.records[at]
+			c.records()[at].Get("email") != "" {
+			return c.records()[at]
 		}
 	}
 	return oneroster.Record{}

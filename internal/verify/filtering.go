@@ -94,7 +94,7 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 		came[o.ID()] = true
 		rec := o.Record(p.route.Resource)
 		if i, known := c.at[o.ID()]; known && len(o) < len(c.objects[i]) { // a selection of fields
-			rec = c.records[i]
+			rec = c.records()[i]
 		} else if !known && len(o) == 1 {
 			continue // a selection of fields of a row that the walk did not meet
 		}
@@ -106,7 +106,7 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 	if len(got.Objects) >= pageful {
 		return
 	}
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if must(rec) && !came[rec.ID()] {
 			p.fail(a, "row %s fulfils the filter and did not come: %s", rec.ID(), values(rec, fields))
 			return
@@ -115,7 +115,7 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 }
 
 func some(c *collection, must func(oneroster.Record) bool) bool {
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if must(rec) {
 			return true
 		}
@@ -231,18 +231,18 @@ func pickText(c *collection) (best *oneroster.Field, value string) {
 				continue
 			}
 			rows := map[string]int{} // by value, letter case aside
-			for _, rec := range c.records {
+			for _, rec := range c.records() {
 				rows[strings.ToLower(rec.Values[i])]++
 			}
-			for n := range c.records {
-				v := c.records[(n+len(c.records)/2)%len(c.records)].Values[i]
+			for n := range c.records() {
+				v := c.records()[(n+len(c.records())/2)%len(c.records())].Values[i]
 				if !plain(v) {
 					continue
 				}
 				if best == nil {
 					best, value = f, v
 				}
-				if rows[strings.ToLower(v)] < len(c.records) {
+				if rows[strings.ToLower(v)] < len(c.records()) {
 					return f, v
 				}
 				break // every row has it
@@ -259,7 +259,7 @@ func listValue(c *collection) (best *oneroster.Field, value string) {
 		if f.Kind != oneroster.Strings {
 			continue
 		}
-		for _, rec := range c.records {
+		for _, rec := range c.records() {
 			items := oneroster.Items(rec.Values[i])
 			if len(items) == 0 || !plain(items[len(items)-1]) {
 				continue
@@ -300,7 +300,7 @@ func freeText(c *collection) (*oneroster.Field, string) {
 	if f, v := textValue(c); f != nil && f.Kind == oneroster.String {
 		return f, v
 	}
-	return c.route.Resource.Field("sourcedId"), c.records[0].ID()
+	return c.route.Resource.Field("sourcedId"), c.records()[0].ID()
 }
 
 func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
@@ -314,7 +314,7 @@ func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
 		if f.To == "" || f.Derived() {
 			continue
 		}
-		for _, rec := range c.records {
+		for _, rec := range c.records() {
 			if ids := oneroster.Items(rec.Values[i]); len(ids) > 0 {
 				do(c, f, ids[0])
 				done = true
@@ -344,7 +344,7 @@ func (p *probe) stamps() (*collection, []string, bool) {
 func distinct(c *collection, field int) []string {
 	seen := map[string]bool{}
 	var out []string
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if v := rec.Values[field]; v != "" && !seen[v] {
 			seen[v] = true
 			out = append(out, v)
@@ -419,7 +419,7 @@ func find(c *collection, mark string) (*oneroster.Field, string) {
 		if f.Kind != oneroster.String {
 			continue
 		}
-		for _, rec := range c.records {
+		for _, rec := range c.records() {
 			if strings.Contains(rec.Values[i], mark) {
 				return f, rec.Values[i]
 			}
@@ -496,7 +496,7 @@ func checkZone(p *probe) {
 
 func checkEncoding(p *probe) {
 	p.onText(func(c *collection, f *oneroster.Field, v string) {
-		other := c.records[len(c.records)-1].ID()
+		other := c.records()[len(c.records())-1].ID()
 		condition := func(quote, unquote, equals, space string) string {
 			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote +
 				strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +

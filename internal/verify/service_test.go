@@ -35,7 +35,7 @@ func correct(t testing.TB, dsn string) *service {
 	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{})
-	for _, students := range []int{45, 34, 22} {
+	for _, students := range []int{36, 27, 18} {
 		if _, err := s.Import(ctx, sandbox.New(sandbox.Options{Students: students, Seed: 1}),
 			store.ImportOptions{}); err != nil {
 			t.Fatal(err)

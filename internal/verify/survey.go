@@ -18,7 +18,7 @@ type collection struct {
 	pages []page
 
 	objects []wire.Object
-	records []oneroster.Record // the same, read
+	read    []oneroster.Record // the same, as far as records were wanted
 	at      map[string]int     // sourcedId to its place in objects
 	twice   []string           // ids that came again
 	unnamed int                // rows without a sourcedId that is a text
@@ -162,10 +162,17 @@ func (c *collection) take(a *provider.Answer, offset int, got wire.Page) int {
 		}
 		fresh++
 		c.objects = append(c.objects, o)
-		c.records = append(c.records, o.Record(c.route.Resource))
 	}
 	c.pages = append(c.pages, pg)
 	return fresh
+}
+
+// records are the objects, read: a run of few checks wants those of few lists.
+func (c *collection) records() []oneroster.Record {
+	for _, o := range c.objects[len(c.read):] {
+		c.read = append(c.read, o.Record(c.route.Resource))
+	}
+	return c.read
 }
 
 // collection is the walked list of the probe's route; false, and the check
@@ -213,7 +220,7 @@ func (r *run) active(resource string) []oneroster.Record {
 		return nil
 	}
 	var out []oneroster.Record
-	for _, rec := range c.records {
+	for _, rec := range c.records() {
 		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
 			out = append(out, rec)
 		}

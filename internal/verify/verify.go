@@ -385,8 +385,13 @@ func (r *run) watchLists() {
 		if !c.usable() || !c.whole {
 			continue
 		}
-		if stamps := distinct(c, oneroster.Modified); len(stamps) > 0 {
-			r.watch(path, stamps[len(stamps)-1])
+		modified, newest := &c.route.Resource.Fields[oneroster.Modified], ""
+		for _, o := range c.objects {
+			stamp, _ := modified.Parse(o.Text(modified.Name)) // "" is no time
+			newest = max(newest, stamp)
+		}
+		if newest != "" {
+			r.watch(path, newest)
 		}
 	}
 }
