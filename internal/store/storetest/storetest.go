@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime/debug"
 	"sort"
 	"strconv"
 	"sync"
@@ -104,8 +105,10 @@ func Tries(n int) int {
 	return n
 }
 
-// Main runs the tests of a package and stops the server: call it from TestMain.
+// Main runs the tests of a package and stops the server: call it from TestMain. Heaps
+// of tests are small: they are collected less often than the runtime would.
 func Main(m *testing.M) {
+	debug.SetGCPercent(400)
 	code := m.Run()
 	stop()
 	os.Exit(code)
@@ -146,7 +149,7 @@ func start() (url string, stop func(), err error) {
 	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", "5432",
 		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
 		"full_page_writes=off", "-c", "autovacuum=off",
-		"-c", "max_connections=300")
+		"-c", "max_connections=300", "-c", "jit=off")
 	cmd.Dir, cmd.SysProcAttr = dir, attr
 	if err := cmd.Start(); err != nil {
 		return "", func() {}, err
