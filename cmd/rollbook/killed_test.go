@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -89,7 +88,7 @@ func newWalk(t *testing.T, dsn string) *walk {
 		zipped := strings.TrimSuffix(name, ".zip") + ".zip"
 		w.run(0, "sandbox", zipped, "--students", fmt.Sprint(students), "--start", "2026-10-01")
 		if zipped != name {
-			unpackInto(t, filepath.Join(w.dir, zipped), filepath.Join(w.dir, name))
+			unpack(t, filepath.Join(w.dir, zipped), filepath.Join(w.dir, name))
 		}
 		// What is served of it, by an import that nothing has come before.
 		w.run(0, "import", "--new", name, "--db", name+".db")
@@ -503,18 +502,5 @@ func (w *walk) remembers(fail func(string, ...any), s *store.Store, now seen) {
 	title := strings.Split(then["categories/past"], "\x00")[oneroster.ByName("category").Index("title")]
 	if title != fmt.Sprint(firstDays-days+1) || len(then) != 1 {
 		fail("%d days ago the category was %q, among %d records", days, title, len(then))
-	}
-}
-
-// unpackInto makes a folder of a zip.
-func unpackInto(t *testing.T, zipped, dir string) {
-	t.Helper()
-	z, err := zip.OpenReader(zipped)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
-	if err := os.CopyFS(dir, z); err != nil {
-		t.Fatal(err)
 	}
 }

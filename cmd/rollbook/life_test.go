@@ -191,7 +191,7 @@ func sameFiles(t *testing.T, one, two string) {
 	}
 }
 
-// entries are the rows of every file of a package.
+// entries are the rows of every file of a package, in its order.
 func entries(t *testing.T, name string) (out []string) {
 	t.Helper()
 	z, err := zip.OpenReader(name)

@@ -260,6 +260,7 @@ func TestCausesFirst(t *testing.T) {
 	}
 }
 
+// unpack makes a folder of a zip.
 func unpack(t *testing.T, name, dir string) {
 	t.Helper()
 	z, err := zip.OpenReader(name)
