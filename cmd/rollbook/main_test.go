@@ -177,7 +177,7 @@ func TestDemoAnswers(t *testing.T) {
 // or the one after it, opens without repair, and takes the import again.
 func TestKilledImport(t *testing.T) {
 	dir := t.TempDir()
-	for _, args := range []string{"sandbox b.zip --students 1500", "init --db first.db",
+	for _, args := range []string{"sandbox b.zip --students 600", "init --db first.db",
 		"import --new b.zip --db last.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 			t.Fatal(errs)

@@ -192,10 +192,9 @@ func ask(t *testing.T, method, address, token, id, secret string) string {
 	return string(body)
 }
 
-// startLarge starts a service whose lists do not fit the buffers on their way, and
-// returns a token for it.
-func startLarge(t *testing.T) (address string, cmd *exec.Cmd, token string) {
-	t.Helper()
+// A service that is told to stop finishes the answers that are under way, and does not
+// wait for a reader that does not read. Its lists do not fit the buffers on their way.
+func TestStop(t *testing.T) {
 	dir := t.TempDir()
 	run := runs(t, dir, "rollbook.db")
 	if _, errs, code := rollbook(t, dir, "sandbox", "d.zip", "--students", "6000"); code != 0 {
@@ -203,14 +202,23 @@ func startLarge(t *testing.T) (address string, cmd *exec.Cmd, token string) {
 	}
 	run("import", "--new", "d.zip")
 	c := clientOf(t, run("client", "add", "large", "--json"))
-	address, cmd = start(t, dir, "rollbook.db")
-	return address, cmd, newReader(t, "", "http://"+address+"/token", c.ClientID, c.ClientSecret).token
+	for name, do := range map[string]func(t *testing.T, address, token string, cmd *exec.Cmd){
+		"finishes streams":      stopsAfterStreams,
+		"beside a stuck reader": stopsBesideAStuckReader,
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, cmd := start(t, dir, "rollbook.db")
+			token := newReader(t, "", "http://"+address+"/token", c.ClientID, c.ClientSecret).token
+			do(t, address, token, cmd)
+		})
+	}
 }
 
-// A service that is told to stop finishes the answers that are under way.
-func TestStopFinishesStreams(t *testing.T) {
-	address, cmd, token := startLarge(t)
-	r, _ := http.NewRequest("GET", "http://"+address+"/ims/oneroster/v1p1/enrollments?limit=50000", nil)
+// longList is a list that takes a while.
+const longList = "/ims/oneroster/v1p1/enrollments?limit=50000"
+
+func stopsAfterStreams(t *testing.T, address, token string, cmd *exec.Cmd) {
+	r, _ := http.NewRequest("GET", "http://"+address+longList, nil)
 	r.Header.Set("Authorization", "Bearer "+token)
 	r.Header.Set("Accept-Encoding", "identity")
 	stream, err := http.DefaultClient.Do(r)
@@ -228,6 +236,20 @@ func TestStopFinishesStreams(t *testing.T) {
 	if err != nil || !json.Valid(append([]byte("{"), rest...)) {
 		t.Errorf("%d bytes, %v", len(rest), err)
 	}
+}
+
+func stopsBesideAStuckReader(t *testing.T, address, token string, cmd *exec.Cmd) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", longList, token)
+	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // it is being sent
+		t.Fatal(err)
+	}
+	stop(cmd) // start's clean-up wants no error of it
 }
 
 // A delta may refer to what is stored, and changes what it names.
@@ -371,21 +393,4 @@ func TestPublicURL(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, code, errs)
 		}
 	}
-}
-
-// A service that is told to stop does not wait for a reader that does not read.
-func TestStopBesideAStuckReader(t *testing.T) {
-	address, cmd, token := startLarge(t)
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.(*net.TCPConn).SetReadBuffer(4096)
-	fmt.Fprintf(conn, "GET /ims/oneroster/v1p1/enrollments?limit=50000 HTTP/1.1\r\nHost: "+
-		"x\r\nAuthorization: Bearer %s\r\n\r\n", token)
-	if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil { // it is being sent
-		t.Fatal(err)
-	}
-	_ = cmd.Process.Signal(os.Interrupt) // start's clean-up waits for the end, and wants no error
 }
