@@ -8,9 +8,9 @@ export ROLLBOOK_WHOLE_TEST := 1
 RACE := -run 'AtOnce|Together|Waiting|Isolation|Token|Sign|Certificate|GradesCome|BrokenList' ./internal/auth ./internal/store ./internal/rest
 # So are the readers, with the fake providers of their tests.
 RACE_SYNC := -run TwoSyncs ./cmd/rollbook
-# About five seconds of each fuzz target, counted in inputs: a run that is ended by
+# About four seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
-FUZZ := query:FuzzFilter:100000x bulk:FuzzCSV:20000x auth:FuzzTokenRequest:60000x auth:FuzzOAuthHeader:60000x oneroster:FuzzPutBody:150000x
+FUZZ := query:FuzzFilter:80000x bulk:FuzzCSV:16000x auth:FuzzTokenRequest:48000x auth:FuzzOAuthHeader:48000x oneroster:FuzzPutBody:120000x
 
 # What the tests work with, where it is, and the Debian package that brings it. They
 # start PostgreSQL themselves, look at the HTML report in a browser, read its PDF, and
