@@ -129,6 +129,7 @@ func TestThirtyDays(t *testing.T) {
 }
 
 func importThirtyDays(t *testing.T, dir, dsn, kind string, want map[string][]string) {
+	t.Parallel()
 	imports := func(day int, kind string) (stamp string) {
 		out, errs, code := rollbook(t, dir, "import", "--new", fmt.Sprintf("days/day-%02d%s.zip", day,
 			kind), "--json", "--db", dsn)
@@ -216,6 +217,7 @@ func entries(t *testing.T, name string) (out []string) {
 }
 
 func TestSandboxUsage(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "mine.txt"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -251,6 +253,7 @@ func TestSandboxUsage(t *testing.T) {
 // Ctrl-C in the middle of writing days leaves nothing behind, and says so in a
 // word.
 func TestInterruptedDays(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	args := strings.Fields("sandbox life --days 400 --students 3000")
 	cmd := program(dir, args...)

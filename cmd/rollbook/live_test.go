@@ -94,6 +94,7 @@ func (d *demonstrated) move(t *testing.T, method, query string, header ...string
 
 // The command moves a day as POST does, and refuses with a sentence.
 func TestDayCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := startDemo(t, dir, "--live --every 0 --json")
 	defer d.stop(t)
@@ -122,6 +123,7 @@ func TestDayCommand(t *testing.T) {
 // What a day's answer lists is what a reader is served after it, the rollover
 // included.
 func TestLiveDemo(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		d := startDemo(t, t.TempDir(), "--live --every 0 --json --db "+dsn)
 		defer d.stop(t)
@@ -150,6 +152,7 @@ func TestLiveDemo(t *testing.T) {
 }
 
 func TestLiveDemoRefuses(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir(), "--live --every 0 --json")
 	for _, c := range []struct {
 		method, query, name, value string
@@ -194,6 +197,7 @@ func TestLiveDemoRefuses(t *testing.T) {
 }
 
 func TestLiveDemoMovesByItself(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir(), "--live --every 5ms")
 	for _, want := range []string{"day 1, 2026-09-02: ", "day 2, 2026-09-03: ", "day 3, 2026-09-04: "} {
 		if line, err := d.errs.ReadString('\n'); err != nil || !strings.HasPrefix(line, want) ||
@@ -206,6 +210,7 @@ func TestLiveDemoMovesByItself(t *testing.T) {
 
 // A database that a living demo has moved is put back to its first day.
 func TestLiveDemoStartsOver(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		d := startDemo(t, dir, "--live --every 0 --json --db "+dsn)
@@ -238,6 +243,7 @@ func TestLiveDemoStartsOver(t *testing.T) {
 
 // A day that cannot be published ends the demo, and says why.
 func TestLiveDemoEnds(t *testing.T) {
+	t.Parallel()
 	for engine, driver := range map[string]string{"sqlite": "sqlite", "postgres": "pgx"} {
 		t.Run(engine, func(t *testing.T) {
 			dsn := filepath.Join(t.TempDir(), "district.db")

@@ -32,10 +32,12 @@ func TestMain(m *testing.M) {
 	storetest.Main(m)
 }
 
+// program is a command line of the program; its garbage is collected as storetest.Main
+// has it.
 func program(dir string, args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), beProgram+"=throwaway", "XDG_CONFIG_HOME="+dir)
+	cmd.Env = append(os.Environ(), beProgram+"=throwaway", "XDG_CONFIG_HOME="+dir, "GOGC=400")
 	return cmd
 }
 
@@ -74,6 +76,7 @@ func runs(t *testing.T, dir, dsn string) func(args ...string) string {
 }
 
 func TestStories(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "bad.csv"), []byte("x"), 0o600); err != nil {
@@ -111,6 +114,7 @@ func TestStories(t *testing.T) {
 // A row that cannot be used does not retire what is stored of it, and the demo
 // keeps its hands off a district that is not made up.
 func TestNobodyIsRetiredByMistake(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		write := func(users string) {
@@ -144,6 +148,7 @@ func TestNobodyIsRetiredByMistake(t *testing.T) {
 }
 
 func TestDemoAnswers(t *testing.T) {
+	t.Parallel()
 	cmd := program(t.TempDir(), "demo", "--json", "--students", "60", "--addr", "127.0.0.1:0")
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
@@ -176,6 +181,7 @@ func TestDemoAnswers(t *testing.T) {
 // Killed at any moment of an import, the database holds the district before it
 // or the one after it, opens without repair, and takes the import again.
 func TestKilledImport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, args := range []string{"sandbox b.zip --students 600", "init --db first.db",
 		"import --new b.zip --db last.db"} {

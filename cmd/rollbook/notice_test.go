@@ -36,6 +36,7 @@ func answered(t *testing.T, url, accept string) (int, string) {
 // A service whose database was moved away, or replaced, says so, and takes no write
 // that would be lost; the process itself is well.
 func TestDatabaseMovedAway(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	db := filepath.Join(t.TempDir(), "d.db")
 	if _, errs, code := rollbook(t, dir, "import", "--new", ".", "--db", db); code != 0 {
@@ -89,6 +90,7 @@ func TestDatabaseMovedAway(t *testing.T) {
 
 // A browser that comes to look is told what this is; a program gets what it got.
 func TestPageForBrowsers(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir(), "--json")
 	defer d.stop(t)
 	host := strings.TrimSuffix(d.TokenURL, "/token")
@@ -106,6 +108,7 @@ func TestPageForBrowsers(t *testing.T) {
 
 // A clock that was ahead for one import is told at start and by readyz.
 func TestClockAhead(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		next := time.Now().AddDate(1, 0, 0)
 		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return next }})
@@ -148,6 +151,7 @@ func TestVersion(t *testing.T) {
 
 // A SQLite file of another program is left as it is, and so is what is no database.
 func TestForeignDatabases(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	db := filepath.Join(dir, "text.db")
 	if err := os.WriteFile(db, []byte("these are notes, and no database at all"), 0o600); err != nil {
@@ -182,6 +186,7 @@ func made(t *testing.T, files map[string]string) *intake.Checked {
 // A key file that is lost is not made anew by any verb, the refusal says what still
 // works, and rotate --all is the way out.
 func TestLostKey(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := write(t, right)
 		key := filepath.Join(dir, "the.key")
@@ -226,6 +231,7 @@ func TestLostKey(t *testing.T) {
 // the district; what only the lost days had goes with a whole pull, which is what it
 // says.
 func TestRestoredCopy(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := func(args string, want int) (out string) {
 		t.Helper()

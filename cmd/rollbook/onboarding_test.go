@@ -14,6 +14,7 @@ import (
 // after each of which School Data Sync's mirror and its delta equal another full
 // pull.
 func TestOnboarding(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		g := demoed(t, dir, dsn, "--live", "--every", "0")

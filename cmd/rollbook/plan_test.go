@@ -12,6 +12,7 @@ import (
 // import --plan changes nothing and tells what import then does; a column that is
 // lost is said aloud by both.
 func TestImportPlan(t *testing.T) {
+	t.Parallel()
 	users := "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,email\n"
 	nameless := users
 	for i := range 30 {

@@ -189,6 +189,7 @@ func TestPublications(t *testing.T) {
 
 // An import that is interrupted says so in the list; one that is killed cannot.
 func TestInterruptedImport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := runs(t, dir, filepath.Join(dir, "district.db"))
 	run("init")

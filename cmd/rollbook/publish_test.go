@@ -18,6 +18,7 @@ import (
 // A story of nights: published, held, discarded, released, rolled back, frozen; and what a
 // person is told of each.
 func TestNightsAreDecided(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		run := func(want int, args ...string) (out, errs string) {

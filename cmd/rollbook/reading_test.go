@@ -117,6 +117,7 @@ func (d *demonstrated) trouble(t *testing.T, kind string, times int) {
 // Each kind of trouble is what its name says, for as many answers as were asked
 // for, and then all is well.
 func TestTroubleOnDemand(t *testing.T) {
+	t.Parallel()
 	d := startDemo(t, t.TempDir(), "--trouble --json")
 	defer d.stop(t)
 	r := newReader(t, d.BaseURL, d.TokenURL, d.ClientID, d.ClientSecret)
@@ -181,6 +182,7 @@ func TestTroubleOnDemand(t *testing.T) {
 
 // A demo has a week behind it: people who left, and something in every delta.
 func TestDemoHasHistory(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		d := &demonstrated{}
 		d.greeting = demoed(t, t.TempDir(), dsn, "--history", "5")

@@ -85,6 +85,7 @@ func quoteCSV(text string) string { return `"` + strings.ReplaceAll(text, `"`, `
 // What is exported and imported again changes nothing, whatever the values are;
 // ROLLBOOK_PACKAGES sets how many packages are tried.
 func TestExportAndImportChangeNothing(t *testing.T) {
+	t.Parallel()
 	tries := 12
 	if text := os.Getenv("ROLLBOOK_PACKAGES"); text != "" {
 		var err error
@@ -110,6 +111,7 @@ func TestExportAndImportChangeNothing(t *testing.T) {
 // What was checked is what is imported: a file that becomes another between the
 // two readings refuses the package, and what could never end is not begun.
 func TestFilesThatMove(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	for _, args := range []string{"import --new . --db ../d.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
@@ -153,6 +155,7 @@ func TestFilesThatMove(t *testing.T) {
 
 // A damaged or locked zip is told as what it is.
 func TestZipsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	var out bytes.Buffer
 	z := zip.NewWriter(&out)
@@ -206,6 +209,7 @@ func TestZipsThatCannotBeRead(t *testing.T) {
 // One wrong cell is one problem, and what hangs on it a line each; --problems csv
 // is a file that a spreadsheet opens without harm, with all problems.
 func TestCausesFirst(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for _, args := range []string{"sandbox d.zip --students 200", "import --new d.zip --db d.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {

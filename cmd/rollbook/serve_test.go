@@ -76,6 +76,7 @@ var asked = []struct{ path, find string }{
 }
 
 func TestFilesAreServed(t *testing.T) {
+	t.Parallel()
 	for name, files := range packages {
 		t.Run(name, func(t *testing.T) {
 			storetest.Engines(t, func(t *testing.T, dsn string) {
@@ -195,6 +196,7 @@ func ask(t *testing.T, method, address, token, id, secret string) string {
 // A service that is told to stop finishes the answers that are under way, and does not
 // wait for a reader that does not read. Its lists do not fit the buffers on their way.
 func TestStop(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	run := runs(t, dir, "rollbook.db")
 	if _, errs, code := rollbook(t, dir, "sandbox", "d.zip", "--students", "6000"); code != 0 {
@@ -254,6 +256,7 @@ func stopsBesideAStuckReader(t *testing.T, address, token string, cmd *exec.Cmd)
 
 // A delta may refer to what is stored, and changes what it names.
 func TestDeltaPackage(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		for name, text := range map[string]string{
@@ -298,6 +301,7 @@ func TestDeltaPackage(t *testing.T) {
 // In a delta, classResources says what came and what went: the other resources
 // of a class stay, and so do those of a class of which it says nothing.
 func TestDeltaOfResources(t *testing.T) {
+	t.Parallel()
 	const classes = "sourcedId,status,dateLastModified,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\n"
 	const links = "sourcedId,status,dateLastModified,title,classSourcedId,resourceSourcedId\n"
 	row := func(id string) string { return id + ",active,2026-09-02T00:00:00Z,Class,k1,scheduled,o1,t1\n" }

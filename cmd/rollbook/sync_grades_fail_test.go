@@ -159,6 +159,7 @@ func changed(path string, from, to int, body string) spoiler {
 }
 
 func TestGradesThatFail(t *testing.T) {
+	t.Parallel()
 	h := schoolhouseAt(t, filepath.Join(t.TempDir(), "district.db"), 300)
 	const failure = `{"statusInfoSet":[{"imsx_codeMajor":"failure","imsx_description":"the tape is full"}]}`
 	var one string // a student of her first class

@@ -203,6 +203,7 @@ func (h *schoolhouse) served(s slip) {
 }
 
 func TestGrades(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		h := schoolhouseAt(t, dsn, 300)
 		before := h.gradebook()
@@ -309,6 +310,7 @@ func TestGrades(t *testing.T) {
 // Classes of a group have a line item each, and a student who is in two of them
 // one result, whose line item is that of the last write.
 func TestGradesOfAGroup(t *testing.T) {
+	t.Parallel()
 	for students, totals := range map[int]string{60: "one cohort, in both classes", 300: "two cohorts"} {
 		t.Run(totals, func(t *testing.T) {
 			storetest.Engines(t, func(t *testing.T, dsn string) {
@@ -376,6 +378,7 @@ func (h *schoolhouse) delete(path string) {
 // What goes over the wire is what Grade Sync sends, and all results of a sync
 // are under way before the first is answered.
 func TestGradesOnTheWire(t *testing.T) {
+	t.Parallel()
 	h := schoolhouseAt(t, filepath.Join(t.TempDir(), "district.db"), 300)
 	var lock sync.Mutex
 	var lines []string

@@ -247,6 +247,7 @@ func same(t *testing.T, what string, got, want map[string]string) {
 
 // A full pull, then what has changed since: the mirror is what is served.
 func TestSyncSDS(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		f := fronted(t, dsn, "--students 60 --seed 1", "--students 56 --seed 2")
 		r, errs, code := f.sync(t, "--demographics", "--contacts")
@@ -300,6 +301,7 @@ func hide(list *[]map[string]any, id string) int {
 // A provider whose deltas leave something out is caught, and what it left out
 // is named.
 func TestProve(t *testing.T) {
+	t.Parallel()
 	const liar, vanished = "stu-000005", "stu-000007"
 	for _, c := range []struct {
 		name, want string

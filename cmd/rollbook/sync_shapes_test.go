@@ -146,6 +146,7 @@ func (s *sketch) once(in string, do func()) {
 // Rows that change while pages are read are not lost, wherever the stamps come
 // from, and what held still is not read again.
 func TestChangesBetweenPages(t *testing.T) {
+	t.Parallel()
 	for _, behind := range []time.Duration{0, 5 * time.Hour, 2 * time.Second, -3 * time.Hour} {
 		for _, c := range []struct {
 			name string
@@ -202,6 +203,7 @@ func TestChangesBetweenPages(t *testing.T) {
 
 // What changes while the pages of a delta are read comes with the next one.
 func TestChangesBetweenPagesOfDelta(t *testing.T) {
+	t.Parallel()
 	for _, behind := range []time.Duration{0, 5 * time.Hour} {
 		s := sketched(t, 120)
 		s.behind = behind
@@ -228,6 +230,7 @@ func TestChangesBetweenPagesOfDelta(t *testing.T) {
 // A batch gives all its rows the time of its start: those that come after the
 // pull are in the next delta. What is settled does not come again.
 func TestRowsOfOneStamp(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		age     time.Duration
@@ -266,6 +269,7 @@ func TestRowsOfOneStamp(t *testing.T) {
 
 // An id that two rows have is a finding, not an end.
 func TestTwins(t *testing.T) {
+	t.Parallel()
 	for _, collection := range []string{"users", "enrollments"} {
 		s := sketched(t, 120)
 		for i := range 60 {
@@ -305,6 +309,7 @@ func TestTwins(t *testing.T) {
 // A provider that gives fewer rows a page than are asked for is read to its end,
 // though it tells no count.
 func TestSmallPages(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name              string
 		uncounted, linked bool
@@ -328,6 +333,7 @@ func TestSmallPages(t *testing.T) {
 
 // A delta that would leave no enrollment at all stops before the mirror changes.
 func TestDeltaThatRetiresAll(t *testing.T) {
+	t.Parallel()
 	s := sketched(t, 30)
 	f := s.front(t)
 	if _, errs, code := f.sync(t); code != 0 {
@@ -347,6 +353,7 @@ func TestDeltaThatRetiresAll(t *testing.T) {
 // The result file is safe in a spreadsheet, and a folder that is not there is
 // told by the flag's name.
 func TestResultFile(t *testing.T) {
+	t.Parallel()
 	s := sketched(t, 3)
 	s.rows["users"][0]["familyName"] = nil
 	s.rows["users"][0]["phone"] = "=HYPERLINK(1)"
@@ -367,6 +374,7 @@ func TestResultFile(t *testing.T) {
 
 // A mirror that cannot grow is told as such, and goes on once it can.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	s := sketched(t, 2000)
 	f := s.front(t)
 	whole := program(f.dir, f.args()...)

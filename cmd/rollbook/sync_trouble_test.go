@@ -87,6 +87,7 @@ func overlapping() func(*http.Request, string, *[]map[string]any) int {
 // or says what stands in the way, leaves the mirror as it was, and the next run
 // does what it could not.
 func TestTroubledProviders(t *testing.T) {
+	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "district.db")
 	f := fronted(t, dsn, "--students 60 --seed 1", "--students 60 --seed 2")
 	if _, errs, code := f.sync(t, "--mirror", "before.db"); code != 0 {
@@ -195,6 +196,7 @@ func emptied(path string) func(int, http.ResponseWriter, *http.Request) bool {
 // Killed in the middle, a run goes on where it was, and half of a pull is never
 // the mirror.
 func TestKilledSync(t *testing.T) {
+	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "district.db")
 	f := fronted(t, dsn, "--students 60 --seed 1", "--students 66 --seed 1") // grows: nothing moves up
 	if _, errs, code := f.sync(t); code != 0 {
@@ -253,6 +255,7 @@ func TestKilledSync(t *testing.T) {
 
 // A provider that tells no time, or no counts, is read all the same.
 func TestSilentProviders(t *testing.T) {
+	t.Parallel()
 	for without, note := range map[string]string{"Date": "", "X-Total-Count": "cannot be told"} {
 		t.Run(without, func(t *testing.T) {
 			dsn := filepath.Join(t.TempDir(), "district.db")
@@ -277,6 +280,7 @@ func TestSilentProviders(t *testing.T) {
 
 // A provider that never holds still is read three times, and said to be so.
 func TestRestlessProvider(t *testing.T) {
+	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "district.db")
 	f := fronted(t, dsn, "--students 60 --seed 1", "--students 60 --seed 2")
 	turn := 0
@@ -299,6 +303,7 @@ func TestRestlessProvider(t *testing.T) {
 
 // Two runs cannot share a mirror.
 func TestTwoSyncs(t *testing.T) {
+	t.Parallel()
 	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 60 --seed 1")
 	second := ""
 	f.set(func(n int, _ http.ResponseWriter, _ *http.Request) bool {
@@ -328,6 +333,7 @@ func TestTwoSyncs(t *testing.T) {
 // Rows that are retired while a collection is read move the others up: the
 // collection is read again, and nobody slips through.
 func TestProviderMovesMeanwhile(t *testing.T) {
+	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "district.db")
 	f := fronted(t, dsn, "--students 60 --seed 1", "--students 50 --seed 1")
 	moved := false
@@ -372,6 +378,7 @@ func TestProviderMovesMeanwhile(t *testing.T) {
 // The classic way reads school by school, and finds in the schools what the
 // current way finds.
 func TestClassic(t *testing.T) {
+	t.Parallel()
 	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 60 --seed 1")
 	for _, args := range [][]string{{"--mirror", "current.db"}, {"--mirror", "classic.db", "--classic"}} {
 		f.set(nil, nil)
@@ -409,6 +416,7 @@ func TestClassic(t *testing.T) {
 
 // People are matched as the two groups are told to be.
 func TestDirectory(t *testing.T) {
+	t.Parallel()
 	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 60 --seed 1")
 	all := []string{}
 	lessons := 0 // of the student a1

@@ -33,6 +33,7 @@ func onTerminal(t *testing.T, dir string, columns int, line string) *exec.Cmd {
 // A table fits the terminal that it is printed on, and loses nothing; into a file it
 // is as wide as it is.
 func TestTablesFitTheTerminal(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	for _, args := range [][]string{{"import", "--new", "."},
 		{"client", "add", "A reader of rosters with a long name", "--for", "all"}} {
@@ -63,6 +64,7 @@ func TestTablesFitTheTerminal(t *testing.T) {
 
 // A person at a terminal reads lines, a program JSON.
 func TestLogOnATerminal(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	if _, errs, code := rollbook(t, dir, "import", "--new", "."); code != 0 {
 		t.Fatal(errs)
@@ -163,6 +165,7 @@ func TestTokensAreEnded(t *testing.T) {
 
 // What a verb wrote, and what is wrong with a command line, is said.
 func TestVerbsSayWhatTheyWrote(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	_, errs, code := rollbook(t, dir, "sandbox", "d.zip", "--students", "60")
 	if code != 0 || !strings.Contains(errs, "records in d.zip") {

@@ -55,6 +55,7 @@ func end(t *testing.T, cmd *exec.Cmd) {
 // The demo passes every check of every profile, and the report is written in
 // every form.
 func TestVerifyTheDemo(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		dir := t.TempDir()
 		g := demoed(t, dir, dsn)
@@ -97,6 +98,7 @@ func TestVerifyTheDemo(t *testing.T) {
 // Servers of other shapes, which nobody here wrote to please a verifier: each
 // gets a sentence, never a stack trace.
 func TestVerifyOtherServers(t *testing.T) {
+	t.Parallel()
 	granting := func(data http.HandlerFunc) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/token" {
@@ -212,6 +214,7 @@ func TestVerifyOtherServers(t *testing.T) {
 
 // A command line that cannot be right is told so before anybody is called.
 func TestVerifyUsage(t *testing.T) {
+	t.Parallel()
 	for args, want := range map[string]string{
 		"http://127.0.0.1:1/v1 --client " +
 			"c --secret s": "give --token-url",

@@ -108,6 +108,7 @@ func TestOlderCopyIsFound(t *testing.T) {
 
 // A copy that is made while the service runs and takes writes is whole.
 func TestBackupOfARunningService(t *testing.T) {
+	t.Parallel()
 	dir := write(t, right)
 	if _, errs, code := rollbook(t, dir, "import", "--new", "."); code != 0 {
 		t.Fatal(errs)

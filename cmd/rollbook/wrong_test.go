@@ -68,6 +68,7 @@ const (
 // told; has, when set, is a line that the export after it must have, or, behind "!",
 // must not have.
 func TestWrongPackages(t *testing.T) {
+	t.Parallel()
 	v1 := packages["School Data Sync v1"]
 	v21 := packages["School Data Sync v2.1"]
 	early := map[string]string{"orgs.csv": "sourcedId,name,type,parentSourcedId\ns1,School,school,\n",
@@ -351,6 +352,7 @@ func utf16(text string) string {
 // A delta may not enroll into what is deleted, on either engine; a database that is
 // not there is not made by mistake.
 func TestDeletedIsNotThere(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		in := func(files map[string]string, more ...string) (string, int) {
 			_, errs, code := rollbook(t, write(t, files), append(append([]string{"import", "."}, more...),
