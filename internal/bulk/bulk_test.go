@@ -6,33 +6,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/sandbox"
 )
 
-// folder writes files given as name, text, name, text, ….
-func folder(t *testing.T, files ...string) string {
-	t.Helper()
-	dir := t.TempDir()
-	for i := 0; i < len(files); i += 2 {
-		if err := os.WriteFile(filepath.Join(dir, files[i]), []byte(files[i+1]), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}
+const (
+	orgs     = bulktest.Orgs
+	users    = bulktest.Users
+	classes  = bulktest.Classes
+	enrolled = bulktest.Enrolled
+	results  = bulktest.Results
+)
+
+type district = bulktest.District
 
 // read checks a package and returns its problems and, by resource and id, its records.
 func read(t *testing.T, path string, skipBad bool) ([]string, map[string]oneroster.Record, *bulk.Package) {
 	t.Helper()
-	problems, rows, p := readInto(t, path, bulk.Options{}, skipBad, intake.Stored{})
+	problems, rows, p := bulktest.ReadInto(t, path, bulk.Options{}, skipBad, intake.Stored{})
 	records := map[string]oneroster.Record{}
 	for _, r := range rows {
 		if !r.Skip {
@@ -40,53 +38,6 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 		}
 	}
 	return problems, records, p
-}
-
-// readInto checks a package against what is stored and returns its problems and rows; its
-// notes are those of the check too.
-func readInto(t *testing.T, path string, opt bulk.Options, skipBad bool,
-	stored intake.Stored) ([]string, []oneroster.Row, *bulk.Package) {
-	t.Helper()
-	p, err := bulk.Open(path, opt)
-	if err != nil {
-		return []string{err.Error()}, nil, nil
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	checked, err := intake.Check(context.Background(), p, stored, intake.CheckOptions{SkipBad: skipBad})
-	p.Notes = slices.Concat(p.Notes, checked.Notes)
-	if err != nil {
-		return []string{err.Error()}, nil, p
-	}
-	var texts []string
-	for _, x := range checked.Problems.List {
-		texts = append(texts, x.String())
-	}
-	var rows []oneroster.Row
-	_ = checked.Records(context.Background(), func(r oneroster.Row) error { // refused when there are problems
-		rows = append(rows, r)
-		return nil
-	})
-	return texts, rows, p
-}
-
-const (
-	orgs  = "sourcedId,status,dateLastModified,name,type\no1,,,School,school\n"
-	users = "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName\n"
-)
-
-// deltaLinks is a whole delta package with rows of classResources.
-func deltaLinks(rows string) []string {
-	return []string{"manifest.csv",
-		"propertyName,value\nfile.orgs,delta\nfile.resources,delta\nfile.academicSessions,delta\n" +
-			"file.courses,delta\nfile.classes,delta\nfile.classResources,delta\n",
-		"orgs.csv", "sourcedId,status,name,type\no1,active,School,school\n", "resources.csv",
-		"sourcedId,status,vendorResourceId\nr1,active,x\n",
-		"academicSessions.csv", "sourcedId,status,title,type,startDate,endDate,schoolYear\n" +
-			"t1,active,T,term,2026-08-01,2027-01-01,2027\n",
-		"courses.csv", "sourcedId,status,title,orgSourcedId\nk1,active,K,o1\n",
-		"classes.csv", "sourcedId,status,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds\n" +
-			"c1,active,C,k1,scheduled,o1,t1\n",
-		"classResources.csv", "classSourcedId,status,resourceSourcedId\n" + rows}
 }
 
 func TestProblemsSayWhere(t *testing.T) {
@@ -122,19 +73,13 @@ func TestProblemsSayWhere(t *testing.T) {
 		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n",
 			"orgs.csv", orgs},
 			[]string{`orgs.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
-		{"a delta's link without status", deltaLinks("c1,,r1\n"),
+		{"a delta's link without status", bulktest.DeltaLinks("c1,,r1\n"),
 			[]string{`classResources.csv:2: status: is empty in a delta file: write active or tobedeleted`}},
-		{"a delta's link of a class that is not there", deltaLinks("c9,active,r1\n"),
-			[]string{`classResources.csv:2: classSourcedId: "c9" has no row in classes.csv that can be ` +
-				`used: in a delta, add the row of each class whose resources change`}},
-		{"a delta's link to nothing", deltaLinks("c1,active,r9\n"),
-			[]string{`classResources.csv:2: resourceSourcedId: there is no resource with the sourcedId ` +
-				`"r9": add it to resources.csv, or correct this id`}},
-		{"a delta's links without status", append(deltaLinks(""), "classResources.csv",
+		{"a delta's links without status", append(bulktest.DeltaLinks(""), "classResources.csv",
 			"classSourcedId,resourceSourcedId\nc1,r1\n"),
 			[]string{`classResources.csv:1: the column status is required in a delta file`}},
 	} {
-		got, _, _ := read(t, folder(t, c.files...), false)
+		got, _, _ := read(t, bulktest.Folder(t, c.files...), false)
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
 		}
@@ -142,7 +87,7 @@ func TestProblemsSayWhere(t *testing.T) {
 }
 
 func TestForeignValuesBecomeTheNearest(t *testing.T) {
-	problems, records, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,A,College\n",
+	problems, records, _ := read(t, bulktest.Folder(t, "orgs.csv", "sourcedId,name,type\no1,A,College\n",
 		"users.csv", users+"u1,true,o1,professor,a,A,B\n"), false)
 	if len(problems) > 0 || records["org/o1"].Get("type") != "school" ||
 		records["org/o1"].Get("metadata") != `{"original.type":"college"}` ||
@@ -152,49 +97,9 @@ func TestForeignValuesBecomeTheNearest(t *testing.T) {
 	}
 }
 
-func TestSkipBadTakesTheRest(t *testing.T) {
-	path := folder(t, "orgs.csv", orgs, "users.csv",
-		users+"u1,true,o1,pupil,a,A,B\nu2,true,o1,student,b,A,B\n",
-		"demographics.csv", "sourcedId\nu1\nu2\n")
-	if _, records, _ := read(t, path, false); len(records) != 0 {
-		t.Errorf("a package with problems yielded %d records", len(records))
-	}
-	problems, records, _ := read(t, path, true)
-	if len(problems) != 2 || len(records) != 3 || records["user/u2"].Resource == nil ||
-		records["demographics/u2"].Resource == nil {
-		t.Errorf("%q %v", problems, records)
-	}
-}
-
-// A line of School Data Sync's files makes several records: what is wrong with one
-// of them spoils that one, and a line that cannot be used takes all of its records.
-func TestSkipBadOfALineThatMakesSeveral(t *testing.T) {
-	const school = "SIS ID,Name\ns1,School\n"
-	const section = "SIS ID,School SIS ID,Section Name,Course SIS ID,Course Name\n"
-	problems, rows, _ := readInto(t, folder(t, "School.csv", school,
-		"Section.csv", section+"c1,s1,Maths,k1,Maths\n",
-		"Student.csv", "SIS ID,School SIS ID,Username,First Name,Last "+
-			"Name,Birthdate\nu1,s1,ann,Ann,Lee,31-31-2015\n"), bulk.Options{}, true, intake.Stored{})
-	kept := map[string][]string{}
-	for _, row := range rows {
-		for _, i := range row.Keep { // links are kept where no file carries them
-			if name := row.Resource.Fields[i].Name; name != "resources" {
-				kept[row.Resource.Name] = append(kept[row.Resource.Name], name)
-			}
-		}
-	}
-	if len(problems) != 1 || fmt.Sprint(kept) != "map[demographics:[birthDate]]" {
-		t.Errorf("a wrong birth date: %q; kept as stored %v", problems, kept)
-	}
-	problems, records, _ := read(t, folder(t, "School.csv", school,
-		"Section.csv", section+"c1,s1,,k1,Maths\nc2,s1,Maths 2,k1,\n"), true)
-	if _, there := records["class/c2"]; there || len(problems) != 2 {
-		t.Errorf("a class of a course that stands on a line that cannot be used: %q %v", problems, records)
-	}
-}
-
 func TestWindows1252IsSaidAloud(t *testing.T) {
-	problems, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\xc9cole,school\n"), false)
+	problems, records, p := read(t, bulktest.Folder(t, "orgs.csv",
+		"sourcedId,name,type\no1,\xc9cole,school\n"), false)
 	if len(problems) > 0 || records["org/o1"].Get("name") != "École" || len(p.Notes) != 1 ||
 		!strings.Contains(p.Notes[0], "Windows-1252") {
 		t.Errorf("%q %v %q", problems, records, p.Notes)
@@ -206,7 +111,8 @@ func TestWindows1252IsSaidAloud(t *testing.T) {
 func TestLongFileIsUTF8(t *testing.T) {
 	for shift := range 4 {
 		name := strings.Repeat("x", shift) + strings.Repeat("李é😀", 30000)
-		_, records, p := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,"+name+",school\n"), false)
+		_, records, p := read(t, bulktest.Folder(t, "orgs.csv",
+			"sourcedId,name,type\no1,"+name+",school\n"), false)
 		if len(p.Notes) > 0 || records["org/o1"].Get("name") != name {
 			t.Errorf("shifted by %d: %q", shift, p.Notes)
 		}
@@ -268,7 +174,7 @@ func TestSchoolDataSync(t *testing.T) {
 		{uk, "academicSession/t1", "startDate", "2026-01-02"},
 		{uk, "academicSession/t1", "endDate", "2026-03-06"},
 	} {
-		problems, records, _ := read(t, folder(t, c.files...), false)
+		problems, records, _ := read(t, bulktest.Folder(t, c.files...), false)
 		r := records[c.record]
 		if len(problems) > 0 || r.Resource == nil || r.Get(c.field) != c.value {
 			t.Errorf("%s %s: %q, want %q; problems %q", c.record, c.field, r.Values, c.value, problems)

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
@@ -61,7 +62,7 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 		{"manifest.csv", manifestHead + "file.orgs,delta,\"x\n", "a quote opens on this line"},
 		{"manifest.csv", "\xff\xfep\x00", "the header of a manifest is propertyName,value"},
 	} {
-		p, err := bulk.Open(folder(t, c.name, c.text, "orgs.csv", org), bulk.Options{})
+		p, err := bulk.Open(bulktest.Folder(t, c.name, c.text, "orgs.csv", org), bulk.Options{})
 		if err == nil {
 			if mode := p.Modes()[oneroster.ByName("org")]; mode != oneroster.Delta {
 				t.Errorf("%s %q: read as %v", c.name, c.text, mode)
@@ -72,8 +73,8 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 			t.Errorf("%s %q: %v, want %q", c.name, c.text, err, c.wrong)
 		}
 	}
-	if _, err := bulk.Open(folder(t, "manifest.csv", manifestHead+delta, "Manifest.csv", manifestHead,
-		"orgs.csv", org), bulk.Options{}); err == nil {
+	if _, err := bulk.Open(bulktest.Folder(t, "manifest.csv", manifestHead+delta,
+		"Manifest.csv", manifestHead, "orgs.csv", org), bulk.Options{}); err == nil {
 		t.Error("two manifests were taken")
 	}
 }
@@ -198,7 +199,7 @@ func TestEncodings(t *testing.T) {
 			opt.Encoding, err = bulk.Encoding(c.encoding)
 		}
 		if err == nil {
-			p, err = bulk.Open(folder(t, "orgs.csv", c.text), opt)
+			p, err = bulk.Open(bulktest.Folder(t, "orgs.csv", c.text), opt)
 		}
 		got := ""
 		if err == nil {
@@ -303,7 +304,7 @@ func TestShapesOfFiles(t *testing.T) {
 		{"one column under two names", "orgs.csv", "sourcedId,name,type,Name\n",
 			[]string{`orgs.csv:1: the columns name and Name are both meant as name: keep one`}, "", ""},
 	} {
-		got, records, p := read(t, folder(t, c.file, c.text), true)
+		got, records, p := read(t, bulktest.Folder(t, c.file, c.text), true)
 		if strings.Join(got, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
 		}
@@ -314,21 +315,21 @@ func TestShapesOfFiles(t *testing.T) {
 		}
 		if p == nil || len(records) != len(strings.Fields(c.ids)) || p != nil &&
 			!strings.Contains(strings.Join(p.Notes, "\n"), c.note) {
-			t.Errorf("%s: %d records, notes %q", c.name, len(records), notesOf(p))
+			t.Errorf("%s: %d records, notes %q", c.name, len(records), p.Notes)
 		}
 	}
 }
 
 // Columns of people that a district cannot do without are found by other names.
 func TestColumnsOfUsers(t *testing.T) {
-	_, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
+	_, records, p := read(t, bulktest.Folder(t, "orgs.csv", orgs, "users.csv",
 		"sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,E-Mail,Grade,"+
 			"agentSourcedIDs\nu1,true,o1,student,a,A,B,a@x.org,09,u2\nu2,true,o1,parent,b,A,B,,,\n"), false)
 	if u := records["user/u1"]; u.Resource == nil || u.Get("email") != "a@x.org" ||
 		u.Get("grades") != "09" || u.Get("agents") != "u2" || len(p.Notes) != 3 {
 		t.Errorf("%q %q", u.Values, p.Notes)
 	}
-	problems, records, p := read(t, folder(t, "orgs.csv", orgs, "users.csv",
+	problems, records, p := read(t, bulktest.Folder(t, "orgs.csv", orgs, "users.csv",
 		"sourcedId,orgSourcedIds,role,username,givenName,familyName,userId\nu1,o1,student,a,A,B,77\n",
 		"academicSessions.csv", "sourcedId,title,type,startDate,endDate\n"+
 			"y,Y,schoolYear,2026-08-01,2027-07-31\n"), false)
@@ -342,11 +343,11 @@ func TestColumnsOfUsers(t *testing.T) {
 
 // What is no CSV file is not passed over without a word.
 func TestFilesThatAreNoCSV(t *testing.T) {
-	_, _, p := read(t, folder(t, "orgs.csv", orgs, "users.xlsx", "PK"), false)
-	if !strings.Contains(strings.Join(notesOf(p), "\n"), "users.xlsx was not read: it is no CSV file") {
-		t.Errorf("%q", notesOf(p))
+	_, _, p := read(t, bulktest.Folder(t, "orgs.csv", orgs, "users.xlsx", "PK"), false)
+	if !strings.Contains(strings.Join(p.Notes, "\n"), "users.xlsx was not read: it is no CSV file") {
+		t.Errorf("%q", p.Notes)
 	}
-	dir := folder(t)
+	dir := bulktest.Folder(t)
 	for _, name := range []string{"a/orgs.csv", "a/users.csv", "b/orgs.CSV", "c/read me.txt"} {
 		path := filepath.Join(dir, name)
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(orgs),
@@ -358,7 +359,7 @@ func TestFilesThatAreNoCSV(t *testing.T) {
 	if got, _, _ := read(t, dir, false); len(got) != 1 || !strings.HasSuffix(got[0], want) {
 		t.Errorf("%q, want %q", got, want)
 	}
-	if got, _, _ := read(t, folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0],
+	if got, _, _ := read(t, bulktest.Folder(t), false); len(got) != 1 || !strings.HasSuffix(got[0],
 		"there is no CSV file in it") {
 		t.Errorf("%q", got)
 	}
@@ -383,7 +384,7 @@ func TestFoldersThatChange(t *testing.T) {
 			return os.Rename(filepath.Join(dir, "other"), filepath.Join(dir, "orgs.csv"))
 		},
 	} {
-		dir := folder(t, "orgs.csv", orgs, "other", "sourcedId,name,type\no9,,,X,school\n")
+		dir := bulktest.Folder(t, "orgs.csv", orgs, "other", "sourcedId,name,type\no9,,,X,school\n")
 		p, err := bulk.Open(dir, bulk.Options{})
 		if err != nil {
 			t.Fatal(err)
@@ -401,7 +402,7 @@ func TestFoldersThatChange(t *testing.T) {
 		}
 		_ = p.Close()
 	}
-	dir := folder(t, "orgs.csv", orgs)
+	dir := bulktest.Folder(t, "orgs.csv", orgs)
 	p, err := bulk.Open(dir, bulk.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -430,7 +431,7 @@ func TestFoldersThatChange(t *testing.T) {
 		"is a pipe or a device": func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"path escapes":          func(path string) error { return os.Symlink("/etc/hosts", path) },
 	} {
-		dir := folder(t, "orgs.csv", orgs)
+		dir := bulktest.Folder(t, "orgs.csv", orgs)
 		if err := put(filepath.Join(dir, "users.csv")); err != nil {
 			t.Fatal(err)
 		}
@@ -510,7 +511,7 @@ func TestRowsAreReadAsTheyAreWritten(t *testing.T) {
 			_ = w.Write([]string{key, "x" + name + "x", "school", "y" + id + "y"})
 		}
 		w.Flush()
-		problems, records, _ := read(t, folder(t, "orgs.csv", text.String()), false)
+		problems, records, _ := read(t, bulktest.Folder(t, "orgs.csv", text.String()), false)
 		if len(problems) > 0 || len(records) != len(want) {
 			t.Fatalf("%q: %q", text.String(), problems)
 		}
@@ -525,13 +526,13 @@ func TestRowsAreReadAsTheyAreWritten(t *testing.T) {
 // A quote that opens and is not closed costs no more than its own row.
 func TestLongRowsAreBounded(t *testing.T) {
 	rows := strings.Repeat("o,\u00c4,school\n", 200000) // 2.8 MB
-	got, _, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,\"A,school\n"+rows), false)
+	got, _, _ := read(t, bulktest.Folder(t, "orgs.csv", "sourcedId,name,type\no1,\"A,school\n"+rows), false)
 	if len(got) == 0 || got[0] != "orgs.csv:2: a quote opens on this line and is not closed within 1 "+
 		"MiB: close it" {
 		t.Errorf("%q", got[:min(1, len(got))])
 	}
-	got, _, _ = read(t, folder(t, "orgs.csv", "sourcedId,name,type\no1,"+strings.Repeat("A", 1<<20+9)+
-		",school\no2,B,school\n"), false)
+	got, _, _ = read(t, bulktest.Folder(t, "orgs.csv", "sourcedId,name,type\no1,"+
+		strings.Repeat("A", 1<<20+9)+",school\no2,B,school\n"), false)
 	if len(got) != 1 || got[0] != "orgs.csv:2: the row is longer than 1 MiB: correct its line ends" {
 		t.Errorf("%q", got)
 	}
@@ -544,17 +545,10 @@ func TestQuotesThatAreNotClosedAreBounded(t *testing.T) {
 			"it",
 		201: "orgs.csv:202: 201 quotes are not closed: the file is not read further",
 	} {
-		got, _, _ := read(t, folder(t, "orgs.csv", "sourcedId,name,type\n"+strings.Repeat("o,\"A,school\n",
-			n)), false)
+		got, _, _ := read(t, bulktest.Folder(t, "orgs.csv", "sourcedId,name,type\n"+
+			strings.Repeat("o,\"A,school\n", n)), false)
 		if last := got[len(got)-1]; last != want || n == 200 && len(got) != 200 {
 			t.Errorf("%d quotes: %d problems, the last %q, want %q", n, len(got), last, want)
 		}
 	}
-}
-
-func notesOf(p *bulk.Package) []string {
-	if p == nil {
-		return nil
-	}
-	return p.Notes
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/oneroster"
 )
 
@@ -174,7 +175,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 		{"v1, no sections", v1("Section.csv", v1Section), district{"class": "c1"},
 			[]string{"Section.csv:1: there is not one row in this file" + retires +
 				"1 class: export it again",
-				hang("StudentEnrollment.csv:2", "2 references",
+				bulktest.Hang("StudentEnrollment.csv:2", "2 references",
 					"1 in StudentEnrollment.csv, 1 in TeacherRoster.csv")}, "", ""},
 		{"v1, only schools and sections", v1()[:4], district{"enrollment role='student'": "e1",
 			"user role='student'": "u1"}, nil,
@@ -194,15 +195,15 @@ func TestSchoolDataSyncRows(t *testing.T) {
 				"roles.csv:6: userSourcedId: is required and empty: fill it in"},
 			"user/u1 role=student, user/u9", ""},
 		{"v2.1, nobody's role", v21("roles.csv", roleRows), nil, []string{unranked("2", "u1"),
-			hang("enrollments.csv:2", "1 reference", "1 in enrollments.csv")},
+			bulktest.Hang("enrollments.csv:2", "1 reference", "1 in enrollments.csv")},
 			"user/u1, user/u2 role=teacher, enrollment/c1_u1_student", ""},
 		{"v2.1, a role without an org", v21("roles.csv", roleRows+"u1,,student,,\n"), nil,
 			[]string{unranked("2", "u1"),
-				hang("enrollments.csv:2", "1 reference", "1 in enrollments.csv")},
+				bulktest.Hang("enrollments.csv:2", "1 reference", "1 in enrollments.csv")},
 			"user/u1, user/u2 role=teacher", ""},
 		{"v2.1, no roles", v21("roles.csv", "userSourcedId,orgSourcedId,role\n"), district{"user": "u1 u2"},
 			[]string{"roles.csv:1: there is not one row in this file" + retires + "2 users: export it again",
-				hang("users.csv:2", "3 references", "3 in users.csv")}, "", ""},
+				bulktest.Hang("users.csv:2", "3 references", "3 in users.csv")}, "", ""},
 		{"v2.1, flags", v21("userFlags.csv", "userSourcedId,flag\nu1,iep\nu1,freelunch\nu1,IEP\nu2,slow\n"+
 			"u9,ELL\n"), nil,
 			[]string{`userFlags.csv:5: flag: "slow" is not one of freeLunch, reducedLunch, homeless, ` +
@@ -275,7 +276,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 			"sourcedId,orgSourcedId,title,sessionSourcedIds\nc1,o1,C,\nc2,o1,D,t9\n"),
 			district{"academicSession": "y"},
 			[]string{"academicSessions.csv:1: is not in the package" + retires + "1 session: add the file",
-				hang("classes.csv:3", "1 reference", "1 in classes.csv")}, "", ""},
+				bulktest.Hang("classes.csv:3", "1 reference", "1 in classes.csv")}, "", ""},
 		{"v2.1, references to nothing", v21("enrollments.csv",
 			"classSourcedId,userSourcedId,role\nc9,u1,student\n",
 			"courses.csv", "sourcedId,orgSourcedId,title,code\nk1,o9,K,7\n",
@@ -304,8 +305,8 @@ func TestSchoolDataSyncRows(t *testing.T) {
 				"class/c1 terms=school-year-2027", "the early four files"},
 	} {
 		today := func() time.Time { return time.Date(2026, 8, 1, 0, 0, 0, 0, time.UTC) }
-		problems, rows, p := readInto(t, folder(t, c.files...), bulk.Options{Now: today}, true,
-			c.stored.stored())
+		problems, rows, p := bulktest.ReadInto(t, bulktest.Folder(t, c.files...), bulk.Options{Now: today},
+			true, c.stored.Stored())
 		if strings.Join(problems, "\n") != strings.Join(c.want, "\n") {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, problems, c.want)
 		}
@@ -328,7 +329,7 @@ func TestSchoolDataSyncRows(t *testing.T) {
 			}
 		}
 		not, text := strings.HasPrefix(c.note, "-"), strings.TrimPrefix(c.note, "-")
-		if p != nil && text != "" && strings.Contains(strings.Join(p.Notes, "\n"), text) == not {
+		if text != "" && strings.Contains(strings.Join(p.Notes, "\n"), text) == not {
 			t.Errorf("%s: notes %q, want %q", c.name, p.Notes, c.note)
 		}
 	}

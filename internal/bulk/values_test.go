@@ -1,13 +1,11 @@
 package bulk_test
 
 import (
-	"context"
-	"fmt"
 	"strings"
 	"testing"
 
 	"rollbook/internal/bulk"
-	"rollbook/internal/intake"
+	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/oneroster"
 )
 
@@ -86,8 +84,8 @@ func TestValuesOfCells(t *testing.T) {
 				`teacher`}},
 	} {
 		for i := 0; i < len(c.cells); i += 2 {
-			path := folder(t, c.file+".csv", strings.Replace(c.text, "@", c.cells[i], 1)+"\n")
-			problems, rows, _ := readInto(t, path, bulk.Options{}, true, stored.stored())
+			path := bulktest.Folder(t, c.file+".csv", strings.Replace(c.text, "@", c.cells[i], 1)+"\n")
+			problems, rows, _ := bulktest.ReadInto(t, path, bulk.Options{}, true, stored.Stored())
 			got := strings.Join(problems, "\n")
 			if len(rows) == 1 && !rows[0].Skip && !strings.Contains(c.cells[i+1], "!") {
 				got = strings.Join(oneroster.Items(rows[0].Get(c.field)), ",")
@@ -119,39 +117,6 @@ func TestDistance(t *testing.T) {
 	}
 }
 
-// Of each file the first problems are listed, and all are counted.
-func TestProblemsAreBoundedAndCounted(t *testing.T) {
-	many := func(n int) string {
-		text := orgs
-		for i := range n {
-			text += fmt.Sprintf("x%d,,,,school\n", i)
-		}
-		return text
-	}
-	for _, c := range []struct{ keep, orgs, listed, total int }{
-		{2, 5, 4, 8}, {5, 5, 8, 8}, {4, 5, 7, 8}, {0, 5, 8, 8}, {0, 1000, 1003, 1003}, {0, 1001, 1003, 1004},
-	} {
-		p, err := bulk.Open(folder(t, "orgs.csv", many(c.orgs), "users.csv",
-			users+strings.Repeat(",true,o1,student,a,A,B\n", 3)),
-			bulk.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = p.Close() })
-		got, err := intake.Check(context.Background(), p, intake.Stored{},
-			intake.CheckOptions{Problems: c.keep})
-		x := got.Problems
-		if err != nil || len(x.List) != c.listed || x.Total != c.total {
-			t.Errorf("%+v: %d listed of %d, %v", c, len(x.List), x.Total, err)
-		}
-		user, org := oneroster.ByName("user"), oneroster.ByName("org")
-		if got.Rows[org] != c.orgs+1 || got.Skipped[org] != c.orgs ||
-			got.Rows[user] != 3 || got.Skipped[user] != 3 {
-			t.Errorf("%+v: %v rows, %v skipped", c, got.Rows, got.Skipped)
-		}
-	}
-}
-
 // A problem stands on the line on which its row begins, whatever the rows before it hold.
 func TestProblemsStandOnTheirLine(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
@@ -173,7 +138,7 @@ func TestProblemsStandOnTheirLine(t *testing.T) {
 		{"a row of more than a buffer", orgs + "o2,,," + strings.Repeat("A",
 			200000) + "\"B,school\no3,,,,school\n", "3 4"},
 	} {
-		problems, _, _ := read(t, folder(t, "orgs.csv", c.text), false)
+		problems, _, _ := read(t, bulktest.Folder(t, "orgs.csv", c.text), false)
 		var lines []string
 		for _, x := range problems {
 			line, _, _ := strings.Cut(strings.TrimPrefix(x, "orgs.csv:"), ":")

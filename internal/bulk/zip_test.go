@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/bulk/bulktest"
 )
 
 // pack writes a zip of entries given as name, text, name, text, ….
@@ -199,7 +200,7 @@ func TestLargeFilesOfAZip(t *testing.T) {
 
 // OneRoster 1.0 had other names for some columns.
 func TestOlderColumns(t *testing.T) {
-	problems, records, p := read(t, folder(t, "orgs.csv", orgs,
+	problems, records, p := read(t, bulktest.Folder(t, "orgs.csv", orgs,
 		"academicSessions.csv", "sourcedId,title,type,startDate,endDate,schoolYear\n"+
 			"y,Y,schoolYear,2026-08-01,2027-08-01,2027\n",
 		"courses.csv", "sourcedId,schoolYearId,title,orgSourcedId\nk,y,K,o1\n",
@@ -209,7 +210,7 @@ func TestOlderColumns(t *testing.T) {
 			",userId,agents,status\nu1,true,o1,student,a,A,B,{x:1},u2,\nu2,true,o1,parent,b,A,B,,,\n"+
 			"u3,true,o1,student,c,A,B,,,inactive\n",
 		"demographics.csv", "userSourcedId,birthdate\nu1,2012-01-02\n"), false)
-	if notes := strings.Join(notesOf(p), "\n"); !strings.Contains(notes,
+	if notes := strings.Join(p.Notes, "\n"); !strings.Contains(notes,
 		"has the columns of OneRoster 1.0 and was read as such") {
 		t.Errorf("notes %q", notes)
 	}
@@ -225,7 +226,7 @@ func TestOlderColumns(t *testing.T) {
 func TestStrayManifests(t *testing.T) {
 	for _, name := range []string{".manifest.csv", "meta/manifest.csv", "meta/Manifest (1).csv",
 		".meta/manifest.csv"} {
-		dir := folder(t, "orgs.csv", orgs)
+		dir := bulktest.Folder(t, "orgs.csv", orgs)
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -3,11 +3,13 @@ package intake_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
+	"rollbook/internal/bulk"
+	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 )
@@ -70,17 +72,17 @@ func TestCheckOfASourceWithoutFiles(t *testing.T) {
 		{"nothing wrong", oneroster.Bulk, school + "\nuser u1" + pupil + "o1", "", "org/o1, user/u1", ""},
 		{"a reference to nothing", oneroster.Bulk,
 			school + "\nuser u1" + pupil + "o1\nuser u2" + pupil + "o9",
-			nowhere("users:2: orgSourcedIds", "org", "o9"),
+			bulktest.Nowhere("users:2: orgSourcedIds", "org", "o9"),
 			"org/o1, user/u1, user/u2 skipped", ""},
 		{"one of several, to nothing", oneroster.Bulk, school + "\nuser u1" + pupil + "o9,o1",
-			nowhere("users:1: orgSourcedIds", "org", "o9"),
+			bulktest.Nowhere("users:1: orgSourcedIds", "org", "o9"),
 			"org/o1, user/u1", ""},
 		{"an id twice", oneroster.Bulk, school + "\norg o2 name=B type=school\n" + school,
 			`orgs:3: sourcedId: "o1" is there twice in this file: keep one row`,
 			"org/o1, org/o2, org/o1 skipped", ""},
 		{"what is required", oneroster.Bulk, school + "\norg o2 type=school\nuser u1" + pupil + "o2",
 			"orgs:2: name: is required and empty: fill it in\n" +
-				hang("users:1", "1 reference", "1 in users"),
+				bulktest.Hang("users:1", "1 reference", "1 in users"),
 			"org/o1, org/o2 skipped, user/u1 skipped", ""},
 		{"parents in a circle", oneroster.Bulk,
 			school + " parent=o2\norg o2 name=B type=school parent=o1", "",
@@ -88,8 +90,8 @@ func TestCheckOfASourceWithoutFiles(t *testing.T) {
 		{"a delta without status", oneroster.Delta, school,
 			"orgs:1: status: is empty in a delta file: write active or tobedeleted", "org/o1 skipped", ""},
 		{"a resource of a class that is not there", oneroster.Bulk, school + "\n" + class + "r9",
-			nowhere("classes:1", "resource", "r9"),
-			"org/o1, academicSession/t1, course/k1, class/c1 keeps resources", ""},
+			bulktest.Nowhere("classes:1", "resource", "r9"),
+			"org/o1, academicSession/t1, course/k1, class/c1 keeps", ""},
 	} {
 		src := memory{c.mode, remembered(c.rows)}
 		before := fmt.Sprint(src.rows)
@@ -107,42 +109,18 @@ func TestCheckOfASourceWithoutFiles(t *testing.T) {
 		if got := strings.Join(checked.Notes, "\n"); got != c.note {
 			t.Errorf("%s: notes %q, want %q", c.name, got, c.note)
 		}
-		var taken []string
+		var taken []oneroster.Row
 		err = checked.Records(t.Context(), func(row oneroster.Row) error {
-			taken = append(taken, told(row))
+			taken = append(taken, row)
 			return nil
 		})
-		if got := strings.Join(taken, ", "); err != nil || got != c.taken {
+		if got := bulktest.Told(taken); err != nil || got != c.taken {
 			t.Errorf("%s: %v\n got %s\nwant %s", c.name, err, got, c.taken)
 		}
 		if after := fmt.Sprint(src.rows); after != before {
 			t.Errorf("%s: the source has now %s, had %s", c.name, after, before)
 		}
 	}
-}
-
-// told is what becomes of a row: "user/u1 skipped", "org/o1 keeps parent".
-func told(row oneroster.Row) string {
-	out := row.Resource.Name + "/" + row.ID()
-	if row.Skip {
-		return out + " skipped"
-	}
-	for _, i := range row.Keep {
-		out += " keeps " + row.Resource.Fields[i].Name
-	}
-	return out
-}
-
-// nowhere is what is told of a reference that leads nowhere.
-func nowhere(at, what, id string) string {
-	return fmt.Sprintf("%s: there is no %s with the sourcedId %q: add it to %ss, or correct this id", at,
-		what, id, what)
-}
-
-// hang is the line that tells of references to rows that cannot be used.
-func hang(at, n, where string) string {
-	return fmt.Sprintf("%s: %s to rows that cannot be used (%s), this one and others: "+
-		"they follow from the problems above", at, n, where)
 }
 
 // What a source could not read of a row is a problem where the row stands; the row can
@@ -156,17 +134,17 @@ func TestCheckOfWhatCouldNotBeRead(t *testing.T) {
 	}
 	src := memory{oneroster.Bulk, rows}
 	checked, err := intake.Check(t.Context(), src, intake.Stored{}, intake.CheckOptions{SkipBad: true})
-	var taken []string
+	var taken []oneroster.Row
 	if err == nil {
 		err = checked.Records(t.Context(), func(row oneroster.Row) error {
-			taken = append(taken, told(row))
+			taken = append(taken, row)
 			return nil
 		})
 	}
-	want := []string{"org/o1 keeps parent", "org/o2 skipped", "org/o3"}
-	if got := fmt.Sprint(checked.Problems.List); err != nil || !slices.Equal(taken, want) ||
+	const want = "org/o1 keeps parent, org/o2 skipped, org/o3"
+	if got := fmt.Sprint(checked.Problems.List); err != nil || bulktest.Told(taken) != want ||
 		got != "[schools:7: boss: is none schools:8: breaks off]" {
-		t.Errorf("%v %s; taken %q, want %q", err, got, taken, want)
+		t.Errorf("%v %s; taken %s, want %s", err, got, bulktest.Told(taken), want)
 	}
 }
 
@@ -183,5 +161,139 @@ func TestProblemsAsCSV(t *testing.T) {
 	var out bytes.Buffer
 	if err := problems.WriteCSV(&out); err != nil || out.String() != want {
 		t.Errorf("%v %q, want %q", err, out.String(), want)
+	}
+}
+
+// Of each file the first problems are listed, and all are counted.
+func TestCheckBoundsAndCountsProblems(t *testing.T) {
+	many := func(n int) string {
+		text := orgs
+		for i := range n {
+			text += fmt.Sprintf("x%d,,,,school\n", i)
+		}
+		return text
+	}
+	for _, c := range []struct{ keep, orgs, listed, total int }{
+		{2, 5, 4, 8}, {5, 5, 8, 8}, {4, 5, 7, 8}, {0, 5, 8, 8}, {0, 1000, 1003, 1003}, {0, 1001, 1003, 1004},
+	} {
+		p, err := bulk.Open(bulktest.Folder(t, "orgs.csv", many(c.orgs), "users.csv",
+			users+strings.Repeat(",true,o1,student,a,A,B\n", 3)),
+			bulk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		got, err := intake.Check(context.Background(), p, intake.Stored{},
+			intake.CheckOptions{Problems: c.keep})
+		x := got.Problems
+		if err != nil || len(x.List) != c.listed || x.Total != c.total {
+			t.Errorf("%+v: %d listed of %d, %v", c, len(x.List), x.Total, err)
+		}
+		user, org := oneroster.ByName("user"), oneroster.ByName("org")
+		if got.Rows[org] != c.orgs+1 || got.Skipped[org] != c.orgs ||
+			got.Rows[user] != 3 || got.Skipped[user] != 3 {
+			t.Errorf("%+v: %v rows, %v skipped", c, got.Rows, got.Skipped)
+		}
+	}
+}
+
+// A problem says whether the row can be used without the value.
+func TestCheckSaysWhatProblemsCost(t *testing.T) {
+	for _, c := range []struct {
+		name, orgs, users string
+		mild              string // of each problem
+	}{
+		{"a row", "o2,,,,school\n", "", "false"},
+		{"a value", "", ",o1,u9\n", "true"},
+		{"what hangs, and can be done without", "o2,,,,school\n", "\"o1,o2\",\n", "false true"},
+		{"what hangs", "o2,,,,school\n", "\"o1,o2\",\nu2,true,student,b,A,B,o2,\n", "false false"},
+	} {
+		text := "sourcedId,enabledUser,role,username,givenName,familyName,orgSourcedIds,agentSourcedIds\n"
+		if c.users != "" {
+			text += "u1,true,student,a,A,B," + strings.TrimPrefix(c.users, ",")
+		}
+		p, err := bulk.Open(bulktest.Folder(t, "orgs.csv", orgs+c.orgs, "users.csv", text), bulk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
+		checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+		var got []string
+		for _, x := range checked.Problems.List {
+			got = append(got, fmt.Sprint(x.Mild))
+		}
+		if err != nil || strings.Join(got, " ") != c.mild {
+			t.Errorf("%s: %v %+v", c.name, err, checked.Problems.List)
+		}
+	}
+}
+
+// Progress is told each thousand rows, of both readings, and a caller who is gone ends them.
+func TestCheckIsFollowedAndEnded(t *testing.T) {
+	text := "sourcedId,name,type\n"
+	for i := range 1250 {
+		text += fmt.Sprintf("o%d,A,school\n", i)
+	}
+	p, err := bulk.Open(bulktest.Folder(t, "orgs.csv", text), bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	var told []int
+	opt := intake.CheckOptions{Progress: func(rows int) { told = append(told, rows) }}
+	checked, err := intake.Check(context.Background(), p, intake.Stored{}, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(told) != "[1000 2000]" {
+		t.Errorf("told of %v", told)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	rows := 0
+	err = checked.Records(ctx, func(oneroster.Row) error {
+		if rows++; rows == 3 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || rows != 3 {
+		t.Errorf("after %d rows: %v", rows, err)
+	}
+	full := errors.New("the disk is full")
+	err = checked.Records(context.Background(), func(oneroster.Row) error { return full })
+	if !errors.Is(err, full) {
+		t.Errorf("an error of who takes the rows: %v", err)
+	}
+}
+
+// What the database cannot tell is not taken for an answer.
+func TestCheckOfADatabaseThatFails(t *testing.T) {
+	broken := errors.New("the database is gone")
+	links := bulktest.BulkLinks("classResources.csv", "classSourcedId,resourceSourcedId\nc1,r1\nc1,r9\n")
+	for _, c := range []struct {
+		name  string
+		files []string
+	}{
+		{"ids", []string{"users.csv", users + "u1,true,o1,student,a,A,B\n"}},
+		{"ids of demographics", []string{"demographics.csv", "sourcedId\nu1\n"}},
+		{"ids of links", append(links, "resources.csv", "sourcedId,vendorResourceId\nr9,\n")},
+		{"who has left", []string{"results.csv", bulktest.Results + "r1,l1,u1,fully graded,1,2026-09-01\n"}},
+		{"counts", []string{"orgs.csv", "sourcedId,name,type\n"}},
+		{"counts of School Data Sync", []string{"School.csv", sdsSchool, "Section.csv",
+			sdsSection + "c1,s1,Maths,k1,Maths\n", "StudentEnrollment.csv", "Section SIS ID,SIS ID\n"}},
+	} {
+		stored := stored{"lineItem": "l1"}.Stored()
+		switch c.name {
+		case "who has left":
+			stored.Known = func(*oneroster.Resource, string) (bool, error) { return false, broken }
+		default:
+			stored.IDs = func(*oneroster.Resource, func(string) error) error { return broken }
+		}
+		stored.Count = func(*oneroster.Resource, string) (int, error) { return 0, broken }
+		if problems, _, _ := bulktest.ReadInto(t, bulktest.Folder(t, c.files...), bulk.Options{}, true,
+			stored); len(problems) != 1 ||
+			problems[0] != broken.Error() {
+			t.Errorf("%s: %q", c.name, problems)
+		}
 	}
 }
