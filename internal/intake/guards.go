@@ -46,7 +46,7 @@ var Settings = []Setting{
 			"user or class"},
 	{"guard-rises", 5, 0, 1000000, "hold when more than so many pupils or family members would become staff"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
-	{"guard-again", 1, 0, 1, "hold a package that was published before, and not last: 1 on, 0 off"},
+	{"guard-again", 1, 0, 1, "hold a package whose records were published before, and not last: 1 on, 0 off"},
 }
 
 // Limits are settings by name; one that is missing has its default.

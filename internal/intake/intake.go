@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -36,8 +35,6 @@ type Offer struct {
 	// Partial: the source says itself which files it has, so that none is missing.
 	Partial bool
 	Found   Document // what is known of it already
-
-	id int64 // of the publication; 0 where none has arrived
 }
 
 // A Document is what was found of a publication, as it is kept and told.
@@ -46,10 +43,11 @@ type Document struct {
 	// Counts are by resource: added, changed, same, retired, with.
 	Counts   map[string]map[string]int `json:"counts,omitempty"`
 	Problems json.RawMessage           `json:"problems,omitempty"`
-	Error    string                    `json:"error,omitempty"`   // why it was refused
-	Reading  map[string]string         `json:"reading,omitempty"` // flags that its package was read with
-	Columns  map[string][]string       `json:"columns,omitempty"` // by file
-	Back     int64                     `json:"back,omitempty"`    // the publication to go back to
+	Error    string                    `json:"error,omitempty"`    // why it was refused
+	Reading  map[string]string         `json:"reading,omitempty"`  // flags that its package was read with
+	Columns  map[string][]string       `json:"columns,omitempty"`  // by file
+	Back     int64                     `json:"back,omitempty"`     // the publication to go back to
+	Contents string                    `json:"contents,omitempty"` // a sum of the records of its package
 }
 
 // Plan tells what an offer would do, and lets look, when it is not nil, at it; nothing
@@ -81,6 +79,7 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 	}
 	doc.Columns = x.Files.Now
 	x.Day, x.Closing = in.Calendar.On(x.Today, in.Zone)
+	src := &digested{Source: o.Source}
 	judge := func(p *store.Plan) (err error) {
 		doc.Counts = map[string]map[string]int{}
 		for r, c := range p.Counts {
@@ -92,7 +91,8 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 			doc.Counts[r.Plural] = n
 		}
 		if doc.Verdict, err = Judge(ctx, in.counted(p, o.Rows), in.Limits, x); err == nil {
-			err = in.guardAgain(ctx, o.id, &doc.Verdict)
+			doc.Contents = src.String()
+			err = in.guardAgain(ctx, &doc)
 		}
 		if err == nil && look != nil {
 			err = look(p)
@@ -107,30 +107,9 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 		if in.Progress != nil {
 			opt.Progress = func(n int) { in.Progress("reading", n, o.Rows) }
 		}
-		plan, err = in.Store.Plan(ctx, o.Source, opt, judge)
+		plan, err = in.Store.Plan(ctx, src, opt, judge)
 	}
 	return plan, doc, err
-}
-
-// guardAgain holds a package that was published before, and not last: yesterday's file.
-func (in *Intake) guardAgain(ctx context.Context, id int64, v *Verdict) error {
-	if id == 0 || len(v.Resources) == 0 || in.Limits.of("guard-again") == 0 {
-		return nil
-	}
-	twin, err := in.Twin(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	last, err := in.LastPublished(ctx)
-	if err == nil && last.ID != twin.ID {
-		v.Objections = append(v.Objections, Objection{Guard: "again", Text: fmt.Sprintf(
-			"the package is, byte for byte, that of publication %d of %s: another one was published since",
-			twin.ID, twin.At[:len(time.DateOnly)])})
-	}
-	return err
 }
 
 // counted tells Progress of the records that a judge reads: twice what is there.
@@ -225,7 +204,6 @@ func (in *Intake) Refuse(ctx context.Context, id int64, doc Document) error {
 // held, and held is true. stamp is the dateLastModified of what it changed.
 func (in *Intake) Offer(ctx context.Context, id int64, o Offer) (doc Document, held bool, stamp string,
 	err error) {
-	o.id = id
 	doc, stamp, err = in.publish(ctx, o, store.Decision{ID: id, Rows: o.Rows},
 		func(doc Document) (bool, error) {
 			if len(doc.Objections) == 0 {

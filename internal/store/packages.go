@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 )
 
@@ -246,41 +245,6 @@ func (s *Store) Files(ctx context.Context, id int64) (files []PackageFile, err e
 		err = ErrNotKept // as of a rollback, which has none
 	}
 	return files, err
-}
-
-// Twin is the latest publication that was published with a package of the same bytes, of
-// those that came before one; ErrNotFound when there is none.
-func (s *Store) Twin(ctx context.Context, id int64) (Publication, error) {
-	list, err := s.publications(ctx, ` WHERE p."id" < $1 AND p."state" = 'published' AND p."bytes" =
-		(SELECT q."bytes" FROM "publications" q WHERE q."id" = $1) AND p."bytes" > 0 ORDER BY p."id" DESC`, id)
-	if err != nil || len(list) == 0 {
-		return Publication{}, errors.Join(err, ErrNotFound)
-	}
-	own, err := s.pieces(ctx, id)
-	for _, p := range list {
-		if err != nil {
-			break
-		}
-		var theirs []string
-		if theirs, err = s.pieces(ctx, p.ID); err == nil && len(own) > 0 && slices.Equal(own, theirs) {
-			return p, nil
-		}
-	}
-	return Publication{}, errors.Join(err, ErrNotFound)
-}
-
-// pieces are the hashes of the pieces of a package, in their order.
-func (s *Store) pieces(ctx context.Context, id int64) (hashes []string, err error) {
-	err = s.snapshot(ctx, func(tx *sql.Tx) error {
-		text := s.sql(`SELECT "hash" FROM "filePieces" WHERE "publication" = $1 ORDER BY "file", "piece"`)
-		return queryAll(ctx, tx, text, []any{id}, func(scan func(...any) error) error {
-			var hash string
-			err := scan(&hash)
-			hashes = append(hashes, hash)
-			return err
-		})
-	})
-	return hashes, err
 }
 
 // Package hands out the files of the package of a publication, byte for byte, in the

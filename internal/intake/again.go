@@ -1,0 +1,79 @@
+package intake
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+// A digested source is a source that is summed up while it is read: by its records,
+// not by its bytes or their order, since the same export may be packed or sorted anew.
+type digested struct {
+	oneroster.Source
+	sum  [sha256.Size]byte
+	rows int
+}
+
+func (d *digested) Records(ctx context.Context, yield func(oneroster.Row) error) error {
+	d.sum, d.rows = [sha256.Size]byte{}, 0
+	h := sha256.New()
+	var own [sha256.Size]byte
+	return d.Source.Records(ctx, func(r oneroster.Row) error {
+		h.Reset()
+		_, _ = io.WriteString(h, r.Resource.Name) // a hash takes all
+		for _, value := range r.Values {
+			_, _ = io.WriteString(h, oneroster.PartSep+value)
+		}
+		for i, b := range h.Sum(own[:0]) {
+			d.sum[i] ^= b // in any order; no two have the same sourcedId
+		}
+		d.rows++
+		return yield(r)
+	})
+}
+
+// String is the sum; "" of no records.
+func (d *digested) String() string {
+	if d.rows == 0 {
+		return ""
+	}
+	return hex.EncodeToString(d.sum[:])
+}
+
+// guardAgain holds a package that was published before, and not last: an old export,
+// however it is packed. One that leaves the rosters as they are harms nobody.
+func (in *Intake) guardAgain(ctx context.Context, doc *Document) error {
+	rosters := slices.ContainsFunc(doc.Resources,
+		func(c Change) bool { return !oneroster.ByName(c.Resource).Gradebook })
+	if doc.Contents == "" || !rosters || in.Limits.of("guard-again") == 0 {
+		return nil
+	}
+	list, err := in.Publications(ctx, 0)
+	if err != nil {
+		return err
+	}
+	list = slices.DeleteFunc(list, func(p store.Publication) bool { return p.State != store.StatePublished })
+	for i, p := range list {
+		old, err := in.Document(ctx, p.ID)
+		if err != nil {
+			return err
+		}
+		if old.Contents != doc.Contents {
+			continue
+		}
+		if i > 0 {
+			doc.Objections = append(doc.Objections, Objection{Guard: "again", Text: fmt.Sprintf(
+				"it is the package of publication %d, of %s, again, record by record: another one was "+
+					"published since", p.ID, p.At[:len(time.DateOnly)])})
+		}
+		return nil
+	}
+	return nil
+}
