@@ -219,6 +219,18 @@ var badNights = []badNight{
 			return rows
 		})
 	})},
+	{"everybody there twice, with another id and address", "growth", spoilt(func(n night, _ exports) {
+		n.lines("users.csv", func(rows [][]string) [][]string {
+			for _, row := range slices.Clone(rows[1:]) {
+				l := line{rows[0], slices.Clone(row)}
+				for _, column := range []string{"sourcedId", "username", "email", "identifier", "familyName"} {
+					l.set(column, "x"+l.get(column))
+				}
+				rows = append(rows, l.cells)
+			}
+			return rows
+		})
+	})},
 	{"ids of users prefixed", "loss", spoilt(func(n night, _ exports) {
 		n.ids(func(id string) string { return "2026-" + id }, userIDs...)
 	})},

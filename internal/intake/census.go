@@ -32,6 +32,7 @@ type tally struct {
 	before, lost, left, came int // left have another role, came are added or have this one now
 	changed                  int // as a reader sees it: not by derived links alone
 	moved, disabled          int // to another school, and accounts that would be
+	ended                    int // classes in session that would be in terms that have ended
 }
 
 // fields counts, by position, values of the records of a kind: those that are
@@ -54,17 +55,21 @@ type side struct {
 	total  map[*oneroster.Resource]int
 	orgs   map[string]string // names
 	people map[uint64]person
-	school map[string]int  // enrollments
-	grade  map[string]int  // enrollments of pupils
-	linked map[uint64]bool // users that have agents, of the district as it is
-	excuse map[string]int  // records that are left without because a school closes, by "resource.field"
+	school map[string]int    // enrollments
+	grade  map[string]int    // enrollments of pupils
+	pupils map[string]int    // by grade
+	ends   map[string]string // last days of sessions
+	runs   map[uint64]bool   // classes in session
+	linked map[uint64]bool   // users that have agents, of the district as it is
+	excuse map[string]int    // records that are left without because a school closes, by "resource.field"
 }
 
 func (s *side) begin() {
 	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
 	s.orgs, s.people = map[string]string{}, map[uint64]person{}
 	s.linked = map[uint64]bool{}
-	s.school, s.grade, s.excuse = map[string]int{}, map[string]int{}, map[string]int{}
+	s.school, s.grade, s.pupils = map[string]int{}, map[string]int{}, map[string]int{}
+	s.ends, s.runs, s.excuse = map[string]string{}, map[uint64]bool{}, map[string]int{}
 }
 
 // each yields the records of a resource, and counts them the first time. Without
@@ -92,18 +97,25 @@ func (s *side) add(rec oneroster.Record) {
 	if s.isNow && s.j.belongs(rec) {
 		s.j.closed[key(rec)] = true
 	}
+	today := s.j.Today.Format(oneroster.DateLayout)
 	switch r.Name {
 	case "org":
 		s.orgs[rec.ID()] = rec.Get("name")
+	case "academicSession":
+		s.ends[rec.ID()] = rec.Get("endDate")
+	case "class":
+		s.class(rec, today)
 	case "user":
-		s.people[hash(rec.ID())] = home(rec)
+		at := home(rec)
+		s.people[hash(rec.ID())] = at
+		s.pupils[at.grade]++
 		if s.isNow {
 			s.j.swaps.learn(rec)
 		} else {
 			s.j.swaps.family(rec)
 		}
 	case "enrollment":
-		if end := rec.Get("endDate"); end != "" && end < s.j.Today.Format(oneroster.DateLayout) {
+		if end := rec.Get("endDate"); end != "" && end < today {
 			break // it has ended: nobody is in a class by it
 		}
 		at := s.j.groupOf(rec, s.people).at
@@ -128,6 +140,20 @@ func (s *side) add(rec oneroster.Record) {
 		}
 	}
 	s.j.hands.learn(rec)
+	s.j.growth.learn(rec)
+}
+
+// class looks whether a class is in session, or ends with its terms: a term that has not
+// begun has not ended.
+func (s *side) class(rec oneroster.Record, today string) {
+	last := ""
+	for _, id := range oneroster.Items(rec.Get("terms")) {
+		last = max(last, s.ends[id])
+	}
+	key := hash(rec.ID())
+	if s.runs[key] = last >= today; !s.isNow && last != "" && !s.runs[key] && s.j.now.runs[key] {
+		s.j.tally(s.j.groupOf(rec, nil)).ended++
+	}
 }
 
 // link counts users that lose their agents. That is seen in what readers are served
@@ -253,6 +279,7 @@ func (j *judgement) differ(before, after oneroster.Record) error {
 	switch {
 	case before.Values == nil:
 		j.tally(j.groupOf(after, j.then.people)).came++
+		j.growth.add(after)
 	case after.Values == nil:
 		j.tally(j.groupOf(before, j.now.people)).lost++
 		j.example("loss", before, "", j.called(before), "")

@@ -53,11 +53,9 @@ func (j *judgement) guardGarbled() {
 		for i, f := range r.Fields {
 			of := j.sum(share{of: r}, func(f *fields) int { return f.beyond[i] })
 			n := j.sum(share{of: r}, func(f *fields) int { return f.garbled[i] })
-			if of >= few {
-				j.judge("garbled", r.Plural, n, of, j.limits.of("guard-garbled"), count(n, of, r.Plural)+
-					" with letters beyond ASCII in "+f.Name+
-					" would lose them: look at the encoding of the file")
-			}
+			j.judge("garbled", r.Plural, n, of, j.limits.of("guard-garbled"), count(n, of, r.Plural)+
+				" with letters beyond ASCII in "+f.Name+
+				" would lose them: look at the encoding of the file")
 		}
 	}
 }

@@ -44,6 +44,9 @@ var Settings = []Setting{
 	{"guard-seats", 5, 0, 100,
 		"hold when more than so many percent of enrollments would keep the id and be of another " +
 			"user or class"},
+	{"guard-growth", 50, 0, 100000,
+		"hold when the users of a role at the schools that have some, the enrollments or classes of " +
+			"those who have some, or the orgs of a type, would be more by more than so many percent"},
 	{"guard-rises", 5, 0, 1000000, "hold when more than so many pupils or family members would become staff"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},
 	{"guard-again", 1, 0, 1, "hold a package whose records were published before, and not last: 1 on, 0 off"},
@@ -61,23 +64,43 @@ func (l Limits) of(name string) int {
 }
 
 const (
-	few  = 20 // records that no percentage is taken of
+	few  = 20 // records: of fewer, most must be hit
+	most = 50 // percent
+	pair = 2  // records that are never too many
 	wide = 90 // percent, on the day of a rollover
 	some = 10 // of one role: fewer come and go every day
+	five = 5  // pupils that may leave in a night, however few there are; of few of a role
 )
+
+// over tells whether n of so many are too many: more than limit percent, of few
+// records most, and at no limit but 0 one or two. At 100 percent nothing is.
+func over(n, of, limit int) bool {
+	switch {
+	case limit == 0:
+		return n > 0
+	case n <= pair || limit == 100:
+		return false
+	case of < few:
+		limit = max(limit, most)
+	}
+	return n*100 > limit*of
+}
 
 func (j *judgement) object(o Objection) { j.verdict.Objections = append(j.verdict.Objections, o) }
 
 func (j *judgement) note(text string) { j.verdict.Notes = append(j.verdict.Notes, text) }
 
-// judge objects where n of so many are more than limit percent, notes where they
-// are more than half of that, and tells whether it objected.
+// judge objects where n of so many are too many, notes where they are nearly, and tells
+// whether it objected.
 func (j *judgement) judge(guard, resource string, n, of, limit int, text string) bool {
 	switch {
-	case n > 0 && n*100 > limit*of:
+	case over(n, of, limit):
 		j.object(Objection{guard, resource, text, n, of, limit})
 		return true
-	case n > 0 && limit < 100 && n*200 > limit*of:
+	case n == 0 || of < few || limit == 100:
+	case n*100 > limit*of: // one or two
+		j.note(text)
+	case n*200 > limit*of:
 		j.note(fmt.Sprintf("%s (held from %d %% on)", text, limit))
 	}
 	return false
@@ -89,6 +112,29 @@ func (j *judgement) limit(name string) int {
 		return max(wide, j.limits.of(name))
 	}
 	return j.limits.of(name)
+}
+
+// lossLimit is wider in a small school, where a family moves away or a class is given up,
+// with what hangs on it.
+func (j *judgement) lossLimit(r *oneroster.Resource) int {
+	limit := j.limit("guard-loss")
+	if limit == 0 {
+		return limit
+	}
+	pupils := j.counted(share{of: oneroster.ByName("user"), role: "student"},
+		func(t *tally) int { return t.before })
+	classes := j.Imported(oneroster.ByName("class"))
+	wider := 0
+	switch {
+	case r.Gradebook && classes > 0 && classes < few:
+		wider = most
+	case r.Name == "enrollment" && classes > 0:
+		wider = 100 * pair / classes
+		fallthrough
+	case pupils > 0 && (r.Name == "user" || r.Name == "demographics" || r.Name == "enrollment"):
+		wider = max(wider, 100*five/max(pupils, 1))
+	}
+	return max(limit, min(most, wider))
 }
 
 func (j *judgement) guardCalendar() {
@@ -194,11 +240,11 @@ func (j *judgement) shares(r *oneroster.Resource, hit func(t *tally, role bool) 
 func worst(all []share, limit int) []share {
 	whole, roles := all[0], all[1:]
 	switch {
-	case whole.total < few:
+	case whole.total == 0 || whole.total < few && whole.of.Gradebook: // not imported, or a teacher's own
 		return nil
-	case whole.n*100 > limit*whole.total:
+	case over(whole.n, whole.total, limit):
 		for _, s := range roles {
-			if s.total >= few && s.n*10 >= whole.n*9 {
+			if s.n*10 >= whole.n*9 && over(s.n, s.total, limit) {
 				return []share{s}
 			}
 		}
@@ -206,7 +252,8 @@ func worst(all []share, limit int) []share {
 	}
 	var out []share
 	for _, s := range roles {
-		if s.total >= few && s.n >= some && s.n*100 > limit*s.total {
+		enough := s.n >= some || s.total < few && (s.n >= five || s.n == s.total)
+		if enough && over(s.n, s.total, limit) {
 			out = append(out, s)
 		}
 	}
@@ -234,14 +281,15 @@ func (j *judgement) guardLoss() {
 			}
 			return n
 		}
-		for _, s := range worst(j.shares(r, hit), j.limit("guard-loss")) {
+		limit := j.lossLimit(r)
+		for _, s := range worst(j.shares(r, hit), limit) {
 			lost := func(t *tally) int { return t.lost }
 			would := "would be retired"
 			if s.role != "" && j.counted(s, lost) < j.counted(s, func(t *tally) int { return t.left }) {
 				would = "would be " + s.noun() + " no more"
 				lost = func(t *tally) int { return t.left }
 			}
-			j.judge("loss", r.Plural, s.n, s.total, j.limit("guard-loss"),
+			j.judge("loss", r.Plural, s.n, s.total, limit,
 				count(s.n, s.total, s.noun())+" "+would+j.whom(s, lost))
 		}
 	}
@@ -262,6 +310,20 @@ func (j *judgement) guardDisabled() {
 	}
 }
 
+// guardEnded counts classes that are in session and would be in terms that have ended:
+// to readers they are as good as gone.
+func (j *judgement) guardEnded() {
+	r := oneroster.ByName("class")
+	if j.changes[r] == nil && j.changes[oneroster.ByName("academicSession")] == nil {
+		return
+	}
+	ended := func(t *tally) int { return t.ended }
+	whole := j.shares(r, func(t *tally, _ bool) int { return t.ended })[0]
+	j.judge("loss", r.Plural, whole.n, whole.total, j.limit("guard-loss"),
+		count(whole.n, whole.total, r.Plural)+" that are in session would be in terms that have ended"+
+			j.whom(whole, ended))
+}
+
 // guardChange looks at roles only that are at least half of a resource: the
 // accounts of all teachers may move in a night. On the day of a rollover
 // everybody's grade changes.
@@ -276,6 +338,9 @@ func (j *judgement) guardChange() {
 		hit := func(t *tally, _ bool) int { return t.changed }
 		limit := j.limits.of("guard-change")
 		all := j.shares(r, hit)
+		if all[0].total < few {
+			continue // a handful of schools or sessions changes as a whole
+		}
 		for _, s := range worst(slices.DeleteFunc(all,
 			func(s share) bool { return 2*s.total < all[0].total }),
 			limit) {
@@ -348,7 +413,10 @@ func (j *judgement) guardFalls() {
 	}{{"school", j.now.school, j.then.school}, {"grade", j.now.grade, j.then.grade}} {
 		var falls []Fall
 		for id, n := range side.now {
-			if n >= few && side.then[id] < n && !(side.by == "school" && j.Closing[id]) {
+			if side.by == "grade" && j.now.pupils[id] < five || side.by == "school" && j.Closing[id] {
+				continue // of so few pupils two are most
+			}
+			if n >= few && side.then[id] < n {
 				falls = append(falls, Fall{side.by, id, j.schoolOrGrade(side.by, id), n, side.then[id]})
 			}
 		}

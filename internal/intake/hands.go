@@ -127,9 +127,10 @@ func (h *hands) apart(r *oneroster.Resource, was, is string) bool {
 	return some && len(old) > 0
 }
 
-// says: a word that every fourth of many titles has says nothing.
+// says: a word that every fourth of many titles has, or half of few, says nothing.
 func (h *hands) says(r *oneroster.Resource, word string) bool {
-	return h.titles[r] < few || 4*h.words[r][word] < h.titles[r]
+	n, have := h.titles[r], h.words[r][word]
+	return n < five || 2*have < n && (n < few || 4*have < n)
 }
 
 // words are the words of a name in small letters, without numbers.
@@ -138,8 +139,7 @@ func words(name string) []string {
 		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '\'' })
 }
 
-// guardHands holds ids that name others. Where there are too few to judge by
-// percent a note tells it.
+// guardHands holds ids that name others. Where there are few a note tells of one or two.
 func (j *judgement) guardHands() {
 	for _, r := range oneroster.Resources() {
 		n, e := j.hands.changed[r], j.hands.first[r]
@@ -158,13 +158,17 @@ func (j *judgement) guardHands() {
 		case r.Name == "org" && j.hands.taken && j.Imported(r) > 0 && limit < 100:
 			j.object(Objection{"hands", r.Plural, text, n, of, limit})
 			continue
-		case of < few || j.Imported(r) == 0:
+		case j.Imported(r) == 0:
 			j.note(text)
 			continue
 		}
 		if j.Day&Rollover != 0 {
 			limit = min(100, max(limit, 25))
 		}
-		j.judge("hands", r.Plural, n, of, limit, text)
+		if n == pair && of >= few && limit > 0 && n*100 > limit*of {
+			j.object(Objection{"hands", r.Plural, text, n, of, limit}) // never by chance
+		} else if !j.judge("hands", r.Plural, n, of, limit, text) && of < few {
+			j.note(text)
+		}
 	}
 }

@@ -146,6 +146,7 @@ type judgement struct {
 	then    side
 	hands   *hands
 	swaps   *swaps
+	growth  *growth
 	before  sds
 	after   sds
 	marks   map[uint64]uint8 // what School Data Sync makes of records, by hash
@@ -158,7 +159,8 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
-		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
+		growth: newGrowth(),
+		marks:  map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
 			[]string{}}}
 	j.now = side{j: j, read: c.Before, isNow: true}
@@ -179,11 +181,13 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardWithout()
 	j.guardLoss()
 	j.guardDisabled()
+	j.guardEnded()
 	j.guardChange()
 	j.guardEmptied()
 	j.guardGarbled()
 	j.guardHands()
 	j.guardSwaps()
+	j.guardGrowth()
 	j.guardFalls()
 	j.guardMoves()
 	if roster {

@@ -284,6 +284,35 @@ func (d district) dates(resource string, n int) {
 	})
 }
 
+// twice adds the records of a resource once more, with other ids, and changed.
+func (d district) twice(resource string, change func(oneroster.Record)) {
+	r := oneroster.ByName(resource)
+	for _, rec := range slices.Clone(d[r]) {
+		twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
+		twin.Set("sourcedId", "new-"+rec.ID())
+		change(twin)
+		d[r] = append(d[r], twin)
+	}
+}
+
+// halfYear adds classes for all pupils beside those that there are.
+func (d district) halfYear() {
+	d.twice("class", func(oneroster.Record) {})
+	d.twice("enrollment", func(rec oneroster.Record) { rec.Set("class", "new-"+rec.Get("class")) })
+}
+
+// lastTerm adds a session that has ended.
+func (d district) lastTerm() {
+	r := oneroster.ByName("academicSession")
+	rec := oneroster.NewRecord(r)
+	for field, value := range map[string]string{"sourcedId": "last", "status": oneroster.Active,
+		"title": "Spring", "type": "term", "schoolYear": "2026", "startDate": "2026-01-07",
+		"endDate": "2026-06-12"} {
+		rec.Set(field, value)
+	}
+	d[r] = append(d[r], rec)
+}
+
 // badNights are what happens to exports, and the guard that must hold each.
 var badNights = []struct {
 	name, guard string
@@ -401,13 +430,50 @@ var badNights = []struct {
 	{"birth dates moved by a year", "change", func(d district) { d.dates("demographics", 1) }},
 	{"one e-mail address for everybody", "sds",
 		func(d district) { d.set("user", "email", "info@example.org") }},
-	{"everybody there twice, with another id", "sds", func(d district) {
-		r := oneroster.ByName("user")
-		for _, rec := range slices.Clone(d[r]) {
-			twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
-			twin.Set("sourcedId", "new-"+rec.ID())
-			d[r] = append(d[r], twin)
+	{"everybody there twice, with another id", "sds",
+		func(d district) { d.twice("user", func(oneroster.Record) {}) }},
+	{"everybody there twice, with another id and address", "growth", func(d district) {
+		d.twice("user", func(rec oneroster.Record) {
+			for _, field := range []string{"username", "email", "identifier", "familyName"} {
+				rec.Set(field, "x"+rec.Get(field))
+			}
+		})
+	}},
+	{"classes and their enrollments there twice, with other ids", "growth", district.halfYear},
+	{"pupils in their neighbours' classes too", "growth", func(d district) {
+		classes := d[oneroster.ByName("class")]
+		next := map[string]oneroster.Record{}
+		for i, rec := range classes {
+			next[rec.ID()] = classes[(i+1)%len(classes)]
 		}
+		d.twice("enrollment", func(rec oneroster.Record) {
+			class := next[rec.Get("class")]
+			rec.Set("class", class.ID())
+			rec.Set("school", class.Get("school"))
+		})
+	}},
+	{"another district's files beside", "growth", func(d district) {
+		other := district{}
+		_ = sandbox.New(sandbox.Options{Students: 360, Seed: 2, Today: monday}).Records(context.Background(),
+			func(r oneroster.Row) error {
+				other[r.Resource] = append(other[r.Resource], r.Record)
+				return nil
+			})
+		for r := range other {
+			other.renamed(r.Name, func(id string) string { return "b-" + id })
+		}
+		for r, list := range other {
+			d[r] = append(d[r], list...)
+		}
+	}},
+	{"half of the classes in terms of last year", "loss", func(d district) {
+		d.lastTerm()
+		half := every(2)
+		d.edit("class", func(rec oneroster.Record) {
+			if half(rec) {
+				rec.Set("terms", "last")
+			}
+		})
 	}},
 	{"classes at the wrong school", "sds", func(d district) {
 		d.edit("class", func(rec oneroster.Record) {
@@ -608,6 +674,116 @@ func TestNights(t *testing.T) {
 		held, float64(held)/float64(len(badNights)), nights, stopped, float64(held)/float64(held+stopped))
 }
 
+// village is a district of one school: a few teachers and classes.
+func village(t *testing.T, students int) district {
+	d := gather(t, sandbox.New(sandbox.Options{Students: students, Today: monday}))
+	d.drop("org", func(rec oneroster.Record) bool {
+		return rec.Get("type") == "school" && rec.ID() != "sch-001"
+	})
+	d, _ = d.closed()
+	d.drop("user", is("orgs", ""))
+	d, _ = d.closed()
+	return d
+}
+
+// In a village school most of a few are too many, and a family that moves away is not.
+func TestVillages(t *testing.T) {
+	whole := village(t, 90)
+	n := func(resource, role string) (n int) {
+		for _, rec := range whole[oneroster.ByName(resource)] {
+			if role == "" || rec.Get("role") == role {
+				n++
+			}
+		}
+		return n
+	}
+	if n("user", "teacher") >= 20 || n("class", "") >= 20 || n("user", "student") > 40 {
+		t.Fatal(n("user", "teacher"), "teachers,", n("class", ""), "classes,", n("user", "student"), "pupils")
+	}
+	pupils, teachers := is("role", "student"), is("role", "teacher")
+	of := func(which, and func(oneroster.Record) bool) func(oneroster.Record) bool {
+		return func(rec oneroster.Record) bool { return which(rec) && and(rec) }
+	}
+	emptied := func(d district, field string, which func(oneroster.Record) bool) {
+		d.edit("user", func(rec oneroster.Record) {
+			if which(rec) {
+				rec.Set(field, "")
+			}
+		})
+	}
+	for _, c := range []struct {
+		name, guard string // "" is published
+		do          func(d district)
+	}{
+		{"all teachers gone", "loss", func(d district) { d.drop("user", teachers) }},
+		{"all teachers but one gone", "loss",
+			func(d district) { d.drop("user", of(teachers, not(first(1)))) }},
+		{"half of the pupils gone", "loss", func(d district) { d.drop("user", of(pupils, every(2))) }},
+		{"most classes gone", "loss", func(d district) { d.drop("class", not(first(2))) }},
+		{"most classes in last year's term", "loss", func(d district) {
+			d.lastTerm()
+			some := not(first(1))
+			d.edit("class", func(rec oneroster.Record) {
+				if some(rec) {
+					rec.Set("terms", "last")
+				}
+			})
+		}},
+		{"a third of the enrollments gone", "loss", func(d district) { d.drop("enrollment", every(3)) }},
+		{"all teachers disabled", "loss", func(d district) {
+			d.edit("user", func(rec oneroster.Record) {
+				if teachers(rec) {
+					rec.Set("enabledUser", "false")
+				}
+			})
+		}},
+		{"all e-mails of the teachers emptied", "emptied",
+			func(d district) { emptied(d, "email", teachers) }},
+		{"all e-mails emptied", "emptied", func(d district) { d.set("user", "email", "") }},
+		{"ids of classes shifted", "hands", func(d district) { d.shifted("class") }},
+		{"ids of users shifted", "hands", func(d district) { d.shifted("user") }},
+		{"schools without identifier", "sds", func(d district) { d.set("org", "identifier", "") }},
+		{"names lost their letters", "garbled", func(d district) { d.letters(mojibake) }},
+
+		{"a teacher leaves", "", func(d district) { d.drop("user", of(teachers, first(1))) }},
+		{"a family moves away", "", func(d district) { d.drop("user", of(pupils, first(4))) }},
+		{"a class is given up", "", func(d district) { d.drop("class", first(1)) }},
+		{"one address is lost", "", func(d district) { emptied(d, "email", of(teachers, first(1))) }},
+		{"a class is another", "", func(d district) {
+			list := d[oneroster.ByName("class")]
+			list[0].Set("title", "Woodwork")
+			list[0].Set("course", list[1].Get("course"))
+		}},
+		{"a teacher deletes her work", "", func(d district) { d.drop("lineItem", first(3)) }},
+		{"the school is renamed", "", func(d district) { d.set("org", "name", "Under the Oaks") }},
+	} {
+		after := whole.clone()
+		c.do(after)
+		v := judge(t, newNight(whole, after), intake.Context{})
+		if got := guards(v); c.guard == "" && got != "" ||
+			!slices.Contains(strings.Fields(got+" "), c.guard) && c.guard != "" {
+			t.Errorf("%s: %q, not %q: %+v", c.name, got, c.guard, v.Objections)
+		}
+	}
+	for seed := range 6 {
+		life := sandbox.NewLife(sandbox.Options{Students: 20 + 10*seed, Seed: int64(seed), Today: monday})
+		before := gather(t, life)
+		for range 22 {
+			life.Step()
+			after := gather(t, life)
+			x := intake.Context{Day: intake.Ordinary}
+			x.Today, _ = time.Parse(time.DateOnly, life.Date())
+			if life.Day() == 21 {
+				x.Day = intake.Rollover
+			}
+			if v := judge(t, newNight(before, after), x); len(v.Objections) > 0 {
+				t.Errorf("%d pupils, day %d is held: %+v", 20+10*seed, life.Day(), v.Objections)
+			}
+			before = after
+		}
+	}
+}
+
 type announced struct {
 	*night
 	intake.Context
@@ -632,6 +808,27 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 	fewer.drop("org", is("sourcedId", "sch-003"))
 	fewer, _ = fewer.closed()
 	fewer.drop("user", is("orgs", ""))
+	alone := whole.clone()
+	alone.drop("user", is("role", "parent", "guardian"))
+	alone, _ = alone.closed()
+	upper := whole.clone() // half of the classes are there, with who is in them
+	for r, list := range upper {
+		if r.Name == "class" || r.Name == "classGroup" {
+			upper[r] = list[:len(list)/2]
+		}
+	}
+	upper, _ = upper.closed()
+	over := whole.clone() // all classes are of a term that has ended
+	over.lastTerm()
+	over.set("class", "terms", "last")
+	half := over.clone()
+	third := every(3)
+	half.edit("class", func(rec oneroster.Record) {
+		if third(rec) {
+			rec.Set("location", "Gym")
+		}
+	})
+	half.drop("enrollment", every(20))
 	closing := intake.Context{Closing: map[string]bool{"sch-002": true}}
 	return map[string]announced{
 		"the first import": {newNight(district{}, whole.clone()), none},
@@ -655,6 +852,19 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), none},
+		"a school starts in stages":                {newNight(upper, whole.clone()), none},
+		"parents come":                             {newNight(alone, whole.clone()), none},
+		"schedules are made on days that only add": {changed(district.halfYear), intake.Context{Day: intake.AddsOnly}},
+		"a half-year that is announced: other classes": {changed(func(d district) {
+			d.halfYear()
+			half := every(2)
+			d.drop("class", func(rec oneroster.Record) bool {
+				return half(rec) && !strings.HasPrefix(rec.ID(), "new-")
+			})
+		}), intake.Context{Day: intake.Rollover}},
+		"a half-year that is announced: its classes come beside": {changed(district.halfYear),
+			intake.Context{Day: intake.Rollover}},
+		"terms end": {newNight(over, half), none},
 		"teachers marry": {changed(func(d district) {
 			d.edit("user", func(rec oneroster.Record) {
 				if rec.Get("role") == "teacher" {

@@ -138,10 +138,8 @@ func (j *judgement) guardSDS() {
 	for _, r := range oneroster.Resources() {
 		of := j.before.outcome.Kept[r.Name]
 		n := j.active[r.Name] - j.stay[r.Name]
-		if n > 0 && of >= few {
-			j.judge("sds", r.Plural, n, of, limit, "School Data Sync would drop "+count(n, of, r.Plural)+
-				" that it takes today"+why(list, r.Name))
-		}
+		j.judge("sds", r.Plural, n, of, limit, "School Data Sync would drop "+count(n, of, r.Plural)+
+			" that it takes today"+why(list, r.Name))
 	}
 }
 

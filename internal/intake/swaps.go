@@ -112,7 +112,7 @@ func (s *swaps) differ(before, after oneroster.Record) {
 // guardSwaps holds what one would have that was another's.
 func (j *judgement) guardSwaps() {
 	users, enrollments := oneroster.ByName("user"), oneroster.ByName("enrollment")
-	if of := j.now.total[users]; of >= few && j.Imported(users) > 0 {
+	if of := j.now.total[users]; j.Imported(users) > 0 {
 		for _, f := range owned {
 			if n := j.swaps.taken[f]; n > 1 && j.judge("hands", users.Plural, n, of,
 				j.limits.of("guard-hands"),
@@ -123,7 +123,7 @@ func (j *judgement) guardSwaps() {
 			}
 		}
 	}
-	if of := j.swaps.families; of >= few && j.Imported(users) > 0 {
+	if of := j.swaps.families; j.Imported(users) > 0 {
 		j.judge("families", users.Plural, j.swaps.strange, of, j.limits.of("guard-families"),
 			fmt.Sprintf("%s would have none of the agents that they have: %s is one",
 				count(j.swaps.strange, of, "students"), j.swaps.firsts["families"]))
@@ -132,7 +132,7 @@ func (j *judgement) guardSwaps() {
 	if j.Day&Rollover != 0 {
 		seats = j.swaps.sitters // classes change with the year, pupils do not
 	}
-	if of := j.now.total[enrollments]; of >= few && j.Imported(enrollments) > 0 {
+	if of := j.now.total[enrollments]; j.Imported(enrollments) > 0 {
 		j.judge("seats", enrollments.Plural, seats, of, j.limits.of("guard-seats"),
 			fmt.Sprintf("%s would keep the id and be of another user or class: %s is one",
 				count(seats, of, enrollments.Plural), j.swaps.firsts["seats"]))
@@ -159,10 +159,8 @@ func (j *judgement) guardSteady() {
 					changed, had = changed+f.other[i], had+f.had[i]
 				}
 			}
-			if had >= few {
-				j.judge("steady", r.Plural, changed, had, limit,
-					fmt.Sprintf("%s would have another %s", count(changed, had, r.Plural), name))
-			}
+			j.judge("steady", r.Plural, changed, had, limit,
+				fmt.Sprintf("%s would have another %s", count(changed, had, r.Plural), name))
 		}
 	}
 }

@@ -1,0 +1,122 @@
+package intake
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"rollbook/internal/oneroster"
+)
+
+// growth is what comes on top of what there is: another district's files put in beside,
+// everybody once more under new ids. A district that is filled is none: a school that
+// has nobody yet, pupils who are in no class yet, and the classes of those alone.
+type growth struct {
+	enrolled map[uint64]bool // users that are in a class
+	added    map[uint64]bool // classes
+	again    map[uint64]bool // of them those of pupils who are in others
+	seats    int             // enrollments of those who have others
+	orgs     map[string]int  // by type, as they are
+	founded  map[string]int  // by type
+}
+
+func newGrowth() *growth {
+	return &growth{map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}, 0, map[string]int{},
+		map[string]int{}}
+}
+
+// learn takes a record as it is.
+func (g *growth) learn(rec oneroster.Record) {
+	switch rec.Resource.Name {
+	case "org":
+		g.orgs[rec.Get("type")]++
+	case "enrollment":
+		g.enrolled[hash(rec.Get("user"))] = true
+	}
+}
+
+// add takes one that is added; classes come before enrollments.
+func (g *growth) add(rec oneroster.Record) {
+	switch rec.Resource.Name {
+	case "org":
+		g.founded[rec.Get("type")]++
+	case "class":
+		g.added[hash(rec.ID())] = true
+	case "enrollment":
+		class := hash(rec.Get("class"))
+		switch pupil := rec.Get("role") == "student"; {
+		case !g.enrolled[hash(rec.Get("user"))]:
+		case pupil && g.added[class]:
+			g.again[class] = true
+			g.seats++
+		case pupil || !g.added[class]: // a teacher gets new classes as their pupils do
+			g.seats++
+		}
+	}
+}
+
+func (j *judgement) guardGrowth() {
+	j.peopleGrow()
+	j.orgsGrow()
+	if j.Day&(Rollover|AddsOnly) != 0 {
+		return // classes are made these days
+	}
+	classes, enrollments := oneroster.ByName("class"), oneroster.ByName("enrollment")
+	for _, of := range []struct {
+		*oneroster.Resource
+		added int
+	}{{classes, len(j.growth.again)}, {enrollments, j.growth.seats}} {
+		if ch := j.changes[of.Resource]; ch != nil {
+			j.grow(of.Resource, of.Plural, of.added-ch.Retired, ch.Active)
+		}
+	}
+}
+
+// peopleGrow looks at the users of each role at the schools that have some.
+func (j *judgement) peopleGrow() {
+	r := oneroster.ByName("user")
+	roles := map[string]map[string]*part{}
+	for g, t := range j.groups {
+		if g.of != r || g.closing {
+			continue
+		}
+		if roles[g.role] == nil {
+			roles[g.role] = map[string]*part{}
+		}
+		into(roles[g.role], g.at.school, g.at, t.came-t.lost-t.left, t.before)
+	}
+	for _, role := range slices.Sorted(maps.Keys(roles)) {
+		n, of := 0, 0
+		for _, p := range roles[role] {
+			if p.of > 0 {
+				n, of = n+p.n, of+p.of
+			}
+		}
+		j.grow(r, share{of: r, role: role}.noun(), n, of)
+	}
+}
+
+// orgsGrow lets one school come, or few, but no second district.
+func (j *judgement) orgsGrow() {
+	r := oneroster.ByName("org")
+	limit := j.limits.of("guard-growth")
+	for _, kind := range slices.Sorted(maps.Keys(j.growth.founded)) {
+		n, of := j.growth.founded[kind], j.growth.orgs[kind]
+		beyond := n
+		if kind != "district" {
+			beyond--
+		}
+		if of > 0 && j.Imported(r) > 0 && beyond*100 > limit*of {
+			j.object(Objection{"growth", r.Plural, fmt.Sprintf("%s of the type %s would be added to %s",
+				several(n, r), kind, number(of)), n, of, limit})
+		}
+	}
+}
+
+func (j *judgement) grow(r *oneroster.Resource, noun string, n, of int) {
+	limit := j.limit("guard-growth")
+	if of >= few && j.Imported(r) > 0 && n*100 > limit*of {
+		j.object(Objection{"growth", r.Plural, fmt.Sprintf("%s %s would be added to %s", number(n), noun,
+			number(of)), n, of, limit})
+	}
+}
