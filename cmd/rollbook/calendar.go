@@ -66,7 +66,7 @@ argument it lists what is announced. A rollover is rehearsed with
 		}),
 	}
 	cmd.Flags().StringVar(&school, "school", "", "with closing: sourcedId of the school")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 

@@ -123,7 +123,7 @@ may only where that is said: by --for, which has what a reader needs, by
 	f.BoolVar(&flags, "flags", false,
 		"let the client read demographics and the flags of users (special education, free lunch)")
 	f.BoolVar(&oauth1, "oauth1", false, "let the client sign with OAuth 1.0a too")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
@@ -169,7 +169,7 @@ func clientList() *cobra.Command {
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
@@ -248,7 +248,7 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 	cmd.Flags().BoolVar(&signingKey, "signing-key", false, "of the district, that tokens are signed with")
 	cmd.Flags().BoolVar(&all, "all", false, "of every client, and a new key file where it is lost")
 	cmd.Flags().DurationVar(&overlap, "overlap", 72*time.Hour, "how long the old secrets stay valid")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 

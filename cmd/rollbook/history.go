@@ -56,7 +56,7 @@ e-mail address, a username or a name. What is kept goes back 400 days, or as lon
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 

@@ -50,6 +50,7 @@ func run(ctx context.Context, args []string) int {
 		return 0
 	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		tellFailure(os.Stdout, cmd, args, err, "interrupted", exitInterrupted)
 		fmt.Fprintln(os.Stderr, "rollbook: interrupted")
 		return exitInterrupted
 	}
@@ -60,13 +61,15 @@ func run(ctx context.Context, args []string) int {
 	if isUnknown(err) && !strings.Contains(err.Error(), "rollbook help") {
 		err = fmt.Errorf("%w (see rollbook help%s)", err, strings.TrimPrefix(cmd.CommandPath(), "rollbook"))
 	}
-	fmt.Fprintln(os.Stderr, "rollbook:", plainly(lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()),
-		" ")))
 	var usage usageError
+	status := exitFailed
 	if errors.As(err, &usage) || isUnknown(err) {
-		return exitUsage
+		status = exitUsage
 	}
-	return exitFailed
+	text := plainly(lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()), " "))
+	tellFailure(os.Stdout, cmd, args, err, text, status)
+	fmt.Fprintln(os.Stderr, "rollbook:", text)
+	return status
 }
 
 // plainly is a text without what a terminal would obey: names of files may hold anything.

@@ -114,7 +114,7 @@ wrong, 3 held and nothing changed, 4 published but for rows or values with probl
 		"what files are written in that are not UTF-8, such as windows-1252 or macintosh")
 	f.BoolVar(&in.plan, "plan", false, "tell what would be changed, field by field, and change nothing")
 	f.StringVar(&in.on, "on", "", "with --plan: judge it as on a day such as 2027-08-01")
-	f.BoolVar(&in.asJSON, "json", false, "print JSON, problems included")
+	jsonFlag(cmd, &in.asJSON, "print JSON, problems included")
 	f.StringVar(&in.problems, "problems", "table",
 		"how problems are printed on the error output: table or csv")
 	return cmd
@@ -153,7 +153,7 @@ func (o *opened) stored(ctx context.Context) intake.Stored {
 func (in *importing) run(ctx context.Context) (err error) {
 	if !in.plan {
 		if in.id, err = in.o.arrive(ctx, in.path); err != nil {
-			return errors.Join(err, in.refuse(ctx, in.id, intake.Document{}, err))
+			return in.refuse(ctx, in.id, intake.Document{}, err)
 		}
 		in.kept = true
 	}
@@ -163,7 +163,7 @@ func (in *importing) run(ctx context.Context) (err error) {
 		defer in.p.Close()
 	}
 	if err != nil {
-		return errors.Join(err, in.refuse(ctx, id, offer.Found, err))
+		return in.refuse(ctx, id, offer.Found, err)
 	}
 	meter := newMeter("importing")
 	in.in.Progress = meter.phase
@@ -176,7 +176,7 @@ func (in *importing) run(ctx context.Context) (err error) {
 	}
 	meter.done()
 	if err != nil {
-		return errors.Join(err, in.refuse(ctx, id, doc, err))
+		return in.refuse(ctx, id, doc, err)
 	}
 	if !in.plan {
 		if err := in.o.prune(ctx); err != nil {
@@ -199,15 +199,24 @@ func (in *importing) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// refuse notes why a package cannot be used.
+// refuse notes why a package cannot be used, and tells it on.
 func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, why error) error {
-	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
-		return nil
+	out := failure{why, map[string]any{}}
+	if doc.Problems != nil {
+		out.members["problems"] = doc.Problems
 	}
+	if in.p != nil {
+		out.members["notes"] = in.p.Notes
+	}
+	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
+		return out
+	}
+	out.members["publication"], out.members["state"] = id, store.StateRefused
 	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && in.problems != "csv" && doc.Error != interrupted {
 		fmt.Fprintf(in.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", id)
 	}
-	return in.in.Refuse(ctx, id, doc)
+	out.error = errors.Join(why, in.in.Refuse(ctx, id, doc))
+	return out
 }
 
 // interrupted is why a publication was given up whose process was told to end.
@@ -247,15 +256,11 @@ func (in *importing) check(ctx context.Context) (offer intake.Offer, problems in
 	if problems.Total > 0 {
 		offer.Found.Problems, err = json.Marshal(problems)
 	}
-	if err == nil && problems.Total > 0 && (!in.asJSON || !in.how.SkipBad) {
-		if in.asJSON {
-			err = json.NewEncoder(in.OutOrStdout()).Encode(problems)
-		} else {
-			err = in.tell(problems)
-		}
+	if err == nil && problems.Total > 0 && !in.asJSON {
+		err = in.tell(problems)
 	}
 	if err == nil && problems.Total > 0 && !in.how.SkipBad {
-		if in.problems == "csv" {
+		if in.problems == "csv" && !in.asJSON {
 			return offer, problems, exitCode(exitFailed)
 		}
 		err = fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad",
@@ -305,6 +310,9 @@ func tabulate(w io.Writer, problems intake.Problems) {
 	}
 }
 
+// statePlanned is told of a plan that was only looked at.
+const statePlanned store.State = "planned"
+
 // report prints what became of the rows of each file, or would: they were added,
 // changed, the same or skipped; retired are records that a file lacks or deletes, and
 // what went with them.
@@ -324,15 +332,14 @@ func (in *importing) report(doc intake.Document, problems intake.Problems, id in
 	state := store.StatePublished
 	switch {
 	case in.plan:
-		state = "planned"
+		state = statePlanned
 	case held:
 		state = store.StateHeld
 	}
 	if in.asJSON {
-		return json.NewEncoder(in.OutOrStdout()).Encode(map[string]any{"counts": doc.Counts, "files": files,
-			"fields": fieldsOf(doc), "dateLastModified": stamp, "problems": problems, "notes": in.notes(),
-			"publication": id, "state": state, "objections": doc.Objections, "examples": doc.Examples,
-			"falls": doc.Falls, "findings": doc.Findings, "worthALook": doc.Notes})
+		out := outcomeOf(id, state, doc, stamp)
+		out["files"], out["problems"], out["notes"] = files, problems, in.notes()
+		return json.NewEncoder(in.OutOrStdout()).Encode(out)
 	}
 	out.Render()
 	if in.plan || held {

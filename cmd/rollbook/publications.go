@@ -60,7 +60,7 @@ is broken off: its process was killed, and the district is as it was.`,
 			return err
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	cmd.Flags().BoolVar(&all, "all", false, fmt.Sprintf("all of them, not the newest %d", shownPublications))
 	cmd.AddCommand(publicationsShow(), publicationsGet())
 	return cmd
@@ -129,6 +129,9 @@ object to. --csv writes a row for each record and field: of one that is publishe
 was before and after it, of any other as its package would change the district by now.`,
 		Args: cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			if asJSON && asCSV {
+				return usageError{errors.New("--json and --csv exclude each other")}
+			}
 			p, err := o.publication(cmd, args[0])
 			if err != nil {
 				return err
@@ -160,7 +163,7 @@ was before and after it, of any other as its package would change the district b
 			return tellDocument(cmd.OutOrStdout(), doc)
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, with all that was found as its verdict")
+	jsonFlag(cmd, &asJSON, "print JSON, with all that was found as its verdict")
 	cmd.Flags().BoolVar(&asCSV, "csv", false, "write each record and field that differs, old and new")
 	return cmd
 }

@@ -134,9 +134,9 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 	case err != nil:
 		return in, offer, close, err
 	case checked.Problems.Total > 0 && !how.SkipBad:
-		return in, offer, close, fmt.Errorf("%s by now, the first is %s: correct them, and import the "+
-			"package again",
-			plural(checked.Problems.Total, "problem"), checked.Problems.List[0])
+		return in, offer, close, failure{fmt.Errorf("%s by now, the first is %s: correct them, and import "+
+			"the package again", plural(checked.Problems.Total, "problem"), checked.Problems.List[0]),
+			map[string]any{"problems": checked.Problems}}
 	}
 	offerOf(&offer, pack, checked)
 	return in, offer, close, nil
@@ -187,9 +187,8 @@ the district as it is by now; its reason is kept with it.`,
 				return err
 			}
 			if p.State != store.StateHeld {
-				return fmt.Errorf("publication %d is %s: only one that is held can be published%s", p.ID,
-					p.State,
-					insteadOf(p.State))
+				return fmt.Errorf("%w: only one that is held can be published%s",
+					&store.StateError{ID: p.ID, State: p.State}, insteadOf(p.State))
 			}
 			in, offer, done, err := o.offered(ctx, p)
 			defer done()
@@ -210,7 +209,7 @@ the district as it is by now; its reason is kept with it.`,
 		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why it is right, for who asks later")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
@@ -229,11 +228,16 @@ func insteadOf(s store.State) string {
 	return ""
 }
 
+// outcomeOf is what became of a publication, or would, as programs are told of it.
+func outcomeOf(id int64, state store.State, doc intake.Document, stamp string) map[string]any {
+	return map[string]any{"publication": id, "state": state, "dateLastModified": stamp, "counts": doc.Counts,
+		"fields": fieldsOf(doc), "objections": doc.Objections, "examples": doc.Examples, "falls": doc.Falls,
+		"findings": doc.Findings, "worthALook": doc.Notes}
+}
+
 func sayPublished(cmd *cobra.Command, asJSON bool, id int64, doc intake.Document, stamp string) error {
 	if asJSON {
-		return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": id,
-			"state":            store.StatePublished,
-			"dateLastModified": stamp, "counts": doc.Counts, "objections": doc.Objections})
+		return json.NewEncoder(cmd.OutOrStdout()).Encode(outcomeOf(id, store.StatePublished, doc, stamp))
 	}
 	if err := tellDocument(cmd.OutOrStdout(), doc); err != nil {
 		return err
@@ -244,6 +248,7 @@ func sayPublished(cmd *cobra.Command, asJSON bool, id int64, doc intake.Document
 
 func discardCommand() *cobra.Command {
 	var reason string
+	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "discard N",
 		Short: "Throw away a publication that is held",
@@ -257,12 +262,17 @@ func discardCommand() *cobra.Command {
 			if err := in.Discard(cmd.Context(), p.ID, reason); err != nil {
 				return fmt.Errorf("%w: only one that is held can be discarded", err)
 			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": p.ID,
+					"state": store.StateDiscarded, "reason": reason})
+			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(),
 				"publication %d is discarded; the district is as it was\n", p.ID)
 			return err
 		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for who asks later")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
@@ -285,7 +295,8 @@ nothing changed.`,
 				return err
 			}
 			if p.State != store.StatePublished {
-				return fmt.Errorf("publication %d is %s: it left nothing to go back to", p.ID, p.State)
+				return fmt.Errorf("%w: it left nothing to go back to",
+					&store.StateError{ID: p.ID, State: p.State})
 			}
 			in, err := o.intake(ctx)
 			if err != nil {
@@ -299,8 +310,11 @@ nothing changed.`,
 			offer := intake.Offer{Back: rev, Found: intake.Document{Back: p.ID}}
 			if plan {
 				doc, err := in.Plan(ctx, offer, nil)
-				if err != nil || asJSON {
-					return errors.Join(err, json.NewEncoder(cmd.OutOrStdout()).Encode(doc))
+				if err != nil {
+					return err
+				}
+				if asJSON {
+					return json.NewEncoder(cmd.OutOrStdout()).Encode(outcomeOf(0, statePlanned, doc, ""))
 				}
 				err = tellDocument(cmd.OutOrStdout(), doc)
 				fmt.Fprintln(cmd.ErrOrStderr(), "this is what would be changed: nothing was")
@@ -315,10 +329,10 @@ nothing changed.`,
 			switch {
 			case err != nil:
 				doc.Error = reasonOf(ctx, err)
-				return errors.Join(err, in.Refuse(ctx, id, doc))
+				return failure{errors.Join(err, in.Refuse(ctx, id, doc)),
+					map[string]any{"publication": id, "state": store.StateRefused}}
 			case held && asJSON:
-				err = json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"publication": id,
-					"state": store.StateHeld, "objections": doc.Objections, "counts": doc.Counts})
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(outcomeOf(id, store.StateHeld, doc, ""))
 				return errors.Join(err, exitCode(exitHeld))
 			case held:
 				err = tellDocument(cmd.OutOrStdout(), doc)
@@ -329,6 +343,6 @@ nothing changed.`,
 		}),
 	}
 	cmd.Flags().BoolVar(&plan, "plan", false, "tell what would be changed, and change nothing")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }

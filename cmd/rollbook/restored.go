@@ -58,6 +58,6 @@ have passed that too, and must all pull whole.`,
 		"the latest dateLastModified that a reader has seen, where clocks were wrong")
 	cmd.Flags().BoolVar(&now, "now", false,
 		"stamp with this machine's time, even where the district's clock is ahead of it")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }

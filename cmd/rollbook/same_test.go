@@ -223,15 +223,17 @@ func TestCausesFirst(t *testing.T) {
 	edit(t, filepath.Join(in, "users.csv"), "stu-000005,,,true,", "stu-000005,,,perhaps,")
 	out, _, code := rollbook(t, dir, "import", in, "--db", "d.db", "--json")
 	var told struct {
-		Total    int
-		Problems []intake.Problem
+		State, Error          string
+		ExitCode, Publication int
+		Problems              intake.Problems
 	}
-	if err := json.Unmarshal([]byte(out), &told); err != nil || code != 1 {
+	if err := json.Unmarshal([]byte(out), &told); err != nil || code != 1 || told.ExitCode != 1 ||
+		told.State != "refused" || told.Publication != 2 || !strings.Contains(told.Error, "2 problems") {
 		t.Fatal(err, code, out)
 	}
-	if told.Total != 2 || len(told.Problems) != told.Total || !strings.Contains(told.Problems[0].Text,
-		"skool") || !strings.Contains(told.Problems[1].Text, "perhaps") {
-		t.Errorf("two wrong cells are %d problems:\n%v", told.Total, told.Problems)
+	if list := told.Problems.List; told.Problems.Total != 2 || len(list) != 2 ||
+		!strings.Contains(list[0].Text, "skool") || !strings.Contains(list[1].Text, "perhaps") {
+		t.Errorf("two wrong cells are %v", told.Problems)
 	}
 	_, errs, code := rollbook(t, dir, "import", in, "--db", "d.db", "--problems", "csv")
 	if code != 1 || !strings.HasPrefix(errs, "file,row,column,value,problem\n") || !strings.Contains(errs,

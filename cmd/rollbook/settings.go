@@ -130,7 +130,7 @@ A guard of percent is switched off by 100, guard-columns by 0.`,
 			return nil
 		}),
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
