@@ -30,7 +30,8 @@ func calendarCommand() *cobra.Command {
 
   freeze 2027-06-10..2027-08-20     readers are served, every publication is held
   adds-only 2027-09-01..2027-09-14  a publication that retires anything is held
-  rollover 2027-08-01               the school year changes: that day's guards are wide
+  rollover 2027-08-01               the school year changes, or a half-year: that day's
+                                    guards are wide
   closing --school S 2027-06-30     what belongs to a school that closes may go, from
                                     14 days before to 14 days after
 

@@ -274,7 +274,7 @@ func offerOf(offer *intake.Offer, p *bulk.Package, checked *intake.Checked) {
 	for _, n := range checked.Rows {
 		offer.Rows += n
 	}
-	offer.Source, offer.Partial = checked, p.Tells()
+	offer.Source, offer.Partial, offer.Format = checked, p.Tells(), p.Format()
 	offer.Columns, offer.Unread = p.Columns(checked.Modes())
 }
 

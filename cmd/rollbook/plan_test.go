@@ -77,3 +77,34 @@ func TestImportPlan(t *testing.T) {
 		t.Errorf("the way back: %v %s", back, errs)
 	}
 }
+
+// A package of another format than the last one is held in one sentence, where it changes
+// something.
+func TestAnotherFormat(t *testing.T) {
+	n := nightly{t, t.TempDir()}
+	sds := night{"orgs.csv": "sourcedId,name,type\no1,A,school\n",
+		"users.csv": "sourcedId,username,givenName,familyName,email\nu1,ann,Ann,A,ann@a.example\n" +
+			"u2,bob,Bob,B,bob@a.example\n",
+		"roles.csv":   "userSourcedId,orgSourcedId,role,grade\nu1,o1,student,9\nu2,o1,teacher,\n",
+		"classes.csv": "sourcedId,orgSourcedId,title\nc1,o1,C\n", "academicSessions.csv": "sourcedId,title," +
+			"type,startDate,endDate,schoolYear\ny,Y,schoolYear,2025-08-01,2026-07-31,2026\n",
+		"enrollments.csv": "classSourcedId,userSourcedId,role\nc1,u1,student\nc1,u2,teacher\n"}
+	n.write("sds.zip", zipped(sds))
+	n.must("import", "--new", "sds.zip")
+	n.exported()
+	n.must("import", "now.zip") // nothing is another
+	sds["users.csv"] += "u3,cy,Cy,C,cy@a.example\n"
+	sds["roles.csv"] += "u3,o1,student,9\n"
+	n.write("sds.zip", zipped(sds))
+	v, code := n.bring("sds.zip")
+	if code != exitHeld || len(v.Objections) != 1 || v.Objections[0].Guard != "columns" ||
+		v.Objections[0].Text != "the package is School Data Sync v2.1, and the last one was OneRoster CSV: "+
+			"its files and columns cannot be compared" {
+		t.Errorf("exit %d: %v", code, v.Objections)
+	}
+	n.must("publish", "3", "--reason", "back to what it was")
+	sds["users.csv"] += "u4,di,Di,D,di@a.example\n"
+	sds["roles.csv"] += "u4,o1,student,9\n"
+	n.write("sds.zip", zipped(sds))
+	n.must("import", "sds.zip")
+}

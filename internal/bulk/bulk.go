@@ -248,6 +248,17 @@ func (p *Package) Columns(modes map[*oneroster.Resource]oneroster.Mode) (read, u
 	return read, unread
 }
 
+// Format is what the package was written for, as people call it.
+func (p *Package) Format() string {
+	switch {
+	case p.sds == nil:
+		return "OneRoster CSV"
+	case p.sds.version == "v2.1" && p.found["roles.csv"] == nil:
+		return "School Data Sync v2, the early four files"
+	}
+	return "School Data Sync " + p.sds.version
+}
+
 // Tells is true where a manifest says which files the package has, so that one that is
 // not there is not missing.
 func (p *Package) Tells() bool { return !p.plain }

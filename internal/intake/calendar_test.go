@@ -16,14 +16,14 @@ func TestCalendar(t *testing.T) {
 	var c intake.Calendar
 	for _, line := range []string{"rollover 2027-08-01", "freeze 2027-06-10..2027-08-20",
 		"Adds-Only 2027-09-01..2027-09-02", "closing sch 3 2027-03-31", "freeze 2027-12-24",
-		"freeze 2027-12-24"} {
+		"freeze 2027-12-24", "rollover 2027-01-25"} {
 		e, err := intake.ParseEntry(line)
 		if err != nil {
 			t.Fatal(err)
 		}
 		c = c.With(e)
 	}
-	const want = "closing sch 3 2027-03-31\nfreeze 2027-06-10..2027-08-20\nrollover 2027-08-01\n" +
+	const want = "rollover 2027-01-25\nclosing sch 3 2027-03-31\nfreeze 2027-06-10..2027-08-20\nrollover 2027-08-01\n" +
 		"adds-only 2027-09-01..2027-09-02\nfreeze 2027-12-24\n"
 	if c.String() != want {
 		t.Errorf("printed as\n%s", c)
@@ -46,6 +46,7 @@ func TestCalendar(t *testing.T) {
 		{"2027-08-20T22:00:00Z", oslo, intake.Ordinary, ""},
 		{"2027-08-20T22:00:00Z", samoa, intake.Frozen, ""},
 		{"2027-08-01T12:00:00Z", oslo, intake.Frozen | intake.Rollover, ""},
+		{"2027-01-25T12:00:00Z", oslo, intake.Rollover, ""},
 		{"2027-09-02T12:00:00Z", oslo, intake.AddsOnly, ""},
 		{"2027-12-24T12:00:00Z", oslo, intake.Frozen, ""},
 		{"2027-03-16T12:00:00Z", oslo, intake.Ordinary, ""},

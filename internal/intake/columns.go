@@ -39,6 +39,11 @@ func (j *judgement) guardColumns() {
 		return
 	}
 	f := &j.Files
+	if f.Format != f.LastFormat && f.Format != "" && f.LastFormat != "" {
+		j.object(Objection{Guard: "columns", Text: fmt.Sprintf("the package is %s, and the last one was %s: "+
+			"its files and columns cannot be compared", f.Format, f.LastFormat)})
+		return
+	}
 	for _, file := range missing(slices.Sorted(maps.Keys(f.Last)), slices.Sorted(maps.Keys(f.Now))) {
 		new := missing(slices.Sorted(maps.Keys(f.Now)), slices.Sorted(maps.Keys(f.Last)))
 		j.object(Objection{Guard: "columns", Resource: strings.TrimSuffix(file, ".csv"),

@@ -32,6 +32,7 @@ type Offer struct {
 	Rows    int                 // of the source
 	Columns map[string][]string // that are read, by file; nil is not looked at
 	Unread  map[string][]string // that are there as well
+	Format  string              // what it was written for, as Files has it
 	// Partial: the source says itself which files it has, so that none is missing.
 	Partial bool
 	Found   Document // what is known of it already
@@ -46,6 +47,7 @@ type Document struct {
 	Error    string                    `json:"error,omitempty"`    // why it was refused
 	Reading  map[string]string         `json:"reading,omitempty"`  // flags that its package was read with
 	Columns  map[string][]string       `json:"columns,omitempty"`  // by file
+	Format   string                    `json:"format,omitempty"`   // as Files has it
 	Back     int64                     `json:"back,omitempty"`     // the publication to go back to
 	Contents string                    `json:"contents,omitempty"` // a sum of the records of its package
 }
@@ -63,21 +65,21 @@ func (in *Intake) Plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) error) (*store.Plan, Document,
 	error) {
 	doc := o.Found
-	last, err := in.lastColumns(ctx)
+	last, err := in.last(ctx)
 	if err != nil {
 		return nil, doc, err
 	}
-	x := Context{Today: in.today(), Files: Files{Now: maps.Clone(o.Columns), Last: last, Unread: o.Unread,
-		Distance: in.Distance}}
+	x := Context{Today: in.today(), Files: Files{Now: maps.Clone(o.Columns), Last: last.Columns, Unread: o.Unread,
+		Format: o.Format, LastFormat: last.Format, Distance: in.Distance}}
 	if o.Source == nil || o.Columns == nil {
-		x.Files.Now, x.Files.Last = last, nil
+		x.Files.Now, x.Files.Last, x.Files.Format = last.Columns, nil, last.Format
 	}
-	for name, columns := range last {
-		if _, is := x.Files.Now[name]; !is && o.Partial {
+	for name, columns := range last.Columns {
+		if _, is := x.Files.Now[name]; !is && o.Partial && o.Format == last.Format {
 			x.Files.Now[name] = columns
 		}
 	}
-	doc.Columns = x.Files.Now
+	doc.Columns, doc.Format = x.Files.Now, x.Files.Format
 	x.Day, x.Closing = in.Calendar.On(x.Today, in.Zone)
 	src := &digested{Source: o.Source}
 	judge := func(p *store.Plan) (err error) {
@@ -156,17 +158,16 @@ func (in *Intake) today() time.Time {
 	return in.Today
 }
 
-// lastColumns are those of the package that was published last; nil where none was.
-func (in *Intake) lastColumns(ctx context.Context) (map[string][]string, error) {
+// last is what was found of the package that was published last; nothing where none was.
+func (in *Intake) last(ctx context.Context) (Document, error) {
 	last, err := in.LastPublished(ctx)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return Document{}, nil
 	}
 	if err != nil {
-		return nil, err
+		return Document{}, err
 	}
-	doc, err := in.Document(ctx, last.ID)
-	return doc.Columns, err
+	return in.Document(ctx, last.ID)
 }
 
 // Document is what was found of a publication.

@@ -46,9 +46,11 @@ type Context struct {
 }
 
 // Files are the columns of a package by the name of the file, now and last time, and
-// those that are there now and not read; Last is nil where that is not known.
+// those that are there now and not read; Last is nil where that is not known. Format and
+// LastFormat are what the packages were written for; "" is not known.
 type Files struct {
-	Now, Last, Unread map[string][]string
+	Now, Last, Unread  map[string][]string
+	Format, LastFormat string
 	// Distance counts the letters to change to make b of a; nil is not looked at.
 	Distance func(a, b string) int
 }
