@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/store"
 )
 
 // Exit codes, as `rollbook help` tells them.
@@ -65,6 +66,10 @@ func run(ctx context.Context, args []string) int {
 	status := exitFailed
 	if errors.As(err, &usage) || isUnknown(err) {
 		status = exitUsage
+	}
+	dsn, _ := cmd.Flags().GetString("db") // "" where there is none
+	if remedy := store.Remedy(err, dsn); remedy != "" {
+		err = fmt.Errorf("%s (%w)", remedy, err)
 	}
 	text := plainly(lineEnds.ReplaceAllString(strings.TrimSpace(err.Error()), " "))
 	tellFailure(os.Stdout, cmd, args, err, text, status)
