@@ -171,3 +171,33 @@ func TestNightsAreDecided(t *testing.T) {
 		}
 	})
 }
+
+// A delta package that follows one that was not published says so, once.
+func TestDeltaGap(t *testing.T) {
+	n := nightly{t, t.TempDir()}
+	n.must("sandbox", "d", "--days", "2", "--students", "60", "--delta")
+	n.must("import", "--new", "d/day-00.zip")
+	today := time.Now().Format(time.DateOnly)
+	n.must("calendar", "freeze", today)
+	if _, code := n.bring("d/day-01-delta.zip"); code != exitHeld {
+		t.Fatalf("exit %d", code)
+	}
+	n.must("calendar", "remove", "1")
+	for _, c := range []struct {
+		file string
+		gap  bool
+	}{{"day-01-delta.zip", true}, {"day-02-delta.zip", false}} {
+		_, errs, code := n.run("import", "d/"+c.file)
+		if gap := strings.Contains(errs, "note: this is a delta package, and publication 2, of 20"); code != 0 ||
+			gap != c.gap || gap && !strings.Contains(errs, "is held: what that one changes will be missing") {
+			t.Errorf("%s: exit %d, %s", c.file, code, errs)
+		}
+	}
+	n.must("calendar", "freeze", today)
+	if _, errs, _ := n.run("import", "d/day-01-delta.zip"); strings.Contains(errs, "is a delta package, and") {
+		t.Error(errs)
+	}
+	if out, _, code := n.run("publish", "5"); code != 0 || strings.Contains(out, "is a delta package, and") {
+		t.Errorf("it is told of itself: %d %s", code, out)
+	}
+}

@@ -36,6 +36,8 @@ type Offer struct {
 	// Partial: the source says itself which files it has, so that none is missing.
 	Partial bool
 	Found   Document // what is known of it already
+
+	id int64 // of the publication; 0 where none has arrived
 }
 
 // A Document is what was found of a publication, as it is kept and told.
@@ -95,6 +97,9 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 		if doc.Verdict, err = Judge(ctx, in.counted(p, o.Rows), in.Limits, x); err == nil {
 			doc.Contents = src.String()
 			err = in.guardAgain(ctx, &doc)
+		}
+		if err == nil && o.Source != nil {
+			err = in.noteGap(ctx, o, &doc)
 		}
 		if err == nil && look != nil {
 			err = look(p)
@@ -205,6 +210,7 @@ func (in *Intake) Refuse(ctx context.Context, id int64, doc Document) error {
 // held, and held is true. stamp is the dateLastModified of what it changed.
 func (in *Intake) Offer(ctx context.Context, id int64, o Offer) (doc Document, held bool, stamp string,
 	err error) {
+	o.id = id
 	doc, stamp, err = in.publish(ctx, o, store.Decision{ID: id, Rows: o.Rows},
 		func(doc Document) (bool, error) {
 			if len(doc.Objections) == 0 {
@@ -220,6 +226,7 @@ func (in *Intake) Offer(ctx context.Context, id int64, o Offer) (doc Document, h
 // against the district as it is by now.
 func (in *Intake) Release(ctx context.Context, id int64, o Offer, reason string) (doc Document,
 	stamp string, err error) {
+	o.id = id
 	d := store.Decision{ID: id, Rows: o.Rows, Who: in.Who, Reason: reason}
 	return in.publish(ctx, o, d, func(Document) (bool, error) { return true, nil })
 }
