@@ -84,7 +84,7 @@ holds for every machine that imports into it.
   rollbook settings time-zone America/Chicago
   rollbook settings guard-loss 20              hold when more than 20 percent would be retired
 
-A guard of percent is switched off by 100, guard-columns by 0.`,
+A guard of percent is switched off by 100, guard-growth by 100000, guard-columns by 0.`,
 		Args: cobra.MaximumNArgs(2),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			ctx := cmd.Context()

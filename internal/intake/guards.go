@@ -118,23 +118,20 @@ func (j *judgement) limit(name string) int {
 // with what hangs on it.
 func (j *judgement) lossLimit(r *oneroster.Resource) int {
 	limit := j.limit("guard-loss")
-	if limit == 0 {
-		return limit
-	}
 	pupils := j.counted(share{of: oneroster.ByName("user"), role: "student"},
 		func(t *tally) int { return t.before })
 	classes := j.Imported(oneroster.ByName("class"))
-	wider := 0
+	percent := func(n, of int) int { return min(most, 100*n/max(of, n)) }
 	switch {
-	case r.Gradebook && classes > 0 && classes < few:
-		wider = most
-	case r.Name == "enrollment" && classes > 0:
-		wider = 100 * pair / classes
-		fallthrough
-	case pupils > 0 && (r.Name == "user" || r.Name == "demographics" || r.Name == "enrollment"):
-		wider = max(wider, 100*five/max(pupils, 1))
+	case limit == 0 || classes+pupils == 0:
+	case r.Name == "user" || r.Name == "demographics":
+		limit = max(limit, percent(five, pupils))
+	case r.Name == "enrollment":
+		limit = max(limit, percent(five, pupils), percent(pair, classes))
+	case r.Gradebook && classes < few:
+		limit = max(limit, most)
 	}
-	return max(limit, min(most, wider))
+	return limit
 }
 
 func (j *judgement) guardCalendar() {

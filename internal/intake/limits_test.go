@@ -64,6 +64,16 @@ func TestLimits(t *testing.T) {
 	gone := func(resource string, n int) func(district) {
 		return func(d district) { d.drop(resource, first(n)) }
 	}
+	come := func(resource string, n int) func(district) {
+		return func(d district) {
+			r := oneroster.ByName(resource)
+			for i, rec := range slices.Clone(d[r][:n]) {
+				twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
+				twin.Set("sourcedId", fmt.Sprint("new-", i))
+				d[r] = append(d[r], twin)
+			}
+		}
+	}
 	over := intake.Context{Day: intake.Rollover}
 	tests := []struct {
 		resource string
@@ -122,6 +132,18 @@ func TestLimits(t *testing.T) {
 		{"user", 100, set(25, "givenName"), nil, over, ""},
 		{"user", 100, set(26, "givenName"), nil, over, "steady"},
 		{"user", 100, set(26, "givenName"), intake.Limits{"guard-steady": 26}, over, ""},
+		{"user", 100, come("user", 50), nil, intake.Context{}, ""},
+		{"user", 100, come("user", 51), nil, intake.Context{}, "growth"},
+		{"user", 100, come("user", 51), intake.Limits{"guard-growth": 51}, intake.Context{}, ""},
+		{"user", 100, come("user", 90), nil, over, ""},
+		{"user", 100, come("user", 91), nil, over, "growth"},
+		{"user", 20, come("user", 11), nil, intake.Context{}, "growth"},
+		{"user", 19, come("user", 19), nil, intake.Context{}, ""},
+		{"enrollment", 100, come("enrollment", 50), nil, intake.Context{}, ""},
+		{"enrollment", 100, come("enrollment", 51), nil, intake.Context{}, "growth"},
+		{"enrollment", 100, come("enrollment", 51), nil, over, ""},
+		{"enrollment", 100, come("enrollment", 51), nil, intake.Context{Day: intake.AddsOnly}, ""},
+		{"course", 100, come("course", 100), nil, intake.Context{}, ""},
 		{"enrollment", 100, set(5, "user"), nil, intake.Context{}, ""},
 		{"enrollment", 100, set(6, "user"), nil, over, "seats"},
 		{"enrollment", 100, set(6, "class"), nil, intake.Context{}, "seats"},
