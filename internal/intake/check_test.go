@@ -148,6 +148,32 @@ func TestCheckOfWhatCouldNotBeRead(t *testing.T) {
 	}
 }
 
+// A record is of no use where another of its line is found wrong later, nor is what refers to it,
+// wherever that stands.
+func TestCheckOfALineThatMakesSeveral(t *testing.T) {
+	rows := remembered("org o1 name=A type=school\n" +
+		"academicSession t1 title=T startDate=2026-08-01 endDate=2027-07-31 type=term schoolYear=2027\n" +
+		"class c2 title=C classType=scheduled course=k1 school=o1 terms=t1\n" +
+		"course k1 title=K org=o1\n" +
+		"class c1 title=C classType=scheduled course=k1 school=o9 terms=t1")
+	for i := range rows {
+		rows[i].File, rows[i].Line = "sections", min(i, 3)
+	}
+	checked, err := intake.Check(t.Context(), memory{oneroster.Bulk, rows}, intake.Stored{},
+		intake.CheckOptions{SkipBad: true})
+	var taken []oneroster.Row
+	if err == nil {
+		err = checked.Records(t.Context(), func(row oneroster.Row) error {
+			taken = append(taken, row)
+			return nil
+		})
+	}
+	const want = "org/o1, academicSession/t1, class/c2 skipped, course/k1 skipped, class/c1 skipped"
+	if got := bulktest.Told(taken); err != nil || got != want {
+		t.Errorf("%v\n got %s\nwant %s", err, got, want)
+	}
+}
+
 // A spreadsheet that opens the list of problems computes nothing.
 func TestProblemsAsCSV(t *testing.T) {
 	problems := intake.Problems{List: []intake.Problem{
@@ -199,25 +225,38 @@ func TestCheckBoundsAndCountsProblems(t *testing.T) {
 
 // A problem says whether the row can be used without the value.
 func TestCheckSaysWhatProblemsCost(t *testing.T) {
+	const head = "sourcedId,enabledUser,role,username,givenName,familyName,orgSourcedIds,agentSourcedIds\n"
+	const pupil, other = "u1,true,student,a,A,B,", "u2,true,student,b,A,B,o2,\n"
+	const links = "classSourcedId,resourceSourcedId\n"
 	for _, c := range []struct {
-		name, orgs, users string
-		mild              string // of each problem
+		name  string
+		files []string
+		mild  string // of each problem
 	}{
-		{"a row", "o2,,,,school\n", "", "false"},
-		{"a value", "", ",o1,u9\n", "true"},
-		{"what hangs, and can be done without", "o2,,,,school\n", "\"o1,o2\",\n", "false true"},
-		{"what hangs", "o2,,,,school\n", "\"o1,o2\",\nu2,true,student,b,A,B,o2,\n", "false false"},
+		{"a row", []string{"orgs.csv", orgs + "o2,,,,school\n"}, "false"},
+		{"an id twice", []string{"orgs.csv", orgs + "o1,,,Again,school\n"}, "false"},
+		{"a delta without status", []string{"manifest.csv", "propertyName,value\nfile.orgs,delta\n",
+			"orgs.csv", orgs}, "false"},
+		{"a value", []string{"orgs.csv", orgs, "users.csv", head + pupil + "o1,u9\n"}, "true"},
+		{"what hangs, and can be done without", []string{"orgs.csv", orgs + "o2,,,,school\n",
+			"users.csv", head + pupil + "\"o1,o2\",\n"}, "false true"},
+		{"what hangs", []string{"orgs.csv", orgs + "o2,,,,school\n", "users.csv", head + pupil +
+			"\"o1,o2\",\n" + other}, "false false"},
+		{"a link to nothing", bulktest.BulkLinks("classResources.csv", links+"c1,r9\n"), "false"},
+		{"a link that hangs", bulktest.BulkLinks("classResources.csv", links+"c1,r1\n", "resources.csv",
+			"sourcedId,vendorResourceId\nr1,\n"), "false true"},
+		{"no rows, and one is stored", []string{"orgs.csv", orgs, "users.csv", users}, "false"},
+		{"no roles, and what follows from that", []string{"orgs.csv", "sourcedId,name,type\no1,A,school\n",
+			"users.csv", "sourcedId,username,givenName,familyName\nu1,a,A,A\n",
+			"roles.csv", "userSourcedId,orgSourcedId,role\n"}, "false false"},
 	} {
-		text := "sourcedId,enabledUser,role,username,givenName,familyName,orgSourcedIds,agentSourcedIds\n"
-		if c.users != "" {
-			text += "u1,true,student,a,A,B," + strings.TrimPrefix(c.users, ",")
-		}
-		p, err := bulk.Open(bulktest.Folder(t, "orgs.csv", orgs+c.orgs, "users.csv", text), bulk.Options{})
+		p, err := bulk.Open(bulktest.Folder(t, c.files...), bulk.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = p.Close() })
-		checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+		checked, err := intake.Check(context.Background(), p, stored{"user": "u7"}.Stored(),
+			intake.CheckOptions{})
 		var got []string
 		for _, x := range checked.Problems.List {
 			got = append(got, fmt.Sprint(x.Mild))
@@ -225,6 +264,31 @@ func TestCheckSaysWhatProblemsCost(t *testing.T) {
 		if err != nil || strings.Join(got, " ") != c.mild {
 			t.Errorf("%s: %v %+v", c.name, err, checked.Problems.List)
 		}
+	}
+}
+
+// Of what is stored the ids of a resource are read once, and a file without rows that is passed
+// over is not carried.
+func TestCheckReadsWhatIsStoredOnce(t *testing.T) {
+	p, err := bulk.Open(bulktest.Folder(t, "users.csv", users+"u1,true,o1,student,a,A,B\n"+
+		"u2,true,o2,student,b,A,B\n", "courses.csv", "sourcedId,title,orgSourcedId\n"), bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	asked, all := "", stored{"org": "o1 o2"}.Stored()
+	ids := all.IDs
+	all.IDs = func(r *oneroster.Resource, yield func(string) error) error {
+		asked += r.Name + " "
+		return ids(r, yield)
+	}
+	checked, err := intake.Check(context.Background(), p, all, intake.CheckOptions{})
+	if err != nil || asked != "org " || checked.Problems.Total > 0 {
+		t.Errorf("%v; asked for the ids of %s; %v", err, asked, checked.Problems.List)
+	}
+	modes := checked.Modes()
+	if _, carried := modes[oneroster.ByName("course")]; carried || len(modes) != 1 {
+		t.Errorf("carried: %v", modes)
 	}
 }
 
@@ -279,6 +343,10 @@ func TestCheckOfADatabaseThatFails(t *testing.T) {
 		{"ids of links", append(links, "resources.csv", "sourcedId,vendorResourceId\nr9,\n")},
 		{"who has left", []string{"results.csv", bulktest.Results + "r1,l1,u1,fully graded,1,2026-09-01\n"}},
 		{"counts", []string{"orgs.csv", "sourcedId,name,type\n"}},
+		{"counts of what does not count", []string{"orgs.csv", "sourcedId,name,type\no1,A,school\n",
+			"users.csv", "sourcedId,username,givenName,familyName\nu1,a,A,A\n",
+			"roles.csv", "userSourcedId,orgSourcedId,role\nu1,o1,student\n",
+			"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n"}},
 		{"counts of School Data Sync", []string{"School.csv", sdsSchool, "Section.csv",
 			sdsSection + "c1,s1,Maths,k1,Maths\n", "StudentEnrollment.csv", "Section SIS ID,SIS ID\n"}},
 	} {
@@ -289,7 +357,12 @@ func TestCheckOfADatabaseThatFails(t *testing.T) {
 		default:
 			stored.IDs = func(*oneroster.Resource, func(string) error) error { return broken }
 		}
-		stored.Count = func(*oneroster.Resource, string) (int, error) { return 0, broken }
+		stored.Count = func(r *oneroster.Resource, filter string) (int, error) {
+			if c.name == "counts of what does not count" && filter != "sourcedId~'school-year-'" {
+				return 1, nil
+			}
+			return 0, broken
+		}
 		if problems, _, _ := bulktest.ReadInto(t, bulktest.Folder(t, c.files...), bulk.Options{}, true,
 			stored); len(problems) != 1 ||
 			problems[0] != broken.Error() {

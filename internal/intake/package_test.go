@@ -2,12 +2,15 @@ package intake_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"rollbook/internal/bulk"
 	"rollbook/internal/bulk/bulktest"
 	"rollbook/internal/intake"
+	"rollbook/internal/oneroster"
 )
 
 // stored is a district that a package is for.
@@ -20,8 +23,6 @@ const (
 	nameless   = "name: is required and empty: fill it in"
 	retire     = ":1: there is not one row in this file, which would retire %s: leave the file out, or " +
 		"export it again"
-	sdsSchool  = "SIS ID,Name\ns1,School\n"
-	sdsSection = "SIS ID,School SIS ID,Section Name,Course SIS ID,Course Name\n"
 )
 
 // Rows refer to what comes with them or is stored; what cannot be used is left as
@@ -70,6 +71,9 @@ func TestCheckAgainstWhatIsStored(t *testing.T) {
 			[]string{`users.csv:2: orgSourcedIds: the org "o2" is tobedeleted in this package: delete what ` +
 				`refers to it too`},
 			"org/o1, org/o2 goes, user/u1 skipped, user/u2", ""},
+		{"a row that deletes and refers to nothing", nil, []string{"manifest.csv", delta,
+			"orgs.csv", "sourcedId,status,name,type\n",
+			"users.csv", statusUsers + "u1,tobedeleted,true,o9,student,a,A,B,\n"}, nil, "user/u1 goes", ""},
 		{"a row that deletes and has no id", nil, []string{"manifest.csv",
 			"propertyName,value\nfile.orgs,delta\n",
 			"orgs.csv", "sourcedId,status,name,type\n,tobedeleted,A,school\n"},
@@ -84,6 +88,13 @@ func TestCheckAgainstWhatIsStored(t *testing.T) {
 			[]string{"orgs.csv:2: " + nameless,
 				bulktest.Hang("demographics.csv:2", "3 references", "1 in demographics.csv, 2 in users.csv")},
 			"org/o1 skipped, user/u1 skipped, user/u2 skipped, demographics/u1 skipped", ""},
+		{"what hangs on rows that hang, before and after them", nil,
+			[]string{"orgs.csv", orgs, "users.csv", strings.TrimSpace(users) + ",agentSourcedIds\n" +
+				"u1,true,o1,student,a,A,B,u2\nu2,true,o9,student,b,A,B,\n",
+				"demographics.csv", "sourcedId\nu2\n"},
+			[]string{bulktest.Nowhere("users.csv:3: orgSourcedIds", "org", "o9"),
+				bulktest.Hang("demographics.csv:2", "2 references", "1 in demographics.csv, 1 in users.csv")},
+			"org/o1, user/u1 keeps agents, user/u2 skipped, demographics/u2 skipped", ""},
 		{"one row that hangs", nil,
 			[]string{"orgs.csv", orgs + "o2,,,,school\n", "users.csv",
 				users + pupil("u1", "o1,o2") + pupil("u2", "o2")},
@@ -206,8 +217,8 @@ func TestCheckAgainstWhatIsStored(t *testing.T) {
 		{"an enrollment that ends before it begins", stored{"user": "u1", "class": "c1", "org": "o1"},
 			[]string{"enrollments.csv", bulktest.Enrolled +
 				"e1,c1,o1,u1,student,2026-09-01,2026-09-01\ne2,c1,o1,u1,student,2026-09-02,2026-09-01\n" +
-				"e3,c1,o1,u1,student,,2026-09-01\n"}, nil,
-			"enrollment/e1, enrollment/e2, enrollment/e3",
+				"e3,c1,o1,u1,student,,2026-09-01\ne4,c1,o1,u1,student,2026-09-01,\n"}, nil,
+			"enrollment/e1, enrollment/e2, enrollment/e3, enrollment/e4",
 			"enrollments.csv: enrollments end before they begin (1, the first in enrollments.csv:3)"},
 	} {
 		path := bulktest.Folder(t, c.files...)
@@ -244,27 +255,58 @@ func TestCheckSkipsBad(t *testing.T) {
 	}
 }
 
-// A line of School Data Sync's files makes several records: what is wrong with one
-// of them spoils that one, and a line that cannot be used takes all of its records.
-func TestCheckSkipsBadOfALineThatMakesSeveral(t *testing.T) {
+// Where nothing can be taken, not even with --skip-bad, the reason is told.
+func TestCheckSaysWhyNothingIsTaken(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		files []string
-		want  int    // problems
-		rows  string // but those of the school and the year
+		name    string
+		skipBad bool
+		files   []string
+		want    string
 	}{
-		{"a wrong birth date", []string{"Section.csv", sdsSection + "c1,s1,Maths,k1,Maths\n", "Student.csv",
-			"SIS ID,School SIS ID,Username,First Name,Last Name,Birthdate\nu1,s1,ann,Ann,Lee,31-31-2015\n"},
-			1, "course/k1 keeps, class/c1 keeps, user/u1, demographics/u1 keeps birthDate"},
-		{"a class of a course that stands on a line that cannot be used",
-			[]string{"Section.csv", sdsSection + "c1,s1,,k1,Maths\nc2,s1,Maths 2,k1,\n"}, 2,
-			"course/k1 skipped, class/c1 skipped, class/c2 skipped"},
+		{"problems that are not skipped", false, []string{"orgs.csv", orgs + "o2,,,,school\no3,,,,school\n"},
+			"2 problems"},
+		{"an id that cannot be read", true, []string{"orgs.csv", orgs + ",,,B,school\n,,,C,school\n"},
+			"orgs.csv:3 cannot be skipped: its sourcedId cannot be read, and whoever it stands for would " +
+				"be retired"},
+		{"a file without rows", true, []string{"orgs.csv", orgs, "users.csv", users},
+			"users.csv" + strings.Replace(fmt.Sprintf(retire, "1 active user"), ":1", "", 1)},
+		{"a part that is missing", true, []string{"orgs.csv", "sourcedId,name,type\no1,A,school\n",
+			"users.csv", "sourcedId,username,givenName,familyName\nu1,a,A,A\n",
+			"roles.csv", "userSourcedId,orgSourcedId,role\nu1,o1,student\n",
+			"classes.csv", "sourcedId,orgSourcedId,title\nc1,o1,C\n"},
+			"academicSessions.csv is not in the package, which would retire 1 session: add the file"},
 	} {
-		problems, rows, _ := bulktest.ReadInto(t, bulktest.Folder(t, append(c.files, "School.csv",
-			sdsSchool)...), bulk.Options{}, true, intake.Stored{})
-		got := bulktest.Told(rows, "course", "class", "user", "demographics")
-		if len(problems) != c.want || got != c.rows {
-			t.Errorf("%s: %q\n got %s\nwant %s", c.name, problems, got, c.rows)
+		p, err := bulk.Open(bulktest.Folder(t, c.files...), bulk.Options{})
+		if err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { _ = p.Close() })
+		checked, err := intake.Check(t.Context(), p, stored{"user": "u7", "academicSession": "y"}.Stored(),
+			intake.CheckOptions{SkipBad: c.skipBad})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = checked.Records(t.Context(), func(oneroster.Row) error { return nil })
+		if fmt.Sprint(err) != c.want {
+			t.Errorf("%s:\n got %v\nwant %s", c.name, err, c.want)
+		}
+	}
+}
+
+// What a package holds beside its records must be readable too.
+func TestCheckOfAFileThatHasGone(t *testing.T) {
+	dir := bulktest.Folder(t, "manifest.csv", fmt.Sprintf(manifestOf, "bulk", "absent"), "orgs.csv", orgs,
+		"users.csv", users)
+	p, err := bulk.Open(dir, bulk.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	if err := os.Remove(filepath.Join(dir, "users.csv")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = intake.Check(t.Context(), p, intake.Stored{}, intake.CheckOptions{})
+	if err == nil || !strings.Contains(err.Error(), "users.csv has gone") {
+		t.Errorf("%v", err)
 	}
 }
