@@ -201,7 +201,7 @@ func TestWrongPackages(t *testing.T) {
 			"teacher,true→teacher,perhaps", "users.csv", "Ann→Anna"), "--skip-bad", 4, "perhaps",
 			"enrollments.csv:e3,,,c1,s1,w1,teacher,true"},
 		{"a term that ends before it starts", right, edited(right, "academicSessions.csv",
-			"2026-01-01→2025-01-01"), "", 0, "end before they start", ""},
+			"2026-01-01→2025-01-01"), "", 3, "School Data Sync would drop 3 of 3 enrollments", ""},
 		{"parents in a circle", right, edited(right, "orgs.csv", "district,,\n→district,,s1\n"), "", 0,
 			"lead back to it", ""},
 		{"a school that is not the class's", right, edited(right, "enrollments.csv",

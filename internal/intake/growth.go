@@ -56,6 +56,9 @@ func (g *growth) add(rec oneroster.Record) {
 }
 
 func (j *judgement) guardGrowth() {
+	if j.Back {
+		return
+	}
 	j.peopleGrow()
 	j.orgsGrow()
 	if j.Day&(Rollover|AddsOnly) != 0 {

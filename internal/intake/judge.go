@@ -42,6 +42,7 @@ type Context struct {
 	Today   time.Time
 	Day     DayKind
 	Closing map[string]bool // sourcedIds of schools whose closing is announced
+	Back    bool            // what comes was there before
 	Files   Files
 }
 

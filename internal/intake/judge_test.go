@@ -730,6 +730,8 @@ func TestVillages(t *testing.T) {
 			})
 		}},
 		{"a third of the enrollments gone", "loss", func(d district) { d.drop("enrollment", every(3)) }},
+		{"the teachers' enrollments gone", "loss",
+			func(d district) { d.drop("enrollment", is("role", "teacher")) }},
 		{"all teachers disabled", "loss", func(d district) {
 			d.edit("user", func(rec oneroster.Record) {
 				if teachers(rec) {
@@ -829,6 +831,9 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		}
 	})
 	half.drop("enrollment", every(20))
+	lost := whole.clone()
+	lost.drop("user", every(2))
+	lost, _ = lost.closed()
 	closing := intake.Context{Closing: map[string]bool{"sch-002": true}}
 	return map[string]announced{
 		"the first import": {newNight(district{}, whole.clone()), none},
@@ -865,6 +870,10 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		"a half-year that is announced: its classes come beside": {changed(district.halfYear),
 			intake.Context{Day: intake.Rollover}},
 		"terms end": {newNight(over, half), none},
+		"the administrators are in no class any more": {changed(func(d district) {
+			d.drop("enrollment", is("role", "administrator"))
+		}), none},
+		"the way back from a night that lost half": {newNight(lost, whole.clone()), intake.Context{Back: true}},
 		"teachers marry": {changed(func(d district) {
 			d.edit("user", func(rec oneroster.Record) {
 				if rec.Get("role") == "teacher" {
