@@ -108,3 +108,28 @@ func TestAnotherFormat(t *testing.T) {
 	n.write("sds.zip", zipped(sds))
 	n.must("import", "sds.zip")
 }
+
+// A district that is just as it was is no old package where a handful of it changes: who
+// was away is back.
+func TestWhoIsBackHoldsNothing(t *testing.T) {
+	t.Parallel()
+	for changed, want := range map[int]int{5: 0, 6: exitHeld} {
+		n := nightly{t, t.TempDir()}
+		days := night{"orgs.csv": "sourcedId,name,type\no1,A,school\n",
+			"users.csv": "sourcedId,enabledUser,orgSourcedIds,role,username,givenName,familyName,phone\n"}
+		for i := range 9 {
+			days["users.csv"] += fmt.Sprintf("u%d,true,o1,student,pupil%d,Ann,B%d,55%d\n", i, i, i, i)
+		}
+		n.write("a.zip", zipped(days))
+		for i := range changed {
+			days["users.csv"] = strings.Replace(days["users.csv"], fmt.Sprintf(",55%d\n", i), ",66\n", 1)
+		}
+		n.write("b.zip", zipped(days))
+		n.must("import", "--new", "a.zip")
+		n.must("import", "b.zip")
+		out, errs, code := n.run("import", "a.zip")
+		if code != want || !strings.Contains(errs, "again, record by record") {
+			t.Errorf("%d changed: exit %d, not %d\n%s%s", changed, code, want, out, errs)
+		}
+	}
+}

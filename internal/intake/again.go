@@ -48,11 +48,16 @@ func (d *digested) String() string {
 }
 
 // guardAgain holds a package that was published before, and not last: an old export,
-// however it is packed. One that leaves the rosters as they are harms nobody.
+// however it is packed. One that changes a handful of the rosters is noted: who came and
+// left again, or was away and is back, leaves a small district just as it was.
 func (in *Intake) guardAgain(ctx context.Context, doc *Document) error {
-	rosters := slices.ContainsFunc(doc.Resources,
-		func(c Change) bool { return !oneroster.ByName(c.Resource).Gradebook })
-	if doc.Contents == "" || !rosters || in.Limits.of("guard-again") == 0 {
+	n := 0
+	for _, c := range doc.Resources {
+		if !oneroster.ByName(c.Resource).Gradebook {
+			n += c.Added + c.Changed + c.Retired
+		}
+	}
+	if doc.Contents == "" || n == 0 || in.Limits.of("guard-again") == 0 {
 		return nil
 	}
 	list, err := in.Publications(ctx, 0)
@@ -68,10 +73,14 @@ func (in *Intake) guardAgain(ctx context.Context, doc *Document) error {
 		if old.Contents != doc.Contents {
 			continue
 		}
-		if i > 0 {
-			doc.Objections = append(doc.Objections, Objection{Guard: "again", Text: fmt.Sprintf(
-				"it is the package of publication %d, of %s, again, record by record: another one was "+
-					"published since", p.ID, p.At[:len(time.DateOnly)])})
+		text := fmt.Sprintf("it is the package of publication %d, of %s, again, record by record: another one "+
+			"was published since", p.ID, p.At[:len(time.DateOnly)])
+		switch {
+		case i == 0:
+		case n <= five:
+			doc.Notes = append(doc.Notes, text)
+		default:
+			doc.Objections = append(doc.Objections, Objection{Guard: "again", Text: text})
 		}
 		return nil
 	}
