@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -64,6 +65,20 @@ var derived = []promise{
 		t.takeDelta(people("a: b:")...)
 		t.equal("neither states it", served(t), "a: b:")
 	}},
+	{"however many agents move, each does", func(t *trial) {
+		const many = 2100 // more than are written at once
+		stated, want := "a:", []string{}
+		for i := range many {
+			id := fmt.Sprintf("k%04d", i)
+			stated, want = stated+" "+id+":a", append(want, id)
+		}
+		t.take(people(stated)...)
+		t.equal("the agents of one", t.one("getAllUsers", "a").Get("agents"), oneroster.Join(want...))
+		t.take(people(strings.ReplaceAll(stated, ":a", ":"))...)
+		t.equal("who have none any more", strings.Count(served(t)+" ", ": "), many+1)
+		t.take(people("a:" + strings.Join(want, ",") + strings.ReplaceAll(stated[2:], ":a", ":"))...)
+		t.equal("who have one", strings.Count(served(t)+" ", ":a "), many)
+	}},
 	{"children are those whose parent it is, and are active", func(t *trial) {
 		tree := func(words string) (out []oneroster.Record) {
 			for _, w := range strings.Fields(words) {
@@ -126,6 +141,21 @@ var closure = []promise{
 			}
 			again()
 		}
+	}},
+	{"a plan counts what has nothing left of what it needs, and names one", func(t *trial) {
+		t.take(school()...)
+		p := Bulk(gone("org", "o2"), gone("academicSession", "y"))
+		for r := range p.Carried {
+			p.Carried[r] = oneroster.Delta
+		}
+		plan, err := t.s.Plan(ctx, p, store.ImportOptions{Closed: true}, nil)
+		t.must(err)
+		var told []string
+		for _, w := range plan.Without() {
+			told = append(told, fmt.Sprint(w.Resource.Name, " ", w.Field, " ", w.Count, " ", w.First))
+		}
+		t.equal("told", strings.Join(told, ", "), "class terms 2 c1")
+		t.must(plan.Close())
 	}},
 	{"what is to come goes with what it belongs to as well", func(t *trial) {
 		t.take(school()...)
