@@ -114,6 +114,27 @@ var publications = []promise{
 			t.must(err)
 			t.equal("the clock", m, store.Moment{})
 		}},
+	{"one that changes nothing is published too, once, and no time moves", func(t *trial) {
+		t.take(school()...)
+		id, before := t.arrive(), t.everything()
+		t.tick(time.Hour)
+		for _, want := range []store.State{"", store.StatePublished} {
+			plan, err := t.s.Plan(ctx, Bulk(school()...), store.ImportOptions{Closed: true}, nil)
+			t.must(err)
+			stamp, err := t.s.Publish(ctx, plan, &store.Decision{ID: id, Rows: 12, Who: "ann"})
+			if want == "" {
+				t.must(err)
+			} else {
+				t.stands("another time", err, want)
+			}
+			t.equal("the time", stamp, "")
+			p := t.publication(id)
+			t.equal("it is", fmt.Sprintf("%s by %s: %d %d %d %d", p.State, p.Decider, p.Rows, p.Added, p.Changed,
+				p.Retired), "published by ann: 12 0 0 0")
+			t.equal("the district", t.everything(), before)
+			t.must(plan.Close())
+		}
+	}},
 	{"publications that come at once have a number each", func(t *trial) {
 		var all sync.WaitGroup
 		for range 20 {
