@@ -223,7 +223,8 @@ var badNights = []badNight{
 		n.lines("users.csv", func(rows [][]string) [][]string {
 			for _, row := range slices.Clone(rows[1:]) {
 				l := line{rows[0], slices.Clone(row)}
-				for _, column := range []string{"sourcedId", "username", "email", "identifier", "familyName"} {
+				for _, column := range []string{"sourcedId", "username", "email", "identifier",
+					"familyName"} {
 					l.set(column, "x"+l.get(column))
 				}
 				rows = append(rows, l.cells)

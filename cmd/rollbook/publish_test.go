@@ -54,7 +54,8 @@ func TestNightsAreDecided(t *testing.T) {
 
 		_, errs := run(exitHeld, "import", "d/day-00.zip")
 		says(errs, "publication 3 is held, and nothing was changed",
-			"again: it is the package of publication 1, of 20", "rollbook publish 3 --reason", "rollbook discard 3")
+			"again: it is the package of publication 1, of 20", "rollbook publish 3 --reason",
+			"rollbook discard 3")
 		if !slices.Equal(exported(), second) {
 			t.Error("what is held changed something")
 		}
@@ -188,13 +189,15 @@ func TestDeltaGap(t *testing.T) {
 		gap  bool
 	}{{"day-01-delta.zip", true}, {"day-02-delta.zip", false}} {
 		_, errs, code := n.run("import", "d/"+c.file)
-		if gap := strings.Contains(errs, "note: this is a delta package, and publication 2, of 20"); code != 0 ||
+		if gap := strings.Contains(errs,
+			"note: this is a delta package, and publication 2, of 20"); code != 0 ||
 			gap != c.gap || gap && !strings.Contains(errs, "is held: what that one changes will be missing") {
 			t.Errorf("%s: exit %d, %s", c.file, code, errs)
 		}
 	}
 	n.must("calendar", "freeze", today)
-	if _, errs, _ := n.run("import", "d/day-01-delta.zip"); strings.Contains(errs, "is a delta package, and") {
+	if _, errs, _ := n.run("import", "d/day-01-delta.zip"); strings.Contains(errs,
+		"is a delta package, and") {
 		t.Error(errs)
 	}
 	if out, _, code := n.run("publish", "5"); code != 0 || strings.Contains(out, "is a delta package, and") {

@@ -29,7 +29,8 @@ func TestNoRoom(t *testing.T) {
 	}{
 		{16, "import large.zip", "there is no room for " + filepath.Join(n.dir, "district.db") +
 			": make room on its disk, and do it again"},
-		{9000, "publish 2", "there is no room in " + os.TempDir() + ": make room there, or name another folder " +
+		{9000, "publish 2", "there is no room in " + os.TempDir() +
+			": make room there, or name another folder " +
 			"by TMPDIR, and do it again"},
 		{16000, "publish 2", "there is no room for " + filepath.Join(n.dir, "district.db") +
 			": make room on its disk, and do it again"},
@@ -39,7 +40,8 @@ func TestNoRoom(t *testing.T) {
 		cmd := exec.Command("sh", append([]string{"-c", fmt.Sprintf(`ulimit -f %d; exec "$0" "$@"`, c.blocks),
 			of.Path, "--db", "district.db"}, strings.Fields(c.args)...)...)
 		cmd.Dir, cmd.Env, cmd.Stderr = of.Dir, of.Env, &errs
-		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(), c.says) {
+		if err := cmd.Run(); cmd.ProcessState.ExitCode() != exitFailed || !strings.Contains(errs.String(),
+			c.says) {
 			t.Errorf("%d blocks, %s: %v\n%s", c.blocks, c.args, err, errs.String())
 		}
 		if !bytes.Equal(n.exported(), before) {

@@ -42,7 +42,8 @@ func randomPackage(rng *rand.Rand) map[string]string {
 	fmt.Fprint(&courses, "sourcedId,title,orgSourcedId,schoolYearSourcedId,courseCode,grades,subjects\n")
 	fmt.Fprint(&classes, "sourcedId,title,courseSourcedId,classType,schoolSourcedId,termSourcedIds,grades,periods\n")
 	fmt.Fprint(&users, "sourcedId,enabledUser,orgSourcedIds,role,username,userIds,givenName,familyName,middleName,email,phone,agentSourcedIds,grades,metadata.k,metadata.a.b\n")
-	fmt.Fprint(&enrollments, "sourcedId,classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate\n")
+	fmt.Fprint(&enrollments,
+		"sourcedId,classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate\n")
 	fmt.Fprint(&demographics, "sourcedId,birthDate,sex,asian,cityOfBirth\n")
 	fmt.Fprint(&resources, "sourcedId,vendorResourceId,title,roles\nr1,v,x,\nr2,v,y,\"student,teacher\"\n")
 	fmt.Fprint(&links, "sourcedId,classSourcedId,resourceSourcedId\n")

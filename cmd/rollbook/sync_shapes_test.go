@@ -216,7 +216,8 @@ func TestChangesBetweenPagesOfDelta(t *testing.T) {
 		}
 		s.once("offset=50&", func() {
 			s.retire("users", "u-0003")
-			s.put("users", "u-0079", time.Now().UTC().Add(time.Millisecond-behind).Format(mirror.Stamp))["givenName"] = "Newer"
+			s.put("users", "u-0079",
+				time.Now().UTC().Add(time.Millisecond-behind).Format(mirror.Stamp))["givenName"] = "Newer"
 		})
 		for range 2 {
 			if r, errs, code := f.sync(t); code != 0 || r.Kind != "delta" {

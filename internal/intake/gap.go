@@ -26,9 +26,10 @@ func (in *Intake) noteGap(ctx context.Context, o Offer, doc *Document) error {
 		case p.ID == o.id || p.State == store.StatePlanning || p.Bytes == 0: // itself, or no package
 			continue
 		}
-		doc.Notes = append(doc.Notes, fmt.Sprintf("this is a delta package, and publication %d, of %s, is %s: "+
-			"what that one changes will be missing, unless a package that has it follows", p.ID,
-			p.At[:len(time.DateOnly)], p.State))
+		doc.Notes = append(doc.Notes,
+			fmt.Sprintf("this is a delta package, and publication %d, of %s, is %s: "+
+				"what that one changes will be missing, unless a package that has it follows", p.ID,
+				p.At[:len(time.DateOnly)], p.State))
 	}
 	return err
 }

@@ -71,8 +71,9 @@ func (in *Intake) plan(ctx context.Context, o Offer, look func(*store.Plan) erro
 	if err != nil {
 		return nil, doc, err
 	}
-	x := Context{Today: in.today(), Back: o.Source == nil, Files: Files{Now: maps.Clone(o.Columns), Last: last.Columns, Unread: o.Unread,
-		Format: o.Format, LastFormat: last.Format, Distance: in.Distance}}
+	x := Context{Today: in.today(), Back: o.Source == nil,
+		Files: Files{Now: maps.Clone(o.Columns), Last: last.Columns, Unread: o.Unread,
+			Format: o.Format, LastFormat: last.Format, Distance: in.Distance}}
 	if o.Source == nil || o.Columns == nil {
 		x.Files.Now, x.Files.Last, x.Files.Format = last.Columns, nil, last.Format
 	}

@@ -857,9 +857,10 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), none},
-		"a school starts in stages":                {newNight(upper, whole.clone()), none},
-		"parents come":                             {newNight(alone, whole.clone()), none},
-		"schedules are made on days that only add": {changed(district.halfYear), intake.Context{Day: intake.AddsOnly}},
+		"a school starts in stages": {newNight(upper, whole.clone()), none},
+		"parents come":              {newNight(alone, whole.clone()), none},
+		"schedules are made on days that only add": {changed(district.halfYear),
+			intake.Context{Day: intake.AddsOnly}},
 		"a half-year that is announced: other classes": {changed(func(d district) {
 			d.halfYear()
 			half := every(2)
@@ -873,7 +874,8 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		"the administrators are in no class any more": {changed(func(d district) {
 			d.drop("enrollment", is("role", "administrator"))
 		}), none},
-		"the way back from a night that lost half": {newNight(lost, whole.clone()), intake.Context{Back: true}},
+		"the way back from a night that lost half": {newNight(lost, whole.clone()),
+			intake.Context{Back: true}},
 		"teachers marry": {changed(func(d district) {
 			d.edit("user", func(rec oneroster.Record) {
 				if rec.Get("role") == "teacher" {

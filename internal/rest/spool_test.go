@@ -34,7 +34,8 @@ func (w taker) Write(part []byte) (int, error) {
 }
 
 // take asks for a list, and tells whether its answer broke off.
-func (s *service) take(h http.Handler, target string, before func(part []byte) error) (body []byte, broke bool) {
+func (s *service) take(h http.Handler, target string, before func(part []byte) error) (body []byte,
+	broke bool) {
 	r := httptest.NewRequest("GET", oneroster.V1p1.Base+target, nil)
 	r.Header.Set("Authorization", "Bearer "+s.token)
 	w := taker{httptest.NewRecorder(), before}
