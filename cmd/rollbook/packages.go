@@ -179,9 +179,7 @@ func (in *importing) run(ctx context.Context) (err error) {
 		return in.refuse(ctx, id, doc, err)
 	}
 	if !in.plan {
-		if err := in.o.prune(ctx); err != nil {
-			return err
-		}
+		in.o.prune(ctx, in.ErrOrStderr())
 	}
 	if err := in.report(doc, problems, id, held, stamp); err != nil {
 		return err
@@ -206,7 +204,7 @@ func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, 
 		out.members["problems"] = doc.Problems
 	}
 	if in.p != nil {
-		out.members["notes"] = in.p.Notes
+		out.members["notes"] = in.notes()
 	}
 	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
 		return out
@@ -279,7 +277,12 @@ func offerOf(offer *intake.Offer, p *bulk.Package, checked *intake.Checked) {
 }
 
 // notes are what was noticed while the package was read, and checked.
-func (in *importing) notes() []string { return slices.Concat(in.p.Notes, in.checked.Notes) }
+func (in *importing) notes() []string {
+	if in.checked == nil {
+		return in.p.Notes
+	}
+	return slices.Concat(in.p.Notes, in.checked.Notes)
+}
 
 // plural counts things: 1 problem, 2 problems.
 func plural(n int, what string) string {

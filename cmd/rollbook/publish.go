@@ -199,12 +199,10 @@ the district as it is by now; its reason is kept with it.`,
 			in.Progress = meter.phase
 			doc, stamp, err := in.Release(ctx, p.ID, offer, reason)
 			meter.done()
-			if err == nil {
-				err = o.prune(ctx)
-			}
 			if err != nil {
 				return err
 			}
+			o.prune(ctx, cmd.ErrOrStderr())
 			return sayPublished(cmd, asJSON, p.ID, doc, stamp)
 		}),
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"time"
 
@@ -158,18 +159,20 @@ func (o *opened) count(ctx context.Context, name string) (int, error) {
 }
 
 // prune lets the journal and the packages forget what is older than the district is
-// set to.
-func (o *opened) prune(ctx context.Context) error {
+// set to. That it fails is noted: what was published before is published.
+func (o *opened) prune(ctx context.Context, w io.Writer) {
 	days, err := o.count(ctx, journalDays)
 	if err == nil {
 		err = o.Prune(ctx, time.Now().AddDate(0, 0, -days))
 	}
-	if err != nil {
-		return err
+	n := 0
+	if err == nil {
+		n, err = o.count(ctx, packagesKept)
 	}
-	n, err := o.count(ctx, packagesKept)
 	if err == nil {
 		err = o.PrunePackages(ctx, n)
 	}
-	return err
+	if err != nil {
+		fmt.Fprintf(w, "note: old packages and changes are still kept, until the next import: %v\n", err)
+	}
 }
