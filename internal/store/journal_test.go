@@ -160,3 +160,58 @@ func TestHistory(t *testing.T) {
 		}
 	})
 }
+
+// What a change did is told as it was then, whatever became of the records since, until
+// the journal forgets it.
+func TestChangesOf(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		now := time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC)
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return now }})
+		change := func(titles ...string) { // of categories k0, k1, …; the others go
+			t.Helper()
+			now = now.Add(24 * time.Hour)
+			var rows []oneroster.Record
+			for i, title := range titles {
+				rows = append(rows, storetest.Rec("category", "sourcedId", fmt.Sprint("k", i), "title", title))
+			}
+			if _, err := s.Import(t.Context(), storetest.Bulk(rows...), store.ImportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change("a", "b")
+		change("a2", "b")
+		change("a3", "b3", "c")
+		change("a3", "b3")
+		told := func(rec oneroster.Record) string {
+			if rec.Resource == nil {
+				return "none"
+			}
+			return rec.Get("status") + " " + rec.Get("title")
+		}
+		ask := func(rev int64) (out []string, err error) {
+			err = s.ChangesOf(t.Context(), rev, func(before, after oneroster.Record) error {
+				out = append(out, after.ID()+": "+told(before)+" → "+told(after))
+				return nil
+			})
+			slices.Sort(out)
+			return out, err
+		}
+		for rev, want := range [][]string{1: {"k0: none → active a", "k1: none → active b"},
+			2: {"k0: active a → active a2"},
+			3: {"k0: active a2 → active a3", "k1: active b → active b3", "k2: none → active c"},
+			4: {"k2: active c → tobedeleted c"}, 5: nil} {
+			if got, err := ask(int64(rev)); rev > 0 && (err != nil || !slices.Equal(got, want)) {
+				t.Errorf("change %d: %v, %q, not %q", rev, err, got, want)
+			}
+		}
+		if err := s.Prune(t.Context(), now.Add(-36*time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		forgotten := new(*store.NotKept)
+		for rev, kept := range map[int64]bool{0: false, 1: false, 2: false, 3: true, 4: true} {
+			if got, err := ask(rev); errors.As(err, forgotten) == kept || kept && len(got) == 0 {
+				t.Errorf("change %d is kept: %v; %v, %q", rev, kept, err, got)
+			}
+		}
+	})
+}
