@@ -29,10 +29,11 @@ type group struct {
 
 // A tally is what would become of a group.
 type tally struct {
-	before, lost, left, came int // left have another role, came are added or have this one now
-	changed                  int // as a reader sees it: not by derived links alone
-	moved, disabled          int // to another school, and accounts that would be
-	ended                    int // classes in session that would be in terms that have ended
+	before, left, came int // left have another role, came are added or have this one now
+	lost               int // retired otherwise than with what they hang on
+	changed            int // as a reader sees it: not by derived links alone
+	moved, disabled    int // to another school, and accounts that would be
+	ended              int // classes in session that would be in terms that have ended
 }
 
 // fields counts, by position, values of the records of a kind: those that are
@@ -281,6 +282,10 @@ func (j *judgement) differ(before, after oneroster.Record) error {
 		j.tally(j.groupOf(after, j.then.people)).came++
 		j.growth.add(after)
 	case after.Values == nil:
+		j.along.lose(before)
+		if j.goesAlong(before) {
+			break
+		}
 		j.tally(j.groupOf(before, j.now.people)).lost++
 		j.example("loss", before, "", j.called(before), "")
 	default:

@@ -121,7 +121,7 @@ func (j *judgement) lossLimit(r *oneroster.Resource) int {
 	pupils := j.counted(share{of: oneroster.ByName("user"), role: "student"},
 		func(t *tally) int { return t.before })
 	classes := j.Imported(oneroster.ByName("class"))
-	percent := func(n, of int) int { return min(most, 100*n/max(of, n)) }
+	percent := func(n, of int) int { return min(most, (100*n+of-1)/max(of, n)) }
 	switch {
 	case limit == 0 || classes+pupils == 0:
 	case r.Name == "user" || r.Name == "demographics":

@@ -150,6 +150,7 @@ type judgement struct {
 	hands   *hands
 	swaps   *swaps
 	growth  *growth
+	along   *along
 	before  sds
 	after   sds
 	marks   map[uint64]uint8 // what School Data Sync makes of records, by hash
@@ -162,8 +163,8 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
-		growth: newGrowth(),
-		marks:  map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
+		growth: newGrowth(), along: newAlong(),
+		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
 			[]string{}}}
 	j.now = side{j: j, read: c.Before, isNow: true}

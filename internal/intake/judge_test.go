@@ -758,6 +758,10 @@ func TestVillages(t *testing.T) {
 		}},
 		{"a teacher deletes her work", "", func(d district) { d.drop("lineItem", first(3)) }},
 		{"the school is renamed", "", func(d district) { d.set("org", "name", "Under the Oaks") }},
+		{"two teachers leave", "", func(d district) { d.drop("user", of(teachers, first(2))) }},
+		{"two classes are given up", "", func(d district) { d.drop("class", first(2)) }},
+		{"half of the classes gone", "loss", func(d district) { d.drop("class", every(2)) }},
+		{"a quarter of the results gone", "loss", func(d district) { d.drop("result", not(every(4))) }},
 	} {
 		after := whole.clone()
 		c.do(after)
@@ -765,6 +769,14 @@ func TestVillages(t *testing.T) {
 		if got := guards(v); c.guard == "" && got != "" ||
 			!slices.Contains(strings.Fields(got+" "), c.guard) && c.guard != "" {
 			t.Errorf("%s: %q, not %q: %+v", c.name, got, c.guard, v.Objections)
+		}
+	}
+	for _, pupils := range []int{15, 18, 22, 29, 33, 40, 41, 43, 47, 49} {
+		before := gather(t, sandbox.New(sandbox.Options{Students: pupils, Today: monday}))
+		after := before.clone()
+		after.drop("user", of(is("role", "student"), first(5)))
+		if v := judge(t, newNight(before, after), intake.Context{}); len(v.Objections) > 0 {
+			t.Errorf("five of %d pupils leave: %+v", pupils, v.Objections)
 		}
 	}
 	for seed := range 6 {
@@ -870,6 +882,14 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		}), intake.Context{Day: intake.Rollover}},
 		"a half-year that is announced: its classes come beside": {changed(district.halfYear),
 			intake.Context{Day: intake.Rollover}},
+		"those of the pupils leave who have most results": {changed(func(d district) {
+			n := map[string]int{}
+			d.edit("result", func(rec oneroster.Record) { n[rec.Get("student")]++ })
+			ids := slices.SortedFunc(maps.Keys(n), func(a, b string) int {
+				return cmp.Or(n[b]-n[a], strings.Compare(a, b))
+			})
+			d.drop("user", is("sourcedId", ids[:30]...))
+		}), none},
 		"terms end": {newNight(over, half), none},
 		"the administrators are in no class any more": {changed(func(d district) {
 			d.drop("enrollment", is("role", "administrator"))
