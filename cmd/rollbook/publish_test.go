@@ -54,7 +54,8 @@ func TestNightsAreDecided(t *testing.T) {
 
 		_, errs := run(exitHeld, "import", "d/day-00.zip")
 		says(errs, "publication 3 is held, and nothing was changed",
-			"again: it is the package of publication 1, of 20", "rollbook publish 3 --reason",
+			"again: it is the package of publication 1, of 20",
+			"rollbook rollback 1 brings it back", "rollbook publish 3 --reason",
 			"rollbook discard 3")
 		if !slices.Equal(exported(), second) {
 			t.Error("what is held changed something")

@@ -74,7 +74,8 @@ func (in *Intake) guardAgain(ctx context.Context, doc *Document) error {
 			continue
 		}
 		text := fmt.Sprintf("it is the package of publication %d, of %s, again, record by record: another one "+
-			"was published since", p.ID, p.At[:len(time.DateOnly)])
+			"was published since; if it is wanted, rollbook rollback %d brings it back",
+			p.ID, p.At[:len(time.DateOnly)], p.ID)
 		switch {
 		case i == 0:
 		case n <= five:

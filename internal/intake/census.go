@@ -32,6 +32,7 @@ type tally struct {
 	before, left, came int // left have another role, came are added or have this one now
 	lost               int // retired otherwise than with what they hang on
 	changed            int // as a reader sees it: not by derived links alone
+	light              int // changed in nothing but what may change everywhere
 	moved, disabled    int // to another school, and accounts that would be
 	ended              int // classes in session that would be in terms that have ended
 }
@@ -297,7 +298,7 @@ func (j *judgement) differ(before, after oneroster.Record) error {
 // changed takes a record that stays. Fields are those of the kind that it was.
 func (j *judgement) changed(before, after oneroster.Record) {
 	g, then := j.groupOf(before, j.now.people), j.groupOf(after, j.then.people)
-	t, count, other := j.tally(g), j.fieldsOf(g.kind), false
+	t, count, other, light := j.tally(g), j.fieldsOf(g.kind), false, false
 	for i := range before.Resource.Fields {
 		f, was, is := &before.Resource.Fields[i], before.Values[i], after.Values[i]
 		if was == is || i == oneroster.Modified || f.Derived() {
@@ -322,14 +323,23 @@ func (j *judgement) changed(before, after oneroster.Record) {
 			}
 			j.example("change", before, f.Name, was, is)
 		}
-		other = other || was != "" && !f.Symmetric() // a field that is filled for the first time harms nobody
+		switch {
+		case was == "" || f.Symmetric(): // a field that is filled for the first time harms nobody
+		case j.light(before.Resource, f, was, is):
+			light = true
+		default:
+			other = true
+		}
 	}
 	if g.role != then.role {
 		t.left++
 		j.tally(then).came++
 	}
-	if other {
+	switch {
+	case other:
 		t.changed++
+	case light:
+		t.light++
 	}
 	if g.at.school != "" && g.at.school != then.at.school &&
 		!slices.Contains(oneroster.Items(after.Get("orgs")), g.at.school) {
@@ -340,6 +350,25 @@ func (j *judgement) changed(before, after oneroster.Record) {
 	}
 	j.hands.differ(j, before, after)
 	j.swaps.differ(before, after)
+}
+
+// light tells whether a change may be one of every record: other metadata, rooms and periods,
+// an account in other letters' case, an end that is still to come on another day.
+func (j *judgement) light(r *oneroster.Resource, f *oneroster.Field, was, is string) bool {
+	if is == "" {
+		return false
+	}
+	switch f.Name {
+	case "metadata":
+		return true
+	case "location", "periods":
+		return r.Name == "class"
+	case "email", "username":
+		return strings.EqualFold(was, is)
+	case "endDate":
+		return min(was, is) >= j.Today.Format(oneroster.DateLayout)
+	}
+	return false
 }
 
 // called is what people call a record.

@@ -346,8 +346,15 @@ func (j *judgement) guardChange() {
 		for _, s := range worst(slices.DeleteFunc(all,
 			func(s share) bool { return 2*s.total < all[0].total }),
 			limit) {
-			j.judge("change", r.Plural, s.n, s.total, limit,
-				count(s.n, s.total, s.noun())+" would change: "+j.inFields(s))
+			text := func(n int) string {
+				return count(n, s.total, s.noun()) + " would change: " + j.inFields(s)
+			}
+			n := s.n + j.counted(s, func(t *tally) int { return t.light })
+			if !over(s.n, s.total, limit) && over(n, s.total, limit) {
+				j.note(text(n))
+				continue
+			}
+			j.judge("change", r.Plural, s.n, s.total, limit, text(s.n))
 		}
 	}
 }
@@ -426,7 +433,7 @@ func (j *judgement) guardFalls() {
 			return cmp.Or(cmp.Compare(a.After*b.Before, b.After*a.Before), cmp.Compare(a.ID, b.ID))
 		})
 		limit := j.limit("guard-falls")
-		if j.Imported(r) > 0 {
+		if j.Imported(r) > 0 && (side.by == "school" || j.Day&Rollover == 0) { // a new year has other grades
 			j.judgeFalls(side.by, falls, limit)
 		}
 		j.verdict.Falls = append(j.verdict.Falls, falls[:min(5, len(falls))]...)

@@ -75,6 +75,10 @@ func every(n int) func(oneroster.Record) bool {
 	return func(oneroster.Record) bool { i++; return i%n == 0 }
 }
 
+func of(which, and func(oneroster.Record) bool) func(oneroster.Record) bool {
+	return func(rec oneroster.Record) bool { return which(rec) && and(rec) }
+}
+
 // closed is the district as a store serves it: what refers to nothing by a field
 // that it needs is gone, lists lose items that lead nowhere. It tells what is left
 // without any.
@@ -701,9 +705,6 @@ func TestVillages(t *testing.T) {
 		t.Fatal(n("user", "teacher"), "teachers,", n("class", ""), "classes,", n("user", "student"), "pupils")
 	}
 	pupils, teachers := is("role", "student"), is("role", "teacher")
-	of := func(which, and func(oneroster.Record) bool) func(oneroster.Record) bool {
-		return func(rec oneroster.Record) bool { return which(rec) && and(rec) }
-	}
 	emptied := func(d district, field string, which func(oneroster.Record) bool) {
 		d.edit("user", func(rec oneroster.Record) {
 			if which(rec) {
@@ -798,6 +799,14 @@ func TestVillages(t *testing.T) {
 	}
 }
 
+// tagged is a night on which the metadata of a resource are others.
+func tagged(whole district, resource, was, is string) *night {
+	before, after := whole.clone(), whole.clone()
+	before.set(resource, "metadata", was)
+	after.set(resource, "metadata", is)
+	return newNight(before, after)
+}
+
 type announced struct {
 	*night
 	intake.Context
@@ -889,6 +898,28 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				return cmp.Or(n[b]-n[a], strings.Compare(a, b))
 			})
 			d.drop("user", is("sourcedId", ids[:30]...))
+		}), none},
+		"a rollover to a small ninth grade": {changed(func(d district) {
+			d.drop("user", of(is("grades", "09"), not(first(2))))
+		}), intake.Context{Day: intake.Rollover}},
+		"snow days": {changed(func(d district) {
+			later := func(rec oneroster.Record) {
+				end, _ := time.Parse(time.DateOnly, rec.Get("endDate"))
+				rec.Set("endDate", end.AddDate(0, 0, 7).Format(time.DateOnly))
+			}
+			d.edit("enrollment", later)
+			d.edit("academicSession", later)
+		}), none},
+		"metadata of everybody is another": {tagged(whole, "user", `{"bus":"1"}`, `{"bus":"2"}`), none},
+		"addresses in small letters": {changed(func(d district) {
+			d.edit("user", func(rec oneroster.Record) {
+				rec.Set("email", strings.ToUpper(rec.Get("email")))
+				rec.Set("username", strings.ToUpper(rec.Get("username")))
+			})
+		}), none},
+		"every class has another room and period": {changed(func(d district) {
+			d.set("class", "location", "Tent")
+			d.set("class", "periods", "9")
 		}), none},
 		"terms end": {newNight(over, half), none},
 		"the administrators are in no class any more": {changed(func(d district) {
