@@ -66,6 +66,7 @@ func TestWords(t *testing.T) {
 				}
 			})
 			d.set("class", "periods", "")
+			d.edit("user", func(rec oneroster.Record) { rec.Set("username", strings.ToUpper(rec.Get("username"))) })
 		}},
 	}
 	var said strings.Builder
