@@ -40,7 +40,8 @@ var Settings = []Setting{
 	{"guard-steady", 25, 0, 100,
 		"hold when a name, birth date or sex would be another in more than so many percent"},
 	{"guard-families", 10, 0, 100,
-		"hold when more than so many percent of pupils with agents would have none of those"},
+		"hold when more than so many percent of pupils with agents would have none of those, or one " +
+			"of another family beside them"},
 	{"guard-seats", 5, 0, 100,
 		"hold when more than so many percent of enrollments would keep the id and be of another " +
 			"user or class"},

@@ -565,6 +565,35 @@ func pupilsOf(school string) func(oneroster.Record) bool {
 	}
 }
 
+// linked are the pupils that have agents, by id.
+func (d district) linked() map[string]oneroster.Record {
+	out := map[string]oneroster.Record{}
+	d.edit("user", func(rec oneroster.Record) {
+		if rec.Get("role") == "student" && rec.Get("agents") != "" {
+			out[rec.ID()] = rec
+		}
+	})
+	return out
+}
+
+// relatives gives the pupils that are meant another guardian beside those they have.
+func (d district) relatives(meant func(oneroster.Record) bool) {
+	r := oneroster.ByName("user")
+	d.edit("user", func(rec oneroster.Record) {
+		if rec.Get("role") != "student" || rec.Get("agents") == "" || !meant(rec) {
+			return
+		}
+		other := oneroster.NewRecord(r)
+		for field, value := range map[string]string{"sourcedId": "gr-" + rec.ID(), "status": oneroster.Active,
+			"role": "guardian", "givenName": "Ada", "familyName": "Other" + rec.ID(), "username": "gr-" + rec.ID(),
+			"enabledUser": "true", "orgs": rec.Get("orgs"), "agents": rec.ID()} {
+			other.Set(field, value)
+		}
+		d[r] = append(d[r], other)
+		rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), other.ID())...))
+	})
+}
+
 // anyDay are nights in which something becomes another's, or is no more.
 var anyDay = []struct {
 	name, guard string
@@ -608,6 +637,21 @@ var anyDay = []struct {
 				rec.Set("endDate", "2026-09-13")
 			}
 		})
+	}},
+	{"strangers beside the family", "families", func(d district) {
+		all := slices.Collect(maps.Values(d.linked()))
+		slices.SortFunc(all, func(a, b oneroster.Record) int { return cmp.Compare(a.ID(), b.ID()) })
+		last := all[len(all)-1].Get("agents")
+		for _, rec := range all {
+			own := rec.Get("agents")
+			rec.Set("agents", oneroster.Join(append(oneroster.Items(own), oneroster.Items(last)...)...))
+			last = own
+		}
+	}},
+	{"one parent beside every family", "families", func(d district) {
+		for _, rec := range d.linked() {
+			rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), "gua-000002")...))
+		}
 	}},
 }
 
@@ -855,6 +899,21 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 	lost := whole.clone()
 	lost.drop("user", every(2))
 	lost, _ = lost.closed()
+	unlinked := whole.clone()
+	unlinked.set("user", "agents", "")
+	eldest, more := whole.clone(), map[string]string{} // by agent, the one who has a guardian more
+	eldest.relatives(func(rec oneroster.Record) bool {
+		agent := oneroster.Items(rec.Get("agents"))[0]
+		more[agent] = cmp.Or(more[agent], rec.ID())
+		return more[agent] == rec.ID()
+	})
+	siblings := eldest.clone()
+	for id, rec := range siblings.linked() {
+		if kin := more[oneroster.Items(rec.Get("agents"))[0]]; kin != id {
+			rec.Set("familyName", "Half")
+			rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), "gr-"+kin)...))
+		}
+	}
 	closing := intake.Context{Closing: map[string]bool{"sch-002": true}}
 	return map[string]announced{
 		"the first import": {newNight(district{}, whole.clone()), none},
@@ -947,6 +1006,11 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), none},
-		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
+		"a third of the pupils get another guardian": {changed(func(d district) {
+			d.relatives(every(3))
+		}), none},
+		"guardians of one are linked to brothers and sisters": {newNight(eldest, siblings), none},
+		"the first links": {newNight(unlinked, whole.clone()), none},
+		"nothing":         {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }

@@ -21,18 +21,23 @@ type swaps struct {
 	owner    map[string]map[uint64]uint64 // field and value to the user, by hash; 0 where several have it
 	taken    map[string]int
 	first    map[string]Example
-	agents   map[uint64]string // of pupils, as they are served now
-	families int               // pupils that have agents now, and would
-	strange  int               // of them with none of those
-	seats    int               // enrollments that stay and are of another user or class
-	sitters  int               // of them of another user
-	risen    int               // pupils and families who would be staff
-	firsts   map[string]string // sourcedIds of one of each
+	homes    map[uint64]family   // of pupils that have agents, as they are served now
+	kids     map[uint64][]uint64 // of agents; made when the first family differs
+	families int                 // pupils that have agents now, and would
+	strange  int                 // of them with none of those
+	beside   int                 // of them with those of other families beside theirs
+	seats    int                 // enrollments that stay and are of another user or class
+	sitters  int                 // of them of another user
+	risen    int                 // pupils and families who would be staff
+	firsts   map[string]string   // sourcedIds of one of each
 }
+
+// A family is what is kept of a pupil that has agents.
+type family struct{ name, agents string }
 
 func newSwaps() *swaps {
 	s := &swaps{owner: map[string]map[uint64]uint64{}, taken: map[string]int{}, first: map[string]Example{},
-		agents: map[uint64]string{}, firsts: map[string]string{}}
+		homes: map[uint64]family{}, firsts: map[string]string{}}
 	for _, f := range owned {
 		s.owner[f] = map[uint64]uint64{}
 	}
@@ -61,22 +66,55 @@ func (s *swaps) learn(user oneroster.Record) {
 		}
 	}
 	if agents := user.Get("agents"); agents != "" && user.Get("role") == "student" {
-		s.agents[id] = agents
+		s.homes[id] = family{user.Get("familyName"), agents}
 	}
 }
 
-// family looks whether a pupil keeps one of the agents, as they would be served.
+// family looks whether a pupil keeps one of the agents, as they would be served, and
+// gets none of another family.
 func (s *swaps) family(user oneroster.Record) {
-	was, is := s.agents[hash(user.ID())], user.Get("agents")
-	if was == "" || is == "" {
+	was, is := s.homes[hash(user.ID())], user.Get("agents")
+	if was.agents == "" || is == "" {
 		return
 	}
 	s.families++
-	now := oneroster.Items(is)
-	if !slices.ContainsFunc(oneroster.Items(was), func(id string) bool { return slices.Contains(now, id) }) {
+	if was.agents == is {
+		return
+	}
+	old, now := oneroster.Items(was.agents), oneroster.Items(is)
+	of := func(list []string) func(string) bool {
+		return func(id string) bool { return slices.Contains(list, id) }
+	}
+	come := slices.DeleteFunc(slices.Clone(now), of(old))
+	switch {
+	case !slices.ContainsFunc(old, of(now)):
 		s.strange++
 		s.firsts["families"] = cmp.Or(s.firsts["families"], user.ID())
+	case slices.ContainsFunc(come,
+		func(id string) bool { return s.stranger(id, user.Get("familyName"), was) }):
+		s.beside++
+		s.firsts["beside"] = cmp.Or(s.firsts["beside"], user.ID())
 	}
+}
+
+// stranger tells whether an agent has children, and none of them is kin of a pupil: by the
+// name, or by an agent of both.
+func (s *swaps) stranger(agent, name string, pupil family) bool {
+	if s.kids == nil {
+		s.kids = map[uint64][]uint64{}
+		for kid, of := range s.homes {
+			for _, id := range oneroster.Items(of.agents) {
+				s.kids[hash(id)] = append(s.kids[hash(id)], kid)
+			}
+		}
+	}
+	kids := s.kids[hash(agent)]
+	own := oneroster.Items(pupil.agents)
+	return len(kids) > 0 && !slices.ContainsFunc(kids, func(kid uint64) bool {
+		of := s.homes[kid]
+		return of.name == name || of.name == pupil.name || slices.ContainsFunc(oneroster.Items(of.agents),
+			func(id string) bool { return slices.Contains(own, id) })
+	})
 }
 
 var staff = []string{"administrator", "aide", "proctor", "teacher"}
@@ -127,6 +165,9 @@ func (j *judgement) guardSwaps() {
 		j.judge("families", users.Plural, j.swaps.strange, of, j.limits.of("guard-families"),
 			fmt.Sprintf("%s would have none of the agents that they have: %s is one",
 				count(j.swaps.strange, of, "students"), j.swaps.firsts["families"]))
+		j.judge("families", users.Plural, j.swaps.beside, of, j.limits.of("guard-families"),
+			fmt.Sprintf("%s would get an agent of another family beside their own: %s is one",
+				count(j.swaps.beside, of, "students"), j.swaps.firsts["beside"]))
 	}
 	seats := j.swaps.seats
 	if j.Day&Rollover != 0 {
