@@ -45,8 +45,11 @@ type fields struct {
 	beyond, garbled          []int // with letters beyond ASCII, and those that would lose them
 }
 
-// A person is what is kept of a user: where it is.
-type person = place
+// A person is what is kept of a user: where it is, and its role.
+type person struct {
+	place
+	role string
+}
 
 // A side is the district as it is, or as it would be.
 type side struct {
@@ -109,7 +112,7 @@ func (s *side) add(rec oneroster.Record) {
 		s.class(rec, today)
 	case "user":
 		at := home(rec)
-		s.people[hash(rec.ID())] = at
+		s.people[hash(rec.ID())] = person{at, rec.Get("role")}
 		s.pupils[at.grade]++
 		if s.isNow {
 			s.j.swaps.learn(rec)
@@ -177,7 +180,7 @@ var nameField = map[string]string{"org": "name", "course": "title", "class": "ti
 	"resource": "title"}
 
 // home of a user is the first of its orgs, and the first grade of a student.
-func home(user oneroster.Record) (p person) {
+func home(user oneroster.Record) (p place) {
 	if orgs := oneroster.Items(user.Get("orgs")); len(orgs) > 0 {
 		p.school = orgs[0]
 	}
@@ -204,7 +207,7 @@ func (j *judgement) groupOf(rec oneroster.Record, people map[uint64]person) grou
 	case "user":
 		g.at = home(rec)
 	case "demographics":
-		g.at = people[hash(rec.ID())]
+		g.at = people[hash(rec.ID())].place
 	case "enrollment":
 		g.at = place{rec.Get("school"), people[hash(rec.Get("user"))].grade}
 	}
@@ -281,7 +284,7 @@ func (j *judgement) differ(before, after oneroster.Record) error {
 	switch {
 	case before.Values == nil:
 		j.tally(j.groupOf(after, j.then.people)).came++
-		j.growth.add(after)
+		j.growth.add(after, j.then.people)
 	case after.Values == nil:
 		j.along.lose(before)
 		if j.goesAlong(before) {

@@ -10,7 +10,7 @@ import (
 
 // growth is what comes on top of what there is: another district's files put in beside,
 // everybody once more under new ids. A district that is filled is none: a school that
-// has nobody yet, pupils who are in no class yet, and the classes of those alone.
+// has nobody yet, pupils and teachers who are in no class yet, and the classes of those alone.
 type growth struct {
 	enrolled map[uint64]bool // users that are in a class
 	added    map[uint64]bool // classes
@@ -36,16 +36,17 @@ func (g *growth) learn(rec oneroster.Record) {
 }
 
 // add takes one that is added; classes come before enrollments.
-func (g *growth) add(rec oneroster.Record) {
+func (g *growth) add(rec oneroster.Record, people map[uint64]person) {
 	switch rec.Resource.Name {
 	case "org":
 		g.founded[rec.Get("type")]++
 	case "class":
 		g.added[hash(rec.ID())] = true
 	case "enrollment":
-		class := hash(rec.Get("class"))
+		user, class := hash(rec.Get("user")), hash(rec.Get("class"))
+		of := people[user].role
 		switch pupil := rec.Get("role") == "student"; {
-		case !g.enrolled[hash(rec.Get("user"))]:
+		case !g.enrolled[user] && (of == "student" || of == "teacher"):
 		case pupil && g.added[class]:
 			g.again[class] = true
 			g.seats++

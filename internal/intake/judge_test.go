@@ -539,6 +539,11 @@ var badNights = []struct {
 			rec.Set("school", "sch-001")
 		})
 	}},
+	{"guardians in every class", "growth", func(d district) {
+		for _, rec := range d.some("user", 25, is("role", "parent", "guardian")) {
+			d.everywhere(rec, "aide")
+		}
+	}},
 }
 
 // Each bad night is held, by the guard that is meant for it; sixty ordinary nights
@@ -592,6 +597,33 @@ func (d district) relatives(meant func(oneroster.Record) bool) {
 		d[r] = append(d[r], other)
 		rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), other.ID())...))
 	})
+}
+
+// some are the first n records of a resource that are meant.
+func (d district) some(resource string, n int, meant func(oneroster.Record) bool) (out []oneroster.Record) {
+	for _, rec := range d[oneroster.ByName(resource)] {
+		if len(out) < n && meant(rec) {
+			out = append(out, rec)
+		}
+	}
+	return out
+}
+
+// enroll puts a user into a class.
+func (d district) enroll(user, class oneroster.Record, role string) {
+	r := oneroster.ByName("enrollment")
+	rec := oneroster.NewRecord(r)
+	for field, value := range map[string]string{"sourcedId": role + "-" + user.ID() + "-" + class.ID(),
+		"status": oneroster.Active, "user": user.ID(), "class": class.ID(), "school": class.Get("school"),
+		"role": role} {
+		rec.Set(field, value)
+	}
+	d[r] = append(d[r], rec)
+}
+
+// everywhere puts a user into all classes.
+func (d district) everywhere(user oneroster.Record, role string) {
+	d.edit("class", func(class oneroster.Record) { d.enroll(user, class, role) })
 }
 
 // anyDay are nights in which something becomes another's, or is no more.
