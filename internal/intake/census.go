@@ -146,6 +146,7 @@ func (s *side) add(rec oneroster.Record) {
 	}
 	s.j.hands.learn(rec)
 	s.j.growth.learn(rec)
+	s.j.swaps.serve(rec)
 }
 
 // class looks whether a class is in session, or ends with its terms: a term that has not
@@ -285,6 +286,7 @@ func (j *judgement) differ(before, after oneroster.Record) error {
 	case before.Values == nil:
 		j.tally(j.groupOf(after, j.then.people)).came++
 		j.growth.add(after, j.then.people)
+		j.swaps.seat(after, j.then.people)
 	case after.Values == nil:
 		j.along.lose(before)
 		if j.goesAlong(before) {
@@ -353,6 +355,9 @@ func (j *judgement) changed(before, after oneroster.Record) {
 	}
 	j.hands.differ(j, before, after)
 	j.swaps.differ(before, after)
+	if before.Get("role") != after.Get("role") || another(before, after, "user") {
+		j.swaps.seat(after, j.then.people)
+	}
 }
 
 // light tells whether a change may be one of every record: other metadata, rooms and periods,

@@ -685,6 +685,20 @@ var anyDay = []struct {
 			rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), "gua-000002")...))
 		}
 	}},
+	{"a pupil teaches every class", "rises", func(d district) {
+		d.everywhere(d.some("user", 1, is("role", "student"))[0], "teacher")
+	}},
+	{"pupils teach what they take", "rises", func(d district) {
+		for _, rec := range d.some("enrollment", 40, is("role", "student")) {
+			rec.Set("role", "teacher")
+		}
+	}},
+	{"guardians are aides", "rises", func(d district) {
+		class := d.some("class", 1, not(is("sourcedId", "")))[0]
+		for _, rec := range d.some("user", 6, is("role", "parent", "guardian")) {
+			d.enroll(rec, class, "aide")
+		}
+	}},
 }
 
 func TestNights(t *testing.T) {
@@ -823,6 +837,14 @@ func TestVillages(t *testing.T) {
 		{"ids of users shifted", "hands", func(d district) { d.shifted("user") }},
 		{"schools without identifier", "sds", func(d district) { d.set("org", "identifier", "") }},
 		{"names lost their letters", "garbled", func(d district) { d.letters(mojibake) }},
+		{"three pupils are administrators", "rises", func(d district) {
+			for _, rec := range d.some("user", 4, pupils) {
+				rec.Set("role", "administrator")
+			}
+		}},
+		{"a pupil teaches all classes", "rises", func(d district) {
+			d.everywhere(d.some("user", 1, pupils)[0], "teacher")
+		}},
 
 		{"a teacher leaves", "", func(d district) { d.drop("user", of(teachers, first(1))) }},
 		{"a family moves away", "", func(d district) { d.drop("user", of(pupils, first(4))) }},
@@ -1043,6 +1065,27 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		}), none},
 		"guardians of one are linked to brothers and sisters": {newNight(eldest, siblings), none},
 		"the first links": {newNight(unlinked, whole.clone()), none},
-		"nothing":         {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
+		"five guardians help": {changed(func(d district) {
+			class := d.some("class", 1, not(is("sourcedId", "")))[0]
+			for _, rec := range d.some("user", 5, is("role", "parent", "guardian")) {
+				d.enroll(rec, class, "aide")
+			}
+		}), none},
+		"new aides": {changed(func(d district) {
+			aides := d.some("user", 12, is("role", "teacher"))
+			class := d.some("class", 1, not(is("sourcedId", "")))[0]
+			for i := range aides {
+				aides[i].Values = slices.Clone(aides[i].Values)
+				aides[i].Set("sourcedId", fmt.Sprint("new-", i))
+				for _, field := range []string{"username", "email", "identifier"} {
+					aides[i].Set(field, fmt.Sprint("new-", i))
+				}
+				aides[i].Set("role", "aide")
+				d.enroll(aides[i], class, "aide")
+			}
+			r := oneroster.ByName("user")
+			d[r] = append(d[r], aides...)
+		}), none},
+		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }

@@ -29,6 +29,8 @@ type swaps struct {
 	seats    int                 // enrollments that stay and are of another user or class
 	sitters  int                 // of them of another user
 	risen    int                 // pupils and families who would be staff
+	served   map[uint64]bool     // who has an enrollment as staff
+	raised   map[uint64]int      // enrollments as staff of pupils and families who have none yet
 	firsts   map[string]string   // sourcedIds of one of each
 }
 
@@ -37,7 +39,8 @@ type family struct{ name, agents string }
 
 func newSwaps() *swaps {
 	s := &swaps{owner: map[string]map[uint64]uint64{}, taken: map[string]int{}, first: map[string]Example{},
-		homes: map[uint64]family{}, firsts: map[string]string{}}
+		homes: map[uint64]family{}, firsts: map[string]string{},
+		served: map[uint64]bool{}, raised: map[uint64]int{}}
 	for _, f := range owned {
 		s.owner[f] = map[uint64]uint64{}
 	}
@@ -119,6 +122,27 @@ func (s *swaps) stranger(agent, name string, pupil family) bool {
 
 var staff = []string{"administrator", "aide", "proctor", "teacher"}
 
+// serve takes an enrollment as it is.
+func (s *swaps) serve(rec oneroster.Record) {
+	if rec.Resource.Name == "enrollment" && slices.Contains(staff, rec.Get("role")) {
+		s.served[hash(rec.Get("user"))] = true
+	}
+}
+
+// seat takes an enrollment that comes, or is another's or in another role.
+func (s *swaps) seat(rec oneroster.Record, people map[uint64]person) {
+	if rec.Resource.Name != "enrollment" || !slices.Contains(staff, rec.Get("role")) {
+		return
+	}
+	user := hash(rec.Get("user"))
+	if role := people[user].role; role == "" || slices.Contains(staff, role) || s.served[user] {
+		return
+	}
+	if s.raised[user]++; s.raised[user] == 1 || s.raised[user] == few+1 {
+		s.firsts["raised"] = rec.Get("user") // who is in many, if one is
+	}
+}
+
 // differ takes a user or an enrollment that stays and is another.
 func (s *swaps) differ(before, after oneroster.Record) {
 	switch before.Resource.Name {
@@ -178,11 +202,38 @@ func (j *judgement) guardSwaps() {
 			fmt.Sprintf("%s would keep the id and be of another user or class: %s is one",
 				count(seats, of, enrollments.Plural), j.swaps.firsts["seats"]))
 	}
-	if n, limit := j.swaps.risen, j.limits.of("guard-rises"); n > limit && j.Imported(users) > 0 {
+	j.guardRises()
+	j.guardSteady()
+}
+
+// guardRises holds pupils and families who would be staff, or be in classes as staff: more
+// than a tenth of few pupils, and one who would be in many classes.
+func (j *judgement) guardRises() {
+	users, enrollments := oneroster.ByName("user"), oneroster.ByName("enrollment")
+	limit := j.limits.of("guard-rises")
+	if limit <= five {
+		pupils := j.counted(share{of: users, role: "student"}, func(t *tally) int { return t.before })
+		limit = min(limit, max(pair, pupils/10))
+	}
+	if n := j.swaps.risen; n > limit && j.Imported(users) > 0 {
 		j.object(Objection{"rises", users.Plural, fmt.Sprintf("%s pupils or family members would become "+
 			"staff: %s is one", number(n), j.swaps.firsts["rises"]), n, j.now.total[users], limit})
 	}
-	j.guardSteady()
+	n, most := len(j.swaps.raised), 0
+	for _, in := range j.swaps.raised {
+		most = max(most, in)
+	}
+	classes := oneroster.ByName("class")
+	many := most > limit && (most > few || 2*most > j.now.total[classes])
+	if (n > limit || many) && j.Imported(enrollments) > 0 {
+		who := number(n) + " pupils or family members"
+		if n == 1 {
+			who = "1 pupil or family member"
+		}
+		j.object(Objection{"rises", enrollments.Plural, fmt.Sprintf("%s would be staff in up to %s: %s is one",
+			who, several(most, classes), j.swaps.firsts["raised"]), n,
+			j.now.total[users], limit})
+	}
 }
 
 // guardSteady holds names, birth dates and the like that would change in many.
