@@ -15,13 +15,13 @@ type growth struct {
 	enrolled map[uint64]bool // users that are in a class
 	added    map[uint64]bool // classes
 	again    map[uint64]bool // of them those of pupils who are in others
-	seats    int             // enrollments of those who have others
+	seats    map[string]int  // enrollments of those who have others, by role
 	orgs     map[string]int  // by type, as they are
 	founded  map[string]int  // by type
 }
 
 func newGrowth() *growth {
-	return &growth{map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}, 0, map[string]int{},
+	return &growth{map[uint64]bool{}, map[uint64]bool{}, map[uint64]bool{}, map[string]int{}, map[string]int{},
 		map[string]int{}}
 }
 
@@ -49,9 +49,9 @@ func (g *growth) add(rec oneroster.Record, people map[uint64]person) {
 		case !g.enrolled[user] && (of == "student" || of == "teacher"):
 		case pupil && g.added[class]:
 			g.again[class] = true
-			g.seats++
+			g.seats[rec.Get("role")]++
 		case pupil || !g.added[class]: // a teacher gets new classes as their pupils do
-			g.seats++
+			g.seats[rec.Get("role")]++
 		}
 	}
 }
@@ -65,15 +65,30 @@ func (j *judgement) guardGrowth() {
 	if j.Day&(Rollover|AddsOnly) != 0 {
 		return // classes are made these days
 	}
-	classes, enrollments := oneroster.ByName("class"), oneroster.ByName("enrollment")
-	for _, of := range []struct {
-		*oneroster.Resource
-		added int
-	}{{classes, len(j.growth.again)}, {enrollments, j.growth.seats}} {
-		if ch := j.changes[of.Resource]; ch != nil {
-			j.grow(of.Resource, of.Plural, of.added-ch.Retired, ch.Active)
-		}
+	if classes := oneroster.ByName("class"); j.changes[classes] != nil {
+		ch := j.changes[classes]
+		j.grow(classes, classes.Plural, len(j.growth.again)-ch.Retired, ch.Active)
 	}
+	j.seatsGrow()
+}
+
+// seatsGrow looks at all enrollments, then at those of the teachers, who are few among them.
+func (j *judgement) seatsGrow() {
+	r := oneroster.ByName("enrollment")
+	ch := j.changes[r]
+	if ch == nil {
+		return
+	}
+	n := -ch.Retired
+	for _, added := range j.growth.seats {
+		n += added
+	}
+	if j.grow(r, r.Plural, n, ch.Active) {
+		return
+	}
+	s := share{of: r, role: "teacher"}
+	gone := j.counted(s, func(t *tally) int { return t.lost + t.left })
+	j.grow(r, s.noun(), j.growth.seats[s.role]-gone, j.counted(s, func(t *tally) int { return t.before }))
 }
 
 // peopleGrow looks at the users of each role at the schools that have some.
@@ -117,10 +132,13 @@ func (j *judgement) orgsGrow() {
 	}
 }
 
-func (j *judgement) grow(r *oneroster.Resource, noun string, n, of int) {
+// grow tells whether it objected.
+func (j *judgement) grow(r *oneroster.Resource, noun string, n, of int) bool {
 	limit := j.limit("guard-growth")
-	if of >= few && j.Imported(r) > 0 && n*100 > limit*of {
-		j.object(Objection{"growth", r.Plural, fmt.Sprintf("%s %s would be added to %s", number(n), noun,
-			number(of)), n, of, limit})
+	if of < few || j.Imported(r) == 0 || n*100 <= limit*of {
+		return false
 	}
+	j.object(Objection{"growth", r.Plural, fmt.Sprintf("%s %s would be added to %s", number(n), noun,
+		number(of)), n, of, limit})
+	return true
 }

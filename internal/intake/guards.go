@@ -70,6 +70,9 @@ const (
 	most = 50 // percent
 	pair = 2  // records that are never too many
 	wide = 90 // percent, on the day of a rollover
+
+	quarter = 25 // percent, of what few people have each many of
+
 	some = 10 // of one role: fewer come and go every day
 	five = 5  // pupils that may leave in a night, however few there are; of few of a role
 )

@@ -544,6 +544,18 @@ var badNights = []struct {
 			d.everywhere(rec, "aide")
 		}
 	}},
+	{"every teacher in two classes more", "growth", func(d district) {
+		classes := d[oneroster.ByName("class")]
+		for i, rec := range d.some("enrollment", 1000, is("role", "teacher")) {
+			user := oneroster.NewRecord(oneroster.ByName("user"))
+			user.Set("sourcedId", rec.Get("user"))
+			for n := range 2 {
+				d.enroll(user, classes[(i+7*(n+1))%len(classes)], "teacher")
+			}
+		}
+	}},
+	{"classes have the teachers of others", "seats",
+		func(d district) { d.moved("enrollment", "user", is("role", "teacher")) }},
 }
 
 // Each bad night is held, by the guard that is meant for it; sixty ordinary nights
@@ -1085,6 +1097,16 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 			}
 			r := oneroster.ByName("user")
 			d[r] = append(d[r], aides...)
+		}), none},
+		"two teachers take over from two": {changed(func(d district) {
+			of := d.some("user", 4, is("role", "teacher"))
+			d.edit("enrollment", func(rec oneroster.Record) {
+				for i := range 2 {
+					if rec.Get("user") == of[i].ID() {
+						rec.Set("user", of[i+2].ID())
+					}
+				}
+			})
 		}), none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}

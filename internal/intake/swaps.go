@@ -28,6 +28,8 @@ type swaps struct {
 	beside   int                 // of them with those of other families beside theirs
 	seats    int                 // enrollments that stay and are of another user or class
 	sitters  int                 // of them of another user
+	taught   int                 // seats of teachers that are another's
+	gave     map[uint64]bool     // the teachers who had them
 	risen    int                 // pupils and families who would be staff
 	served   map[uint64]bool     // who has an enrollment as staff
 	raised   map[uint64]int      // enrollments as staff of pupils and families who have none yet
@@ -40,7 +42,7 @@ type family struct{ name, agents string }
 func newSwaps() *swaps {
 	s := &swaps{owner: map[string]map[uint64]uint64{}, taken: map[string]int{}, first: map[string]Example{},
 		homes: map[uint64]family{}, firsts: map[string]string{},
-		served: map[uint64]bool{}, raised: map[uint64]int{}}
+		gave: map[uint64]bool{}, served: map[uint64]bool{}, raised: map[uint64]int{}}
 	for _, f := range owned {
 		s.owner[f] = map[uint64]uint64{}
 	}
@@ -149,6 +151,10 @@ func (s *swaps) differ(before, after oneroster.Record) {
 	case "enrollment":
 		if another(before, after, "user") {
 			s.sitters++
+			if before.Get("role") == "teacher" {
+				s.taught++
+				s.gave[hash(before.Get("user"))] = true
+			}
 		}
 		if another(before, after, "user") || another(before, after, "class") {
 			s.seats++
@@ -197,13 +203,25 @@ func (j *judgement) guardSwaps() {
 	if j.Day&Rollover != 0 {
 		seats = j.swaps.sitters // classes change with the year, pupils do not
 	}
-	if of := j.now.total[enrollments]; j.Imported(enrollments) > 0 {
-		j.judge("seats", enrollments.Plural, seats, of, j.limits.of("guard-seats"),
-			fmt.Sprintf("%s would keep the id and be of another user or class: %s is one",
-				count(seats, of, enrollments.Plural), j.swaps.firsts["seats"]))
+	of := j.now.total[enrollments]
+	if j.Imported(enrollments) > 0 && !j.judge("seats", enrollments.Plural, seats, of,
+		j.limits.of("guard-seats"), fmt.Sprintf("%s would keep the id and be of another user or class: %s is one",
+			count(seats, of, enrollments.Plural), j.swaps.firsts["seats"])) {
+		j.guardTaught()
 	}
 	j.guardRises()
 	j.guardSteady()
+}
+
+// guardTaught holds classes that are other teachers': not those of one or two who leave.
+func (j *judgement) guardTaught() {
+	s := share{of: oneroster.ByName("enrollment"), role: "teacher"}
+	of := j.counted(s, func(t *tally) int { return t.before })
+	if of < few || len(j.swaps.gave) <= pair || j.Day&Rollover != 0 {
+		return
+	}
+	j.judge("seats", s.of.Plural, j.swaps.taught, of, max(quarter, j.limits.of("guard-seats")),
+		count(j.swaps.taught, of, s.noun())+" would keep the id and be of another user")
 }
 
 // guardRises holds pupils and families who would be staff, or be in classes as staff: more
