@@ -34,7 +34,7 @@ type tally struct {
 	changed            int // as a reader sees it: not by derived links alone
 	light              int // changed in nothing but what may change everywhere
 	moved, disabled    int // to another school, and accounts that would be
-	ended              int // classes in session that would be in terms that have ended
+	ended              int // classes in session that would be in terms that have ended, or not begun
 }
 
 // fields counts, by position, values of the records of a kind: those that are
@@ -63,8 +63,10 @@ type side struct {
 	school map[string]int    // enrollments
 	grade  map[string]int    // enrollments of pupils
 	pupils map[string]int    // by grade
+	begins map[string]string // first days of sessions
 	ends   map[string]string // last days of sessions
 	runs   map[uint64]bool   // classes in session
+	begun  map[uint64]bool   // of them those whose terms have begun
 	linked map[uint64]bool   // users that have agents, of the district as it is
 	excuse map[string]int    // records that are left without because a school closes, by "resource.field"
 }
@@ -74,7 +76,8 @@ func (s *side) begin() {
 	s.orgs, s.people = map[string]string{}, map[uint64]person{}
 	s.linked = map[uint64]bool{}
 	s.school, s.grade, s.pupils = map[string]int{}, map[string]int{}, map[string]int{}
-	s.ends, s.runs, s.excuse = map[string]string{}, map[uint64]bool{}, map[string]int{}
+	s.begins, s.ends = map[string]string{}, map[string]string{}
+	s.runs, s.begun, s.excuse = map[uint64]bool{}, map[uint64]bool{}, map[string]int{}
 }
 
 // each yields the records of a resource, and counts them the first time. Without
@@ -107,7 +110,7 @@ func (s *side) add(rec oneroster.Record) {
 	case "org":
 		s.orgs[rec.ID()] = rec.Get("name")
 	case "academicSession":
-		s.ends[rec.ID()] = rec.Get("endDate")
+		s.begins[rec.ID()], s.ends[rec.ID()] = rec.Get("startDate"), rec.Get("endDate")
 	case "class":
 		s.class(rec, today)
 	case "user":
@@ -120,8 +123,8 @@ func (s *side) add(rec oneroster.Record) {
 			s.j.swaps.family(rec)
 		}
 	case "enrollment":
-		if end := rec.Get("endDate"); end != "" && end < today {
-			break // it has ended: nobody is in a class by it
+		if end := rec.Get("endDate"); end != "" && end < today || s.later(rec.Get("beginDate"), today) {
+			break // nobody is in a class by it
 		}
 		at := s.j.groupOf(rec, s.people).at
 		s.school[at.school]++
@@ -149,18 +152,29 @@ func (s *side) add(rec oneroster.Record) {
 	s.j.swaps.serve(rec)
 }
 
-// class looks whether a class is in session, or ends with its terms: a term that has not
-// begun has not ended.
+// class looks whether a class is in session, ends with its terms, or would only begin with
+// them: a term that has not begun has not ended.
 func (s *side) class(rec oneroster.Record, today string) {
-	last := ""
+	first, last := "", ""
 	for _, id := range oneroster.Items(rec.Get("terms")) {
+		if begin := s.begins[id]; first == "" || begin < first {
+			first = begin
+		}
 		last = max(last, s.ends[id])
 	}
 	key := hash(rec.ID())
-	if s.runs[key] = last >= today; !s.isNow && last != "" && !s.runs[key] && s.j.now.runs[key] {
+	s.runs[key] = last >= today
+	s.begun[key] = s.runs[key] && first <= today
+	if s.isNow || last == "" {
+		return
+	}
+	if s.j.now.runs[key] && !s.runs[key] || s.j.now.begun[key] && s.later(first, today) {
 		s.j.tally(s.j.groupOf(rec, nil)).ended++
 	}
 }
+
+// later tells whether a day is to come. The next year is filled on the day of a rollover.
+func (s *side) later(day, today string) bool { return day > today && s.j.Day&Rollover == 0 }
 
 // link counts users that lose their agents. That is seen in what readers are served
 // alone: a link that one side states is served on both.

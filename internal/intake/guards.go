@@ -317,8 +317,8 @@ func (j *judgement) guardDisabled() {
 	}
 }
 
-// guardEnded counts classes that are in session and would be in terms that have ended:
-// to readers they are as good as gone.
+// guardEnded counts classes that are in session and would be in terms that have ended, or
+// not begun: to readers they are as good as gone.
 func (j *judgement) guardEnded() {
 	r := oneroster.ByName("class")
 	if j.changes[r] == nil && j.changes[oneroster.ByName("academicSession")] == nil {
@@ -327,7 +327,7 @@ func (j *judgement) guardEnded() {
 	ended := func(t *tally) int { return t.ended }
 	whole := j.shares(r, func(t *tally, _ bool) int { return t.ended })[0]
 	j.judge("loss", r.Plural, whole.n, whole.total, j.limit("guard-loss"),
-		count(whole.n, whole.total, r.Plural)+" that are in session would be in terms that have ended"+
+		count(whole.n, whole.total, r.Plural)+" that are in session would be in terms that have ended or not begun"+
 			j.whom(whole, ended))
 }
 

@@ -556,6 +556,17 @@ var badNights = []struct {
 	}},
 	{"classes have the teachers of others", "seats",
 		func(d district) { d.moved("enrollment", "user", is("role", "teacher")) }},
+	{"terms that have not begun", "loss", func(d district) {
+		d.set("academicSession", "startDate", "2026-10-01")
+	}},
+	{"most enrollments begin next month", "falls", func(d district) {
+		third := every(3)
+		d.edit("enrollment", func(rec oneroster.Record) {
+			if !third(rec) {
+				rec.Set("beginDate", "2026-10-14")
+			}
+		})
+	}},
 }
 
 // Each bad night is held, by the guard that is meant for it; sixty ordinary nights
@@ -1108,6 +1119,18 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), none},
+		"next year, announced before it begins": {changed(func(d district) {
+			d.set("academicSession", "startDate", "2026-10-01")
+			d.set("enrollment", "beginDate", "2026-10-01")
+		}), intake.Context{Day: intake.Rollover}},
+		"a half-year that begins later": {changed(func(d district) {
+			d.halfYear()
+			d.edit("enrollment", func(rec oneroster.Record) {
+				if strings.HasPrefix(rec.ID(), "new-") {
+					rec.Set("beginDate", "2027-02-01")
+				}
+			})
+		}), intake.Context{Day: intake.AddsOnly}},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }
