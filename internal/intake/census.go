@@ -53,27 +53,28 @@ type person struct {
 
 // A side is the district as it is, or as it would be.
 type side struct {
-	j      *judgement
-	read   func(context.Context, *oneroster.Resource, func(oneroster.Record) error) error
-	isNow  bool
-	seen   map[*oneroster.Resource]bool
-	total  map[*oneroster.Resource]int
-	orgs   map[string]string // names
-	people map[uint64]person
-	school map[string]int    // enrollments
-	grade  map[string]int    // enrollments of pupils
-	pupils map[string]int    // by grade
-	begins map[string]string // first days of sessions
-	ends   map[string]string // last days of sessions
-	runs   map[uint64]bool   // classes in session
-	begun  map[uint64]bool   // of them those whose terms have begun
-	linked map[uint64]bool   // users that have agents, of the district as it is
-	excuse map[string]int    // records that are left without because a school closes, by "resource.field"
+	j       *judgement
+	read    func(context.Context, *oneroster.Resource, func(oneroster.Record) error) error
+	isNow   bool
+	seen    map[*oneroster.Resource]bool
+	total   map[*oneroster.Resource]int
+	orgs    map[string]string // names
+	schools map[string]bool   // of the orgs
+	people  map[uint64]person
+	school  map[string]int    // enrollments
+	grade   map[string]int    // enrollments of pupils
+	pupils  map[string]int    // by grade
+	begins  map[string]string // first days of sessions
+	ends    map[string]string // last days of sessions
+	runs    map[uint64]bool   // classes in session
+	begun   map[uint64]bool   // of them those whose terms have begun
+	linked  map[uint64]bool   // users that have agents, of the district as it is
+	excuse  map[string]int    // records that are left without because a school closes, by "resource.field"
 }
 
 func (s *side) begin() {
 	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
-	s.orgs, s.people = map[string]string{}, map[uint64]person{}
+	s.orgs, s.schools, s.people = map[string]string{}, map[string]bool{}, map[uint64]person{}
 	s.linked = map[uint64]bool{}
 	s.school, s.grade, s.pupils = map[string]int{}, map[string]int{}, map[string]int{}
 	s.begins, s.ends = map[string]string{}, map[string]string{}
@@ -108,7 +109,7 @@ func (s *side) add(rec oneroster.Record) {
 	today := s.j.Today.Format(oneroster.DateLayout)
 	switch r.Name {
 	case "org":
-		s.orgs[rec.ID()] = rec.Get("name")
+		s.orgs[rec.ID()], s.schools[rec.ID()] = rec.Get("name"), rec.Get("type") == "school"
 	case "academicSession":
 		s.begins[rec.ID()], s.ends[rec.ID()] = rec.Get("startDate"), rec.Get("endDate")
 	case "class":

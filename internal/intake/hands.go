@@ -12,15 +12,15 @@ import (
 // did. A name alone does not tell: people marry, schools are renamed. So no word
 // of the name may be left, and something else that tells them apart differs too.
 // A night that only renames accounts leaves the names, and is none.
-// Of orgs one suffices that takes the name of another, which loses it: there are few
-// of them, and their names have words in common.
+// Of orgs one suffices that takes the name of another, or is a school no more: there are
+// few of them, and their names have words in common.
 type hands struct {
 	changed  map[*oneroster.Resource]int
 	first    map[*oneroster.Resource]Example
 	suspects map[uint64]Example // users with another name, by hash: the birth date is still to come
 	titles   map[*oneroster.Resource]int
 	words    map[*oneroster.Resource]map[string]int // of titles, and how many have them
-	taken    bool                                   // an org has the name of another
+	taken    bool                                   // an org has the name of another, or is a school no more
 }
 
 func newHands() *hands {
@@ -61,7 +61,10 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	}
 	fields := tells[r.Name]
 	was, is := j.called(before), j.called(after)
-	if r.Name == "org" && j.takes(before.ID(), is) {
+	if r.Name == "org" && (j.takes(before.ID(), is) || j.unschooled(before, after)) {
+		if was == is {
+			was, is = was+" ("+before.Get("type")+")", is+" ("+after.Get("type")+")"
+		}
 		h.taken = true
 		h.change(j, r, Example{"hands", r.Plural, before.ID(), "", was, is})
 		return
@@ -81,17 +84,32 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	}
 }
 
-// takes tells whether an org gets the name of another one that has it no more.
+// takes tells whether an org gets the name of another one that has it no more, or a
+// school that of another school.
 func (j *judgement) takes(id, name string) bool {
 	if j.now.orgs[id] == name {
 		return false
 	}
 	for other, had := range j.now.orgs {
-		if had == name && other != id && j.then.orgs[other] != name {
+		switch {
+		case other == id:
+		case had == name && j.then.orgs[other] != name:
+			return true
+		case j.then.orgs[other] == name && had != j.now.orgs[id] && j.school(id) && j.school(other):
 			return true
 		}
 	}
 	return false
+}
+
+// school tells whether an org is a school that stays one.
+func (j *judgement) school(id string) bool {
+	return j.now.schools[id] && j.then.schools[id] && !j.Closing[id]
+}
+
+// unschooled tells whether a school becomes something else.
+func (j *judgement) unschooled(before, after oneroster.Record) bool {
+	return before.Get("type") == "school" && another(before, after, "type") && !j.Closing[before.ID()]
 }
 
 func (h *hands) change(j *judgement, r *oneroster.Resource, e Example) {

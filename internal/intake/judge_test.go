@@ -722,6 +722,15 @@ var anyDay = []struct {
 			d.enroll(rec, class, "aide")
 		}
 	}},
+	{"a school becomes a department", "hands", func(d district) {
+		d.some("org", 1, is("type", "school"))[0].Set("type", "department")
+	}},
+	{"two schools of one name", "hands", func(d district) {
+		of := d.some("org", 2, is("type", "school"))
+		of[0].Set("name", of[1].Get("name"))
+	}},
+	{"all schools have the name of the district", "hands",
+		func(d district) { d.set("org", "name", "Example District") }},
 }
 
 func TestNights(t *testing.T) {
