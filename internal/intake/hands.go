@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,11 +22,20 @@ type hands struct {
 	titles   map[*oneroster.Resource]int
 	words    map[*oneroster.Resource]map[string]int // of titles, and how many have them
 	taken    bool                                   // an org has the name of another, or is a school no more
+	lost     map[uint64]bool                        // titles that classes have no more, with their school
+	got      []got                                  // titles that classes get
+}
+
+// A got is a title with its school, by hash, and the class that gets it.
+type got struct {
+	name uint64
+	Example
 }
 
 func newHands() *hands {
 	return &hands{map[*oneroster.Resource]int{}, map[*oneroster.Resource]Example{}, map[uint64]Example{},
-		map[*oneroster.Resource]int{}, map[*oneroster.Resource]map[string]int{}, false}
+		map[*oneroster.Resource]int{}, map[*oneroster.Resource]map[string]int{}, false,
+		map[uint64]bool{}, nil}
 }
 
 // tells are the fields besides the name that tell two of a resource apart. A class
@@ -61,6 +71,11 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	}
 	fields := tells[r.Name]
 	was, is := j.called(before), j.called(after)
+	if r.Name == "class" && !slices.Equal(words(was), words(is)) {
+		h.lost[hash(before.Get("school")+"/"+was)] = true
+		h.got = append(h.got, got{hash(after.Get("school") + "/" + is),
+			Example{"hands", r.Plural, before.ID(), "title", was, is}})
+	}
 	if r.Name == "org" && (j.takes(before.ID(), is) || j.unschooled(before, after)) {
 		if was == is {
 			was, is = was+" ("+before.Get("type")+")", is+" ("+after.Get("type")+")"
@@ -189,4 +204,19 @@ func (j *judgement) guardHands() {
 			j.note(text)
 		}
 	}
+}
+
+// guardTitles holds classes that would have the titles of others of their school, which
+// have them no more. Who gets another number only has the title still; with the year titles
+// move up.
+func (j *judgement) guardTitles() {
+	r := oneroster.ByName("class")
+	others := slices.DeleteFunc(j.hands.got, func(g got) bool { return !j.hands.lost[g.name] })
+	n, of, limit := len(others), j.now.total[r], j.limits.of("guard-hands")
+	if n <= pair || n*100 <= limit*of || j.Imported(r) == 0 || j.Day&Rollover != 0 {
+		return
+	}
+	j.verdict.Examples = append(j.verdict.Examples, others[0].Example)
+	j.object(Objection{"hands", r.Plural, fmt.Sprintf("%s would get the title of another: %s, and %s is one",
+		count(n, of, r.Plural), others[0].After, others[0].ID), n, of, limit})
 }

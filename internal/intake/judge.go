@@ -190,6 +190,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardEmptied()
 	j.guardGarbled()
 	j.guardHands()
+	j.guardTitles()
 	j.guardSwaps()
 	j.guardGrowth()
 	j.guardFalls()

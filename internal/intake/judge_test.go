@@ -567,6 +567,8 @@ var badNights = []struct {
 			}
 		})
 	}},
+	{"titles of one school's classes shifted", "hands",
+		func(d district) { d.moved("class", "title", is("school", "sch-001")) }},
 }
 
 // Each bad night is held, by the guard that is meant for it; sixty ordinary nights
@@ -877,6 +879,10 @@ func TestVillages(t *testing.T) {
 		{"a pupil teaches all classes", "rises", func(d district) {
 			d.everywhere(d.some("user", 1, pupils)[0], "teacher")
 		}},
+		{"titles of classes shifted", "hands",
+			func(d district) { d.moved("class", "title", first(4)) }},
+		{"two classes swap their titles", "",
+			func(d district) { d.moved("class", "title", first(2)) }},
 
 		{"a teacher leaves", "", func(d district) { d.drop("user", of(teachers, first(1))) }},
 		{"a family moves away", "", func(d district) { d.drop("user", of(pupils, first(4))) }},
@@ -1140,6 +1146,14 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), intake.Context{Day: intake.AddsOnly}},
+		"sections are numbered anew": {changed(func(d district) {
+			d.edit("class", func(rec oneroster.Record) {
+				title := strings.NewReplacer("Section 1", "Section 2", "Section 2", "Section 1")
+				if rec.Get("school") == "sch-001" {
+					rec.Set("title", title.Replace(rec.Get("title")))
+				}
+			})
+		}), none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }
