@@ -733,6 +733,10 @@ var anyDay = []struct {
 	}},
 	{"all schools have the name of the district", "hands",
 		func(d district) { d.set("org", "name", "Example District") }},
+	{"userIds of one school's pupils shifted", "hands",
+		func(d district) { d.moved("user", "userIds", pupilsOf("sch-001")) }},
+	{"phones of the guardians shifted", "hands",
+		func(d district) { d.moved("user", "sms", not(is("sms", ""))) }},
 }
 
 func TestNights(t *testing.T) {
@@ -1153,6 +1157,10 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 					rec.Set("title", title.Replace(rec.Get("title")))
 				}
 			})
+		}), none},
+		"two guardians swap their phones": {changed(func(d district) {
+			some := first(2)
+			d.moved("user", "sms", func(rec oneroster.Record) bool { return rec.Get("sms") != "" && some(rec) })
 		}), none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}

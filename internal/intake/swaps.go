@@ -11,7 +11,10 @@ import (
 
 // owned are what a person has alone: where another one has it the next day, somebody
 // opens somebody else's account.
-var owned = []string{"email", "username", "identifier", "name"}
+var owned = []string{"email", "username", "identifier", "name", "userIds", "phone", "sms"}
+
+// lent are those of them that go round in a family, and are given to the next.
+var lent = []string{"phone", "sms"}
 
 // steady are fields that hardly ever change, whatever the day.
 var steady = []string{"givenName", "familyName", "birthDate", "sex"}
@@ -180,17 +183,7 @@ func (s *swaps) differ(before, after oneroster.Record) {
 // guardSwaps holds what one would have that was another's.
 func (j *judgement) guardSwaps() {
 	users, enrollments := oneroster.ByName("user"), oneroster.ByName("enrollment")
-	if of := j.now.total[users]; j.Imported(users) > 0 {
-		for _, f := range owned {
-			if n := j.swaps.taken[f]; n > 1 && j.judge("hands", users.Plural, n, of,
-				j.limits.of("guard-hands"),
-				fmt.Sprintf("%s would get the %s of another: %s, and %s is one", count(n, of, users.Plural),
-					f,
-					j.swaps.first[f].After, j.swaps.first[f].ID)) {
-				j.verdict.Examples = append(j.verdict.Examples, j.swaps.first[f])
-			}
-		}
-	}
+	j.guardOwned()
 	if of := j.swaps.families; j.Imported(users) > 0 {
 		j.judge("families", users.Plural, j.swaps.strange, of, j.limits.of("guard-families"),
 			fmt.Sprintf("%s would have none of the agents that they have: %s is one",
@@ -211,6 +204,28 @@ func (j *judgement) guardSwaps() {
 	}
 	j.guardRises()
 	j.guardSteady()
+}
+
+// guardOwned holds addresses and the like of others; phones only where many of those that
+// one has alone change hands.
+func (j *judgement) guardOwned() {
+	r := oneroster.ByName("user")
+	if j.Imported(r) == 0 {
+		return
+	}
+	for _, f := range owned {
+		n, of, limit := j.swaps.taken[f], j.now.total[r], j.limits.of("guard-hands")
+		if slices.Contains(lent, f) {
+			of, limit = 0, max(some, limit)
+			for _, user := range j.swaps.owner[f] {
+				of += int(min(user, 1))
+			}
+		}
+		if e := j.swaps.first[f]; n > 1 && j.judge("hands", r.Plural, n, of, limit, fmt.Sprintf(
+			"%s would get the %s of another: %s, and %s is one", count(n, of, r.Plural), f, e.After, e.ID)) {
+			j.verdict.Examples = append(j.verdict.Examples, e)
+		}
+	}
 }
 
 // guardTaught holds classes that are other teachers': not those of one or two who leave.
