@@ -438,7 +438,9 @@ func (j *judgement) guardFalls() {
 			return cmp.Or(cmp.Compare(a.After*b.Before, b.After*a.Before), cmp.Compare(a.ID, b.ID))
 		})
 		limit := j.limit("guard-falls")
-		if j.Imported(r) > 0 && (side.by == "school" || j.Day&Rollover == 0) { // a new year has other grades
+		emptied := len(slices.DeleteFunc(slices.Clone(falls), func(f Fall) bool { return f.After > 0 }))
+		promoted := side.by == "grade" && j.Day&Rollover != 0 && 2*emptied <= len(side.now)
+		if j.Imported(r) > 0 && !promoted { // a new year's grades are as large as they are
 			j.judgeFalls(side.by, falls, limit)
 		}
 		j.verdict.Falls = append(j.verdict.Falls, falls[:min(5, len(falls))]...)

@@ -767,6 +767,13 @@ func TestNights(t *testing.T) {
 			t.Errorf("%s, on the day of a rollover: %s must hold it, not %q", c.name, c.guard, got)
 		}
 	}
+	after := whole.clone()
+	after.edit("user", func(rec oneroster.Record) {
+		rec.Set("grades", strings.TrimPrefix(rec.Get("grades"), "0"))
+	})
+	if got := guards(judge(t, newNight(whole, after), intake.Context{Day: intake.Rollover})); got != "falls" {
+		t.Errorf("grades without their zeros, on the day of a rollover: %q", got)
+	}
 	nights, stopped := 0, 0
 	pass := func(name string, n *night, x intake.Context) {
 		nights++
