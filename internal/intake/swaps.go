@@ -54,8 +54,11 @@ func newSwaps() *swaps {
 
 func ownedValue(user oneroster.Record, field string) string {
 	value := user.Get(field)
-	if field == "name" {
+	switch field {
+	case "name":
 		value = user.Get("givenName") + " " + user.Get("familyName")
+	case "userIds":
+		value = strings.ReplaceAll(strings.Join(oneroster.Items(value), ", "), oneroster.PartSep, ":")
 	}
 	return strings.ToLower(value)
 }
