@@ -1010,10 +1010,14 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		more[agent] = cmp.Or(more[agent], rec.ID())
 		return more[agent] == rec.ID()
 	})
+	for id, rec := range eldest.linked() {
+		if more[oneroster.Items(rec.Get("agents"))[0]] != id {
+			rec.Set("familyName", "Half")
+		}
+	}
 	siblings := eldest.clone()
 	for id, rec := range siblings.linked() {
 		if kin := more[oneroster.Items(rec.Get("agents"))[0]]; kin != id {
-			rec.Set("familyName", "Half")
 			rec.Set("agents", oneroster.Join(append(oneroster.Items(rec.Get("agents")), "gr-"+kin)...))
 		}
 	}
