@@ -70,6 +70,8 @@ const (
 	pair = 2  // records that are never too many
 	wide = 90 // percent, on the day of a rollover
 
+	leavers = 40 // percent: how many fewer people there may be that day
+
 	quarter = 25 // percent, of what few people have each many of
 
 	some = 10 // of one role: fewer come and go every day

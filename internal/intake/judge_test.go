@@ -138,6 +138,13 @@ func TestNights(t *testing.T) {
 	if got := guards(judge(t, newNight(whole, after), intake.Context{Day: intake.Rollover})); got != "falls" {
 		t.Errorf("grades without their zeros, on the day of a rollover: %q", got)
 	}
+	half := whole.clone()
+	half.drop("user", every(2))
+	half, _ = half.closed()
+	if got := guards(judge(t, newNight(whole, half), intake.Context{Day: intake.Rollover})); !strings.Contains(got,
+		"loss") {
+		t.Errorf("half of the people gone on the day of a rollover: loss must hold it, not %q", got)
+	}
 	nights, stopped := 0, 0
 	pass := func(name string, n *night, x intake.Context) {
 		nights++

@@ -120,6 +120,9 @@ func (j *judgement) guardLoss() {
 			return n
 		}
 		limit := j.lossLimit(r)
+		if set := j.limits.of("guard-loss"); over && set < 100 && (r.Name == "user" || r.Name == "demographics") {
+			limit = max(leavers, set)
+		}
 		for _, s := range worst(j.shares(r, hit), limit) {
 			lost := func(t *tally) int { return t.lost }
 			would := "would be retired"
