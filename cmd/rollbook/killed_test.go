@@ -110,7 +110,9 @@ func newWalk(t *testing.T, dsn string) *walk {
 		w.put(s, day+1)
 	}
 	w.must(s.Set(t.Context(), journalDays, fmt.Sprint(w.days+1)))
-	w.must(s.Set(t.Context(), "guard-again", "0")) // the same packages come in turn
+	// The same packages come in turn, and are no nights of one district.
+	w.must(s.Set(t.Context(), "guard-again", "0"))
+	w.must(s.Set(t.Context(), "guard-seats", "100"))
 	_ = s.Close()
 	w.run(0, "import", "a.zip", "--db", dsn)
 	s = w.open()

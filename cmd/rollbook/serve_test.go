@@ -286,8 +286,6 @@ func TestDeltaPackage(t *testing.T) {
 			{"import delta --json", 0, `"users":{"added":1,"changed":0,"retired":1,"same":0}`},
 			{"import delta --json", 0, `"users":{"added":0,"changed":0,"retired":0,"same":2}`},
 			{"import wrong --json", 1, `there is no org with the sourcedId \"o9\"`},
-			{"import --new full --json", exitHeld, `"guard":"again"`},
-			{"settings guard-again 0", 0, "guard-again"},
 			{"import --new full --json", 0, `"users":{"added":0,"changed":1,"retired":1,"same":1}`},
 		} {
 			out, errs, code := rollbook(t, dir, append(strings.Fields(c.args), "--db", dsn)...)

@@ -2,14 +2,13 @@ package store
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
 	"rollbook/internal/oneroster"
 )
-
-// derived is what a record gets of others in a field, children or agents.
-type derived struct{ id, items string }
 
 // derive finds the records for which a plan changes a field that other records have a
 // part in, children and agents: theirs is the time that moves with it, and nobody
@@ -20,8 +19,9 @@ func (p *Plan) derive(ctx context.Context, t *table) error {
 	if part.empty() {
 		return nil
 	}
-	part.derived = map[int][]derived{}
+	part.derived = map[int]map[string]string{}
 	for _, i := range t.derived {
+		part.derived[i] = map[string]string{}
 		others, from := map[string][]string{}, t.Index(t.Fields[i].Inverse)
 		err := p.after(ctx, t, func(values []string, stated string) error {
 			id := values[oneroster.SourcedID]
@@ -42,7 +42,7 @@ func (p *Plan) derive(ctx context.Context, t *table) error {
 		err = p.after(ctx, t, func(values []string, _ string) error {
 			id := values[oneroster.SourcedID]
 			if items := sortedSet(others[id]); items != values[i] {
-				part.derived[i] = append(part.derived[i], derived{strings.Clone(id), items})
+				part.derived[i][strings.Clone(id)] = items
 			}
 			return nil
 		})
@@ -54,23 +54,20 @@ func (p *Plan) derive(ctx context.Context, t *table) error {
 }
 
 // setDerived writes a derived field and the change's rev.
-func (c *change) setDerived(ctx context.Context, t *table, i int, changed []derived) error {
-	if len(changed) == 0 {
+func (c *change) setDerived(ctx context.Context, t *table, i int, items map[string]string) error {
+	if len(items) == 0 {
 		return nil
 	}
 	c.touched[t] = true
-	ids := make([]string, len(changed))
-	for n := range changed {
-		ids[n] = changed[n].id
-	}
+	ids := slices.Sorted(maps.Keys(items))
 	if err := c.before(ctx, t, ids); err != nil {
 		return err
 	}
-	for start := 0; start < len(changed); start += 1000 {
+	for batch := range slices.Chunk(ids, 1000) {
 		st := &statement{d: c.d}
 		var rows []string
-		for _, d := range changed[start:min(start+1000, len(changed))] {
-			rows = append(rows, "("+st.text(d.id)+", "+st.text(d.items)+")")
+		for _, id := range batch {
+			rows = append(rows, "("+st.text(id)+", "+st.text(items[id])+")")
 		}
 		text := "WITH derived(id, items) AS (VALUES " + strings.Join(rows, ", ") + ") UPDATE " + t.name +
 			" SET " + quote(t.Fields[i].Name) + ` = derived.items, "rev" = ` +

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 
 	"rollbook/internal/oneroster"
 )
@@ -205,9 +206,16 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 		batch = batch[:0]
 		return err
 	}
+	written := map[string]bool{} // with what others have a part in
 	err := p.each(part, func(_ int, r *row) error {
 		if r.fresh {
 			r.seq += part.shift
+		}
+		for i, items := range part.derived {
+			id := r.values[oneroster.SourcedID]
+			if now, ok := items[id]; ok {
+				r.values[i], written[id] = now, true
+			}
 		}
 		if batch = append(batch, *r); len(batch) < 2000 {
 			return nil
@@ -224,8 +232,10 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 		err = c.restate(ctx, t, part.restated)
 	}
 	for _, i := range t.derived {
+		rest := maps.Clone(part.derived[i])
+		maps.DeleteFunc(rest, func(id, _ string) bool { return written[id] })
 		if err == nil {
-			err = c.setDerived(ctx, t, i, part.derived[i])
+			err = c.setDerived(ctx, t, i, rest)
 		}
 	}
 	return err

@@ -47,12 +47,12 @@ type Plan struct {
 
 // A part is what a plan does to one table.
 type part struct {
-	rows     []int64           // where the rows to be written lie aside; -1 is none
-	place    map[idHash]int    // of those that are stored already, in rows
-	retired  []string          // in the order in which that was found
-	gone     map[string]bool   // the same, and what only was to come
-	restated map[string]string // records of which stated agents alone differ, with those
-	derived  map[int][]derived // by the position of the field
+	rows     []int64                   // where the rows to be written lie aside; -1 is none
+	place    map[idHash]int            // of those that are stored already, in rows
+	retired  []string                  // in the order in which that was found
+	gone     map[string]bool           // the same, and what only was to come
+	restated map[string]string         // records of which stated agents alone differ, with those
+	derived  map[int]map[string]string // by the position of a field, what records get of others in it
 
 	next, shift int64    // seq of the first new row, and how far others have moved it since
 	deleted     []string // by clients since the plan was found
@@ -172,15 +172,9 @@ func (p *Plan) Before(ctx context.Context, r *oneroster.Resource, yield func(one
 // After yields the active records of a resource as readers would be served them; each
 // is valid during the call only.
 func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
-	derived := map[int]map[string]string{}
-	for i, changed := range p.parts[tables[r]].derived {
-		derived[i] = map[string]string{}
-		for _, d := range changed {
-			derived[i][d.id] = d.items
-		}
-	}
+	part := p.parts[tables[r]]
 	return p.after(ctx, tables[r], func(values []string, _ string) error {
-		for i, items := range derived {
+		for i, items := range part.derived {
 			if now, ok := items[values[oneroster.SourcedID]]; ok {
 				values[i] = now
 			}
