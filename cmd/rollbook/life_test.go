@@ -192,8 +192,8 @@ func sameFiles(t *testing.T, one, two string) {
 	}
 }
 
-// entries are the rows of every file of a package, in its order.
-func entries(t *testing.T, name string) (out []string) {
+// eachFile yields the files of a package, in its order.
+func eachFile(t *testing.T, name string, yield func(file, text string)) {
 	t.Helper()
 	z, err := zip.OpenReader(name)
 	if err != nil {
@@ -209,10 +209,18 @@ func entries(t *testing.T, name string) (out []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, line := range strings.Split(strings.TrimSpace(string(text)), "\r\n") {
-			out = append(out, f.Name+" "+line)
-		}
+		yield(f.Name, string(text))
 	}
+}
+
+// entries are the rows of every file of a package, in its order.
+func entries(t *testing.T, name string) (out []string) {
+	t.Helper()
+	eachFile(t, name, func(file, text string) {
+		for _, line := range strings.Split(strings.TrimSpace(text), "\r\n") {
+			out = append(out, file+" "+line)
+		}
+	})
 	return out
 }
 

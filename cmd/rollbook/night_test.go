@@ -40,23 +40,8 @@ func zipped(n night) []byte {
 
 func unpacked(t *testing.T, name string) night {
 	t.Helper()
-	z, err := zip.OpenReader(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer z.Close()
 	n := night{}
-	for _, f := range z.File {
-		r, err := f.Open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n[f.Name] = string(text)
-	}
+	eachFile(t, name, func(file, text string) { n[file] = text })
 	return n
 }
 
