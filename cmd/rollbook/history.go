@@ -87,7 +87,7 @@ func changesOf(versions []store.Version) []recordChange {
 			}
 			if after := v.Record.Values[i]; i != oneroster.Modified && i != oneroster.SourcedID &&
 				before != after {
-				c.Fields = append(c.Fields, fieldChange{f.Name, spelled(before), spelled(after)})
+				c.Fields = append(c.Fields, fieldChange{f.Name, oneroster.Spelled(before), oneroster.Spelled(after)})
 			}
 		}
 		if len(c.Fields) == 0 { // a new epoch of the clock
@@ -98,9 +98,6 @@ func changesOf(versions []store.Version) []recordChange {
 	}
 	return out
 }
-
-// spelled writes a list with commas.
-func spelled(value string) string { return strings.Join(oneroster.Items(value), ", ") }
 
 // find finds the record that a person names: by resource and sourcedId, or a person
 // by an e-mail address, a username or a name.

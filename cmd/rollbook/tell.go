@@ -88,7 +88,7 @@ func tellDocument(w io.Writer, doc intake.Document) error {
 		out := newTable(w)
 		out.AppendHeader(table.Row{"for example", "field", "before", "after"})
 		for _, e := range doc.Examples {
-			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, spelled(e.Before), spelled(e.After)})
+			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, oneroster.Spelled(e.Before), oneroster.Spelled(e.After)})
 		}
 		out.Render()
 	}
@@ -169,5 +169,5 @@ func valueAt(rec oneroster.Record, i int) string {
 	if rec.Resource == nil {
 		return ""
 	}
-	return spelled(rec.Values[i])
+	return oneroster.Spelled(rec.Values[i])
 }

@@ -58,7 +58,7 @@ func ownedValue(user oneroster.Record, field string) string {
 	case "name":
 		value = user.Get("givenName") + " " + user.Get("familyName")
 	case "userIds":
-		value = strings.ReplaceAll(strings.Join(oneroster.Items(value), ", "), oneroster.PartSep, ":")
+		value = oneroster.Spelled(value)
 	}
 	return strings.ToLower(value)
 }

@@ -67,6 +67,12 @@ func Items(value string) []string {
 	return strings.Split(value, ListSep)
 }
 
+// Spelled is a value as a person reads it: "a, b" of a list, "type:identifier" of a
+// userId.
+func Spelled(value string) string {
+	return strings.ReplaceAll(strings.Join(Items(value), ", "), PartSep, ":")
+}
+
 // Join makes the canonical text of a list, leaving out empty items.
 func Join(items ...string) string {
 	kept := make([]string, 0, len(items))

@@ -274,3 +274,12 @@ func TestDescribe(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestSpelled(t *testing.T) {
+	for value, want := range map[string]string{"": "", "a": "a", oneroster.Join("a", "b"): "a, b",
+		oneroster.Join("LDAP"+oneroster.PartSep+"ann", "SIS"+oneroster.PartSep+"1"): "LDAP:ann, SIS:1"} {
+		if got := oneroster.Spelled(value); got != want {
+			t.Errorf("%q is spelled %q, not %q", value, got, want)
+		}
+	}
+}
