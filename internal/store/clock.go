@@ -152,9 +152,13 @@ func (c *change) exec(ctx context.Context, text string, args ...any) error {
 	return err
 }
 
-// repeat runs a statement that comes again and again in this transaction.
+// repeat runs a statement that comes again and again in this transaction; some of them
+// are kept prepared.
 func (c *change) repeat(ctx context.Context, text string, args ...any) error {
 	stmt := c.full[text]
+	if stmt == nil && len(c.full) == 16 {
+		return c.exec(ctx, text, args...)
+	}
 	if stmt == nil {
 		var err error
 		if stmt, err = c.PrepareContext(ctx, c.d.sql(text)); err != nil {

@@ -60,10 +60,10 @@ func (c *change) setDerived(ctx context.Context, t *table, i int, items map[stri
 	}
 	c.touched[t] = true
 	ids := slices.Sorted(maps.Keys(items))
-	if err := c.before(ctx, t, ids); err != nil {
-		return err
-	}
 	for batch := range slices.Chunk(ids, 1000) {
+		if _, err := c.before(ctx, t, batch); err != nil {
+			return err
+		}
 		st := &statement{d: c.d}
 		var rows []string
 		for _, id := range batch {

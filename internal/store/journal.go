@@ -42,17 +42,22 @@ type journal struct {
 	stated map[string]string     // what records of the current table stated before this change
 }
 
-// before keeps what records are before they are changed. Those that this change has
-// changed already are kept; those that are not stored yet have nothing before.
-func (c *change) before(ctx context.Context, t *table, ids []string) error {
+// before keeps what records are before they are changed, and tells it by sourcedId. Those
+// that this change has changed already are kept, and not told; those that are not stored
+// yet have nothing before.
+func (c *change) before(ctx context.Context, t *table, ids []string) (map[string][]string, error) {
+	was := map[string][]string{}
 	for batch := range slices.Chunk(ids, 1000) {
 		st := &statement{d: c.d}
 		where := ` WHERE t."sourcedId" IN ` + st.in(batch) + ` AND t."rev" < ` + st.arg(c.rev)
-		if err := c.beforeWhere(ctx, t, where, st.args); err != nil {
-			return err
+		err := c.beforeWhere(ctx, t, where, st.args, func(values []string) {
+			was[values[oneroster.SourcedID]] = values
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return was, nil
 }
 
 // beforeAll keeps what all records of a table are.
@@ -61,12 +66,13 @@ func (c *change) beforeAll(ctx context.Context, t *table) error {
 	for from := int64(0); err == nil && from < next; from += 5000 {
 		st := &statement{d: c.d}
 		where := ` WHERE t."seq" >= ` + st.arg(from) + ` AND t."seq" < ` + st.arg(from+5000)
-		err = c.beforeWhere(ctx, t, where, st.args)
+		err = c.beforeWhere(ctx, t, where, st.args, func([]string) {})
 	}
 	return err
 }
 
-func (c *change) beforeWhere(ctx context.Context, t *table, where string, args []any) error {
+func (c *change) beforeWhere(ctx context.Context, t *table, where string, args []any,
+	tell func(values []string)) error {
 	rows, err := c.QueryContext(ctx, `SELECT t."rev", t."imported", `+t.statedColumn()+", "+
 		t.selects+" FROM "+
 		t.name+" t"+where, args...)
@@ -84,6 +90,7 @@ func (c *change) beforeWhere(ctx context.Context, t *table, where string, args [
 		if before, ok := c.journal.stated[values[oneroster.SourcedID]]; ok {
 			o.stated = before
 		}
+		tell(values)
 		c.journal.of[t] = append(c.journal.of[t], append([]string{o.String()}, values...))
 		if len(c.journal.of[t]) == pieceSize {
 			full = append(full, c.journal.of[t])

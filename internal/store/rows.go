@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +21,7 @@ type row struct {
 	imported bool
 	stated   string // agents as the source states them
 	fresh    bool   // not stored yet
+	differs  uint64 // a bit for each field that is not as it is stored; every one where that is unknown
 	rev      int64  // that last changed it, where it was read
 }
 
@@ -58,8 +61,12 @@ func (t *table) isDerived(i int) bool {
 	return false
 }
 
-// upsert writes rows of one table, all columns, with the change's rev. A stored
-// row keeps its seq.
+// everything is a row's differs where it is fresh, or this change has written it before.
+const everything = ^uint64(0)
+
+// upsert writes rows of one table, in any order, with the change's rev. A stored row keeps
+// its seq, and its fields are set only where they differ in one of the rows of a batch: a
+// column that is set costs the writing of its indexes.
 func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 	if len(rows) == 0 {
 		return nil
@@ -71,16 +78,26 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 			stored = append(stored, rows[i].values[oneroster.SourcedID])
 		}
 	}
-	if err := c.before(ctx, t, stored); err != nil {
+	was, err := c.before(ctx, t, stored)
+	if err != nil {
+		return err
+	}
+	for i := range rows {
+		rows[i].differs = difference(was[rows[i].values[oneroster.SourcedID]], rows[i].values)
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.differs, b.differs) })
+	if err := c.link(ctx, t, rows); err != nil {
 		return err
 	}
 	width := len(t.columns)
-	most := c.d.maxParams / width
-	if most > 500 {
-		most = 500
-	}
-	for start := 0; start < len(rows); start += most {
-		batch := rows[start:min(start+most, len(rows))]
+	most := min(c.d.maxParams/width, 500)
+	for len(rows) > 0 {
+		set, n := rows[0].differs, 1
+		for n < min(most, len(rows)) && (set == everything) == (rows[n].differs == everything) {
+			set, n = set|rows[n].differs, n+1
+		}
+		batch := rows[:n]
+		rows = rows[n:]
 		args := make([]any, 0, len(batch)*width)
 		for i := range batch {
 			args = t.appendArgs(args, &batch[i], c.rev)
@@ -89,11 +106,24 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		if len(batch) == most {
 			run = c.repeat
 		}
-		if err := run(ctx, t.upsertText(c.d, len(batch)), args...); err != nil {
+		if err := run(ctx, t.upsertText(c.d, len(batch), set), args...); err != nil {
 			return err
 		}
 	}
-	return c.link(ctx, t, rows)
+	return nil
+}
+
+// difference has a bit for each field of a record that is not as it was.
+func difference(was, now []string) (set uint64) {
+	if was == nil {
+		return everything
+	}
+	for i := range now {
+		if was[i] != now[i] && i != oneroster.Modified {
+			set |= 1 << i
+		}
+	}
+	return set
 }
 
 func (t *table) appendArgs(args []any, r *row, rev int64) []any {
@@ -129,7 +159,7 @@ func number(text string) any {
 	return n
 }
 
-func (t *table) upsertText(d *dialect, n int) string {
+func (t *table) upsertText(d *dialect, n int, set uint64) string {
 	var b strings.Builder
 	b.WriteString("INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES ")
 	param := 0
@@ -148,16 +178,16 @@ func (t *table) upsertText(d *dialect, n int) string {
 		b.WriteByte(')')
 	}
 	b.WriteString(` ON CONFLICT ("sourcedId") DO UPDATE SET `)
-	first := true
-	for _, col := range t.columns {
-		if col == `"seq"` || col == `"sourcedId"` {
-			continue
-		}
-		if !first {
+	for i, col := range t.own {
+		if i > 0 {
 			b.WriteString(", ")
 		}
-		first = false
 		b.WriteString(col + " = excluded." + col)
+	}
+	for i, f := range t.Fields {
+		if i > oneroster.SourcedID && i != oneroster.Modified && set>>i&1 == 1 {
+			b.WriteString(", " + quote(f.Name) + " = excluded." + quote(f.Name))
+		}
 	}
 	return b.String()
 }
@@ -168,6 +198,9 @@ func (c *change) link(ctx context.Context, t *table, rows []row) error {
 		var stale []string
 		var pairs [][2]string
 		for r := range rows {
+			if rows[r].differs>>i&1 == 0 {
+				continue
+			}
 			id := rows[r].values[oneroster.SourcedID]
 			if !rows[r].fresh {
 				stale = append(stale, id)
@@ -225,19 +258,18 @@ func (c *change) retire(ctx context.Context, t *table, ids []string) error {
 		return nil
 	}
 	c.touched[t] = true
-	if err := c.before(ctx, t, ids); err != nil {
-		return err
-	}
 	for _, i := range t.dropped {
 		if err := c.unlink(ctx, t.field(i), ids); err != nil {
 			return err
 		}
 	}
-	for start := 0; start < len(ids); start += 1000 {
+	for batch := range slices.Chunk(ids, 1000) {
+		if _, err := c.before(ctx, t, batch); err != nil {
+			return err
+		}
 		st := &statement{d: c.d}
 		st.WriteString("UPDATE " + t.name + ` SET "status" = ` + st.arg(oneroster.ToBeDeleted) +
-			`, "hash" = '', "rev" = ` + st.arg(c.rev) + t.bare + ` WHERE "sourcedId" IN ` +
-			st.in(ids[start:min(start+1000, len(ids))]))
+			`, "hash" = '', "rev" = ` + st.arg(c.rev) + t.bare + ` WHERE "sourcedId" IN ` + st.in(batch))
 		if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
 			return err
 		}

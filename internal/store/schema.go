@@ -14,8 +14,9 @@ type table struct {
 	selects string // the columns of a read, in the order of Fields, of the table as t
 	// unstamped are the same without dateLastModified, which a change has none of yet.
 	unstamped string
-	columns   []string
-	stated    bool // has agentSourcedIds
+	columns   []string // of a write: the fields, seq, own
+	own       []string // columns that every write sets
+	stated    bool     // has agentSourcedIds
 	linked    []int
 	derived   []int  // positions of fields that are read off other records
 	bare      string // assignments that leave of a deleted record what the standard requires
@@ -67,11 +68,12 @@ func newTable(r *oneroster.Resource) *table {
 	t.selects = strings.Join(selects, ", ")
 	selects[oneroster.Modified] = "''"
 	t.unstamped = strings.Join(selects, ", ")
-	t.columns = append(t.columns, `"seq"`, `"rev"`, `"metadataText"`, `"hash"`, `"imported"`)
+	t.own = []string{`"rev"`, `"metadataText"`, `"hash"`, `"imported"`}
 	if t.stated {
-		t.columns = append(t.columns, `"agentSourcedIds"`)
+		t.own = append(t.own, `"agentSourcedIds"`)
 		t.bare += `, "agentSourcedIds" = ''`
 	}
+	t.columns = append(append(t.columns, `"seq"`), t.own...)
 	return t
 }
 
