@@ -21,7 +21,8 @@ var may = map[string]string{
 	"internal/machine": "",
 	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query " +
 		"internal/auth database/sql",
-	"internal/rest":     "internal/oneroster internal/query internal/store internal/auth",
+	"internal/edition":  "internal/oneroster internal/store",
+	"internal/rest":     "internal/oneroster internal/query internal/store internal/edition internal/auth",
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
@@ -35,7 +36,7 @@ var may = map[string]string{
 		"internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
-		"encoding/csv internal/rest internal/bulk internal/intake internal/sandbox internal/provider internal/verify " +
+		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds",
 }
 

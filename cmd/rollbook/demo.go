@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/edition"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/sandbox"
@@ -138,8 +139,10 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	service := rest.New(rest.Config{Store: o.Store, Gate: gate, Face: oneroster.V1p1, Log: log,
-		Sending: d.sending})
+	district := edition.New(o.Store, edition.Options{Log: log})
+	defer district.Close()
+	service := rest.New(rest.Config{Store: o.Store, District: district, Gate: gate, Face: oneroster.V1p1,
+		Log: log, Sending: d.sending})
 	host, facts := "http://"+l.Addr().String(), v.life.Facts()
 	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id,
 		ClientSecret: secret,

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/edition"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/store"
@@ -180,6 +181,8 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	}
 	defer o.Close()
 	config.Store = o.Store
+	config.District = edition.New(o.Store, edition.Options{Log: config.Log})
+	defer config.District.Close()
 	if config.Gate, err = o.gate(cmd.Context()); err != nil {
 		return err
 	}

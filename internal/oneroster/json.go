@@ -243,6 +243,14 @@ func WithoutKey(metadata, key string) string {
 	return MetadataOf(object)
 }
 
+// Veil takes the flags of a user out of its metadata, for who may not see them.
+func Veil(r *Resource, values []string) {
+	at := r.MetadataIndex()
+	if r.Name == "user" && strings.Contains(values[at], "userFlags") {
+		values[at] = WithoutKey(values[at], UserFlags)
+	}
+}
+
 func drop(object map[string]any, key string) {
 	delete(object, key)
 	for k, v := range object {

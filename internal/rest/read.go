@@ -1,22 +1,18 @@
 package rest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
+	"rollbook/internal/edition"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
 	"rollbook/internal/store"
 )
-
-// listTime is how long the database may take for one page, waiting included.
-const listTime = time.Minute
 
 // list answers one page of a collection. It is read whole, and then sent.
 func (s *service) list(q *request) {
@@ -30,73 +26,53 @@ func (s *service) list(q *request) {
 			oneroster.UserFlags+" for this client")
 		return
 	}
-	out := oneroster.NewWriter(q.route.Resource, q.base, parsed.Fields)
-	ctx, cancel := context.WithTimeout(q.Context(), listTime)
-	defer cancel()
-	give, ok := s.turns.take(q.caller.Client, ctx.Done())
-	if !ok {
-		s.broken(q, ctx.Err())
-		return
-	}
-	answer := spool{memory: &s.memory}
-	defer answer.close()
-	var buf []byte
-	total := 0
-	head := func(n int) error {
-		total = n
-		buf = append(buf, `{"`+q.route.Resource.Plural+`":[`...)
-		return nil
-	}
-	row := func(values []string) error {
-		if q.rows > 0 {
-			buf = append(buf, ',')
-		}
-		q.rows++
-		q.veil(values)
-		buf = out.Append(buf, values)
-		if len(buf) < spoolPart {
-			return nil
-		}
-		err := answer.add(buf)
-		buf = buf[:0]
-		return err
-	}
-	err = s.Store.List(ctx, store.Selection{Route: q.route, Vars: q.vars, Query: parsed}, head, row)
-	give()
+	page, err := s.District.List(q.Context(), edition.Ask{
+		Selection: store.Selection{Route: q.route, Vars: q.vars, Query: parsed},
+		Client:    q.caller.Client, Base: q.base, Veiled: !q.flags(), Gzip: takesGzip(q.Request)})
 	if err != nil {
 		s.broken(q, err)
 		return
 	}
+	defer page.Close()
+	q.rows = page.Rows
 	h := q.w.Header()
-	h.Set("X-Total-Count", strconv.Itoa(total))
-	if link := links(q.public, parsed.Limit, parsed.Offset, total); link != "" {
+	h.Set("X-Total-Count", strconv.Itoa(page.Total))
+	if link := links(q.public, parsed.Limit, parsed.Offset, page.Total); link != "" {
 		h.Set("Link", link)
+	}
+	if !page.AsOf.IsZero() {
+		h.Set("Date", page.AsOf.UTC().Format(http.TimeFormat))
+	}
+	h.Set("X-Edition", strconv.FormatInt(page.Edition, 10))
+	end := string(append(q.appendWarnings([]byte{']'}, parsed.Warnings), '}'))
+	if page.Encoding != "" {
+		h.Set("Content-Encoding", page.Encoding)
+	} else if size := page.Size(end); size != "" {
+		h.Set("Content-Length", size)
 	}
 	q.header(http.StatusOK)
 	// From here on an answer that breaks off must not look whole.
-	err = answer.sendTo(func(part []byte) error { return s.send(q, part) })
-	if err == nil {
-		buf = append(buf, ']')
-		buf = q.appendWarnings(buf, parsed.Warnings)
-		err = s.send(q, append(buf, '}'))
-	}
+	err = page.Send(end, func(part []byte) error { return s.send(q, part) })
 	if err != nil {
 		s.Log.Error("list broke off", "request", q.id, "op", q.op, "error", err)
 		panic(http.ErrAbortHandler)
 	}
 }
 
+// takesGzip tells whether the reader takes gzip (RFC 9110 §12.5.3).
+func takesGzip(r *http.Request) bool {
+	for _, coding := range strings.Split(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, _ := strings.Cut(coding, ";")
+		if strings.EqualFold(strings.TrimSpace(name), "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(weight), "q="), 64)
+			return weight == "" || err == nil && q > 0
+		}
+	}
+	return false
+}
+
 // flags tells whether the caller may see the flags of users.
 func (q *request) flags() bool { return q.caller.Holds([]string{oneroster.Flags}) }
-
-// veil takes the flags of a user out of its metadata where the caller may not see
-// them.
-func (q *request) veil(values []string) {
-	at := q.route.Resource.MetadataIndex()
-	if q.route.Resource.Name == "user" && strings.Contains(values[at], "userFlags") && !q.flags() {
-		values[at] = oneroster.WithoutKey(values[at], oneroster.UserFlags)
-	}
-}
 
 // appendWarnings puts a statusInfoSet beside the data, only where there is
 // something to tell: readers check that the list is the only key.
@@ -150,7 +126,9 @@ func (q *request) unknown() {
 func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
 	q.rows = 1
 	q.header(status)
-	q.veil(rec.Values)
+	if !q.flags() {
+		oneroster.Veil(rec.Resource, rec.Values)
+	}
 	buf := []byte(`{"` + rec.Resource.Wrapper() + `":`)
 	buf = oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(buf, rec.Values)
 	buf = q.appendWarnings(buf, parsed.Warnings)

@@ -20,6 +20,7 @@ import (
 	"github.com/klauspost/compress/gzhttp"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/edition"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
@@ -38,9 +39,8 @@ type Config struct {
 	Log        *slog.Logger
 	// Sending, when set, is told of every part of an answer that was taken.
 	Sending *Sending
-	// Memory is how many bytes all lists on their way may hold in memory together; what
-	// is beyond lies in temporary files. 0 is 64 MiB.
-	Memory int64
+	// District serves the lists; nil is one that reads each of them from the database.
+	District *edition.District
 }
 
 // Words are what a gate must know of the scopes of a face.
@@ -62,15 +62,13 @@ const (
 type service struct {
 	Config
 	openAPI []byte
-	turns   turns
-	memory  memory
 }
 
 // New makes the handler of a service.
 func New(c Config) http.Handler {
 	s := &service{Config: c, openAPI: OpenAPI(c.Face)}
-	if s.memory.most = c.Memory; s.memory.most == 0 {
-		s.memory.most = spoolMemory
+	if s.District == nil {
+		s.District = edition.New(c.Store, edition.Options{Plain: true, Log: c.Log})
 	}
 	zip, err := gzhttp.NewWrapper(gzhttp.CompressionLevel(1), gzhttp.EnableZstd(false))
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"rollbook/internal/edition"
 	"rollbook/internal/machine"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
@@ -84,8 +85,9 @@ func TestListsThatArePutAside(t *testing.T) {
 	t.Setenv("TMPDIR", dir)
 	handlers := map[int64]http.Handler{}
 	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 300, func(c *rest.Config) {
-		for _, c.Memory = range []int64{1, memory, 0} {
-			handlers[c.Memory] = rest.New(*c)
+		for _, held := range []int64{1, memory, 0} {
+			c.District = edition.New(c.Store, edition.Options{Plain: true, Memory: held})
+			handlers[held] = rest.New(*c)
 		}
 	})
 	const all, few = "/enrollments?limit=50000", "/enrollments?limit=300"
@@ -145,7 +147,7 @@ func TestMemoryIsUsedWhole(t *testing.T) {
 	s := serveDistrict(t, storetest.SQLite(t), oneroster.Scopes(), 300, func(c *rest.Config) { config = *c })
 	const all = "/enrollments?limit=50000"
 	aside := func(memory int64) (aside bool, held int64) {
-		config.Memory = memory
+		config.District = edition.New(config.Store, edition.Options{Plain: true, Memory: memory})
 		var last int64
 		body, _ := s.take(rest.New(config), all, func(part []byte) error {
 			aside = aside || len(putAside(t, dir)) > 0

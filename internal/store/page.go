@@ -107,6 +107,7 @@ type page struct {
 	sql   string
 	args  []any
 	total int
+	rev   int64 // the last change in what the route selects from
 }
 
 // page prepares the read of one page in the snapshot of tx.
@@ -116,10 +117,11 @@ func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (
 	if err != nil {
 		return page{}, err
 	}
-	version, err := s.version(ctx, tx, sel.Route)
+	versions, err := versionsOf(ctx, tx)
 	if err != nil {
 		return page{}, err
 	}
+	version := versions.Of(resourcesOf(sel.Route)...)
 	order := t.sortKey(sel)
 	skip := sel.Query.Offset
 	key := setKey(t, where, st.args, order, sel.Query.Desc)
@@ -158,23 +160,7 @@ func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (
 	if skip > 0 {
 		text += " OFFSET " + strconv.Itoa(skip)
 	}
-	return page{sql: text, args: st.args, total: found.total}, nil
-}
-
-// version is the last rev that may have changed what the route selects.
-func (s *Store) version(ctx context.Context, tx *sql.Tx, r *oneroster.Route) (int64, error) {
-	st := &statement{d: s.dialect}
-	names := []string{r.Resource.Plural}
-	if th := r.Scope.Through; th != nil {
-		names = append(names, oneroster.ByName(th.Resource).Plural)
-	}
-	if p := r.Scope.Parent; p != nil {
-		names = append(names, oneroster.ByName(p.Resource).Plural)
-	}
-	var v int64
-	err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("rev"), 0) FROM "versions" WHERE "resource" IN `+
-		st.in(names), st.args...).Scan(&v)
-	return v, err
+	return page{sql: text, args: st.args, total: found.total, rev: version}, nil
 }
 
 // sortKey is the expression that a list is sorted by, "" for the default order.

@@ -11,10 +11,10 @@ import (
 )
 
 // List streams one page from one snapshot. head is called once, before any row,
-// with the number of records that the filter selects on all pages; then row once
-// a record, with canonical values in the order of Resource.Fields, valid only
+// with the number of records that the filter selects on all pages, and the last change
+// (rev) in what they are selected from; then row once a record, with canonical values in the order of Resource.Fields, valid only
 // during the call. An error of either ends the list and is returned.
-func (s *Store) List(ctx context.Context, sel Selection, head func(total int) error,
+func (s *Store) List(ctx context.Context, sel Selection, head func(total int, rev int64) error,
 	row func(values []string) error) error {
 	t := tables[sel.Route.Resource]
 	return s.snapshot(ctx, func(tx *sql.Tx) error {
@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, sel Selection, head func(total int) er
 		if err != nil {
 			return err
 		}
-		if err := head(p.total); err != nil {
+		if err := head(p.total, p.rev); err != nil {
 			return err
 		}
 		if sel.Query.Offset >= p.total {

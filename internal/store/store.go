@@ -55,8 +55,9 @@ var ErrMissing = errors.New("there is no district")
 // processes on one database.
 type Store struct {
 	*engine
-	now   func() time.Time
-	pages *pageCache
+	now     func() time.Time
+	pages   *pageCache
+	lastRev func() (*sql.Stmt, error) // reads the clock; prepared when first asked for
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -93,6 +94,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	s.lastRev = sync.OnceValues(func() (*sql.Stmt, error) {
+		return s.read.Prepare(`SELECT "rev" FROM "clock" WHERE "id" = 1`)
+	})
 	s.overwritten(ctx)
 	if _, err := s.Moment(ctx); err != nil {
 		_ = s.Close()

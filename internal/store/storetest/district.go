@@ -66,7 +66,7 @@ func List(t testing.TB, s *store.Store, sel store.Selection) (rows []oneroster.R
 	if sel.Query.Limit == 0 {
 		sel.Query.Limit = query.MaxLimit
 	}
-	err := s.List(context.Background(), sel, func(n int) error { total = n; return nil },
+	err := s.List(context.Background(), sel, func(n int, _ int64) error { total = n; return nil },
 		func(values []string) error {
 			rows = append(rows, oneroster.Record{Resource: sel.Route.Resource, Values: append([]string(nil),
 				values...)})

@@ -142,7 +142,7 @@ var reads = []promise{
 		var seen []string
 		sel := t.selection("getAllCategories")
 		sel.Query.Limit = 9
-		err := t.s.List(ctx, sel, func(total int) error {
+		err := t.s.List(ctx, sel, func(total int, _ int64) error {
 			t.equal("total", total, 2)
 			t.put("category", "sourcedId", "k1", "title", "other")
 			t.put("category", "sourcedId", "k3", "title", "3")
@@ -163,10 +163,10 @@ var reads = []promise{
 		sel.Query.Limit = 9
 		n := 0
 		row := func([]string) error { n++; return errCut }
-		if err := t.s.List(ctx, sel, func(int) error { return nil }, row); !errors.Is(err, errCut) || n != 1 {
+		if err := t.s.List(ctx, sel, func(int, int64) error { return nil }, row); !errors.Is(err, errCut) || n != 1 {
 			t.Errorf("of a row: %v after %d", err, n)
 		}
-		if err := t.s.List(ctx, sel, func(int) error { return errCut }, row); !errors.Is(err,
+		if err := t.s.List(ctx, sel, func(int, int64) error { return errCut }, row); !errors.Is(err,
 			errCut) || n != 1 {
 			t.Errorf("of the head: %v after %d", err, n)
 		}

@@ -1,47 +1,73 @@
-package rest
+package edition
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"sync"
-	"sync/atomic"
-	"time"
+
+	"rollbook/internal/oneroster"
 )
 
 const (
-	// spoolMemory is what all answers on their way may hold in memory together, where
-	// Config.Memory does not tell.
+	// spoolMemory is what all answers from the database may hold in memory together on
+	// their way, where Options.Memory does not tell.
 	spoolMemory = 64 << 20
 	// spoolPart is how much of an answer is sent, and held, at a time.
 	spoolPart = 64 << 10
-	// progressTime is how long a reader may take for one part.
-	progressTime = 30 * time.Second
 )
 
-// A memory is what the answers of a service hold together.
-type memory struct {
-	held atomic.Int64
-	most int64
-}
-
-// take tells whether there is room for so many bytes more; give gives them back.
-func (m *memory) take(bytes int) bool {
-	if m.held.Add(int64(bytes)) <= m.most {
-		return true
+// spool reads a page from the database, whole, and then lets it be sent.
+func (d *District) spool(ctx context.Context, ask *Ask) (*Page, error) {
+	give, ok := d.turns.take(ask.Client, ctx.Done())
+	if !ok {
+		return nil, ctx.Err()
 	}
-	m.give(bytes)
-	return false
+	defer give()
+	s := &spool{memory: &d.spooled}
+	out := oneroster.NewWriter(ask.Route.Resource, ask.Base, ask.Query.Fields)
+	p := &Page{close: s.close}
+	var buf []byte
+	head := func(total int, edition int64) error {
+		p.Total, p.Edition = total, edition
+		buf = append(buf, `{"`+ask.Route.Resource.Plural+`":[`...)
+		return nil
+	}
+	err := d.store.List(ctx, ask.Selection, head, func(values []string) error {
+		if p.Rows > 0 {
+			buf = append(buf, ',')
+		}
+		p.Rows++
+		if ask.Veiled {
+			oneroster.Veil(ask.Route.Resource, values)
+		}
+		buf = out.Append(buf, values)
+		if len(buf) < spoolPart {
+			return nil
+		}
+		err := s.add(buf)
+		buf = buf[:0]
+		return err
+	})
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	p.Send = func(end string, write func([]byte) error) error {
+		if err := s.sendTo(write); err != nil {
+			return err
+		}
+		return write(append(buf, end...))
+	}
+	return p, nil
 }
-
-func (m *memory) give(bytes int) { m.held.Add(-int64(bytes)) }
 
 // A spool holds an answer between the database and the reader: it is filled as fast
 // as the database goes, and sent as fast as the reader reads, so that no reader
 // holds a snapshot open.
 type spool struct {
-	memory *memory
+	memory *budget
 	parts  [][]byte // in memory, at first
 	file   *os.File // the rest; unlinked where the system can
 	name   string
@@ -103,31 +129,6 @@ func (s *spool) close() {
 		_ = os.Remove(s.name)
 	}
 	*s = spool{}
-}
-
-// A Sending watches the answers that are on their way, for who ends a service: an
-// answer that goes on is waited for, one whose reader does not read is not.
-type Sending struct{ last atomic.Int64 }
-
-// Moved is when a part of any answer was last taken by its reader.
-func (s *Sending) Moved() time.Time { return time.Unix(0, s.last.Load()) }
-
-func (s *Sending) moved() {
-	if s != nil {
-		s.last.Store(time.Now().UnixNano())
-	}
-}
-
-// send writes a part of an answer; the reader has some time to take it.
-func (s *service) send(q *request, part []byte) error {
-	if q.Method == http.MethodHead {
-		return nil
-	}
-	_ = http.NewResponseController(q.w).SetWriteDeadline(time.Now().Add(progressTime)) // not of every writer
-	_, err := q.w.Write(part)
-	q.bytes += int64(len(part))
-	s.Sending.moved()
-	return err
 }
 
 // turns lets each client read so many lists from the database at a time: none takes

@@ -1,0 +1,170 @@
+package edition
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+const (
+	// chunkRows is how many records share a chunk: what a change of one record copies.
+	chunkRows = 1024
+	// A collection is rendered anew, and not followed, where more than an eighth of it and
+	// some has changed, or where what was followed holds so much memory, in so many pieces.
+	followedRows     = 2000
+	followedBytes    = 16 << 20
+	followedSegments = 4096
+)
+
+// A rendering is one resource as some readers are served it.
+type rendering struct {
+	resource *oneroster.Resource
+	base     string // absolute URL that references are made with
+	veiled   bool   // without the flags of users
+}
+
+// render makes the function that appends the JSON of a record.
+func (r rendering) render() func(dst []byte, values []string) []byte {
+	out := oneroster.NewWriter(r.resource, r.base, nil)
+	return func(dst []byte, values []string) []byte {
+		if r.veiled {
+			oneroster.Veil(r.resource, values)
+		}
+		return out.Append(dst, values)
+	}
+}
+
+// A collection is one resource of an edition: the JSON of every record, by its place in the
+// list. It is never changed: follow makes the next one, which shares all that is the same.
+type collection struct {
+	version  int64 // the last change in it
+	chunks   []*chunk
+	segments []*segment
+	rows     int // that are there
+	last     int // the greatest place
+	loose    int // bytes of segments that are held in memory
+}
+
+// A chunk tells where the JSON of places n×chunkRows and on lies.
+type chunk struct {
+	at   [chunkRows]uint64 // segment and offset
+	size [chunkRows]uint32 // 0 where there is no record
+}
+
+// A segment is JSON of records, with a comma after each.
+type segment struct {
+	text []byte
+}
+
+const offsetBits = 40
+
+func (c *collection) body(place int) (segment, offset, size int) {
+	part := c.chunks[place/chunkRows]
+	at := part.at[place%chunkRows]
+	return int(at >> offsetBits), int(at & (1<<offsetBits - 1)), int(part.size[place%chunkRows])
+}
+
+// set notes where the record of a place lies; owned are the chunks that may be written.
+func (c *collection) set(owned map[int]bool, place, segment, offset, size int) {
+	n := place / chunkRows
+	for n >= len(c.chunks) {
+		owned[len(c.chunks)] = true
+		c.chunks = append(c.chunks, &chunk{})
+	}
+	if !owned[n] {
+		own := *c.chunks[n]
+		c.chunks[n], owned[n] = &own, true
+	}
+	part := c.chunks[n]
+	if part.size[place%chunkRows] == 0 {
+		c.rows++
+	}
+	part.at[place%chunkRows] = uint64(segment)<<offsetBits | uint64(offset)
+	part.size[place%chunkRows] = uint32(size)
+	c.last = max(c.last, place)
+}
+
+// build renders a whole resource into a file that nobody else sees.
+func build(ctx context.Context, view *store.View, r rendering) (*collection, error) {
+	c := &collection{version: view.Of(r.resource)}
+	file, err := os.CreateTemp("", "rollbook-edition-*")
+	if err != nil {
+		return nil, fmt.Errorf("an edition cannot be made: %w", err)
+	}
+	defer func() {
+		_ = file.Close()
+		_ = os.Remove(file.Name())
+	}()
+	out := bufio.NewWriterSize(file, 1<<20)
+	render, owned, buf, end := r.render(), map[int]bool{}, []byte(nil), 0
+	err = view.Since(ctx, r.resource, -1, func(place int, values []string) error {
+		buf = append(render(buf[:0], values), ',')
+		c.set(owned, place, 0, end, len(buf)-1)
+		end += len(buf)
+		_, err := out.Write(buf)
+		return err
+	})
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("an edition cannot be made: %w", err)
+	}
+	text, err := mapped(file, end)
+	if err != nil {
+		return nil, fmt.Errorf("an edition cannot be mapped: %w", err)
+	}
+	c.segments = []*segment{text}
+	return c, nil
+}
+
+// follow makes the collection as it is in a later view; nil where it is better built.
+func (c *collection) follow(ctx context.Context, view *store.View, r rendering) (*collection, error) {
+	changed, last, err := view.Changed(ctx, r.resource, c.version)
+	if err != nil {
+		return nil, err
+	}
+	if changed > followedRows+c.rows/8 || c.loose > followedBytes || len(c.segments) > followedSegments {
+		return nil, nil
+	}
+	next := *c
+	next.version = view.Of(r.resource)
+	next.chunks = slices.Clone(c.chunks)
+	render, owned, text := r.render(), map[int]bool{}, []byte(nil)
+	err = view.Since(ctx, r.resource, c.version, func(place int, values []string) error {
+		from := len(text)
+		text = append(render(text, values), ',')
+		next.set(owned, place, len(c.segments), from, len(text)-from-1)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	next.segments = append(slices.Clip(c.segments), &segment{text})
+	next.loose += len(text)
+	if next.last != last { // a record is gone for good: no following tells that
+		return nil, nil
+	}
+	return &next, nil
+}
+
+// all are the places of every record in their order; nil where they are 1, 2, 3, ….
+func (c *collection) all() []uint32 {
+	if c.rows == c.last {
+		return nil
+	}
+	out := make([]uint32, 0, c.rows)
+	for n, part := range c.chunks {
+		for i, size := range part.size {
+			if size > 0 {
+				out = append(out, uint32(n*chunkRows+i))
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,275 @@
+// Package edition serves the lists of a district from editions: what was served at one
+// moment, rendered once, from which pages are copied and not made. The database stays the
+// only truth: an edition is made of it in the background when it is first asked for,
+// follows it, and can be thrown away at any moment. What there is no edition of is read
+// from the database.
+package edition
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/store"
+)
+
+const (
+	// idle is how long a collection that nobody reads is kept.
+	idle = 30 * time.Minute
+	// listTime is how long the database may take for one page, waiting included.
+	listTime = time.Minute
+	// basesKept is how many addresses of a service are rendered for; a list for another
+	// one is read from the database.
+	basesKept = 3
+	// buildAgain is how long a collection that could not be made is left alone.
+	buildAgain = time.Minute
+)
+
+// Options of a district.
+type Options struct {
+	Log *slog.Logger
+	// Memory is how many bytes all lists that are read from the database may hold on
+	// their way; what is beyond lies in temporary files. 0 is 64 MiB.
+	Memory int64
+	// Plain makes no editions: every list is read from the database.
+	Plain bool
+}
+
+// A District serves lists. It is safe for concurrent use.
+type District struct {
+	store *store.Store
+	opt   Options
+	known atomic.Pointer[store.Versions]
+
+	mu          sync.Mutex
+	collections map[rendering]*holder
+	bases       map[string]bool
+
+	questions questions
+	walks     walks
+	spared    budget // memory of compressed blocks
+	spooled   budget
+	turns     turns
+	builds    sync.Mutex // one at a time
+	ctx       context.Context
+	stop      context.CancelFunc
+	work      sync.WaitGroup
+}
+
+// A holder has the latest collection of a rendering.
+type holder struct {
+	rendering
+	now      atomic.Pointer[collection]
+	asked    atomic.Int64  // when it was, Unix seconds
+	turn     chan struct{} // of who brings it up to date
+	building atomic.Bool
+	failed   atomic.Int64 // when it could not be made, Unix seconds
+}
+
+// New makes the district of a store.
+func New(s *store.Store, opt Options) *District {
+	d := &District{store: s, opt: opt, collections: map[rendering]*holder{}, bases: map[string]bool{}}
+	d.spooled.most = opt.Memory
+	if opt.Memory == 0 {
+		d.spooled.most = spoolMemory
+	}
+	d.spared.most = sparedMemory
+	if d.opt.Log == nil {
+		d.opt.Log = slog.New(slog.DiscardHandler)
+	}
+	d.ctx, d.stop = context.WithCancel(context.Background())
+	return d
+}
+
+// Close ends what is made in the background. It comes before the store's.
+func (d *District) Close() {
+	d.stop()
+	d.work.Wait()
+}
+
+// An Ask is what a reader asks of a collection.
+type Ask struct {
+	store.Selection
+	Client string // that asks: its walks stay in one edition
+	Base   string // absolute URL of the service, which references are made with
+	Veiled bool   // the reader may not see the flags of users
+	Gzip   bool   // the reader takes gzip
+}
+
+// List reads one page. What it returns holds no connection to the database.
+func (d *District) List(ctx context.Context, ask Ask) (*Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, listTime)
+	defer cancel()
+	if !d.opt.Plain {
+		p, err := d.copied(ctx, &ask)
+		if p != nil || err != nil {
+			return p, err
+		}
+	}
+	return d.spool(ctx, &ask)
+}
+
+// copied is a page of the edition that the reader's walk is in, or of the latest. It is nil
+// where there is no edition yet.
+func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
+	asOf := d.store.Time() // before the last change is asked
+	text, on, whole, err := d.store.Asked(ask.Selection)
+	if err != nil {
+		return nil, err
+	}
+	key := questionKey{rendering{ask.Route.Resource, ask.Base, ask.Veiled}, text}
+	if ask.Query.Offset > 0 {
+		if w := d.walks.next(ask, key); w != nil {
+			p := w.page(ask)
+			p.AsOf = w.asOf
+			return p, nil
+		}
+	}
+	versions, err := d.versions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	h := d.holder(key.rendering)
+	if h == nil {
+		return nil, nil
+	}
+	r, err := d.questions.of(key).answer(ctx, versions.Of(on...), func() (*reading, error) {
+		return d.find(ctx, h, versions, ask, on, whole)
+	})
+	if r == nil || err != nil {
+		return nil, err
+	}
+	d.walks.begin(ask, key, r, asOf)
+	return r.page(ask), nil
+}
+
+// find answers a question that was not asked of this edition before. It is nil where
+// there is no edition yet.
+func (d *District) find(ctx context.Context, h *holder, versions *store.Versions, ask *Ask,
+	on []*oneroster.Resource, whole bool) (r *reading, err error) {
+	c, err := d.current(ctx, h, versions)
+	if c == nil || err != nil {
+		return nil, err
+	}
+	if whole {
+		return d.newReading(c, c.all(), c.version), nil
+	}
+	err = d.store.View(ctx, func(view *store.View) error {
+		// What is selected and what is served are of one state.
+		if c, err = d.followed(ctx, h, view); c == nil || err != nil {
+			return err
+		}
+		places, err := view.Places(ctx, ask.Selection)
+		if err == nil {
+			if places == nil {
+				places = []uint32{}
+			}
+			r = d.newReading(c, places, view.Of(on...))
+		}
+		return err
+	})
+	return r, err
+}
+
+// versions are the last changes, asked at every request: an edition that has been
+// overtaken would break the delta clock.
+func (d *District) versions(ctx context.Context) (*store.Versions, error) {
+	last := d.known.Load()
+	now, err := d.store.Versions(ctx, last)
+	if err == nil && now != last {
+		d.known.Store(now)
+	}
+	return now, err
+}
+
+// holder has the collection of a rendering; nil where there are too many.
+func (d *District) holder(r rendering) *holder {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.collections[r]
+	if h == nil {
+		if !d.bases[r.base] && len(d.bases) == basesKept {
+			return nil
+		}
+		d.bases[r.base] = true
+		h = &holder{rendering: r, turn: make(chan struct{}, 1)}
+		d.collections[r] = h
+	}
+	now := time.Now()
+	h.asked.Store(now.Unix())
+	return h
+}
+
+// current is the collection as of some versions or later; nil where it is still to be
+// made, which begins with this.
+func (d *District) current(ctx context.Context, h *holder, versions *store.Versions) (*collection, error) {
+	c := h.now.Load()
+	switch {
+	case c == nil:
+		d.build(h)
+		return nil, nil
+	case c.version >= versions.Of(h.resource):
+		return c, nil
+	}
+	err := d.store.View(ctx, func(view *store.View) (err error) {
+		c, err = d.followed(ctx, h, view)
+		return err
+	})
+	return c, err
+}
+
+// followed brings the collection up to a view; nil where it is to be made anew.
+func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*collection, error) {
+	select {
+	case h.turn <- struct{}{}:
+		defer func() { <-h.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	c := h.now.Load()
+	if c == nil || c.version == view.Of(h.resource) {
+		return c, nil
+	}
+	if c.version > view.Of(h.resource) { // another reader has a later view
+		return nil, nil
+	}
+	next, err := c.follow(ctx, view, h.rendering)
+	if err != nil {
+		return nil, err
+	}
+	h.now.Store(next)
+	if next == nil {
+		d.build(h)
+	}
+	return next, nil
+}
+
+// build makes a collection in the background.
+func (d *District) build(h *holder) {
+	if time.Since(time.Unix(h.failed.Load(), 0)) < buildAgain || d.ctx.Err() != nil ||
+		!h.building.CompareAndSwap(false, true) {
+		return
+	}
+	d.work.Go(func() {
+		defer h.building.Store(false)
+		d.builds.Lock()
+		defer d.builds.Unlock()
+		began := time.Now()
+		err := d.store.View(d.ctx, func(view *store.View) error {
+			c, err := build(d.ctx, view, h.rendering)
+			if err == nil {
+				h.now.Store(c)
+				d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version,
+					"ms", time.Since(began).Milliseconds())
+			}
+			return err
+		})
+		if err != nil && d.ctx.Err() == nil {
+			h.failed.Store(time.Now().Unix())
+			d.opt.Log.Error("edition", "resource", h.resource.Plural, "error", err)
+		}
+	})
+}

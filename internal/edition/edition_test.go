@@ -1,0 +1,200 @@
+package edition_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollbook/internal/edition"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
+	"rollbook/internal/sandbox"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+func TestMain(m *testing.M) { storetest.Main(m) }
+
+var ctx = context.Background()
+
+const base = "https://roster.example.org/ims/oneroster/v1p1"
+
+// A roster is a made-up district, another one each night: of its records one in 40 says
+// something new, and one in 60 is gone.
+type roster struct {
+	*sandbox.District
+	night int
+}
+
+func newRoster(students int) roster {
+	return roster{sandbox.New(sandbox.Options{Students: students, Seed: 1,
+		Today: time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)}), 0}
+}
+
+func (r roster) Records(ctx context.Context, yield func(oneroster.Row) error) error {
+	n := 0
+	return r.District.Records(ctx, func(row oneroster.Row) error {
+		n++
+		late := row.Resource.Name == "enrollment" || row.Resource.Name == "result"
+		if late && (n+13*r.night)%60 == 0 {
+			return nil
+		}
+		if (n+7*r.night)%40 == 0 {
+			row.Set("metadata", fmt.Sprintf(`{"night":"%d"}`, r.night))
+		}
+		return yield(row)
+	})
+}
+
+func publish(t testing.TB, s *store.Store, src oneroster.Source) {
+	t.Helper()
+	if _, err := s.Import(ctx, src, store.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// asked makes an Ask of an operation, its path variables and a query as a client writes it.
+func asked(t testing.TB, op, raw string, vars map[string]string) edition.Ask {
+	t.Helper()
+	route := storetest.Route(op)
+	parsed, err := query.Parse(route.Resource, strings.ReplaceAll(raw, " ", "%20"))
+	if err != nil {
+		t.Fatal(op, raw, err)
+	}
+	return edition.Ask{Selection: store.Selection{Route: route, Vars: vars, Query: parsed}, Client: "reader",
+		Base: base, Veiled: true}
+}
+
+// body is the text of a page, and whether it came of an edition that was there.
+func body(t testing.TB, d *edition.District, ask edition.Ask) (string, *edition.Page) {
+	t.Helper()
+	p, err := d.List(ctx, ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	var out bytes.Buffer
+	err = p.Send("]}", func(part []byte) error { _, err := out.Write(part); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := p.Size("]}"); size != "" && size != fmt.Sprint(out.Len()) {
+		t.Errorf("%+v: it says that it has %s bytes, not %d", ask.Query, size, out.Len())
+	}
+	if p.Encoding == "gzip" {
+		member, err := gzip.NewReader(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		member.Multistream(false)
+		text, err := io.ReadAll(member)
+		if err != nil || out.Len() > 0 {
+			t.Fatalf("%+v: %v, %d bytes behind", ask.Query, err, out.Len())
+		}
+		return string(text), p
+	}
+	return out.String(), p
+}
+
+// Whatever is asked, an edition answers byte for byte as the database does: compressed or
+// not, of every collection, also after nights and writes.
+func TestPagesAreAsTheDatabaseHasThem(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		src := newRoster(60)
+		publish(t, s, src)
+		d, plain := edition.New(s, edition.Options{}), edition.New(s, edition.Options{Plain: true})
+		t.Cleanup(d.Close)
+		rng := rand.New(rand.NewPCG(1, 2))
+		var copied, sent int
+		for round := range storetest.Tries(8) {
+			if round > 0 {
+				src.night = round
+				publish(t, s, src)
+			}
+			for range 5 {
+				_, _, err := s.Put(ctx, storetest.Rec("category", "sourcedId", fmt.Sprint("k", rng.IntN(9)), "title",
+					fmt.Sprint(rng.IntN(1e6))))
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, ask := range asks(t, rng, s) {
+				_, _ = body(t, d, ask)
+				d.Wait()
+				got, p := body(t, d, ask)
+				want, q := body(t, plain, ask)
+				sent++
+				if p.Size("") != "" || p.Encoding != "" || ask.Query.Fields != nil {
+					copied++
+				}
+				if got != want || p.Total != q.Total || p.Rows != q.Rows || p.Edition != q.Edition {
+					t.Fatalf("%s %+v: %d of %d in %d, not %d of %d in %d:\n%.2000s\n%.2000s", ask.Route.Op, ask.Query,
+						p.Rows, p.Total, p.Edition, q.Rows, q.Total, q.Edition, got, want)
+				}
+			}
+		}
+		if copied < sent {
+			t.Errorf("only %d of %d pages came of an edition", copied, sent)
+		}
+	})
+}
+
+// asks makes a question of every list of the standard, with some of each kind of condition.
+func asks(t testing.TB, rng *rand.Rand, s *store.Store) (out []edition.Ask) {
+	ids := map[string][]string{}
+	err := s.Snapshot(ctx, func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
+		for _, r := range oneroster.Resources() {
+			err := each(r, func(rec oneroster.Record) error {
+				ids[r.Name] = append(ids[r.Name], rec.ID())
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pick := func(some ...string) string { return some[rng.IntN(len(some))] }
+	for i := range oneroster.V1p1.Routes {
+		route := &oneroster.V1p1.Routes[i]
+		if route.Method != "GET" || route.One {
+			continue
+		}
+		vars := map[string]string{}
+		for _, segment := range route.Segments {
+			name, isVar := strings.CutPrefix(segment, "{")
+			if !isVar {
+				continue
+			}
+			of := map[string]string{"school_id}": "org", "term_id}": "academicSession", "class_id}": "class",
+				"course_id}": "course", "li_id}": "lineItem"}[name]
+			if of == "" {
+				of = "user"
+			}
+			vars[strings.TrimSuffix(name, "}")] = pick(ids[of]...)
+		}
+		raw := pick("", "", "&filter=status='active'", "&filter=status='tobedeleted'",
+			"&filter=dateLastModified>'2020-01-01'", "&filter=sourcedId>'"+pick(ids[route.Resource.Name]...)+"'") +
+			pick("", "", "&sort=sourcedId&orderBy=desc", "&sort=dateLastModified", "&sort=status") +
+			pick("", "", "&fields=sourcedId,status", "&fields=dateLastModified,metadata")
+		ask := asked(t, route.Op, fmt.Sprintf("limit=%s&offset=0", pick("1", "7", "100", "300",
+			"50000"))+raw, vars)
+		ask.Gzip = rng.IntN(2) == 0
+		ask.Client = fmt.Sprint("reader", rng.IntN(1e9)) // none is in a walk
+		ask.Query.Offset = rng.IntN(2) * rng.IntN(500)
+		out = append(out, ask)
+	}
+	slices.SortFunc(out, func(a, b edition.Ask) int { return strings.Compare(a.Route.Op, b.Route.Op) })
+	return out
+}

@@ -1,0 +1,99 @@
+package edition
+
+import (
+	"context"
+	"sync"
+)
+
+// What is kept of questions is bounded in number, and in bytes of their answers.
+const (
+	questionsKept  = 512
+	questionsBytes = 64 << 20
+)
+
+// A questionKey is a question: a rendering and what is asked of it.
+type questionKey struct {
+	rendering
+	text string
+}
+
+// questions keep the answers of the questions that were asked last.
+type questions struct {
+	mu    sync.Mutex
+	all   map[questionKey]*question
+	clock int64
+}
+
+// A question has its latest answer.
+type question struct {
+	turn chan struct{} // of who looks for it: others wait for that
+	mu   sync.Mutex
+	last *reading
+	used int64
+}
+
+// of finds a question.
+func (q *questions) of(key questionKey) *question {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.clock++
+	found := q.all[key]
+	if found == nil {
+		if q.all == nil {
+			q.all = map[questionKey]*question{}
+		}
+		found = &question{turn: make(chan struct{}, 1)}
+		q.all[key] = found
+		q.bound()
+	}
+	found.used = q.clock
+	return found
+}
+
+// bound forgets the questions that were asked longest ago.
+func (q *questions) bound() {
+	for {
+		held, first, oldest := 0, int64(0), questionKey{}
+		for key, one := range q.all {
+			if r := one.answered(); r != nil {
+				held += 4 * len(r.places)
+			}
+			if one.used > 0 && (first == 0 || one.used < first) {
+				oldest, first = key, one.used
+			}
+		}
+		if held <= questionsBytes && len(q.all) <= questionsKept || first == 0 {
+			return
+		}
+		delete(q.all, oldest)
+	}
+}
+
+func (q *question) answered() *reading {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.last
+}
+
+// answer is what a question selects, not earlier than a version; find looks for it.
+func (q *question) answer(ctx context.Context, version int64, find func() (*reading, error)) (*reading, error) {
+	if r := q.answered(); r != nil && r.version >= version {
+		return r, nil
+	}
+	select {
+	case q.turn <- struct{}{}:
+		defer func() { <-q.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if r := q.answered(); r != nil && r.version >= version {
+		return r, nil
+	}
+	r, err := find()
+	if r != nil {
+		q.mu.Lock()
+		q.last = r
+		q.mu.Unlock()
+	}
+	return r, err
+}

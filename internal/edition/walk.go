@@ -1,0 +1,125 @@
+package edition
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// walkTime is how long a walk is kept after its last page.
+	walkTime = time.Hour
+	// Walks are bounded in number, and in bytes of what they hold; the ones that were
+	// read longest ago end.
+	walksKept  = 2000
+	walksBytes = 96 << 20
+)
+
+// walks keep who reads which list page by page: the next page comes of the edition of the
+// first.
+type walks struct {
+	mu    sync.Mutex
+	all   map[walkKey][]*walk // in the order of their editions
+	swept time.Time
+	now   func() time.Time // nil is time.Now
+}
+
+type walkKey struct {
+	client string
+	questionKey
+}
+
+// A walk is what a client reads of one edition, once or several times beside each other.
+type walk struct {
+	*reading
+	next []int // where pages that were read ended, the latest last
+	last time.Time
+	// asOf is a time at which the edition was the latest: no page of it says a later Date.
+	asOf time.Time
+}
+
+const nextKept = 16
+
+func (w *walk) read(ask *Ask, now time.Time) {
+	w.last = now
+	w.next = append(w.next, ask.Query.Offset+ask.Query.Limit)
+	if len(w.next) > nextKept {
+		w.next = w.next[1:]
+	}
+}
+
+func (ws *walks) time() time.Time {
+	if ws.now != nil {
+		return ws.now()
+	}
+	return time.Now()
+}
+
+// next is the reading that a page which is not the first belongs to; nil where there is
+// none. Of several the one whose last page ended where this begins, else the latest.
+func (ws *walks) next(ask *Ask, key questionKey) *walk {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	now := ws.time()
+	var found *walk
+	for _, w := range ws.all[walkKey{ask.Client, key}] {
+		if now.Sub(w.last) > walkTime {
+			continue
+		}
+		if found = w; slices.Contains(w.next, ask.Query.Offset) {
+			break
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	found.read(ask, now)
+	return found
+}
+
+// begin notes a page of the edition that was the latest at a time.
+func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
+	if ask.Query.Offset == 0 && ask.Query.Limit >= r.total {
+		return // it is read whole
+	}
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	now, of := ws.time(), walkKey{ask.Client, key}
+	for _, w := range ws.all[of] {
+		if w.reading == r {
+			w.read(ask, now)
+			return
+		}
+	}
+	if ws.all == nil {
+		ws.all = map[walkKey][]*walk{}
+	}
+	w := &walk{reading: r, asOf: asOf}
+	w.read(ask, now)
+	ws.all[of] = append(ws.all[of], w)
+	ws.sweep(now)
+}
+
+// sweep ends the walks that are over, and the oldest ones where there are too many.
+func (ws *walks) sweep(now time.Time) {
+	for {
+		count, held, oldest := 0, 0, walkKey{}
+		var first *walk
+		for key, some := range ws.all {
+			some = slices.DeleteFunc(some, func(w *walk) bool { return now.Sub(w.last) > walkTime })
+			if ws.all[key] = some; len(some) == 0 {
+				delete(ws.all, key)
+			}
+			for _, w := range some {
+				count, held = count+1, held+4*len(w.places)
+				if first == nil || w.last.Before(first.last) {
+					first, oldest = w, key
+				}
+			}
+		}
+		if count <= walksKept && held <= walksBytes {
+			return
+		}
+		ws.all[oldest] = slices.DeleteFunc(ws.all[oldest], func(w *walk) bool { return w == first })
+	}
+}

@@ -1,0 +1,171 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// Versions tell the last change (rev) of a district and of each resource.
+type Versions struct {
+	Rev int64
+	of  map[string]int64
+}
+
+// Of is the last change in any of some resources; 0 where there is none.
+func (v *Versions) Of(resources ...*oneroster.Resource) (rev int64) {
+	for _, r := range resources {
+		rev = max(rev, v.of[r.Plural])
+	}
+	return rev
+}
+
+// Versions asks what the last change is. It is asked by every request: where nothing has
+// changed since last, that is returned.
+func (s *Store) Versions(ctx context.Context, last *Versions) (*Versions, error) {
+	if last != nil {
+		var rev int64
+		asks, err := s.lastRev()
+		if err == nil {
+			err = asks.QueryRowContext(ctx).Scan(&rev)
+		}
+		if err != nil || rev == last.Rev {
+			return last, err
+		}
+	}
+	return versionsOf(ctx, s.read)
+}
+
+// querier is what a pool and a transaction can both do.
+type querier interface {
+	QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error)
+}
+
+func versionsOf(ctx context.Context, from querier) (*Versions, error) {
+	out := &Versions{of: map[string]int64{}}
+	rows, err := from.QueryContext(ctx, `SELECT c."rev", COALESCE(v."resource", ''), COALESCE(v."rev", 0)
+		FROM "clock" c LEFT JOIN "versions" v ON 1 = 1 WHERE c."id" = 1`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var resource string
+		var rev int64
+		if err := rows.Scan(&out.Rev, &resource, &rev); err != nil {
+			return nil, err
+		}
+		out.of[resource] = rev
+	}
+	return out, rows.Err()
+}
+
+// Asked tells what a selection asks, without its page and fields: two of one text select
+// the same records in the same order. On are the resources that it hangs on; whole says
+// that it is all records in the order of the list.
+func (s *Store) Asked(sel Selection) (text string, on []*oneroster.Resource, whole bool, err error) {
+	t := tables[sel.Route.Resource]
+	st := &statement{d: s.dialect}
+	where, err := st.where(t, sel)
+	order := t.sortKey(sel)
+	return setKey(t, where, st.args, order, sel.Query.Desc), resourcesOf(sel.Route),
+		where == always && order == "", err
+}
+
+// resourcesOf are those whose records decide what a route selects, its own first.
+func resourcesOf(r *oneroster.Route) []*oneroster.Resource {
+	out := []*oneroster.Resource{r.Resource}
+	if th := r.Scope.Through; th != nil {
+		out = append(out, oneroster.ByName(th.Resource))
+	}
+	if p := r.Scope.Parent; p != nil {
+		out = append(out, oneroster.ByName(p.Resource))
+	}
+	return out
+}
+
+// A View is one state of the district, for who keeps a copy of what is served.
+type View struct {
+	*Versions
+	s  *Store
+	tx *sql.Tx
+}
+
+// View lets do look at one state of the district.
+func (s *Store) View(ctx context.Context, do func(*View) error) error {
+	return s.snapshot(ctx, func(tx *sql.Tx) error {
+		versions, err := versionsOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return do(&View{versions, s, tx})
+	})
+}
+
+// Changed counts the records of a resource that were changed after a rev, and tells the
+// place (seq) of the last of all.
+func (v *View) Changed(ctx context.Context, r *oneroster.Resource, after int64) (n, last int, err error) {
+	err = v.tx.QueryRowContext(ctx, v.s.sql(`SELECT (SELECT COUNT(*) FROM `+tables[r].name+
+		` WHERE "rev" > $1), (SELECT COALESCE(MAX("seq"), 0) FROM `+tables[r].name+`)`), after).Scan(&n, &last)
+	return n, last, err
+}
+
+// Since yields the records of a resource that were changed after a rev, each with its
+// place, in the order of the list. Values are canonical, as List's, and valid only during
+// the call.
+func (v *View) Since(ctx context.Context, r *oneroster.Resource, after int64,
+	yield func(place int, values []string) error) error {
+	t := tables[r]
+	rows, err := v.tx.QueryContext(ctx, v.s.sql(`SELECT t."seq", `+t.selects+" FROM "+t.name+
+		` t WHERE t."rev" > $1 ORDER BY t."seq"`), after)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var place int
+	values, into := t.scanner()
+	into = append([]any{&place}, into...)
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return err
+		}
+		if err := yield(place, values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Places are those of the records that a selection selects, page and fields aside, in its
+// order.
+func (v *View) Places(ctx context.Context, sel Selection) ([]uint32, error) {
+	t := tables[sel.Route.Resource]
+	st := &statement{d: v.s.dialect}
+	where, err := st.where(t, sel)
+	if err != nil {
+		return nil, err
+	}
+	// One long text: a row for each place would cost ten times as much.
+	order := orderBy(t.sortKey(sel), sel.Query.Desc, false)
+	var text sql.NullString
+	err = v.tx.QueryRowContext(ctx, `SELECT string_agg(CAST(t."seq" AS TEXT), ',' ORDER BY `+order+") FROM "+
+		t.name+" t WHERE "+where, st.args...).Scan(&text)
+	if err != nil || text.String == "" {
+		return nil, err
+	}
+	out := make([]uint32, 0, strings.Count(text.String, ",")+1)
+	for rest, more := text.String, true; more; {
+		var one string
+		one, rest, more = strings.Cut(rest, ",")
+		n, err := strconv.ParseUint(one, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("the place of a record: %w", err)
+		}
+		out = append(out, uint32(n))
+	}
+	return out, nil
+}
