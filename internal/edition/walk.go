@@ -19,7 +19,7 @@ const (
 // first.
 type walks struct {
 	mu    sync.Mutex
-	all   map[walkKey][]*walk // in the order of their editions
+	all   map[walkKey][]*walk
 	swept time.Time
 	now   func() time.Time // nil is time.Now
 }
@@ -32,7 +32,7 @@ type walkKey struct {
 // A walk is what a client reads of one edition, once or several times beside each other.
 type walk struct {
 	*reading
-	next []int // where pages that were read ended, the latest last
+	next []int // where pages are still to come, the latest last
 	last time.Time
 	// asOf is a time at which the edition was the latest: no page of it says a later Date.
 	asOf time.Time
@@ -40,11 +40,14 @@ type walk struct {
 
 const nextKept = 16
 
+// read notes that a page is read.
 func (w *walk) read(ask *Ask, now time.Time) {
 	w.last = now
-	w.next = append(w.next, ask.Query.Offset+ask.Query.Limit)
-	if len(w.next) > nextKept {
-		w.next = w.next[1:]
+	if at := slices.Index(w.next, ask.Query.Offset); at >= 0 {
+		w.next = slices.Delete(w.next, at, at+1)
+	}
+	if next := ask.Query.Offset + ask.Query.Limit; next < w.total {
+		w.next = append(w.next[max(0, len(w.next)-nextKept+1):], next)
 	}
 }
 
@@ -56,18 +59,20 @@ func (ws *walks) time() time.Time {
 }
 
 // next is the reading that a page which is not the first belongs to; nil where there is
-// none. Of several the one whose last page ended where this begins, else the latest.
+// none. Of several it is the one that this page is the next of, else the one that was read
+// last.
 func (ws *walks) next(ask *Ask, key questionKey) *walk {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	now := ws.time()
 	var found *walk
+	expected := func(w *walk) bool { return slices.Contains(w.next, ask.Query.Offset) }
 	for _, w := range ws.all[walkKey{ask.Client, key}] {
-		if now.Sub(w.last) > walkTime {
-			continue
-		}
-		if found = w; slices.Contains(w.next, ask.Query.Offset) {
-			break
+		switch {
+		case now.Sub(w.last) > walkTime:
+		case found == nil, expected(w) && !expected(found),
+			expected(w) == expected(found) && !w.last.Before(found.last):
+			found = w
 		}
 	}
 	if found == nil {
