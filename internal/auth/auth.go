@@ -35,6 +35,8 @@ type Secret struct {
 type Book interface {
 	// Client returns nil and no error when the id is unknown.
 	Client(ctx context.Context, id string) (*Client, error)
+	// Version rises whenever what the book says of clients changes.
+	Version(ctx context.Context) (int64, error)
 	// SigningKey returns the sealed token signing key. Where there is none yet,
 	// the one that make returns is kept, unless another process was first.
 	SigningKey(ctx context.Context, make func() (string, error)) (string, error)

@@ -2,6 +2,9 @@ package auth_test
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -31,6 +34,14 @@ func (b *book) Client(_ context.Context, id string) (*auth.Client, error) {
 	defer b.mu.Unlock()
 	b.asked = append(b.asked, "client "+id)
 	return b.clients[id], b.broken
+}
+
+// Version is another one whenever a client is not as it was.
+func (b *book) Version(context.Context) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all, err := json.Marshal(b.clients)
+	return int64(crc32.ChecksumIEEE(all)), errors.Join(err, b.broken)
 }
 
 func (b *book) SigningKey(_ context.Context, make func() (string, error)) (string, error) {

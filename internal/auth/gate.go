@@ -51,7 +51,16 @@ type Gate struct {
 	reading sync.Mutex // one reads the signing key anew
 
 	mu     sync.Mutex
-	tokens map[[32]byte]claims // verified ones
+	tokens map[[32]byte]seen // verified ones
+}
+
+// seen is a token that was verified, and the caller that it was found to be of, as of a
+// version of the book.
+type seen struct {
+	claims
+	caller  *Caller
+	version int64
+	at      time.Time
 }
 
 // claims of an access token.
@@ -126,7 +135,7 @@ func New(ctx context.Context, book Book, key *Key, opt Options) (*Gate, error) {
 	if opt.Window == 0 {
 		opt.Window = 10 * time.Minute
 	}
-	g := &Gate{book: book, key: key, opt: opt, tokens: map[[32]byte]claims{}}
+	g := &Gate{book: book, key: key, opt: opt, tokens: map[[32]byte]seen{}}
 	s, err := g.readSigning(ctx)
 	if err != nil {
 		return nil, err
@@ -232,13 +241,26 @@ func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
 		Text: "this Authorization scheme is not taken here: send Bearer and an access token"}
 }
 
-// bearer checks an access token. The client is looked up each time: one that
-// was removed is out at once.
+// callerAge is how long a caller is taken for what it was: who changes clients by hand, in
+// the database, changes no version.
+const callerAge = time.Minute
+
+// bearer checks an access token. Whether the book has changed is looked up each time: a
+// client that was removed is out at once.
 func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
-	c, d := g.verify(ctx, token)
+	sum := sha256.Sum256([]byte(token))
+	c, d := g.verify(ctx, sum, token)
 	if d != nil {
 		d.Client = c.Subject
 		return nil, d
+	}
+	version, err := g.book.Version(ctx) // before the client is read
+	if err != nil {
+		return nil, failed(err)
+	}
+	now := g.opt.Now()
+	if c.caller != nil && c.version == version && now.Sub(c.at).Abs() < callerAge {
+		return c.caller, nil
 	}
 	client, err := g.book.Client(ctx, c.Subject)
 	if err != nil {
@@ -254,7 +276,10 @@ func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
 		d.Client = c.Subject
 		return nil, d
 	}
-	return &Caller{client.ID, g.riding(client, both(strings.Fields(c.Scope), client.Scopes))}, nil
+	c.caller = &Caller{client.ID, g.riding(client, both(strings.Fields(c.Scope), client.Scopes))}
+	c.version, c.at = version, now
+	g.remember(sum, c)
+	return c.caller, nil
 }
 
 // riding are scopes of a client with the words that ride on them.
@@ -286,9 +311,8 @@ const keptTokens = 10000
 
 // verify checks signature and times of a token; what was verified once is
 // remembered by the token's hash until it expires.
-func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
+func (g *Gate) verify(ctx context.Context, sum [32]byte, token string) (seen, *Denied) {
 	now := g.opt.Now()
-	sum := sha256.Sum256([]byte(token))
 	g.mu.Lock()
 	c, ok := g.tokens[sum]
 	g.mu.Unlock()
@@ -296,16 +320,16 @@ func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
 		ok = false // the key was rotated
 	}
 	if !ok {
-		c = claims{}
+		c = seen{}
 		parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
 		if err != nil {
-			return claims{}, denied("the access token is not one of ours")
+			return seen{}, denied("the access token is not one of ours")
 		}
 		now := g.currentSigning(ctx, parsed.Headers[0].KeyID)
 		c.key = now.public.KeyID
-		if err := parsed.Claims(now.public.Key, &c); err != nil || c.Expiry == nil || c.Issued == nil ||
+		if err := parsed.Claims(now.public.Key, &c.claims); err != nil || c.Expiry == nil || c.Issued == nil ||
 			c.Subject == "" {
-			return claims{}, denied("the access token is not one of ours")
+			return seen{}, denied("the access token is not one of ours")
 		}
 	}
 	if !now.Before(c.Expiry.Time()) {
@@ -315,16 +339,14 @@ func (g *Gate) verify(ctx context.Context, token string) (claims, *Denied) {
 		return c, denied("the access token is from the future: the clocks of the machines that serve " +
 			"differ by more than a minute")
 	}
-	if !ok {
-		g.remember(sum, c, now)
-	}
 	return c, nil
 }
 
-func (g *Gate) remember(sum [32]byte, c claims, now time.Time) {
+func (g *Gate) remember(sum [32]byte, c seen) {
+	now := g.opt.Now()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.tokens) >= keptTokens {
+	if _, known := g.tokens[sum]; !known && len(g.tokens) >= keptTokens {
 		for k, old := range g.tokens {
 			if !now.Before(old.Expiry.Time()) {
 				delete(g.tokens, k)

@@ -143,6 +143,8 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			panic(broken)
 		}
 	}()
+	r = r.WithContext(store.Asking(r.Context()))
+	q.Request = r
 	// A reader begins its next delta by it: it is taken before anything is read.
 	w.Header().Set("Date", s.Store.Time().UTC().Format(http.TimeFormat))
 	s.answer(q)

@@ -104,19 +104,32 @@ func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
 	})
 }
 
+// rewrite is keep for clients, secrets and the signing key: what was read of them before
+// does not hold any more. One waits for the other, since PostgreSQL shows nobody's client to
+// who adds one of the same name at that moment; nobody waits for an import.
+func (s *Store) rewrite(ctx context.Context, do func(tx *sql.Tx) error) error {
+	return s.keep(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE "book" SET "version" = "version" + 1 WHERE "id" = 1`)
+		if err != nil {
+			return err
+		}
+		return do(tx)
+	})
+}
+
+// Version rises whenever clients, their secrets or the signing key change.
+func (s *Store) Version(ctx context.Context) (int64, error) {
+	last, err := s.last(ctx)
+	return last.book, err
+}
+
 // AddClient keeps a new client with its secrets. An id or a name that is taken is an
 // error.
 func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		oauth1 := 0
 		if c.OAuth1 {
 			oauth1 = 1
-		}
-		// PostgreSQL shows nobody's name to who adds the same at that moment: one waits for
-		// the other at a row that is always there, and that no import holds.
-		if _, err := tx.ExecContext(ctx,
-			`UPDATE "migrations" SET "number" = "number" WHERE "number" = 1`); err != nil {
-			return err
 		}
 		var twin string
 		err := tx.QueryRowContext(ctx,
@@ -157,7 +170,7 @@ func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec au
 // RotateSecret adds a secret to a client and lets those that it has end at
 // oldEnd at the latest. ErrNotFound when there is no such client.
 func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret, oldEnd time.Time) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`),
 			client).Scan(&n); err != nil {
@@ -178,7 +191,7 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 // EndTokens ends every token that a client has. ErrNotFound when there is no such
 // client.
 func (s *Store) EndTokens(ctx context.Context, client string) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx,
 			s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client)
 		if err != nil {
@@ -194,7 +207,7 @@ func (s *Store) EndTokens(ctx context.Context, client string) error {
 // RemoveClient forgets a client and its secrets; its tokens are worth nothing
 // from then on. ErrNotFound when there is no such client.
 func (s *Store) RemoveClient(ctx context.Context, id string) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		done, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id)
 		if err != nil {
 			return err
@@ -220,7 +233,7 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 	if err != nil {
 		return "", err
 	}
-	err = s.keep(ctx, func(tx *sql.Tx) error {
+	err = s.rewrite(ctx, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx,
 			s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`),
 			name, fresh); err != nil {
@@ -235,7 +248,7 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 // ForgetSigningKey forgets the token signing key, and with it every token: the next
 // process that needs one makes another.
 func (s *Store) ForgetSigningKey(ctx context.Context) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "keys" WHERE "name" = $1`), "token")
 		return err
 	})
@@ -257,7 +270,7 @@ func (s *Store) Sealed(ctx context.Context) (sealed string, err error) {
 // ForgetSealed forgets all that was sealed with a key that is lost: the token
 // signing key, and with it every token, and what clients sign with.
 func (s *Store) ForgetSealed(ctx context.Context) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		for _, text := range []string{`DELETE FROM "keys"`, `UPDATE "secrets" SET "sealed" = ''`} {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err

@@ -55,9 +55,9 @@ var ErrMissing = errors.New("there is no district")
 // processes on one database.
 type Store struct {
 	*engine
-	now     func() time.Time
-	pages   *pageCache
-	lastRev func() (*sql.Stmt, error) // reads the clock; prepared when first asked for
+	now   func() time.Time
+	pages *pageCache
+	asks  func() (*sql.Stmt, error) // for the last changes; prepared when first used
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -94,8 +94,9 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	s.lastRev = sync.OnceValues(func() (*sql.Stmt, error) {
-		return s.read.Prepare(`SELECT "rev" FROM "clock" WHERE "id" = 1`)
+	s.asks = sync.OnceValues(func() (*sql.Stmt, error) {
+		return s.read.Prepare(`SELECT c."rev", b."version" FROM "clock" c, "book" b
+			WHERE c."id" = 1 AND b."id" = 1`)
 	})
 	s.overwritten(ctx)
 	if _, err := s.Moment(ctx); err != nil {

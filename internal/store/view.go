@@ -28,16 +28,35 @@ func (v *Versions) Of(resources ...*oneroster.Resource) (rev int64) {
 // changed since last, that is returned.
 func (s *Store) Versions(ctx context.Context, last *Versions) (*Versions, error) {
 	if last != nil {
-		var rev int64
-		asks, err := s.lastRev()
-		if err == nil {
-			err = asks.QueryRowContext(ctx).Scan(&rev)
-		}
-		if err != nil || rev == last.Rev {
+		if now, err := s.last(ctx); err != nil || now.rev == last.Rev {
 			return last, err
 		}
 	}
 	return versionsOf(ctx, s.read)
+}
+
+// changes are the last ones: in the district, and in the book of clients.
+type changes struct{ rev, book int64 }
+
+type asking struct{}
+
+// Asking lets what is asked under a context, which is that of one request, be of one
+// moment: what the last changes are is asked once.
+func Asking(ctx context.Context) context.Context { return context.WithValue(ctx, asking{}, &changes{}) }
+
+func (s *Store) last(ctx context.Context) (now changes, err error) {
+	known, _ := ctx.Value(asking{}).(*changes)
+	if known != nil && known.book > 0 {
+		return *known, nil
+	}
+	asks, err := s.asks()
+	if err == nil {
+		err = asks.QueryRowContext(ctx).Scan(&now.rev, &now.book)
+	}
+	if known != nil && err == nil {
+		*known = now
+	}
+	return now, err
 }
 
 // querier is what a pool and a transaction can both do.
