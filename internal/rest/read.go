@@ -172,6 +172,7 @@ func links(u *url.URL, limit, offset, total int) string {
 // end a URL there, and every byte that is not ASCII.
 func inLink(text string) string {
 	var out strings.Builder
+	out.Grow(len(text))
 	for _, c := range []byte(text) {
 		if c <= ' ' || c >= 0x7f || strings.IndexByte(",<>\"\\^`{}|", c) >= 0 {
 			fmt.Fprintf(&out, "%%%02X", c)
@@ -181,6 +182,8 @@ func inLink(text string) string {
 	}
 	return out.String()
 }
+
+var spaces = strings.NewReplacer("%20", " ", "+", " ")
 
 // pagedQuery replaces limit and offset where the caller has them, and appends
 // them where not.
@@ -192,7 +195,7 @@ func pagedQuery(raw string, limit, offset int) string {
 			continue
 		}
 		key, _, _ := strings.Cut(pair, "=")
-		name := strings.TrimSpace(strings.NewReplacer("%20", " ", "+", " ").Replace(key))
+		name := strings.TrimSpace(spaces.Replace(key))
 		if name != "limit" && name != "offset" {
 			pairs = append(pairs, inLink(pair))
 			continue

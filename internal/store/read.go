@@ -96,8 +96,7 @@ func (s *Store) Get(ctx context.Context, sel Selection) (oneroster.Record, error
 		where += ` AND t."status" = ` + st.arg(oneroster.Active)
 	}
 	values, into := t.scanner()
-	err := s.read.QueryRowContext(ctx, "SELECT "+t.selects+" FROM "+t.name+" t WHERE "+where,
-		st.args...).Scan(into...)
+	err := s.readRow(ctx, "SELECT "+t.selects+" FROM "+t.name+" t WHERE "+where, st.args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return oneroster.Record{}, ErrNotFound
 	}

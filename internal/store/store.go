@@ -57,7 +57,7 @@ type Store struct {
 	*engine
 	now   func() time.Time
 	pages *pageCache
-	asks  func() (*sql.Stmt, error) // for the last changes; prepared when first used
+	kept  sync.Map // prepared reads, by their text
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -94,10 +94,6 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
-	s.asks = sync.OnceValues(func() (*sql.Stmt, error) {
-		return s.read.Prepare(`SELECT c."rev", b."version" FROM "clock" c, "book" b
-			WHERE c."id" = 1 AND b."id" = 1`)
-	})
 	s.overwritten(ctx)
 	if _, err := s.Moment(ctx); err != nil {
 		_ = s.Close()
@@ -116,6 +112,26 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	_, err := s.Moment(ctx)
 	return err
+}
+
+// readRow runs a read that comes again and again; no value stands in its text. PostgreSQL's
+// driver keeps what it prepares itself, in the way that a pooler in between allows.
+func (s *Store) readRow(ctx context.Context, text string, args ...any) *sql.Row {
+	if found, ok := s.kept.Load(text); ok {
+		return found.(*sql.Stmt).QueryRowContext(ctx, args...)
+	}
+	if s.name != sqliteDialect.name {
+		return s.read.QueryRowContext(ctx, text, args...)
+	}
+	made, err := s.read.PrepareContext(ctx, text)
+	if err != nil {
+		return s.read.QueryRowContext(ctx, text, args...) // which tells
+	}
+	first, known := s.kept.LoadOrStore(text, made)
+	if known {
+		_ = made.Close()
+	}
+	return first.(*sql.Stmt).QueryRowContext(ctx, args...)
 }
 
 // snapshot runs do in a transaction that sees one state of the district.
