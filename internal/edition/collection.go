@@ -125,7 +125,7 @@ func build(ctx context.Context, view *store.View, r rendering) (*collection, err
 
 // follow makes the collection as it is in a later view; nil where it is better built.
 func (c *collection) follow(ctx context.Context, view *store.View, r rendering) (*collection, error) {
-	changed, last, err := view.Changed(ctx, r.resource, c.version)
+	changed, err := view.Changed(ctx, r.resource, c.version)
 	if err != nil {
 		return nil, err
 	}
@@ -147,9 +147,6 @@ func (c *collection) follow(ctx context.Context, view *store.View, r rendering) 
 	}
 	next.segments = append(slices.Clip(c.segments), &segment{text})
 	next.loose += len(text)
-	if next.last != last { // a record is gone for good: no following tells that
-		return nil, nil
-	}
 	return &next, nil
 }
 

@@ -7,6 +7,7 @@ package edition
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,8 @@ const (
 	// basesKept is how many addresses of a service are rendered for; a list for another
 	// one is read from the database.
 	basesKept = 3
+	// soonRows is what District.soon is.
+	soonRows = 20000
 	// buildAgain is how long a collection that could not be made is left alone.
 	buildAgain = time.Minute
 )
@@ -47,13 +50,15 @@ type District struct {
 	mu          sync.Mutex
 	collections map[rendering]*holder
 	bases       map[string]bool
+	swept       time.Time
 
 	questions questions
 	walks     walks
 	spared    budget // memory of compressed blocks
 	spooled   budget
 	turns     turns
-	builds    sync.Mutex // one at a time
+	soon      int        // up to how many records a collection is made while its reader waits
+	builds    sync.Mutex // of others one at a time
 	ctx       context.Context
 	stop      context.CancelFunc
 	work      sync.WaitGroup
@@ -80,6 +85,7 @@ func New(s *store.Store, opt Options) *District {
 	if d.opt.Log == nil {
 		d.opt.Log = slog.New(slog.DiscardHandler)
 	}
+	d.soon = soonRows
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -200,6 +206,14 @@ func (d *District) holder(r rendering) *holder {
 	}
 	now := time.Now()
 	h.asked.Store(now.Unix())
+	if now.Sub(d.swept) > time.Minute {
+		d.swept = now
+		for key, h := range d.collections {
+			if now.Sub(time.Unix(h.asked.Load(), 0)) > idle && h.now.Swap(nil) != nil {
+				d.questions.forget(key)
+			}
+		}
+	}
 	return h
 }
 
@@ -207,12 +221,11 @@ func (d *District) holder(r rendering) *holder {
 // made, which begins with this.
 func (d *District) current(ctx context.Context, h *holder, versions *store.Versions) (*collection, error) {
 	c := h.now.Load()
-	switch {
-	case c == nil:
-		d.build(h)
-		return nil, nil
-	case c.version >= versions.Of(h.resource):
+	if c != nil && c.version >= versions.Of(h.resource) {
 		return c, nil
+	}
+	if h.building.Load() {
+		return nil, nil
 	}
 	err := d.store.View(ctx, func(view *store.View) (err error) {
 		c, err = d.followed(ctx, h, view)
@@ -230,46 +243,68 @@ func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*
 		return nil, ctx.Err()
 	}
 	c := h.now.Load()
-	if c == nil || c.version == view.Of(h.resource) {
+	if c != nil && c.version >= view.Of(h.resource) {
+		if c.version > view.Of(h.resource) { // another reader has a later view
+			c = nil
+		}
 		return c, nil
 	}
-	if c.version > view.Of(h.resource) { // another reader has a later view
+	if c != nil {
+		next, err := c.follow(ctx, view, h.rendering)
+		if err != nil {
+			return nil, err
+		}
+		h.now.Store(next)
+		if next != nil {
+			return next, nil
+		}
+	}
+	if time.Since(time.Unix(h.failed.Load(), 0)) < buildAgain {
 		return nil, nil
 	}
-	next, err := c.follow(ctx, view, h.rendering)
-	if err != nil {
+	last, err := view.Last(ctx, h.resource)
+	switch {
+	case err != nil:
 		return nil, err
+	case last <= d.soon:
+		return d.make(ctx, h, view)
 	}
-	h.now.Store(next)
-	if next == nil {
-		d.build(h)
-	}
-	return next, nil
+	d.build(h)
+	return nil, nil
 }
 
 // build makes a collection in the background.
 func (d *District) build(h *holder) {
-	if time.Since(time.Unix(h.failed.Load(), 0)) < buildAgain || d.ctx.Err() != nil ||
-		!h.building.CompareAndSwap(false, true) {
+	if d.ctx.Err() != nil || !h.building.CompareAndSwap(false, true) {
 		return
 	}
 	d.work.Go(func() {
 		defer h.building.Store(false)
 		d.builds.Lock()
 		defer d.builds.Unlock()
-		began := time.Now()
-		err := d.store.View(d.ctx, func(view *store.View) error {
-			c, err := build(d.ctx, view, h.rendering)
-			if err == nil {
-				h.now.Store(c)
-				d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version,
-					"ms", time.Since(began).Milliseconds())
-			}
+		_ = d.store.View(d.ctx, func(view *store.View) error {
+			_, err := d.make(d.ctx, h, view)
 			return err
 		})
-		if err != nil && d.ctx.Err() == nil {
-			h.failed.Store(time.Now().Unix())
+	})
+}
+
+// make makes a collection; nil where that cannot be done, which the log tells.
+func (d *District) make(ctx context.Context, h *holder, view *store.View) (*collection, error) {
+	began := time.Now()
+	c, err := build(ctx, view, h.rendering)
+	switch {
+	case err == nil:
+		h.now.Store(c)
+		d.questions.forget(h.rendering) // they hold the one before
+		d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version, "ms",
+			time.Since(began).Milliseconds())
+	case ctx.Err() == nil:
+		h.failed.Store(time.Now().Unix())
+		if !errors.Is(err, errors.ErrUnsupported) {
 			d.opt.Log.Error("edition", "resource", h.resource.Plural, "error", err)
 		}
-	})
+		return nil, nil
+	}
+	return c, err
 }

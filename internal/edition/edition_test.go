@@ -112,6 +112,7 @@ func TestPagesAreAsTheDatabaseHasThem(t *testing.T) {
 		publish(t, s, src)
 		d, plain := edition.New(s, edition.Options{}), edition.New(s, edition.Options{Plain: true})
 		t.Cleanup(d.Close)
+		d.Later()
 		rng := rand.New(rand.NewPCG(1, 2))
 		var copied, sent int
 		for round := range storetest.Tries(8) {

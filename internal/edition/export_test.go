@@ -5,5 +5,8 @@ import "time"
 // Wait waits for what is made in the background.
 func (d *District) Wait() { d.work.Wait() }
 
+// Later lets every collection be made in the background.
+func (d *District) Later() { d.soon = 0 }
+
 // SetClock sets the clock of walks.
 func (d *District) SetClock(now func() time.Time) { d.walks.now = now }

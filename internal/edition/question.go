@@ -50,6 +50,17 @@ func (q *questions) of(key questionKey) *question {
 	return found
 }
 
+// forget forgets the questions to a rendering.
+func (q *questions) forget(r rendering) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for key := range q.all {
+		if key.rendering == r {
+			delete(q.all, key)
+		}
+	}
+}
+
 // bound forgets the questions that were asked longest ago.
 func (q *questions) bound() {
 	for {

@@ -123,12 +123,17 @@ func (s *Store) View(ctx context.Context, do func(*View) error) error {
 	})
 }
 
-// Changed counts the records of a resource that were changed after a rev, and tells the
-// place (seq) of the last of all.
-func (v *View) Changed(ctx context.Context, r *oneroster.Resource, after int64) (n, last int, err error) {
-	err = v.tx.QueryRowContext(ctx, v.s.sql(`SELECT (SELECT COUNT(*) FROM `+tables[r].name+
-		` WHERE "rev" > $1), (SELECT COALESCE(MAX("seq"), 0) FROM `+tables[r].name+`)`), after).Scan(&n, &last)
-	return n, last, err
+// Changed counts the records of a resource that were changed after a rev.
+func (v *View) Changed(ctx context.Context, r *oneroster.Resource, after int64) (n int, err error) {
+	err = v.tx.QueryRowContext(ctx, v.s.sql(`SELECT COUNT(*) FROM `+tables[r].name+` WHERE "rev" > $1`),
+		after).Scan(&n)
+	return n, err
+}
+
+// Last is the place (seq) of the last record of a resource; 0 where there is none.
+func (v *View) Last(ctx context.Context, r *oneroster.Resource) (place int, err error) {
+	err = v.tx.QueryRowContext(ctx, `SELECT COALESCE(MAX("seq"), 0) FROM `+tables[r].name).Scan(&place)
+	return place, err
 }
 
 // Since yields the records of a resource that were changed after a rev, each with its
