@@ -34,6 +34,8 @@ type dialect struct {
 	// lock ends a SELECT in a write transaction that keeps its rows as they are until
 	// the commit.
 	lock string
+	// sample lets ANALYZE look at some rows of a table only.
+	sample string
 	// maxParams bounds the parameters of one statement.
 	blob      string // the type of bytes
 	time      string // reads the server's clock, seconds; "" where there is none but ours

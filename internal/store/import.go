@@ -93,6 +93,9 @@ func (s *Store) Publish(ctx context.Context, p *Plan, d *Decision) (stamp string
 		}
 		return c.published(ctx, d.ID, p.tally(d.Rows), d.Who, d.Reason)
 	})
+	if n := p.tally(0); err == nil && n.Added+n.Changed+n.Retired >= countedAfter {
+		s.count(ctx)
+	}
 	if err == nil && stamp == "" && d != nil {
 		err = s.PublishedUnchanged(ctx, d.ID, d.Rows, d.Who, d.Reason)
 	}

@@ -30,6 +30,7 @@ var postgresDialect = &dialect{
 			e.SchemaName == "pg_catalog" || e.Code == "42P06" || e.Code == "42P07" || e.Code == "42710")
 	},
 	lock:      " FOR UPDATE",
+	sample:    "SELECT 1", // it does so by itself
 	maxParams: 60000,
 	time:      "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
 }

@@ -30,6 +30,7 @@ var sqliteDialect = &dialect{
 			e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 	},
 	lock:      "", // a write transaction has the whole file
+	sample:    "PRAGMA analysis_limit = 1000",
 	maxParams: 32000,
 }
 
