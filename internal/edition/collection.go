@@ -48,6 +48,15 @@ type collection struct {
 	rows     int // that are there
 	last     int // the greatest place
 	loose    int // bytes of segments that are held in memory
+
+	before  int64    // version of the collection that this one follows; 0 is none
+	changes []change // since then, by place
+}
+
+// A change is a record that is not as it was: its place, and what it is now.
+type change struct {
+	place  uint32
+	values []string
 }
 
 // A chunk tells where the JSON of places n×chunkRows and on lies.
@@ -133,10 +142,12 @@ func (c *collection) follow(ctx context.Context, view *store.View, r rendering) 
 		return nil, nil
 	}
 	next := *c
-	next.version = view.Of(r.resource)
+	next.version, next.before = view.Of(r.resource), c.version
+	next.changes = make([]change, 0, changed)
 	next.chunks = slices.Clone(c.chunks)
 	render, owned, text := r.render(), map[int]bool{}, []byte(nil)
 	err = view.Since(ctx, r.resource, c.version, func(place int, values []string) error {
+		next.changes = append(next.changes, change{uint32(place), slices.Clone(values)})
 		from := len(text)
 		text = append(render(text, values), ',')
 		next.set(owned, place, len(c.segments), from, len(text)-from-1)

@@ -142,8 +142,8 @@ func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
 	if h == nil {
 		return nil, nil
 	}
-	r, err := d.questions.of(key).answer(ctx, versions.Of(on...), func() (*reading, error) {
-		return d.find(ctx, h, versions, ask, on, whole)
+	r, err := d.questions.of(key).answer(ctx, versions.Of(on...), func(last *reading) (*reading, error) {
+		return d.find(ctx, h, versions, ask, on, whole, last)
 	})
 	if r == nil || err != nil {
 		return nil, err
@@ -152,16 +152,21 @@ func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
 	return r.page(ask), nil
 }
 
-// find answers a question that was not asked of this edition before. It is nil where
-// there is no edition yet.
+// find answers a question that was not asked of this edition before: by what has changed
+// since its last answer, else by the database. It is nil where there is no edition yet.
 func (d *District) find(ctx context.Context, h *holder, versions *store.Versions, ask *Ask,
-	on []*oneroster.Resource, whole bool) (r *reading, err error) {
+	on []*oneroster.Resource, whole bool, last *reading) (r *reading, err error) {
 	c, err := d.current(ctx, h, versions)
 	if c == nil || err != nil {
 		return nil, err
 	}
 	if whole {
 		return d.newReading(c, c.all(), c.version), nil
+	}
+	if last != nil && last.collection.version == c.before && ask.Query.Sort == nil {
+		if selects := d.store.Selects(ask.Selection); selects != nil {
+			return d.newReading(c, last.with(c.changes, selects), c.version), nil
+		}
 	}
 	err = d.store.View(ctx, func(view *store.View) error {
 		// What is selected and what is served are of one state.

@@ -86,8 +86,10 @@ func (q *question) answered() *reading {
 	return q.last
 }
 
-// answer is what a question selects, not earlier than a version; find looks for it.
-func (q *question) answer(ctx context.Context, version int64, find func() (*reading, error)) (*reading, error) {
+// answer is what a question selects, not earlier than a version; find looks for it, and is
+// given the last answer.
+func (q *question) answer(ctx context.Context, version int64,
+	find func(last *reading) (*reading, error)) (*reading, error) {
 	if r := q.answered(); r != nil && r.version >= version {
 		return r, nil
 	}
@@ -100,7 +102,7 @@ func (q *question) answer(ctx context.Context, version int64, find func() (*read
 	if r := q.answered(); r != nil && r.version >= version {
 		return r, nil
 	}
-	r, err := find()
+	r, err := find(q.answered())
 	if r != nil {
 		q.mu.Lock()
 		q.last = r

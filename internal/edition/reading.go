@@ -2,6 +2,7 @@ package edition
 
 import (
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,6 +24,22 @@ func (d *District) newReading(c *collection, places []uint32, version int64) *re
 	}
 	r.blocks.budget = &d.spared
 	return r
+}
+
+// with are the places of a reading in the order of the list after some changes.
+func (r *reading) with(changes []change, selects func(values []string) bool) []uint32 {
+	out, rest := make([]uint32, 0, len(r.places)+len(changes)), r.places
+	for _, c := range changes {
+		at, there := slices.BinarySearch(rest, c.place)
+		out, rest = append(out, rest[:at]...), rest[at:]
+		if there {
+			rest = rest[1:]
+		}
+		if selects(c.values) {
+			out = append(out, c.place)
+		}
+	}
+	return append(out, rest...)
 }
 
 // runs yields the JSON of the records from one number on to another, with a comma between

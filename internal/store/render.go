@@ -56,7 +56,7 @@ func (s *statement) where(t *table, sel Selection) (string, error) {
 	if r.View.Field != "" {
 		conds = append(conds, "t."+quote(r.View.Field)+" = "+s.arg(r.View.Value))
 	}
-	shown := sel.Query.Filter.Mentions("status") || sel.Query.Filter.Mentions("dateLastModified")
+	shown := shown(sel)
 	if t.Gradebook && !shown {
 		conds = append(conds, `t."status" = `+s.arg(oneroster.Active))
 	}
@@ -82,6 +82,11 @@ func (s *statement) where(t *table, sel Selection) (string, error) {
 		return always, nil
 	}
 	return strings.Join(conds, " AND "), nil
+}
+
+// shown tells whether deleted gradebook objects are in a list: the filter asks about them.
+func shown(sel Selection) bool {
+	return sel.Query.Filter.Mentions("status") || sel.Query.Filter.Mentions("dateLastModified")
 }
 
 const (

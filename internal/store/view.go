@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
 )
 
 // Versions tell the last change (rev) of a district and of each resource.
@@ -198,4 +199,47 @@ func (v *View) Places(ctx context.Context, sel Selection) ([]uint32, error) {
 		slices.Sort(out)
 	}
 	return out, nil
+}
+
+// Selects makes the function that tells whether a selection selects a record, as Places
+// does; nil where other records have a part in that.
+func (s *Store) Selects(sel Selection) func(values []string) bool {
+	r := sel.Route
+	if r.Scope.Through != nil || r.Scope.Parent != nil {
+		return nil
+	}
+	hidden := r.Resource.Gradebook && !shown(sel)
+	return func(values []string) bool {
+		rec := oneroster.Record{Resource: r.Resource, Values: values}
+		if r.View.Field != "" && rec.Get(r.View.Field) != r.View.Value ||
+			hidden && rec.Get("status") != oneroster.Active {
+			return false
+		}
+		for _, m := range r.Scope.By {
+			if !matches(rec, m, sel.Vars) {
+				return false
+			}
+		}
+		return query.Match(sel.Query.Filter, rec)
+	}
+}
+
+// matches is match of a statement, in memory.
+func matches(rec oneroster.Record, m oneroster.Match, vars map[string]string) bool {
+	want := m.Value
+	if m.Var != "" {
+		want = vars[m.Var]
+	}
+	if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
+		for _, p := range oneroster.FlattenMetadata(rec.Get("metadata")) {
+			if p.Key == key {
+				return p.Text == "" || p.Text == want
+			}
+		}
+		return true
+	}
+	if rec.Resource.Field(m.Field).Kind == oneroster.Refs {
+		return slices.Contains(oneroster.Items(rec.Get(m.Field)), want)
+	}
+	return rec.Get(m.Field) == want
 }
