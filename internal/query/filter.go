@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -90,7 +91,7 @@ func (s *scanner) space() {
 	s.at += len(s.rest()) - len(strings.TrimLeftFunc(s.rest(), unicode.IsSpace))
 }
 
-var fieldName = regexp.MustCompile(`^[\pL_][\pL\pN_.:-]*$`)
+var fieldName = pattern(`^[\pL_][\pL\pN_.:-]*$`)
 
 // predicates, the longer first.
 var predicates = []string{"!=", ">=", "<=", "=", ">", "<", "~"}
@@ -109,7 +110,7 @@ func (s *scanner) clause() (clause, error) {
 		return clause{}, bad("filter: parentheses are not part of the filter language; AND binds " +
 			"tighter than OR")
 	}
-	if !fieldName.MatchString(c.field) {
+	if !fieldName().MatchString(c.field) {
 		return clause{}, bad("filter: a field name was expected before %s", short(s.rest()[end:]))
 	}
 	s.at += end
@@ -142,7 +143,7 @@ func (s *scanner) value() (string, error) {
 	}
 	if !strings.ContainsRune(quotes, open) {
 		value := s.bare()
-		if notBare.MatchString(value) {
+		if notBare().MatchString(value) {
 			return "", bad("filter: the value %s cannot be read: put it in quotes, and join conditions "+
 				"by AND or OR "+
 				"with a space on both sides", short(value))
@@ -198,7 +199,7 @@ func seemsTwo(value string, closing rune) bool {
 	if !strings.ContainsAny(value, kind) {
 		return false
 	}
-	return second.MatchString(value) || strings.ContainsAny(apostrophe.ReplaceAllString(value, "x x"), kind)
+	return second().MatchString(value) || strings.ContainsAny(apostrophe().ReplaceAllString(value, "x x"), kind)
 }
 
 // An unquoted value is one word, or several without a sign or a word of the
@@ -206,8 +207,14 @@ func seemsTwo(value string, closing rune) bool {
 var notBare = withQuotes(`(?i)[=<>~;&|]|(^|\s)(and|or|not)(\s|$)|(^|\PL)Q|Q(\PL|$)`)
 
 // withQuotes compiles an expression in which Q is any quote.
-func withQuotes(expr string) *regexp.Regexp {
-	return regexp.MustCompile(strings.ReplaceAll(expr, "Q", "["+quotes+"]"))
+func withQuotes(expr string) func() *regexp.Regexp {
+	return pattern(strings.ReplaceAll(expr, "Q", "["+quotes+"]"))
+}
+
+// pattern compiles an expression when it is first asked for: most starts of the program
+// read no filter.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
 }
 
 // kindOf lists the quotes that stand for one another.

@@ -1,7 +1,6 @@
 package query
 
 import (
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -85,11 +84,11 @@ func primitive(f *oneroster.Field, key string, c clause) (Expr, error) {
 // a template that was not filled in: the value cannot be read. A plain word that
 // the enumeration does not have can, and selects nothing.
 var (
-	word     = regexp.MustCompile(`^[\pL\pN_.-]*$`)
-	words    = regexp.MustCompile(`^\s*[\pL\pN_.-]*(\s*,\s*[\pL\pN_.-]+)*\s*$`)
-	timeText = regexp.MustCompile(`^[0-9TZtz:. +-]*$`)
+	word     = pattern(`^[\pL\pN_.-]*$`)
+	words    = pattern(`^\s*[\pL\pN_.-]*(\s*,\s*[\pL\pN_.-]+)*\s*$`)
+	timeText = pattern(`^[0-9TZtz:. +-]*$`)
 
-	lastSpace = regexp.MustCompile(` ([^ ]*)$`)
+	lastSpace = pattern(` ([^ ]*)$`)
 )
 
 func alphabet(f *oneroster.Field, key string, c clause) error {
@@ -97,11 +96,11 @@ func alphabet(f *oneroster.Field, key string, c clause) error {
 	switch {
 	case f.To != "" && key == "type", f.Kind == oneroster.Enum || f.Kind == oneroster.Bool:
 		v := strings.TrimSpace(c.value)
-		legible = word.MatchString(v) || within(f.Enum, v)
+		legible = word().MatchString(v) || within(f.Enum, v)
 	case f.Kind == oneroster.Strings && len(f.Enum) > 0:
-		legible = words.MatchString(c.value)
+		legible = words().MatchString(c.value)
 	case f.Kind == oneroster.Date || f.Kind == oneroster.Time:
-		legible = timeText.MatchString(c.value)
+		legible = timeText().MatchString(c.value)
 	}
 	if !legible {
 		return bad("filter: %s cannot have the value %s: join conditions by AND or OR with a space "+
@@ -260,7 +259,7 @@ func timed(f *oneroster.Field, c clause) (Expr, error) {
 	}
 	t, err := read(c.value)
 	if err != nil { // the + of an offset may have become a space
-		if again, failed := read(lastSpace.ReplaceAllString(c.value, "+$1")); failed == nil {
+		if again, failed := read(lastSpace().ReplaceAllString(c.value, "+$1")); failed == nil {
 			t, err = again, nil
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -172,7 +173,7 @@ var dataChecks = []Check{
 		Fix:   "Undo the escaping of the screens that the data was typed into.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" &&
-					f.Name != "comment" && entity.MatchString(s) {
+					f.Name != "comment" && entity().MatchString(s) {
 					return fmt.Sprintf("is %q", s)
 				}
 				return ""
@@ -192,7 +193,10 @@ var dataChecks = []Check{
 }
 
 // entity is a character entity of HTML.
-var entity = regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
+var entity = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|` +
+		`[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
+})
 
 var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student",
 	"teacher"}

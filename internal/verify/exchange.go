@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // An exchange is a failure with what was asked and what came.
@@ -85,18 +86,20 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\
 
 // secrets are what a provider may send back of what it was given: tokens,
 // credentials, signatures.
-var secrets = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`), // … is cut off
-	regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
-	regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
-	regexp.MustCompile(`(://)[^/@\s"']+@`),
-}
+var secrets = sync.OnceValue(func() []*regexp.Regexp {
+	return []*regexp.Regexp{
+		regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`), // … is cut off
+		regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
+		regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
+		regexp.MustCompile(`(://)[^/@\s"']+@`),
+	}
+})
 
 // sealed leaves out what must not be passed on with a report.
 func sealed(text string) string {
-	for i, s := range secrets {
+	for i, s := range secrets() {
 		with := "${1}(left out)"
-		if i == len(secrets)-1 {
+		if i == len(secrets())-1 {
 			with = "${1}"
 		}
 		text = s.ReplaceAllString(text, with)

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -16,14 +17,17 @@ import (
 //go:embed report.html
 var reportHTML string
 
-var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands,
-	"plural": countOf, "span": span}).Parse(reportHTML))
+// reportPage is read when a page is written: every start of the program would wait for it.
+var reportPage = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands,
+		"plural": countOf, "span": span}).Parse(reportHTML))
+})
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no network. It reads on a telephone, with a keyboard, aloud, and on
 // paper. Tokens and secrets are left out of what it quotes.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return reportPage.Execute(w, r.sheet())
+	return reportPage().Execute(w, r.sheet())
 }
 
 // sheet is the report as the template reads it.
