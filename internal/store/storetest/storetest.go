@@ -10,6 +10,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -159,8 +160,24 @@ func start() (url string, stop func(), err error) {
 		_ = cmd.Wait()
 		_ = os.RemoveAll(dir)
 	}
-	url = "postgres://rollbook@/postgres?sslmode=disable&port=5432&host=" + dir
-	return url, stop, ready(url)
+	at := func(dir string) string {
+		return "postgres://rollbook@/postgres?sslmode=disable&port=5432&host=" + dir
+	}
+	if err := ready(at(dir)); err != nil {
+		return "", stop, err
+	}
+	pooled := filepath.Join(dir, "pool")
+	if err := os.Mkdir(pooled, 0o700); err != nil {
+		return "", stop, err
+	}
+	const socket = ".s.PGSQL.5432"
+	listener, err := net.Listen("unix", filepath.Join(pooled, socket))
+	if err != nil {
+		return "", stop, err
+	}
+	p := &pool{server: filepath.Join(dir, socket), idle: map[string][]*session{}}
+	go p.serve(listener)
+	return at(pooled), stop, nil
 }
 
 // ready waits until the server takes connections.
