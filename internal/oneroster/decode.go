@@ -33,6 +33,13 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 	if err != nil {
 		return Record{}, nil, err
 	}
+	return DecodeMembers(r, members)
+}
+
+// DecodeMembers is Decode of an object whose JSON was looked at already: it is UTF-8,
+// and no member comes twice.
+func DecodeMembers(r *Resource, members map[string]json.RawMessage) (rec Record, problems []Problem,
+	err error) {
 	if inner, ok := members[r.Wrapper()]; ok {
 		if members, err = object(inner); err != nil {
 			return Record{}, nil, fmt.Errorf("%q: %w", r.Wrapper(), err)
@@ -49,7 +56,7 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		raw, ok := members[f.Name]
-		if !ok || i == Modified || f.Derived() || template.Match(raw) {
+		if !ok || i == Modified || f.Derived() || unfilled(raw) {
 			continue
 		}
 		v, err := f.decode(raw)
@@ -71,6 +78,8 @@ func Decode(r *Resource, body []byte) (rec Record, problems []Problem, err error
 
 // template is what published clients send for a value that they did not fill in.
 var template = regexp.MustCompile(`^\s*"\s*\{\{[^{}"]*\}\}\s*"\s*$`)
+
+func unfilled(raw []byte) bool { return bytes.Contains(raw, []byte("{{")) && template.Match(raw) }
 
 // legible tells why a body is not text in UTF-8. encoding/json puts U+FFFD in
 // the place of what it cannot read: of bytes, and of escaped halves of a pair.
@@ -238,6 +247,9 @@ func (f *Field) decodeRef(raw json.RawMessage) (string, error) {
 
 // scalar reads a JSON string, number or boolean as text.
 func scalar(raw json.RawMessage) (string, error) {
+	if n := len(raw); n > 1 && raw[0] == '"' && raw[n-1] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : n-1]), nil // most are texts that need no reader
+	}
 	var v any
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()

@@ -77,11 +77,15 @@ func (o Object) Texts(name string) []string {
 // cannot be read is absent. Unlike a PUT's body, it keeps status and
 // dateLastModified.
 func (o Object) Record(r *oneroster.Resource) oneroster.Record {
-	text, err := json.Marshal(o)
-	if err != nil {
-		return oneroster.NewRecord(r)
+	members := make(map[string]json.RawMessage, len(o))
+	for name, v := range o {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return oneroster.NewRecord(r)
+		}
+		members[name] = text
 	}
-	rec, _, err := oneroster.Decode(r, text)
+	rec, _, err := oneroster.DecodeMembers(r, members)
 	if err != nil {
 		rec = oneroster.NewRecord(r)
 	}
