@@ -351,4 +351,14 @@ var anyDay = []struct {
 		func(d district) { d.moved("user", "userIds", pupilsOf("sch-001")) }},
 	{"phones of the guardians shifted", "hands",
 		func(d district) { d.moved("user", "sms", not(is("sms", ""))) }},
+	{"results of other children", "seats",
+		func(d district) { d.moved("result", "student", not(is("sourcedId", ""))) }},
+	{"results of other children at one school", "seats", func(d district) {
+		at := d.ids("user", pupilsOf("sch-003"))
+		d.moved("result", "student", func(rec oneroster.Record) bool { return at[rec.Get("student")] })
+	}},
+	{"family names of the teachers shifted", "hands",
+		func(d district) { d.moved("user", "familyName", is("role", "teacher")) }},
+	{"given names of one school's pupils shifted", "hands",
+		func(d district) { d.moved("user", "givenName", pupilsOf("sch-003")) }},
 }

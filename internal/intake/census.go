@@ -34,6 +34,7 @@ type tally struct {
 	changed            int // as a reader sees it: not by derived links alone
 	light              int // changed in nothing but what may change everywhere
 	moved, disabled    int // to another school, and accounts that would be
+	passed             int // results that would be another pupil's
 	ended              int // classes in session that would be in terms that have ended, or not begun
 }
 
@@ -222,6 +223,8 @@ func (j *judgement) groupOf(rec oneroster.Record, people map[uint64]person) grou
 		g.at.school = rec.Get("school")
 	case "user":
 		g.at = home(rec)
+	case "result":
+		g.at = people[hash(rec.Get("student"))].place
 	case "demographics":
 		g.at = people[hash(rec.ID())].place
 	case "enrollment":
@@ -369,7 +372,8 @@ func (j *judgement) changed(before, after oneroster.Record) {
 		t.disabled++
 	}
 	j.hands.differ(j, before, after)
-	j.swaps.differ(before, after)
+	j.swaps.differ(j, before, after)
+	j.rounds.differ(j, before, after)
 	if before.Get("role") != after.Get("role") || another(before, after, "user") {
 		j.swaps.seat(after, j.then.people)
 	}

@@ -249,6 +249,17 @@ func pupilsOf(school string) func(oneroster.Record) bool {
 	}
 }
 
+// ids are those of the records that are meant.
+func (d district) ids(resource string, meant func(oneroster.Record) bool) map[string]bool {
+	out := map[string]bool{}
+	d.edit(resource, func(rec oneroster.Record) {
+		if meant(rec) {
+			out[rec.ID()] = true
+		}
+	})
+	return out
+}
+
 // linked are the pupils that have agents, by id.
 func (d district) linked() map[string]oneroster.Record {
 	out := map[string]oneroster.Record{}

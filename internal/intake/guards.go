@@ -92,6 +92,9 @@ func over(n, of, limit int) bool {
 	return n*100 > limit*of
 }
 
+// many is over where chance may not hit so many: of few records most, else five.
+func many(n, of, limit int) bool { return (n >= five || of < few) && over(n, of, limit) }
+
 func (j *judgement) object(o Objection) { j.verdict.Objections = append(j.verdict.Objections, o) }
 
 func (j *judgement) note(text string) { j.verdict.Notes = append(j.verdict.Notes, text) }

@@ -149,6 +149,7 @@ type judgement struct {
 	then    side
 	hands   *hands
 	swaps   *swaps
+	rounds  *rounds
 	growth  *growth
 	along   *along
 	before  sds
@@ -163,6 +164,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
+		rounds: newRounds(),
 		growth: newGrowth(), along: newAlong(),
 		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
@@ -216,6 +218,9 @@ func (j *judgement) count(ctx context.Context) (roster bool, err error) {
 			j.changes[r] = ch
 			roster = roster || !r.Gradebook
 		}
+		// Whose results those are that are another's is in the roster.
+		roster = roster || r.Name == "result" && before.Values != nil && after.Values != nil &&
+			another(before, after, "student")
 		switch {
 		case before.Values == nil:
 			ch.Added++

@@ -240,6 +240,37 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 			some := first(2)
 			d.moved("user", "sms", func(rec oneroster.Record) bool { return rec.Get("sms") != "" && some(rec) })
 		}), none},
+		"two accounts of a pupil become one, of forty": {changed(func(d district) {
+			other, gone := map[string]string{}, ""
+			for i, rec := range d.some("user", 40, pupilsOf("sch-001")) {
+				if i%2 == 1 {
+					other[rec.ID()] = gone
+				}
+				gone = rec.ID()
+			}
+			d.edit("result", func(rec oneroster.Record) {
+				rec.Set("student", cmp.Or(other[rec.Get("student")], rec.Get("student")))
+			})
+			d.drop("user", func(rec oneroster.Record) bool { return other[rec.ID()] != "" })
+		}), none},
+		"a teacher puts a class's results right": {changed(func(d district) {
+			line := d.some("lineItem", 1, not(is("sourcedId", "")))[0].ID()
+			d.moved("result", "student", is("lineItem", line))
+		}), none},
+		"some of the teachers of a school marry": {changed(func(d district) {
+			third := every(3)
+			d.edit("user", func(rec oneroster.Record) {
+				if rec.Get("role") == "teacher" && rec.Get("orgs") == "sch-001" && third(rec) {
+					rec.Set("familyName", rec.Get("familyName")+"-"+rec.Get("givenName"))
+				}
+			})
+		}), none},
+		"two pupils get each other's names, that were mixed up": {changed(func(d district) {
+			two := d.ids("user", of(pupilsOf("sch-003"), first(2)))
+			for _, field := range []string{"givenName", "familyName"} {
+				d.moved("user", field, func(rec oneroster.Record) bool { return two[rec.ID()] })
+			}
+		}), none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }

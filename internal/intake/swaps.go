@@ -152,8 +152,16 @@ func (s *swaps) seat(rec oneroster.Record, people map[uint64]person) {
 }
 
 // differ takes a user or an enrollment that stays and is another.
-func (s *swaps) differ(before, after oneroster.Record) {
+func (s *swaps) differ(j *judgement, before, after oneroster.Record) {
 	switch before.Resource.Name {
+	case "result":
+		giver := hash(before.Get("student"))
+		_, was := j.now.people[giver]
+		_, is := j.then.people[giver]
+		if another(before, after, "student") && was == is { // else two accounts of a pupil become one
+			j.tally(j.groupOf(before, j.now.people)).passed++
+			s.firsts["result"] = cmp.Or(s.firsts["result"], before.ID())
+		}
 	case "enrollment":
 		if another(before, after, "user") {
 			s.sitters++
@@ -175,8 +183,12 @@ func (s *swaps) differ(before, after oneroster.Record) {
 			was, is := ownedValue(before, f), ownedValue(after, f)
 			if owner := s.owner[f][hash(is)]; was != is && is != "" && owner != 0 &&
 				owner != hash(before.ID()) {
+				e := Example{"hands", "users", before.ID(), f, was, is}
 				if s.taken[f]++; s.taken[f] == 1 {
-					s.first[f] = Example{"hands", "users", before.ID(), f, was, is}
+					s.first[f] = e
+				}
+				if f != "name" { // namesakes are many, and its parts are looked at
+					j.rounds.take(j, e)
 				}
 			}
 		}
@@ -186,7 +198,8 @@ func (s *swaps) differ(before, after oneroster.Record) {
 // guardSwaps holds what one would have that was another's.
 func (j *judgement) guardSwaps() {
 	users, enrollments := oneroster.ByName("user"), oneroster.ByName("enrollment")
-	j.guardOwned()
+	told := j.guardOwned()
+	j.guardMarks()
 	if of := j.swaps.families; j.Imported(users) > 0 {
 		j.judge("families", users.Plural, j.swaps.strange, of, j.limits.of("guard-families"),
 			fmt.Sprintf("%s would have none of the agents that they have: %s is one",
@@ -206,15 +219,15 @@ func (j *judgement) guardSwaps() {
 		j.guardTaught()
 	}
 	j.guardRises()
-	j.guardSteady()
+	j.guardRounds(append(told, j.guardSteady()...))
 }
 
 // guardOwned holds addresses and the like of others; phones only where many of those that
-// one has alone change hands.
-func (j *judgement) guardOwned() {
+// one has alone change hands. It tells which it objected to.
+func (j *judgement) guardOwned() (told []string) {
 	r := oneroster.ByName("user")
 	if j.Imported(r) == 0 {
-		return
+		return nil
 	}
 	for _, f := range owned {
 		n, of, limit := j.swaps.taken[f], j.now.total[r], j.limits.of("guard-hands")
@@ -227,6 +240,34 @@ func (j *judgement) guardOwned() {
 		if e := j.swaps.first[f]; n > 1 && j.judge("hands", r.Plural, n, of, limit, fmt.Sprintf(
 			"%s would get the %s of another: %s, and %s is one", count(n, of, r.Plural), f, e.After, e.ID)) {
 			j.verdict.Examples = append(j.verdict.Examples, e)
+			told = append(told, f)
+		}
+	}
+	return told
+}
+
+// guardMarks holds results of other pupils, of all schools or of one.
+func (j *judgement) guardMarks() {
+	r, limit := oneroster.ByName("result"), j.limits.of("guard-seats")
+	s := share{of: r}
+	n, of := j.counted(s, func(t *tally) int { return t.passed }), min(j.now.total[r], j.Imported(r))
+	text := func(n, of int, where string) string {
+		return fmt.Sprintf("%s%s would keep the id and be of another student: %s is one",
+			count(n, of, r.Plural), where, j.swaps.firsts["result"])
+	}
+	if of == 0 || j.judge("seats", r.Plural, n, of, limit, text(n, of, "")) {
+		return
+	}
+	schools := map[string]*part{}
+	for g, t := range j.groups {
+		if g.of == r {
+			into(schools, g.at.school, place{school: g.at.school}, t.passed, t.before)
+		}
+	}
+	for _, p := range sorted(schools) {
+		if many(p.n, p.of, max(quarter, limit)) {
+			j.object(Objection{"seats", r.Plural, text(p.n, p.of, " of pupils of "+j.schoolName(p.school)),
+				p.n, p.of, max(quarter, limit)})
 		}
 	}
 }
@@ -272,8 +313,8 @@ func (j *judgement) guardRises() {
 	}
 }
 
-// guardSteady holds names, birth dates and the like that would change in many.
-func (j *judgement) guardSteady() {
+// guardSteady holds names, birth dates and the like that would change in many. It tells which.
+func (j *judgement) guardSteady() (told []string) {
 	limit := j.limits.of("guard-steady")
 	for _, r := range []*oneroster.Resource{oneroster.ByName("user"), oneroster.ByName("demographics")} {
 		for _, name := range steady {
@@ -287,8 +328,11 @@ func (j *judgement) guardSteady() {
 					changed, had = changed+f.other[i], had+f.had[i]
 				}
 			}
-			j.judge("steady", r.Plural, changed, had, limit,
-				fmt.Sprintf("%s would have another %s", count(changed, had, r.Plural), name))
+			if j.judge("steady", r.Plural, changed, had, limit,
+				fmt.Sprintf("%s would have another %s", count(changed, had, r.Plural), name)) {
+				told = append(told, name)
+			}
 		}
 	}
+	return told
 }
