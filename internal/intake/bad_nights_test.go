@@ -263,6 +263,9 @@ var badNights = []struct {
 	}},
 	{"titles of one school's classes shifted", "hands",
 		func(d district) { d.moved("class", "title", is("school", "sch-001")) }},
+	{"everybody is a grade up in mid-year", "steady", func(d district) { d.promoted(is("role", "student")) }},
+	{"one school's pupils are a grade up in mid-year", "steady",
+		func(d district) { d.promoted(pupilsOf("sch-002")) }},
 }
 
 // anyDay are nights in which something becomes another's, or is no more.
@@ -361,4 +364,13 @@ var anyDay = []struct {
 		func(d district) { d.moved("user", "familyName", is("role", "teacher")) }},
 	{"given names of one school's pupils shifted", "hands",
 		func(d district) { d.moved("user", "givenName", pupilsOf("sch-003")) }},
+	{"grades of others", "steady", func(d district) {
+		all := d.some("user", 1000, is("role", "student"))
+		for i := range len(all) / 2 {
+			a, b := all[i], all[len(all)-1-i]
+			grades := a.Get("grades")
+			a.Set("grades", b.Get("grades"))
+			b.Set("grades", grades)
+		}
+	}},
 }

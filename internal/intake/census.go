@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -34,6 +35,7 @@ type tally struct {
 	changed            int // as a reader sees it: not by derived links alone
 	light              int // changed in nothing but what may change everywhere
 	moved, disabled    int // to another school, and accounts that would be
+	regraded           int // pupils who would be in another grade
 	passed             int // results that would be another pupil's
 	ended              int // classes in session that would be in terms that have ended, or not begun
 }
@@ -370,6 +372,11 @@ func (j *judgement) changed(before, after oneroster.Record) {
 	}
 	if before.Get("enabledUser") == "true" && after.Get("enabledUser") == "false" {
 		t.disabled++
+	}
+	if before.Resource.Name == "user" && j.regraded(before, after) {
+		if t.regraded++; j.regrade == "" {
+			j.regrade = fmt.Sprintf("%s (from %s to %s)", before.ID(), g.at.grade, home(after).grade)
+		}
 	}
 	j.hands.differ(j, before, after)
 	j.swaps.differ(j, before, after)

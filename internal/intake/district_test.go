@@ -3,8 +3,10 @@ package intake_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -247,6 +249,15 @@ func pupilsOf(school string) func(oneroster.Record) bool {
 	return func(rec oneroster.Record) bool {
 		return rec.Get("role") == "student" && rec.Get("orgs") == school
 	}
+}
+
+// promoted puts those who are meant into the grade that follows.
+func (d district) promoted(meant func(oneroster.Record) bool) {
+	d.edit("user", func(rec oneroster.Record) {
+		if n, err := strconv.Atoi(rec.Get("grades")); err == nil && meant(rec) {
+			rec.Set("grades", fmt.Sprintf("%02d", n+1))
+		}
+	})
 }
 
 // ids are those of the records that are meant.

@@ -151,6 +151,7 @@ type judgement struct {
 	swaps   *swaps
 	rounds  *rounds
 	growth  *growth
+	regrade string // one who would be in another grade
 	along   *along
 	before  sds
 	after   sds

@@ -271,6 +271,18 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				d.moved("user", field, func(rec oneroster.Record) bool { return two[rec.ID()] })
 			}
 		}), none},
+		"a tenth of the pupils skip a grade": {changed(func(d district) {
+			d.promoted(of(is("role", "student"), every(10)))
+		}), none},
+		"everybody is a grade up": {changed(func(d district) { d.promoted(is("role", "student")) }),
+			intake.Context{Day: intake.Rollover}},
+		"one school writes its grades in words with the year": {changed(func(d district) {
+			d.edit("user", func(rec oneroster.Record) {
+				if pupilsOf("sch-001")(rec) {
+					rec.Set("grades", "Grade "+rec.Get("grades"))
+				}
+			})
+		}), intake.Context{Day: intake.Rollover}},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }

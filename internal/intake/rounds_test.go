@@ -13,7 +13,8 @@ import (
 // Several have a name; each pupil has a result.
 func campus() district {
 	d := district{}
-	users, born, results := oneroster.ByName("user"), oneroster.ByName("demographics"), oneroster.ByName("result")
+	users, born := oneroster.ByName("user"), oneroster.ByName("demographics")
+	results := oneroster.ByName("result")
 	for school := range 20 {
 		for i := range 45 {
 			id, role := fmt.Sprintf("%02d-%02d", school, i), "student"

@@ -219,6 +219,7 @@ func (j *judgement) guardSwaps() {
 		j.guardTaught()
 	}
 	j.guardRises()
+	j.guardGrades()
 	j.guardRounds(append(told, j.guardSteady()...))
 }
 
