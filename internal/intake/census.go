@@ -123,12 +123,16 @@ func (s *side) add(rec oneroster.Record) {
 		s.pupils[at.grade]++
 		if s.isNow {
 			s.j.swaps.learn(rec)
+			s.j.returns.learn(rec)
 		} else {
 			s.j.swaps.family(rec)
 		}
 	case "enrollment":
 		if end := rec.Get("endDate"); end != "" && end < today || s.later(rec.Get("beginDate"), today) {
 			break // nobody is in a class by it
+		}
+		if !s.isNow {
+			s.j.returns.seat(rec)
 		}
 		at := s.j.groupOf(rec, s.people).at
 		s.school[at.school]++
@@ -378,6 +382,7 @@ func (j *judgement) changed(before, after oneroster.Record) {
 			j.regrade = fmt.Sprintf("%s (from %s to %s)", before.ID(), g.at.grade, home(after).grade)
 		}
 	}
+	j.returns.differ(before, after)
 	j.hands.differ(j, before, after)
 	j.swaps.differ(j, before, after)
 	j.rounds.differ(j, before, after)

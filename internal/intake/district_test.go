@@ -251,6 +251,18 @@ func pupilsOf(school string) func(oneroster.Record) bool {
 	}
 }
 
+// left takes n pupils out of their classes and disables their accounts.
+func (d district) left(n int) {
+	gone := map[string]bool{}
+	for _, rec := range d.some("user", n, is("role", "student")) {
+		rec.Set("enabledUser", "false")
+		gone[rec.ID()] = true
+	}
+	for _, resource := range []string{"enrollment", "result"} {
+		d.drop(resource, func(rec oneroster.Record) bool { return gone[rec.Get("user")] || gone[rec.Get("student")] })
+	}
+}
+
 // promoted puts those who are meant into the grade that follows.
 func (d district) promoted(meant func(oneroster.Record) bool) {
 	d.edit("user", func(rec oneroster.Record) {

@@ -150,6 +150,7 @@ type judgement struct {
 	hands   *hands
 	swaps   *swaps
 	rounds  *rounds
+	returns *returns
 	growth  *growth
 	regrade string // one who would be in another grade
 	along   *along
@@ -165,7 +166,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
-		rounds: newRounds(),
+		rounds: newRounds(), returns: newReturns(),
 		growth: newGrowth(), along: newAlong(),
 		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
@@ -195,6 +196,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardHands()
 	j.guardTitles()
 	j.guardSwaps()
+	j.guardReturns()
 	j.guardGrowth()
 	j.guardFalls()
 	j.guardMoves()
