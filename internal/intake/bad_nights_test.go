@@ -3,6 +3,7 @@ package intake_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -226,6 +227,20 @@ var badNights = []struct {
 	}},
 	{"letters that the code page lacks are gone", "garbled", func(d district) {
 		d.letters(func(rune) string { return "" })
+	}},
+	{"letters that the code page lacks are inverted question marks", "garbled", func(d district) {
+		d.letters(func(rune) string { return "¿" })
+	}},
+	{"letters that the code page lacks are underscores", "garbled", func(d district) {
+		d.letters(func(rune) string { return "_" })
+	}},
+	{"letters are written as HTML does", "garbled", func(d district) {
+		d.letters(func(c rune) string { return fmt.Sprintf("&#%d;", c) })
+	}},
+	{"apostrophes are written as HTML does", "garbled", func(d district) {
+		d.edit("user", func(rec oneroster.Record) {
+			rec.Set("familyName", strings.ReplaceAll(rec.Get("familyName"), "'", "&#39;"))
+		})
 	}},
 	{"enrollments of pupils in one class", "falls", func(d district) {
 		d.edit("enrollment", func(rec oneroster.Record) {

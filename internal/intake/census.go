@@ -46,6 +46,7 @@ type fields struct {
 	had, came, went, changed []int
 	other                    []int // that change in more than their letters' case
 	beyond, garbled          []int // with letters beyond ASCII, and those that would lose them
+	marked, escaped          []int // of the others: with quotes or ampersands, and as HTML writes them
 }
 
 // A person is what is kept of a user: where it is, and its role.
@@ -152,6 +153,8 @@ func (s *side) add(rec oneroster.Record) {
 			f.had[i]++
 			if beyond(v) {
 				f.beyond[i]++
+			} else if marked(v) {
+				f.marked[i]++
 			}
 		}
 	}
@@ -292,7 +295,7 @@ func (j *judgement) fieldsOf(k kind) *fields {
 	if f == nil {
 		n := len(k.of.Fields)
 		of := func() []int { return make([]int, n) }
-		f = &fields{of(), of(), of(), of(), of(), of(), of()}
+		f = &fields{of(), of(), of(), of(), of(), of(), of(), of(), of()}
 		j.fields[k] = f
 	}
 	return f
@@ -346,8 +349,12 @@ func (j *judgement) changed(before, after oneroster.Record) {
 			if !strings.EqualFold(was, is) {
 				count.other[i]++
 			}
-			if garbled(was, is) {
+			switch {
+			case garbled(was, is):
 				count.garbled[i]++
+				j.example("garbled", before, f.Name, was, is)
+			case !beyond(was) && marked(was) && escaped(was, is):
+				count.escaped[i]++
 				j.example("garbled", before, f.Name, was, is)
 			}
 			j.example("change", before, f.Name, was, is)

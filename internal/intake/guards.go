@@ -26,7 +26,8 @@ var Settings = []Setting{
 		"hold when a field that half of the records fill would be emptied in more than so many " +
 			"percent of them"},
 	{"guard-garbled", 10, 0, 100,
-		"hold when more than so many percent of the values with letters beyond ASCII would lose them"},
+		"hold when more than so many percent of the values with letters beyond ASCII would lose them, " +
+			"or with quotes or ampersands have them as HTML writes them"},
 	{"guard-hands", 1, 0, 100, "hold when more than so many percent of ids would name another " +
 		"person or thing"},
 	{"guard-falls", 50, 0, 100,

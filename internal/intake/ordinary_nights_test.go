@@ -21,6 +21,17 @@ func tagged(whole district, resource, was, is string) *night {
 	return newNight(before, after)
 }
 
+// dashed has another title for half of its classes.
+func dashed(whole district, before string) district {
+	d, half := whole.clone(), every(2)
+	d.edit("class", func(rec oneroster.Record) {
+		if half(rec) {
+			rec.Set("title", before+rec.Get("title"))
+		}
+	})
+	return d
+}
+
 type announced struct {
 	*night
 	intake.Context
@@ -283,6 +294,11 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 				}
 			})
 		}), intake.Context{Day: intake.Rollover}},
+		"names are written without accents": {changed(func(d district) {
+			d.letters(func(rune) string { return "e" })
+		}), none},
+		"titles have another sign between their parts": {newNight(dashed(whole, "español – "), dashed(whole, "español_")),
+			none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }
