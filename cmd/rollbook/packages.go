@@ -304,12 +304,22 @@ func (in *importing) tell(problems intake.Problems) error {
 func tabulate(w io.Writer, problems intake.Problems) {
 	out := newTable(w)
 	out.AppendHeader(table.Row{"where", "column", "what is wrong, and what to do"})
-	for _, x := range problems.List {
+	for _, x := range problems.Lacks {
+		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
+	}
+	told := problems.Told()
+	for _, x := range told {
 		out.AppendRow(table.Row{fmt.Sprintf("%s:%d", x.File, x.Row), x.Column, x.Text})
 	}
 	out.Render()
-	if more := problems.Total - len(problems.List); more > 0 {
+	more := problems.Total - len(told)
+	for _, x := range problems.Lacks {
+		more -= x.References
+	}
+	if more > 0 {
 		fmt.Fprintf(w, "… and %d more; rollbook import --problems csv lists all\n", more)
+	} else if len(problems.Lacks) > 0 {
+		fmt.Fprintln(w, "rollbook import --problems csv lists each row")
 	}
 }
 

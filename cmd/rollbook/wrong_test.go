@@ -1,12 +1,14 @@
 package main
 
 import (
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"rollbook/internal/intake"
 	"rollbook/internal/store/storetest"
 )
 
@@ -395,4 +397,32 @@ func TestDeletedIsNotThere(t *testing.T) {
 			t.Errorf("an enrollment of a deleted class: %d %s", code, errs)
 		}
 	})
+}
+
+// Half of users.csv is missing: the table says so in few lines, beside what else is wrong, and
+// JSON has the rows too.
+func TestHalfOfAFile(t *testing.T) {
+	t.Parallel()
+	d := nightly{t, t.TempDir()}
+	d.must("sandbox", "d.zip", "--students", "300")
+	d.must("import", "--new", "d.zip")
+	half := unpacked(t, filepath.Join(d.dir, "d.zip"))
+	half.cut("users.csv", 240)
+	half.edit("orgs.csv", func(l line) { l.set("type", strings.Replace(l.get("type"), "department", "what", 1)) })
+	d.write("half.zip", zipped(half))
+	const says = `users.csv lacks 157 of 322 users that enrollments.csv refers to, in 942 references: `
+	_, errs, code := d.run("import", "half.zip")
+	if code != exitFailed || !strings.Contains(errs, says) || !strings.Contains(errs, "users.csv is probably cut off") ||
+		!strings.Contains(errs, `"what"`) || strings.Count(errs, "\n") > 20 {
+		t.Errorf("%d %s", code, errs)
+	}
+	out, _, _ := d.run("import", "half.zip", "--json")
+	var told struct{ Problems intake.Problems }
+	if err := json.Unmarshal([]byte(out), &told); err != nil || !strings.Contains(out, says) ||
+		len(told.Problems.List) != told.Problems.Total {
+		t.Errorf("%v %.400s", err, out)
+	}
+	if out, errs, _ = d.run("publications", "show", "2"); !strings.Contains(out, says) {
+		t.Errorf("%s%s", out, errs)
+	}
 }

@@ -26,7 +26,8 @@ type Stored struct {
 type CheckOptions struct {
 	// SkipBad lets Records leave out rows that are wrong, instead of refusing.
 	SkipBad bool
-	// Problems is how many problems of each file are kept; 0 is 1,000.
+	// Problems is how many problems of each column of a file are kept, that many of one kind
+	// hide no other; 0 is 1,000.
 	Problems int
 	// Progress is told of rows that are read; may be nil.
 	Progress func(rows int)
@@ -69,8 +70,8 @@ func Check(ctx context.Context, src oneroster.Source, stored Stored, opt CheckOp
 		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
 	c := &checker{out: out, stored: stored, opt: opt,
 		ids:   map[*oneroster.Resource]map[idHash]standing{},
-		known: map[*oneroster.Resource]map[idHash]bool{}, perFile: map[string]int{},
-		follow:  map[string]*follows{},
+		known: map[*oneroster.Resource]map[idHash]bool{}, told: map[cell]int{},
+		follow: map[string]*follows{}, lacking: map[cell]*lacking{},
 		empties: map[*oneroster.Resource]bool{}, parents: map[string]string{}, schools: map[idHash]idHash{},
 		twice: map[line][]*oneroster.Resource{}, odd: map[string]*oddity{}}
 	if c.opt.Problems == 0 {
@@ -103,7 +104,7 @@ func Check(ctx context.Context, src oneroster.Source, stored Stored, opt CheckOp
 		out.note(fmt.Sprintf("%s (%d, the first in %s:%d)", key, o.n, o.first.file, o.first.n))
 	}
 	c.consequences()
-	return out, nil
+	return out, c.sum(ctx)
 }
 
 // standing is what is known of an id in the source.
@@ -125,9 +126,10 @@ type checker struct {
 	known   map[*oneroster.Resource]map[idHash]bool // active in the district
 	read    int
 	pass    int
-	found   bool // this pass found a row wrong because of another
-	perFile map[string]int
+	found   bool         // this pass found a row wrong because of another
+	told    map[cell]int // problems
 	follow  map[string]*follows
+	lacking map[cell]*lacking
 
 	twice   map[line][]*oneroster.Resource // records whose id stands for an earlier line
 	empties map[*oneroster.Resource]bool   // whose file has no rows: references to them follow from that
@@ -162,7 +164,7 @@ func (c *checker) beside() (err error) {
 	}
 	for _, row := range c.apart.Rows {
 		for _, w := range row.Wrong {
-			c.tell(Problem{row.File, row.Line, w.Column, w.Value, w.Text, w.Mild})
+			c.tell(Problem{row.File, row.Line, w.Column, w.Value, w.Text, w.Mild, false})
 		}
 	}
 	c.out.stuck = c.apart.Stuck
@@ -176,7 +178,7 @@ func (c *checker) beside() (err error) {
 
 // wrong tells of a cell, or of the row.
 func (c *checker) wrong(row oneroster.Row, at line, w oneroster.Wrong) {
-	x := Problem{at.file, at.n, w.Column, w.Value, w.Text, w.Mild}
+	x := Problem{at.file, at.n, w.Column, w.Value, w.Text, w.Mild, false}
 	if !w.Mild {
 		c.spoil(row.Resource, at, row.ID(), x)
 		return
@@ -207,7 +209,8 @@ func (c *checker) drop(r *oneroster.Resource, at line, id string) {
 func (c *checker) tell(x Problem) {
 	x.Column = c.pack.Column(x.File, x.Column)
 	c.out.Problems.Total++
-	if c.perFile[x.File]++; c.perFile[x.File] <= c.opt.Problems {
+	kind := cell{x.File, x.Column}
+	if c.told[kind]++; c.told[kind] <= c.opt.Problems {
 		c.out.Problems.List = append(c.out.Problems.List, x)
 	}
 }
@@ -251,7 +254,7 @@ func (c *checker) alone(row oneroster.Row, at line) {
 	status := row.Values[oneroster.Status]
 	if c.out.modes[r] == oneroster.Delta && status == "" && !c.out.bad[at] {
 		c.spoil(r, at, id, Problem{at.file, at.n, "status", "",
-			"is empty in a delta file: write active or tobedeleted", false})
+			"is empty in a delta file: write active or tobedeleted", false, false})
 	}
 	if id == "" || status != oneroster.ToBeDeleted {
 		for _, p := range oneroster.Check(row.Record) {
@@ -276,7 +279,7 @@ func (c *checker) alone(row oneroster.Row, at line) {
 			return
 		}
 		text := fmt.Sprintf("%q is there twice in this file: keep one row", id)
-		c.spoil(r, at, id, Problem{at.file, at.n, "sourcedId", id, text, false})
+		c.spoil(r, at, id, Problem{at.file, at.n, "sourcedId", id, text, false, false})
 	case status == oneroster.ToBeDeleted:
 		ids[h] = going
 	case c.out.bad[at]:
@@ -303,7 +306,7 @@ func (c *checker) lacks(row oneroster.Row, at line, p oneroster.Problem) {
 		c.drop(r, at, row.ID())
 		return
 	}
-	c.spoil(r, at, row.ID(), Problem{at.file, at.n, r.Field(field).Column(), row.Get(field), text, false})
+	c.spoil(r, at, row.ID(), Problem{at.file, at.n, r.Field(field).Column(), row.Get(field), text, false, false})
 }
 
 // oddities are noted: what may be meant, and hardly is.
@@ -396,7 +399,7 @@ func (c *checker) empty(loss oneroster.Loss, fix string) (passed bool, err error
 		text = fmt.Sprintf("is not in the package, which would retire %s: add the file", plural(n, loss.What))
 		c.out.stuck = fmt.Errorf("%s %s", loss.File, text)
 	}
-	c.tell(Problem{loss.File, 1, "", "", text, false})
+	c.tell(Problem{loss.File, 1, "", "", text, false, false})
 	c.empties[loss.Of] = loss.Filter == ""
 	return false, nil
 }

@@ -18,6 +18,8 @@ type Problem struct {
 	Text   string `json:"text"` // what is wrong, and what to do
 	// Value alone: the row can be used without it, and what is stored of it stays.
 	Mild bool `json:"mild"`
+	// Lack: it refers to what another file lacks. Many of them are one line of Problems.Lacks.
+	Lack bool `json:"lack,omitempty"`
 }
 
 func (p Problem) String() string {
@@ -27,11 +29,12 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s: %s", p.File, p.Row, p.Column, p.Text)
 }
 
-// Problems are the first that were found in each file, and how many there are in
+// Problems are the first that were found in each column of a file, and how many there are in
 // all.
 type Problems struct {
 	List  []Problem `json:"problems"`
 	Total int       `json:"total"`
+	Lacks []Lack    `json:"lacks,omitempty"`
 }
 
 // WriteCSV writes the problems as a CSV file with a header, safe to open in a

@@ -81,7 +81,8 @@ func (c *checker) dangling(row oneroster.Row, at line, field int, f *oneroster.F
 			cmp.Or(called, to.Name), id)
 		c.tell(x)
 	default:
-		x.Text = c.missing(to, id)
+		x.Text, x.Lack = c.missing(to, id), true
+		c.lack(row.Resource, field, to, x)
 		c.tell(x)
 	}
 	if needed {
@@ -195,7 +196,7 @@ func (c *checker) unlinked(l oneroster.Link, w oneroster.Wrong) {
 	if c.out.lost == nil {
 		c.out.lost = map[string]bool{}
 	}
-	x := Problem{l.File, l.Line, w.Column, w.Value, w.Text, false}
+	x := Problem{l.File, l.Line, w.Column, w.Value, w.Text, false, false}
 	if x.Text == "" {
 		c.hangs(line{l.File, l.Line}, x, false)
 		return
@@ -221,5 +222,5 @@ func (c *checker) consequences() {
 	text := fmt.Sprintf("%s to rows that cannot be used (%s), this one and others: they follow from the "+
 		"problems above",
 		plural(all, "reference"), strings.Join(parts, ", "))
-	c.tell(Problem{first.File, first.Row, "", "", text, needed == 0})
+	c.tell(Problem{first.File, first.Row, "", "", text, needed == 0, false})
 }
