@@ -68,6 +68,7 @@ type side struct {
 	school  map[string]int    // enrollments
 	grade   map[string]int    // enrollments of pupils
 	pupils  map[string]int    // by grade
+	at      map[string]int    // pupils by school
 	begins  map[string]string // first days of sessions
 	ends    map[string]string // last days of sessions
 	runs    map[uint64]bool   // classes in session
@@ -80,7 +81,8 @@ func (s *side) begin() {
 	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
 	s.orgs, s.schools, s.people = map[string]string{}, map[string]bool{}, map[uint64]person{}
 	s.linked = map[uint64]bool{}
-	s.school, s.grade, s.pupils = map[string]int{}, map[string]int{}, map[string]int{}
+	s.school, s.grade = map[string]int{}, map[string]int{}
+	s.pupils, s.at = map[string]int{}, map[string]int{}
 	s.begins, s.ends = map[string]string{}, map[string]string{}
 	s.runs, s.begun, s.excuse = map[uint64]bool{}, map[uint64]bool{}, map[string]int{}
 }
@@ -122,6 +124,9 @@ func (s *side) add(rec oneroster.Record) {
 		at := home(rec)
 		s.people[hash(rec.ID())] = person{at, rec.Get("role")}
 		s.pupils[at.grade]++
+		if rec.Get("role") == "student" {
+			s.at[at.school]++
+		}
 		if s.isNow {
 			s.j.swaps.learn(rec)
 			s.j.returns.learn(rec)

@@ -263,6 +263,22 @@ func (d district) left(n int) {
 	}
 }
 
+// leaves moves n pupils from one school to another, with classes there.
+func (d district) leaves(n int) {
+	moved := map[string]bool{}
+	classes := d.some("class", 6, is("school", "sch-002"))
+	for _, rec := range d.some("user", n, pupilsOf("sch-001")) {
+		rec.Set("orgs", "sch-002")
+		moved[rec.ID()] = true
+	}
+	d.drop("enrollment", func(rec oneroster.Record) bool { return moved[rec.Get("user")] })
+	for _, rec := range d.some("user", n, func(rec oneroster.Record) bool { return moved[rec.ID()] }) {
+		for _, class := range classes {
+			d.enroll(rec, class, "student")
+		}
+	}
+}
+
 // promoted puts those who are meant into the grade that follows.
 func (d district) promoted(meant func(oneroster.Record) bool) {
 	d.edit("user", func(rec oneroster.Record) {

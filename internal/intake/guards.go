@@ -270,6 +270,9 @@ func (j *judgement) guardFalls() {
 	}{{"school", j.now.school, j.then.school}, {"grade", j.now.grade, j.then.grade}} {
 		var falls []Fall
 		for id, n := range side.now {
+			if side.by == "school" && j.families(id, n, side.then[id]) {
+				continue
+			}
 			if side.by == "grade" && j.now.pupils[id] < five || side.by == "school" && j.Closing[id] {
 				continue // of so few pupils two are most
 			}
@@ -288,6 +291,17 @@ func (j *judgement) guardFalls() {
 		}
 		j.verdict.Falls = append(j.verdict.Falls, falls[:min(5, len(falls))]...)
 	}
+}
+
+// families tells whether the enrollments of a school fall because five pupils or fewer have left it,
+// as they may leave the district.
+func (j *judgement) families(school string, now, then int) bool {
+	was, is := j.now.at[school], j.then.at[school]
+	if is >= was || was-is > five {
+		return false
+	}
+	left := now * is / was // enrollments of those who stay
+	return (left-then)*100 <= j.limit("guard-falls")*left
 }
 
 func (j *judgement) judgeFalls(by string, falls []Fall, limit int) {

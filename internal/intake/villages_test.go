@@ -117,6 +117,18 @@ func TestVillages(t *testing.T) {
 			t.Errorf("%s: %q, not %q: %+v", c.name, got, c.guard, v.Objections)
 		}
 	}
+	for _, c := range []struct {
+		pupils, leave int
+		guard         string
+	}{{15, 5, ""}, {24, 5, ""}, {24, 6, "falls"}} {
+		before := gather(t, sandbox.New(sandbox.Options{Students: c.pupils, Today: monday}))
+		after := before.clone()
+		after.leaves(c.leave)
+		if got := guards(judge(t, newNight(before, after), intake.Context{})); got == "" != (c.guard == "") ||
+			!strings.Contains(got, c.guard) {
+			t.Errorf("%d of %d pupils change their school: %q, want %q", c.leave, c.pupils, got, c.guard)
+		}
+	}
 	for _, pupils := range []int{15, 18, 22, 29, 33, 40, 41, 43, 47, 49} {
 		before := gather(t, sandbox.New(sandbox.Options{Students: pupils, Today: monday}))
 		after := before.clone()
