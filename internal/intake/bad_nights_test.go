@@ -281,6 +281,8 @@ var badNights = []struct {
 	{"everybody is a grade up in mid-year", "steady", func(d district) { d.promoted(is("role", "student")) }},
 	{"one school's pupils are a grade up in mid-year", "steady",
 		func(d district) { d.promoted(pupilsOf("sch-002")) }},
+	{"a school of another district beside", "growth", func(d district) { d.join("beta.example", "dst-1") }},
+	{"a school beside that hangs on nothing", "growth", func(d district) { d.join("example.org", "") }},
 }
 
 // anyDay are nights in which something becomes another's, or is no more.
@@ -388,4 +390,5 @@ var anyDay = []struct {
 			b.Set("grades", grades)
 		}
 	}},
+	{"a fifth of the pupils twice", "twice", func(d district) { d.again(5, func(oneroster.Record) {}) }},
 }

@@ -132,6 +132,11 @@ func (s *side) add(rec oneroster.Record) {
 			s.j.returns.learn(rec)
 		} else {
 			s.j.swaps.family(rec)
+			s.j.twice.meet(s.j, rec)
+		}
+	case "demographics":
+		if !s.isNow {
+			s.j.twice.learn(rec)
 		}
 	case "enrollment":
 		if end := rec.Get("endDate"); end != "" && end < today || s.later(rec.Get("beginDate"), today) {
@@ -149,6 +154,7 @@ func (s *side) add(rec oneroster.Record) {
 	s.link(rec)
 	if !s.isNow {
 		s.excused(rec)
+		s.j.joins.meet(s.j, rec)
 		return
 	}
 	s.j.tally(s.j.groupOf(rec, s.people)).before++
@@ -165,6 +171,7 @@ func (s *side) add(rec oneroster.Record) {
 	}
 	s.j.hands.learn(rec)
 	s.j.growth.learn(rec)
+	s.j.joins.learn(rec)
 	s.j.swaps.serve(rec)
 }
 

@@ -263,6 +263,29 @@ func (d district) left(n int) {
 	}
 }
 
+// again adds every nth pupil once more, under another id and address.
+func (d district) again(n int, change func(demographics oneroster.Record)) {
+	nth, twins := every(n), map[string]bool{}
+	for _, rec := range d.some("user", 1000, of(is("role", "student"), nth)) {
+		twin := oneroster.Record{Resource: rec.Resource, Values: slices.Clone(rec.Values)}
+		for _, field := range []string{"sourcedId", "username", "email", "identifier", "userIds"} {
+			twin.Set(field, "new-"+rec.Get(field))
+		}
+		twin.Set("agents", "")
+		d[rec.Resource] = append(d[rec.Resource], twin)
+		twins[rec.ID()] = true
+	}
+	born := oneroster.ByName("demographics")
+	for _, rec := range slices.Clone(d[born]) {
+		if twins[rec.ID()] {
+			twin := oneroster.Record{Resource: born, Values: slices.Clone(rec.Values)}
+			twin.Set("sourcedId", "new-"+rec.ID())
+			change(twin)
+			d[born] = append(d[born], twin)
+		}
+	}
+}
+
 // leaves moves n pupils from one school to another, with classes there.
 func (d district) leaves(n int) {
 	moved := map[string]bool{}
@@ -276,6 +299,30 @@ func (d district) leaves(n int) {
 		for _, class := range classes {
 			d.enroll(rec, class, "student")
 		}
+	}
+}
+
+// join adds a school of thirty pupils and two teachers.
+func (d district) join(domain, parent string) {
+	orgs, users := oneroster.ByName("org"), oneroster.ByName("user")
+	school := oneroster.NewRecord(orgs)
+	for field, value := range map[string]string{"sourcedId": "beta", "status": oneroster.Active, "name": "Beta School",
+		"type": "school", "identifier": "B1", "parent": parent} {
+		school.Set(field, value)
+	}
+	d[orgs] = append(d[orgs], school)
+	for i := range 32 {
+		id, role, grade := fmt.Sprint("beta-", i), "student", "03"
+		if i >= 30 {
+			role, grade = "teacher", ""
+		}
+		rec := oneroster.NewRecord(users)
+		for field, value := range map[string]string{"sourcedId": id, "status": oneroster.Active, "role": role,
+			"orgs": "beta", "grades": grade, "givenName": "Beta", "familyName": id, "enabledUser": "true",
+			"username": id, "email": id + "@" + domain, "identifier": id} {
+			rec.Set(field, value)
+		}
+		d[users] = append(d[users], rec)
 	}
 }
 

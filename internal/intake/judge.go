@@ -151,6 +151,8 @@ type judgement struct {
 	swaps   *swaps
 	rounds  *rounds
 	returns *returns
+	twice   *twice
+	joins   *joins
 	growth  *growth
 	regrade string // one who would be in another grade
 	along   *along
@@ -166,7 +168,7 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j := &judgement{Context: x, Comparison: c, limits: limits,
 		changes: map[*oneroster.Resource]*Change{}, groups: map[group]*tally{}, fields: map[kind]*fields{},
 		shown: map[Example]int{}, closed: map[uint64]bool{}, hands: newHands(), swaps: newSwaps(),
-		rounds: newRounds(), returns: newReturns(),
+		rounds: newRounds(), returns: newReturns(), twice: newTwice(), joins: newJoins(),
 		growth: newGrowth(), along: newAlong(),
 		marks: map[uint64]uint8{}, active: map[string]int{}, stay: map[string]int{},
 		verdict: Verdict{[]Objection{}, []Change{}, []Field{}, []Fall{}, []Example{}, []Finding{},
@@ -198,6 +200,8 @@ func Judge(ctx context.Context, c Comparison, limits Limits, x Context) (Verdict
 	j.guardSwaps()
 	j.guardReturns()
 	j.guardGrowth()
+	j.guardTwice()
+	j.guardJoins()
 	j.guardFalls()
 	j.guardMoves()
 	if roster {

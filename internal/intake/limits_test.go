@@ -64,12 +64,25 @@ func TestLimits(t *testing.T) {
 	gone := func(resource string, n int) func(district) {
 		return func(d district) { d.drop(resource, first(n)) }
 	}
+	twice := func(n int) func(district) {
+		return func(d district) {
+			r := oneroster.ByName("user")
+			for i, rec := range slices.Clone(d[r][:n]) {
+				twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
+				twin.Set("sourcedId", fmt.Sprint("twin-", i))
+				d[r] = append(d[r], twin)
+			}
+		}
+	}
 	come := func(resource string, n int) func(district) {
 		return func(d district) {
 			r := oneroster.ByName(resource)
 			for i, rec := range slices.Clone(d[r][:n]) {
 				twin := oneroster.Record{Resource: r, Values: slices.Clone(rec.Values)}
 				twin.Set("sourcedId", fmt.Sprint("new-", i))
+				if resource == "user" {
+					twin.Set("familyName", fmt.Sprint("New", i))
+				}
 				d[r] = append(d[r], twin)
 			}
 		}
@@ -139,6 +152,12 @@ func TestLimits(t *testing.T) {
 		{"user", 100, come("user", 91), nil, over, "growth"},
 		{"user", 20, come("user", 11), nil, intake.Context{}, "growth"},
 		{"user", 19, come("user", 19), nil, intake.Context{}, ""},
+		{"user", 100, twice(10), nil, over, "twice"},
+		{"user", 100, twice(9), nil, intake.Context{}, ""},
+		{"user", 100, twice(10), intake.Limits{"guard-twice": 10}, intake.Context{}, ""},
+		{"user", 100, twice(10), intake.Limits{"guard-twice": 100}, intake.Context{}, ""},
+		{"user", 100, twice(10), nil, intake.Context{Back: true}, ""},
+		{"user", 100, func(d district) { come("user", 10)(d); twice(10)(d) }, nil, intake.Context{}, ""},
 		{"enrollment", 100, come("enrollment", 50), nil, intake.Context{}, ""},
 		{"enrollment", 100, come("enrollment", 51), nil, intake.Context{}, "growth"},
 		{"enrollment", 100, come("enrollment", 51), nil, over, ""},

@@ -21,6 +21,16 @@ func tagged(whole district, resource, was, is string) *night {
 	return newNight(before, after)
 }
 
+// domains gives each school its own.
+func domains(whole district) district {
+	d := whole.clone()
+	d.edit("user", func(rec oneroster.Record) {
+		name, _, _ := strings.Cut(rec.Get("email"), "@")
+		rec.Set("email", name+"@"+oneroster.Items(rec.Get("orgs"))[0]+".example")
+	})
+	return d
+}
+
 // dashed has another title for half of its classes.
 func dashed(whole district, before string) district {
 	d, half := whole.clone(), every(2)
@@ -299,6 +309,26 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		}), none},
 		"titles have another sign between their parts": {newNight(dashed(whole, "español – "), dashed(whole, "español_")),
 			none},
+		"namesakes come": {changed(func(d district) {
+			d.again(5, func(born oneroster.Record) { born.Set("birthDate", "2012-02-29") })
+		}), none},
+		"a twelfth of the pupils get another id": {changed(func(d district) {
+			d.again(12, func(oneroster.Record) {})
+			nth := every(12)
+			d.drop("user", func(rec oneroster.Record) bool { return rec.Get("role") == "student" && nth(rec) })
+		}), none},
+		"a school opens in the domain of the others": {changed(func(d district) {
+			d.join("example.org", "dst-1")
+		}), none},
+		"a school opens with teachers who are known, in a domain of its own": {changed(func(d district) {
+			d.join("beta.example", "")
+			d.some("user", 1, is("role", "teacher"))[0].Set("orgs", oneroster.Join("sch-001", "beta"))
+		}), none},
+		"a school opens where each has its own domain": {newNight(domains(whole), func() district {
+			d := domains(whole)
+			d.join("beta.example", "dst-1")
+			return d
+		}()), none},
 		"nothing": {newNight(whole, whole.clone()), intake.Context{Day: intake.Frozen}},
 	}
 }

@@ -54,6 +54,13 @@ func TestWords(t *testing.T) {
 			d.set("user", "sms", "")
 			d.set("org", "name", "")
 		}},
+		{"hands", intake.Context{}, func(d district) { d.moved("user", "familyName", is("role", "teacher")) }},
+		{"seats", intake.Context{}, func(d district) { d.moved("result", "student", not(is("sourcedId", ""))) }},
+		{"steady", intake.Context{}, func(d district) { d.promoted(is("role", "student")) }},
+		{"steady", intake.Context{Day: intake.Rollover}, func(d district) { d.set("user", "grades", "01") }},
+		{"twice", intake.Context{}, func(d district) { d.again(5, func(oneroster.Record) {}) }},
+		{"growth", intake.Context{}, func(d district) { d.join("beta.example", "dst-1") }},
+		{"growth", intake.Context{}, func(d district) { d.join("example.org", "") }},
 		{"calendar", intake.Context{Day: intake.Frozen},
 			func(d district) { d.set("course", "title", "Course") }},
 		{"calendar", intake.Context{Day: intake.AddsOnly}, func(d district) { d.drop("class", first(1)) }},
