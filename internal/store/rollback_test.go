@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,46 @@ func TestRollback(t *testing.T) {
 			if closed := closure(steps[len(steps)-1].all) + closure(undone.all); closed != "" {
 				t.Fatalf("day %d: %s", day, closed)
 			}
+		}
+	})
+}
+
+// What publications have changed and changed back is as it was already: a rollback leaves it,
+// and its time, also where others have a part in it.
+func TestRollbackLeavesWhatIsAsItWas(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		ctx := store.By(t.Context(), "import x")
+		people := func(agents, email string) {
+			t.Helper()
+			_, err := s.Import(ctx, bulk(rec("user", "sourcedId", "a", "agents", agents), rec("user", "sourcedId",
+				"b", "email", email)), store.ImportOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		people("b", "x")
+		first, err := s.Moment(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		people("", "y")
+		people("b", "x")
+		before := whole(t, s.Snapshot)
+		plan, err := s.PlanRollback(ctx, first.Rev, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		user := oneroster.ByName("user")
+		if !plan.Empty() || plan.Counts[user] != (store.Counts{Same: 2}) {
+			t.Errorf("empty is %v; %+v", plan.Empty(), plan.Counts)
+		}
+		if stamp, err := s.Publish(ctx, plan, nil); err != nil || stamp != "" {
+			t.Errorf("%q, %v", stamp, err)
+		}
+		if after := whole(t, s.Snapshot); !slices.Equal(after, before) {
+			t.Errorf("%q, not %q", after, before)
 		}
 	})
 }

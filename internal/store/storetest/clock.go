@@ -120,6 +120,12 @@ var clock = []promise{
 		}
 		t.equal("moved", moved, 1)
 	}},
+	{"the time that a source gives a record is not looked at", func(t *trial) {
+		t.take(school()...)
+		before := t.everything()
+		t.take(with(school(), "user u1", "dateLastModified", "2026-08-31T08:00:00.000Z")...)
+		t.equal("the district", t.everything(), before)
+	}},
 	{"a PUT that changes nothing moves no time", func(t *trial) {
 		t.take(school()...)
 		t.put("lineItem", "sourcedId", "i", "title", "Quiz", "class", "c1", "assignDate",

@@ -90,7 +90,7 @@ var imports = []promise{
 		for i, c := range [][4]string{{"ab", "c", "a", "bc"}, {"a", "", "", "a"}, {"x:", "y", "x", ":y"},
 			{"1:a", "b", "1", ":ab"}, {"a1:", "b", "a", "1:b"},
 			{"a\x00", "b", "a", "\x00b"}, {"a|", "b", "a", "|b"}, {"a,", "b", "a", ",b"}, {"1", "1:2", "11",
-				":2"}} {
+				":2"}, {"1", "abcdefghi2xy", "12abcdefghi", "xy"}} {
 			if t.postgres() && i == 5 {
 				continue // it keeps no NUL
 			}
@@ -98,6 +98,58 @@ var imports = []promise{
 			report := t.take(Rec("user", "sourcedId", "u", "givenName", c[2], "familyName", c[3]))
 			t.equal(fmt.Sprintf("%q", c), report.Counts[oneroster.ByName("user")], store.Counts{Changed: 1})
 		}
+	}},
+	{"of what is stored the columns that differ are written, and links where a list of them does",
+		func(t *trial) {
+			rows := with(school(), "class c1", "resources", "r1")
+			rows = append(rows, Rec("resource", "sourcedId", "r1", "vendorResourceId", "1"), Rec("resource",
+				"sourcedId", "r2", "vendorResourceId", "2"))
+			t.take(rows...)
+			t.watch("user", "class")
+			for _, c := range []struct {
+				which string
+				pairs []string
+				want  map[string]int
+			}{
+				{"user u2", []string{"email", "b@x.example"}, map[string]int{"user.email": 1}},
+				{"user u2", []string{"phone", "1", "metadata", `{"k":"v"}`}, map[string]int{"user.phone": 1,
+					"user.metadata": 1}},
+				{"user u3", []string{"orgs", "o1"}, map[string]int{"user.orgs": 1, "links gone": 2,
+					"links come": 1}},
+				{"class c1", []string{"title", "Sums"}, map[string]int{"class.title": 1}},
+				{"class c1", []string{"resources", oneroster.Join("r1", "r2")},
+					map[string]int{"class.resources": 1, "links gone": 1, "links come": 2}},
+				{"user u1", []string{"agents", "u2"}, map[string]int{"user.agents": 2}},
+			} {
+				rows = with(rows, c.which, c.pairs...)
+				t.take(append(rows, Rec("org", "sourcedId", "new "+c.pairs[0], "name", "x", "type",
+					"school"))...)
+				t.equal(fmt.Sprint(c.which, c.pairs), t.written(), c.want)
+			}
+			t.equal("what is served of u2", t.ids("getAllUsers | email='b@x.example' AND metadata.k='v'"), "u2")
+		}},
+	{"a column that few of many records change is not written in most of them", func(t *trial) {
+		const many, each = 1100, 11
+		people := func(n int, email, phone string) (out []oneroster.Record) {
+			for i := range n {
+				u := Rec("user", "sourcedId", fmt.Sprint("u", i), "username", "x", "email", email, "phone", "1")
+				if i%each == 0 {
+					u.Set("phone", phone)
+				}
+				out = append(out, u)
+			}
+			return out
+		}
+		t.take(people(many, "a", "1")...)
+		t.watch("user")
+		t.take(people(many+5, "b", "2")...) // five of them are new
+		got := t.written()
+		if n := got["user.phone"]; n < many/each || n > many/2 {
+			t.Errorf("%d phone numbers are written, and %d change", n, many/each)
+		}
+		delete(got, "user.phone")
+		t.equal("written", got, map[string]int{"user.email": many})
+		t.equal("changed", len(t.rows("getAllUsers | email='b' AND phone='2'")), (many+5+each-1)/each)
 	}},
 	{"what came by PUT is not retired by a bulk file", func(t *trial) {
 		t.put("category", "sourcedId", "mine", "title", "x")

@@ -67,22 +67,14 @@ func (t *trial) postgres() bool { return strings.HasPrefix(t.dsn, "postgres") }
 // byHand runs a statement past the store, as an earlier or later program would.
 func (t *trial) byHand(text string) {
 	t.Helper()
-	driver := "sqlite"
-	if t.postgres() {
-		driver = "pgx"
-	}
-	db, err := sql.Open(driver, t.dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	db := t.database()
 	defer db.Close()
-	if _, err := db.Exec(text); err != nil {
-		t.Fatal(err)
-	}
+	_, err := db.Exec(text)
+	t.must(err)
 }
 
-// counted asks a number past the store.
-func (t *trial) counted(text string) (n int) {
+// database is that of the district, past the store.
+func (t *trial) database() *sql.DB {
 	t.Helper()
 	driver := "sqlite"
 	if t.postgres() {
@@ -90,9 +82,63 @@ func (t *trial) counted(text string) (n int) {
 	}
 	db, err := sql.Open(driver, t.dsn)
 	t.must(err)
+	return db
+}
+
+// counted asks a number past the store.
+func (t *trial) counted(text string) (n int) {
+	t.Helper()
+	db := t.database()
 	defer db.Close()
 	t.must(db.QueryRow(text).Scan(&n))
 	return n
+}
+
+// watch counts from now on what is written of the columns of a resource that is stored, and
+// of links: on both engines a trigger tells whether a column is set, to another value or not.
+func (t *trial) watch(resources ...string) {
+	t.Helper()
+	t.byHand(`CREATE TABLE "written" ("what" TEXT)`)
+	begin := `BEGIN INSERT INTO "written" VALUES ('%[1]s'); END`
+	if t.postgres() {
+		t.byHand(`CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+			INSERT INTO "written" VALUES (TG_ARGV[0]); RETURN NULL; END $$`)
+		begin = `FOR EACH ROW EXECUTE FUNCTION note('%[1]s')`
+	}
+	note := func(what, on string) {
+		t.byHand(fmt.Sprintf(`CREATE TRIGGER "note %[1]s" AFTER `+on+" "+begin, what))
+	}
+	note("links gone", `DELETE ON "links"`)
+	note("links come", `INSERT ON "links"`)
+	for _, name := range resources {
+		r := oneroster.ByName(name)
+		for i, f := range r.Fields {
+			if i != oneroster.Modified {
+				note(name+"."+f.Name, fmt.Sprintf(`UPDATE OF "%s" ON "%s"`, f.Name, r.Plural))
+			}
+		}
+	}
+}
+
+// written tells what was written since it was asked last, and how often.
+func (t *trial) written() map[string]int {
+	t.Helper()
+	db := t.database()
+	defer db.Close()
+	rows, err := db.Query(`SELECT "what", COUNT(*) FROM "written" GROUP BY "what"`)
+	t.must(err)
+	defer rows.Close()
+	out := map[string]int{}
+	for rows.Next() {
+		what, n := "", 0
+		t.must(rows.Scan(&what, &n))
+		out[what] = n
+	}
+	t.must(rows.Err())
+	t.must(rows.Close())
+	_, err = db.Exec(`DELETE FROM "written"`)
+	t.must(err)
+	return out
 }
 
 func (t *trial) must(err error) {
