@@ -36,10 +36,8 @@ type dialect struct {
 	lock string
 	// sample lets ANALYZE look at some rows of a table only.
 	sample string
-	// maxParams bounds the parameters of one statement.
-	blob      string // the type of bytes
-	time      string // reads the server's clock, seconds; "" where there is none but ours
-	maxParams int
+	blob   string // the type of bytes
+	time   string // reads the server's clock, seconds; "" where there is none but ours
 }
 
 // sql turns the common text of a statement ($1, TEXT) into the engine's.

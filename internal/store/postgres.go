@@ -29,10 +29,9 @@ var postgresDialect = &dialect{
 		return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01" || e.Code == "23505" &&
 			e.SchemaName == "pg_catalog" || e.Code == "42P06" || e.Code == "42P07" || e.Code == "42710")
 	},
-	lock:      " FOR UPDATE",
-	sample:    "SELECT 1", // it does so by itself
-	maxParams: 60000,
-	time:      "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
+	lock:   " FOR UPDATE",
+	sample: "SELECT 1", // it does so by itself
+	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
 }
 
 // openPostgres connects to the schema that the DSN names (search_path), made

@@ -84,8 +84,9 @@ func (p *Plan) undo(ctx context.Context, t *table, rev int64, byClient map[int64
 		}
 		for _, id := range ids {
 			now := stored[id]
-			then := wanted(append(states[id], version{origin: now.origin(), values: now.values}), rev,
-				byClient)
+			// Whether an import brought the last does not count: what is as it is now is not written.
+			last := version{origin: origin{rev: now.rev, stated: now.stated}, values: now.values}
+			then := wanted(append(states[id], last), rev, byClient)
 			switch {
 			case then == nil || then.values[oneroster.Status] != oneroster.Active:
 				if now.active() {

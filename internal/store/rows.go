@@ -25,14 +25,6 @@ type row struct {
 	rev      int64  // that last changed it, where it was read
 }
 
-func (r *row) origin() origin {
-	o := origin{rev: r.rev, stated: r.stated}
-	if r.imported {
-		o.imported = 1
-	}
-	return o
-}
-
 func (r *row) active() bool { return r.values[oneroster.Status] == oneroster.Active }
 
 // contentHash covers what a source states of a record and readers are served:
@@ -64,6 +56,10 @@ func (t *table) isDerived(i int) bool {
 // everything is a row's differs where it is fresh, or this change has written it before.
 const everything = ^uint64(0)
 
+// mostRows are written by one statement: with some twenty columns each they have a third of the
+// parameters that SQLite takes.
+const mostRows = 500
+
 // upsert writes rows of one table, in any order, with the change's rev. A stored row keeps
 // its seq, and its fields are set only where they differ in one of the rows of a batch: a
 // column that is set costs the writing of its indexes.
@@ -89,21 +85,19 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 	if err := c.link(ctx, t, rows); err != nil {
 		return err
 	}
-	width := len(t.columns)
-	most := min(c.d.maxParams/width, 500)
 	for len(rows) > 0 {
 		set, n := rows[0].differs, 1
-		for n < min(most, len(rows)) && (set == everything) == (rows[n].differs == everything) {
+		for n < min(mostRows, len(rows)) && (set == everything) == (rows[n].differs == everything) {
 			set, n = set|rows[n].differs, n+1
 		}
 		batch := rows[:n]
 		rows = rows[n:]
-		args := make([]any, 0, len(batch)*width)
+		args := make([]any, 0, len(batch)*len(t.columns))
 		for i := range batch {
 			args = t.appendArgs(args, &batch[i], c.rev)
 		}
 		run := c.exec
-		if len(batch) == most {
+		if len(batch) == mostRows {
 			run = c.repeat
 		}
 		if err := run(ctx, t.upsertText(c.d, len(batch), set), args...); err != nil {
@@ -119,7 +113,7 @@ func difference(was, now []string) (set uint64) {
 		return everything
 	}
 	for i := range now {
-		if was[i] != now[i] && i != oneroster.Modified {
+		if was[i] != now[i] {
 			set |= 1 << i
 		}
 	}
@@ -185,7 +179,7 @@ func (t *table) upsertText(d *dialect, n int, set uint64) string {
 		b.WriteString(col + " = excluded." + col)
 	}
 	for i, f := range t.Fields {
-		if i > oneroster.SourcedID && i != oneroster.Modified && set>>i&1 == 1 {
+		if i != oneroster.Modified && set>>i&1 == 1 {
 			b.WriteString(", " + quote(f.Name) + " = excluded." + quote(f.Name))
 		}
 	}

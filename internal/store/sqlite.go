@@ -29,9 +29,8 @@ var sqliteDialect = &dialect{
 		return errors.As(err, &e) && (e.Code()&0xff == sqlite3.SQLITE_BUSY ||
 			e.Code()&0xff == sqlite3.SQLITE_LOCKED)
 	},
-	lock:      "", // a write transaction has the whole file
-	sample:    "PRAGMA analysis_limit = 1000",
-	maxParams: 32000,
+	lock:   "", // a write transaction has the whole file
+	sample: "PRAGMA analysis_limit = 1000",
 }
 
 // look tells why a file cannot be opened as a district, without changing it.
