@@ -16,27 +16,15 @@ func (p *Plan) close(ctx context.Context, t *table) error {
 	if !p.closed {
 		return nil
 	}
-	c := &closing{Plan: p, table: t, part: p.parts[t], refs: p.references(t), lost: map[string]*Without{}}
-	if len(c.refs) == 0 {
-		return nil
-	}
-	ids, err := c.stored(ctx)
-	if err != nil {
-		return err
-	}
-	for batch := range slices.Chunk(ids, 500) {
-		rows, err := p.storedOf(ctx, t, batch)
-		if err != nil {
+	c := &closing{Plan: p, table: t, part: p.parts[t], lost: map[string]*Without{}}
+	for gone := -1; gone < len(c.part.gone); {
+		gone = len(c.part.gone)
+		if err := c.pass(ctx); err != nil {
 			return err
 		}
-		for _, id := range batch {
-			if err := c.settle(ctx, rows[id], -1); err != nil {
-				return err
-			}
+		if !t.stated {
+			break // only users refer to their like: as agents, who may have gone with an org just now
 		}
-	}
-	if err := p.each(c.part, func(n int, r *row) error { return c.settle(ctx, r, n) }); err != nil {
-		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.lost)) {
 		p.without = append(p.without, *c.lost[name])
@@ -47,6 +35,29 @@ func (p *Plan) close(ctx context.Context, t *table) error {
 		p.Counts[t.Resource] = count
 	}
 	return nil
+}
+
+// pass goes once through the records that refer to what is gone by now.
+func (c *closing) pass(ctx context.Context) error {
+	if c.refs = c.references(c.table); len(c.refs) == 0 {
+		return nil
+	}
+	ids, err := c.stored(ctx)
+	if err != nil {
+		return err
+	}
+	for batch := range slices.Chunk(ids, 500) {
+		rows, err := c.storedOf(ctx, c.table, batch)
+		if err != nil {
+			return err
+		}
+		for _, id := range batch {
+			if err := c.settle(ctx, rows[id], -1); err != nil {
+				return err
+			}
+		}
+	}
+	return c.each(c.part, func(n int, r *row) error { return c.settle(ctx, r, n) })
 }
 
 // belonging finds the records that those of a gradebook's table may belong to, as they
@@ -127,7 +138,19 @@ func (p *Plan) references(t *table) (out []reference) {
 // what is gone.
 func (c *closing) stored(ctx context.Context) (ids []string, err error) {
 	seen := map[string]bool{}
+	refers := func(id string) {
+		at, planned := c.part.place[hashID(id)]
+		if !seen[id] && !c.part.gone[id] && (!planned || c.part.rows[at] < 0) {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
 	for _, f := range c.refs {
+		if f.Symmetric() { // restated is not served yet
+			for _, id := range slices.Sorted(maps.Keys(c.part.restated)) {
+				refers(id)
+			}
+		}
 		for batch := range slices.Chunk(slices.Sorted(maps.Keys(f.gone)), 500) {
 			st := &statement{d: c.s.dialect}
 			column, where := `t."sourcedId"`, "t."+quote(f.Name)+" IN "
@@ -148,11 +171,7 @@ func (c *closing) stored(ctx context.Context) (ids []string, err error) {
 					return err
 				}
 				for _, id := range oneroster.Items(found) {
-					at, planned := c.part.place[hashID(id)]
-					if !seen[id] && !c.part.gone[id] && (!planned || c.part.rows[at] < 0) {
-						seen[id] = true
-						ids = append(ids, id)
-					}
+					refers(id)
 				}
 				return nil
 			})
@@ -171,7 +190,7 @@ func (c *closing) settle(ctx context.Context, r *row, n int) error {
 		return nil
 	}
 	id, changed, kept := r.values[oneroster.SourcedID], false, r.stated
-	if stated, ok := c.part.restated[id]; ok && n < 0 {
+	if stated, ok := c.part.restated[id]; ok {
 		kept = stated
 	}
 	stated := kept
@@ -199,7 +218,9 @@ func (c *closing) settle(ctx context.Context, r *row, n int) error {
 	case stated == kept && !changed:
 		return nil
 	case n < 0 && !changed:
-		c.part.restated[id] = stated
+		if c.part.restated[id] = stated; stated == r.stated {
+			delete(c.part.restated, id)
+		}
 		return nil
 	}
 	r.stated = stated

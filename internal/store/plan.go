@@ -69,6 +69,7 @@ func (p *part) empty() bool {
 
 // retire adds a record to those that are retired.
 func (p *part) retire(id string) {
+	delete(p.restated, id)
 	p.gone[id] = true
 	p.retired = append(p.retired, id)
 }
@@ -346,10 +347,6 @@ func (p *Plan) restatements(ctx context.Context, t *table,
 		}
 		for _, id := range ids {
 			old := before[id]
-			at, planned := part.place[hashID(id)]
-			if old == nil || !old.active() || part.gone[id] || planned && part.rows[at] >= 0 {
-				continue // told as what else becomes of it
-			}
 			values := slices.Clone(old.values)
 			for _, i := range t.derived {
 				if values[i], old.values[i] = "", ""; t.Fields[i].Symmetric() {

@@ -220,6 +220,7 @@ func (p *Plan) write(part *part, r *row) error {
 		return err
 	}
 	if !r.fresh {
+		delete(part.restated, r.values[oneroster.SourcedID])
 		id := hashID(r.values[oneroster.SourcedID])
 		if before, ok := part.place[id]; ok {
 			part.rows[before] = at

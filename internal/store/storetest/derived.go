@@ -1,7 +1,9 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,9 +161,13 @@ var closure = []promise{
 	}},
 	{"what is to come goes with what it belongs to as well", func(t *trial) {
 		t.take(school()...)
-		p := Bulk(gone("course", "co"), Rec("enrollment", "sourcedId", "e9", "user", "u1", "class", "c1", "school",
-			"o1", "role", "student"), Rec("enrollment", "sourcedId", "e1", "user", "u1", "class", "c1", "school",
-			"o2", "role", "student"))
+		enrolled := func(id, class, school string) oneroster.Record {
+			return Rec("enrollment", "sourcedId", id, "user", "u1", "class", class, "school", school, "role",
+				"student")
+		}
+		p := Bulk(gone("course", "co"), Rec("class", "sourcedId", "c9", "title", "Maths 9", "classType",
+			"scheduled", "course", "co", "school", "o1", "terms", "y"), enrolled("e9", "c1", "o1"),
+			enrolled("e1", "c1", "o2"), enrolled("e10", "c9", "o1"))
 		for r := range p.Carried {
 			p.Carried[r] = oneroster.Delta
 		}
@@ -211,6 +217,54 @@ var closure = []promise{
 		t.equal("b is back", t.one("getAllUsers", "a").Get("agents"), "")
 		t.report(Bulk(people("b")...), closed)
 		t.equal("stated again", t.one("getAllUsers", "b").Get("agents"), "a")
+	}},
+	{"nobody has an agent who goes with what a package deletes", func(t *trial) {
+		closed := store.ImportOptions{Closed: true}
+		agents := func(text string) string { return oneroster.Join(strings.Fields(text)...) }
+		person := func(id, orgs, of, email string) oneroster.Record {
+			return Rec("user", "sourcedId", id, "orgs", agents(orgs), "agents", agents(of), "email", email)
+		}
+		for _, c := range []struct{ id, orgs, before, said, email, left string }{
+			{"a", "o1", "", "b c", "", "b"}, {"a", "o1", "b", "b c", "", "b"}, {"a", "o1", "c", "b", "", "b"},
+			{"a", "o1", "ghost", "c", "", ""}, {"a", "o1", "b c", "nothing", "", "b"},
+			{"a", "o1 o2", "", "b c", "", "b"}, {"a", "o1 o2", "b c", "nothing", "", "b"},
+			{"a", "o1", "", "b c", "other", "b"}, {"new", "o1", "", "b c", "", "b"},
+		} {
+			t.report(Bulk(append(school()[:2], person("a", c.orgs, c.before, ""), person("b", "o1", "", ""),
+				person("c", "o2", "", ""))...), closed)
+			t.equal(fmt.Sprint(c, " before"), t.one("getAllUsers", "a").Get("agents"), agents(c.before))
+			rows := []oneroster.Record{gone("org", "o2"), person(c.id, c.orgs, c.said, c.email)}
+			if c.said == "nothing" {
+				rows = rows[:1]
+			}
+			delta := func(rows ...oneroster.Record) store.Report {
+				p := Bulk(rows...)
+				p.Carried[oneroster.ByName("org")] = oneroster.Delta
+				p.Carried[oneroster.ByName("user")] = oneroster.Delta
+				plan, err := t.s.Plan(ctx, p, closed, func(p *store.Plan) error {
+					return p.Differences(ctx, func(before, after oneroster.Record) error {
+						if slices.Equal(before.Values, after.Values) {
+							t.Errorf("%v: it is told that %s differs", c, after.ID())
+						}
+						return nil
+					})
+				})
+				t.must(errors.Join(err, plan.Close()))
+				return t.report(p, closed)
+			}
+			report := delta(rows...)
+			t.equal(fmt.Sprint(c, " go with o2"), report.Counts[oneroster.ByName("user")].With, 1)
+			t.equal(fmt.Sprint(c), t.one("getAllUsers", c.id).Get("agents"), agents(c.left))
+			delta(person("c", "o1", "b", ""))
+			t.equal(fmt.Sprint(c, ", and c is back"), t.one("getAllUsers", c.id).Get("agents"), agents(c.left))
+		}
+	}},
+	{"who has left may have had an agent who never was", func(t *trial) {
+		t.take(Rec("user", "sourcedId", "a", "agents", oneroster.Join("b", "ghost")), Rec("user", "sourcedId", "b"))
+		p := Bulk(gone("user", "a"))
+		p.Carried[oneroster.ByName("user")] = oneroster.Delta
+		t.report(p, store.ImportOptions{Closed: true})
+		t.equal("agents of b", t.one("getAllUsers", "b").Get("agents"), "")
 	}},
 	{"references that a record can do without to what an import deletes are taken out of it", func(t *trial) {
 		rows := append(with(with(school(), "org o2", "parent", "o1"), "class c1", "resources",
