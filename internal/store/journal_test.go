@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -99,6 +100,23 @@ func TestAsOfEachStep(t *testing.T) {
 				t.Fatalf("as of step %d (%s): %d records, not %d", i, one.what, len(got), len(one.all))
 			}
 		}
+		for _, one := range []step{steps[1], steps[len(steps)-1]} {
+			rev, err := s.RevAt(t.Context(), one.at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			err = s.ChangesOf(t.Context(), rev, func(_, after oneroster.Record) error {
+				if n++; after.Get("dateLastModified") != oneroster.FormatTime(one.at) {
+					t.Errorf("%s was changed at %s (%s) by change %d", after.ID(), oneroster.FormatTime(one.at),
+						one.what, rev)
+				}
+				return nil
+			})
+			if err != nil || n == 0 {
+				t.Errorf("change %d, %s: %d, %v", rev, one.what, n, err)
+			}
+		}
 		cut := len(steps) / 2
 		if err := s.Prune(t.Context(), steps[cut].at); err != nil {
 			t.Fatal(err)
@@ -111,6 +129,9 @@ func TestAsOfEachStep(t *testing.T) {
 				continue
 			}
 			var none *store.NotKept
+			if _, err := s.RevAt(t.Context(), steps[i].at); !errors.As(err, &none) {
+				t.Errorf("the change of step %d: %v", i, err)
+			}
 			err := s.AsOf(t.Context(), steps[i].at, func(each) error { return nil })
 			if !errors.As(err, &none) || none.Begins != oneroster.FormatTime(steps[cut].at) {
 				t.Fatalf("step %d, which was pruned: %v", i, err)
@@ -136,6 +157,10 @@ func TestHistory(t *testing.T) {
 		put("a", "client one")
 		put("b", "client two")
 		put("b", "client three") // nothing changes
+		other := storetest.Rec("category", "sourcedId", "other", "title", "c")
+		if _, _, err := s.Put(t.Context(), other); err != nil {
+			t.Fatal(err)
+		}
 		now = now.Add(time.Hour)
 		if err := s.Delete(store.By(t.Context(), "client four"), category, "k"); err != nil {
 			t.Fatal(err)
@@ -158,7 +183,40 @@ func TestHistory(t *testing.T) {
 		if _, err := s.History(t.Context(), category, "nobody"); !errors.Is(err, store.ErrNotFound) {
 			t.Error(err)
 		}
+		// What the journal has forgotten of a change is who made it, and what there was before.
+		if err := s.Prune(t.Context(), now.Add(-time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		all, err = s.History(t.Context(), category, "k")
+		if err != nil || len(all) != 2 || all[0].Cause != "" || all[1].Cause != "client four" {
+			t.Errorf("%+v, %v", all, err)
+		}
 	})
+}
+
+// A journal that is damaged is told, and nothing is read out of it.
+func TestDamagedJournal(t *testing.T) {
+	dsn := storetest.SQLite(t)
+	s := storetest.Open(t, dsn, store.Options{})
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for _, title := range []string{"a", "b"} {
+		if _, _, err := s.Put(t.Context(), rec("category", "sourcedId", "k", "title", title)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, harm := range []string{`"resource" = 'orgs'`, `"resource" = 'orgs', "records" = x'00'`} {
+		if _, err := db.Exec(`UPDATE "journal" SET ` + harm); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.History(t.Context(), oneroster.ByName("org"), "k")
+		if err == nil || !strings.Contains(err.Error(), "change 2") || !strings.Contains(err.Error(), "damaged") {
+			t.Errorf("%s: %v", harm, err)
+		}
+	}
 }
 
 // What a change did is told as it was then, whatever became of the records since, until

@@ -106,6 +106,9 @@ func TestPlanIsWhatIsPublished(t *testing.T) {
 						return nil
 					}
 					key := after.Resource.Name + " " + after.ID()
+					if _, was := told[key]; was != (before.Resource != nil) {
+						t.Errorf("%s was served is %v, and told before is %v", key, was, before.Resource != nil)
+					}
 					if before.Resource != nil && told[key] != without(before.Values,
 						derived(before.Resource)...) {
 						t.Errorf("before the difference: %q", before.Values)
@@ -186,16 +189,22 @@ func TestStalePlans(t *testing.T) {
 			t.Cleanup(func() { _ = p.Close() })
 			return p
 		}
-		first, second := plan(), plan()
-		for _, rec := range []oneroster.Record{
-			storetest.Rec("lineItem", "sourcedId", "new", "title", "Quiz", "class", class),
-			storetest.Rec("result", "sourcedId", "late", "lineItem", "new", "student", pupil, "score", "5")} {
+		put := func(rec oneroster.Record) {
+			t.Helper()
 			if _, _, err := s.Put(ctx, rec); err != nil {
 				t.Fatal(err)
 			}
 		}
+		put(storetest.Rec("lineItem", "sourcedId", "new", "title", "Quiz", "class", class))
+		put(storetest.Rec("result", "sourcedId", "early", "lineItem", "new", "student", pupil, "score", "5"))
+		first, second := plan(), plan()
+		planned := first.Counts[oneroster.ByName("result")].With
+		put(storetest.Rec("result", "sourcedId", "late", "lineItem", "new", "student", pupil, "score", "5"))
 		if _, err := s.Publish(ctx, first, nil); err != nil {
 			t.Fatal(err)
+		}
+		if n := first.Counts[oneroster.ByName("result")].With; planned == 0 || n != planned+1 {
+			t.Errorf("%d results go with the pupil, where %d were planned", n, planned)
 		}
 		left := served(t, s)
 		if left["result late"] != "" || left["lineItem new"] == "" || left["user "+pupil] != "" {
@@ -272,11 +281,66 @@ func TestPlansBesideClients(t *testing.T) {
 		if open := closure(left); open != "" {
 			t.Error(open)
 		}
+		src.Rows = []oneroster.Record{result("a", "i1"), result("new", "i1")}
 		src.Rows[0].Set("score", "6")
-		second := plan()
-		put(storetest.Rec("result", "sourcedId", "a", "lineItem", "i1", "student", pupils[0], "score", "7"))
-		if _, err := s.Publish(ctx, second, nil); !errors.Is(err, store.ErrStale) {
-			t.Errorf("the second plan: %v", err)
+		for _, id := range []string{"a", "new"} {
+			second, theirs := plan(), result(id, "i1")
+			theirs.Set("score", "8")
+			put(theirs)
+			if _, err := s.Publish(ctx, second, nil); !errors.Is(err, store.ErrStale) {
+				t.Errorf("a plan that has result %s as well: %v", id, err)
+			}
+		}
+		// A package that carries line items too: what clients delete is gone for its results.
+		put(storetest.Rec("lineItem", "sourcedId", "i3", "title", "Quiz", "class", class))
+		src = storetest.Bulk(result("d", "i3"), storetest.Rec("lineItem", "sourcedId", "i4", "title", "Quiz",
+			"class", class, "category", "k"), storetest.Rec("category", "sourcedId", "k", "title", "x"))
+		for r := range src.Carried {
+			src.Carried[r] = oneroster.Delta
+		}
+		third := plan()
+		if err := s.Delete(ctx, oneroster.ByName("lineItem"), "i3"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Publish(ctx, third, nil); err != nil {
+			t.Fatal(err)
+		}
+		left = served(t, s)
+		if left["lineItem i4"] == "" || left["result d"] != "" {
+			t.Errorf("%q, %q", left["lineItem i4"], left["result d"])
+		}
+	})
+}
+
+// Of each resource a judge is told how many earlier imports brought, whether the source carries
+// it or not: what came by PUT, and who has left, are none.
+func TestImported(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		category := func(ids ...string) (out []oneroster.Record) {
+			for _, id := range ids {
+				out = append(out, rec("category", "sourcedId", id, "title", "x"))
+			}
+			return out
+		}
+		if _, _, err := s.Put(t.Context(), category("mine")[0]); err != nil {
+			t.Fatal(err)
+		}
+		for _, rows := range [][]oneroster.Record{category("a", "b", "c"), category("a", "b")} {
+			if _, err := s.Import(t.Context(), bulk(rows...), store.ImportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, src := range []storetest.Package{bulk(category("z")...), bulk(rec("org", "sourcedId", "o"))} {
+			plan, err := s.Plan(t.Context(), src, store.ImportOptions{}, func(p *store.Plan) error {
+				if n := p.Imported(oneroster.ByName("category")); n != 2 {
+					t.Errorf("%d categories were imported, not 2", n)
+				}
+				return nil
+			})
+			if err := errors.Join(err, plan.Close()); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -294,6 +294,12 @@ var closure = []promise{
 		c1 = t.one("getAllClasses", "c1")
 		t.equal("stated again", c1.Get("resources")+" "+c1.Get("terms")+" "+c1.Get("dateLastModified"),
 			oneroster.Join("r1", "r2")+" "+oneroster.Join("y", "z")+" 2026-09-01T10:00:00.000Z")
+		p := Bulk(gone("resource", "r2"))
+		p.Carried[oneroster.ByName("resource")] = oneroster.Delta
+		t.report(p, store.ImportOptions{Closed: true})
+		t.equal("of a class of which nothing was said", t.one("getAllClasses", "c1").Get("resources"), "r1")
+		t.take(without(rows, "class c1")...)
+		t.equal("and it is an import's as before", t.one("getAllClasses", "c1").Get("status"), "tobedeleted")
 	}},
 	{"nothing refers to a gradebook object that an import deletes", func(t *trial) {
 		t.take(append(school(), Rec("category", "sourcedId", "k1", "title", "1"), Rec("category", "sourcedId",

@@ -11,6 +11,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
 
@@ -135,6 +136,40 @@ var publications = []promise{
 			t.must(plan.Close())
 		}
 	}},
+	{"a plan and its publication are published as one, and what became of records is told", func(t *trial) {
+		t.take(append(school(), Rec("user", "sourcedId", "u9", "role", "student", "orgs", "o2"))...)
+		earlier, id := t.arrive(), t.arrive()
+		t.tick(time.Hour)
+		p := Bulk(gone("org", "o2"), Rec("user", "sourcedId", "u1", "username", "anna", "orgs", "o1"), Rec("user",
+			"sourcedId", "u7", "orgs", "o1"), Rec("user", "sourcedId", "u8", "orgs", "o1"))
+		for r := range p.Carried {
+			p.Carried[r] = oneroster.Delta
+		}
+		plan, err := t.s.Plan(ctx, p, store.ImportOptions{Closed: true}, nil)
+		t.must(err)
+		stamp, err := t.s.Publish(ctx, plan, &store.Decision{ID: id, Rows: 4, Who: "ann", Reason: "it is right"})
+		t.must(err)
+		t.must(plan.Close())
+		at := "2026-09-01T09:00:00.000Z"
+		t.equal("stamp", stamp, at)
+		got := t.publication(id)
+		// With o2, which is retired, goes u9; of u3 a school is taken.
+		t.equal("it is", got, store.Publication{ID: id, At: "2026-09-01T08:00:00.000Z", Package: "night.zip",
+			By: "cron", State: store.StatePublished, Decided: at, Decider: "ann", Reason: "it is right", Rev: got.Rev,
+			Stamp: at, Tally: store.Tally{Rows: 4, Added: 2, Changed: 1, Retired: 2}})
+		t.equal("the one before", t.publication(earlier).State, store.StateSuperseded)
+	}},
+	{"a plan whose publication was decided meanwhile is not published", func(t *trial) {
+		t.take(school()...)
+		before, id := t.everything(), t.arrive()
+		plan, err := t.s.Plan(ctx, Bulk(gone("org", "o2")), store.ImportOptions{}, nil)
+		t.must(err)
+		t.decide(id, store.StateDiscarded)
+		_, err = t.s.Publish(ctx, plan, &store.Decision{ID: id})
+		t.stands("it", err, store.StateDiscarded)
+		t.equal("the district", t.everything(), before)
+		t.must(plan.Close())
+	}},
 	{"publications that come at once have a number each", func(t *trial) {
 		var all sync.WaitGroup
 		for range 20 {
@@ -204,6 +239,14 @@ var publications = []promise{
 		}
 		if err := t.s.KeptWhole(ctx, id); !errors.Is(err, store.ErrNotKept) {
 			t.Errorf("its end: %v", err)
+		}
+		begun, err := t.s.Arrive(ctx, "b", "")
+		t.must(err)
+		if err := t.s.Keep(ctx, begun, "users.csv", iotest.ErrReader(errCut)); !errors.Is(err, errCut) {
+			t.Errorf("cut off at once: %v", err)
+		}
+		if err := t.s.KeptWhole(ctx, begun); !errors.Is(err, store.ErrNotKept) {
+			t.Errorf("the end of one that only began: %v", err)
 		}
 		t.equal("kept", t.publication(id).Kept, false)
 		if err := t.s.Keep(ctx, id, "users.csv", strings.NewReader("y")); err == nil {

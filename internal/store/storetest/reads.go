@@ -112,6 +112,30 @@ var reads = []promise{
 		t.equal("the class", t.ids("getCategoriesForClass c1"), "all own")
 		t.equal("another", t.ids("getCategoriesForClass nosuch"), "")
 	}},
+	{"a list that was read while there was nothing is read anew after the first change", func(t *trial) {
+		t.equal("nothing", t.ids("getAllCategories"), "")
+		t.put("category", "sourcedId", "k", "title", "x")
+		t.equal("the first", t.ids("getAllCategories"), "k")
+	}},
+	{"rows are counted once, and every thousandth is found once, for all pages of a list", func(t *trial) {
+		var rows []oneroster.Record
+		for i := range 2500 {
+			rows = append(rows, Rec("category", "sourcedId", fmt.Sprintf("k%04d", i), "title", "x"))
+		}
+		t.take(rows...)
+		for _, offset := range []int{0, 1000, 2010} { // the first counts, the second finds
+			ids, total := page(t, "getAllCategories", "", false, 1, offset)
+			t.equal("before", fmt.Sprint(ids, " ", total), fmt.Sprintf("k%04d 2500", offset))
+		}
+		t.byHand(`DELETE FROM "categories" WHERE "sourcedId" < 'k0900'`) // past the store, which sees no change
+		for offset, want := range map[int]string{0: "k0900", 1010: "k1010", 2020: "k2020"} {
+			ids, total := page(t, "getAllCategories", "", false, 1, offset)
+			t.equal(fmt.Sprint("from ", offset, " on"), fmt.Sprint(ids, " ", total), want+" 2500")
+		}
+		t.put("category", "sourcedId", "new", "title", "x")
+		ids, total := page(t, "getAllCategories", "", false, 1, 1010)
+		t.equal("after a change", fmt.Sprint(ids, " ", total), "k1910 1601")
+	}},
 	{"a page is so many rows from there on, and the total is of all pages", func(t *trial) {
 		var rows []oneroster.Record
 		for i := range 5 {
