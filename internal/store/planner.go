@@ -288,7 +288,7 @@ func (in *planner) finish() error {
 
 // sweep retires the active rows of earlier imports that were not seen.
 func (in *planner) sweep() error {
-	gone := func(k *known) bool { return k != nil && !k.seen && k.active && k.imported }
+	gone := func(k *known) bool { return !k.seen && k.active && k.imported }
 	some := false
 	for _, k := range in.stored {
 		some = some || gone(k)

@@ -162,7 +162,7 @@ func (s *statement) expr(t *table, e query.Expr) (string, error) {
 		return s.modified(e)
 	case e.Op == query.Compare && e.Field.Kind == oneroster.Number:
 		return s.number(e)
-	case e.Field.Kind == oneroster.UserIDs && e.Key != "" && e.Text != "":
+	case e.Field.Kind == oneroster.UserIDs && e.Text != "":
 		return s.userID(e), nil
 	}
 	return s.textual(e)

@@ -203,6 +203,15 @@ var imports = []promise{
 		t.equal("edited", t.one("getAllClasses", "c1").Get("resources"), "r2")
 		t.equal("its resources", t.ids("getResourcesForClass c1"), "r2")
 	}},
+	{"of a stored record that a source states twice the last counts", func(t *trial) {
+		category := func(id, title string) oneroster.Record {
+			return Rec("category", "sourcedId", id, "title", title)
+		}
+		t.take(category("a", "1"), category("b", "1"))
+		report := t.takeDelta(category("a", "2"), gone("category", "b"), category("a", "3"), gone("category", "b"))
+		t.equal("retired", report.Counts[oneroster.ByName("category")].Retired, 1)
+		t.equal("left", t.ids("getAllCategories")+" "+t.one("getAllCategories", "a").Get("title"), "a 3")
+	}},
 	{"what a package does not carry stays", func(t *trial) {
 		t.take(school()...)
 		before := t.ids("getAllUsers") + t.ids("getAllEnrollments")

@@ -295,7 +295,8 @@ var reads = []promise{
 		for _, c := range []struct{ op, id, status string }{
 			{"getUser", "u1", "active"}, {"getUser", "u2", "tobedeleted"}, {"getStudent", "u1", "active"},
 			{"getTeacher", "u1", ""}, {"getStudent", "u3", ""},
-			{"getUser", "U1", ""}, {"getUser", "", ""}, {"getUser", "u1\x00", ""}, {"getUser", "\xff", ""},
+			{"getUser", "U1", ""}, {"getUser", "", ""}, {"getUser", "u1\x00", ""}, {"getUser", "\x00", ""},
+			{"getUser", "\xff", ""},
 			{"getSchool", "o1", "active"}, {"getTerm", "y", "active"}, {"getGradingPeriod", "y", ""},
 		} {
 			got, err := t.s.Get(ctx, store.Selection{Route: Route(c.op), Vars: map[string]string{"id": c.id}})
@@ -384,7 +385,7 @@ var filters = []promise{
 			"grades='kg'": "Ann", "grades='kg,01'": "Ann", "grades='k'": "", "grades~'k'": "Ann",
 			"grades!='KG'": "bob", "grades=''": "bob",
 			"userIds.identifier='ABC'": "Ann", "userIds.type='ldap'": "Ann", "userIds.identifier~'B'": "Ann",
-			"userIds.identifier~'ldap'": "", "userIds.type='abc'": "",
+			"userIds.identifier~'ldap'": "", "userIds.type='abc'": "", "userIds='Abc'": "Ann", "userIds~'ldap'": "",
 		} {
 			got := t.ids("getAllUsers | " + filter)
 			if strings.Contains(filter, "email~''") { // what an empty text is in is the parser's to say
