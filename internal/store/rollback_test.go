@@ -162,6 +162,56 @@ func TestRollbackLeavesWhatIsAsItWas(t *testing.T) {
 	})
 }
 
+// A rollback brings back who states an agent, and whether an import brought a record: later
+// packages take away what they did then, and no more.
+func TestRollbackBringsBackWhoStates(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s := storetest.Open(t, dsn, store.Options{})
+		ctx := store.By(t.Context(), "import x")
+		take := func(rows ...oneroster.Record) {
+			t.Helper()
+			if _, err := s.Import(ctx, bulk(rows...), store.ImportOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		user := func(id, agents string) oneroster.Record {
+			return rec("user", "sourcedId", id, "agents", agents)
+		}
+		category := func(id, title string) oneroster.Record {
+			return rec("category", "sourcedId", id, "title", title)
+		}
+		if _, _, err := s.Put(store.By(ctx, "client x"), category("mine", "a")); err != nil {
+			t.Fatal(err)
+		}
+		take(category("theirs", "a"), user("a", "b"), user("b", ""))
+		then, err := s.Moment(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		take(category("mine", "b"), category("theirs", "b"), user("a", ""), user("b", ""))
+		plan, err := s.PlanRollback(ctx, then.Rev, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		if _, err := s.Publish(ctx, plan, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got := served(t, s); !strings.HasSuffix(got["category mine"], "|a|") ||
+			!strings.Contains(got["user b"], "|a|") {
+			t.Fatalf("the way back leads to %q", got)
+		}
+		take(category("other", "a"), user("a", ""), user("b", ""))
+		got := served(t, s)
+		if got["category mine"] == "" || got["category theirs"] != "" {
+			t.Errorf("a bulk file without both leaves %q and %q", got["category mine"], got["category theirs"])
+		}
+		if strings.Contains(got["user b"], "|a|") {
+			t.Errorf("nobody states it any more, and b has an agent: %q", got["user b"])
+		}
+	})
+}
+
 // closure names a record that is served and refers to one that is not.
 func closure(all map[string]string) string {
 	for key, text := range all {

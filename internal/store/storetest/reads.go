@@ -386,6 +386,7 @@ var filters = []promise{
 			"grades!='KG'": "bob", "grades=''": "bob",
 			"userIds.identifier='ABC'": "Ann", "userIds.type='ldap'": "Ann", "userIds.identifier~'B'": "Ann",
 			"userIds.identifier~'ldap'": "", "userIds.type='abc'": "", "userIds='Abc'": "Ann", "userIds~'ldap'": "",
+			"userIds.type~'da'": "Ann", "userIds.type~'bc'": "",
 		} {
 			got := t.ids("getAllUsers | " + filter)
 			if strings.Contains(filter, "email~''") { // what an empty text is in is the parser's to say
