@@ -81,10 +81,15 @@ func (n *night) Without() []intake.Without { return n.without }
 
 func judge(t *testing.T, n *night, x intake.Context) intake.Verdict {
 	t.Helper()
+	return judged(t, n, nil, x)
+}
+
+func judged(t *testing.T, n *night, limits intake.Limits, x intake.Context) intake.Verdict {
+	t.Helper()
 	if x.Today.IsZero() {
 		x.Today = monday
 	}
-	v, err := intake.Judge(context.Background(), n, nil, x)
+	v, err := intake.Judge(context.Background(), n, limits, x)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,191 @@
+package intake_test
+
+import (
+	"fmt"
+	"testing"
+
+	"rollbook/internal/intake"
+	"rollbook/internal/oneroster"
+)
+
+// A town is a district with round numbers: two schools of one district, and at each 50 pupils
+// of a grade of its own, 10 teachers and 10 classes; every pupil is in two classes, every
+// teacher in one.
+func town() district {
+	d := district{}
+	d.found("org", "sourcedId", "d", "name", "District", "type", "district")
+	d.found("academicSession", "sourcedId", "year", "title", "Year", "type", "term", "startDate", "2026-08-01",
+		"endDate", "2027-07-31", "schoolYear", "2027")
+	d.found("academicSession", "sourcedId", "last", "title", "Last year", "type", "term", "startDate",
+		"2025-08-01", "endDate", "2026-07-31", "schoolYear", "2026")
+	for s := range 2 {
+		school := fmt.Sprint("s", s)
+		d.found("org", "sourcedId", school, "name", "School "+school, "type", "school", "parent", "d")
+		for i := range 10 {
+			class := fmt.Sprint("c", s, "-", i)
+			d.found("class", "sourcedId", class, "title", words(s, i), "classType", "scheduled", "school", school,
+				"terms", "year")
+			teacher := fmt.Sprint("t", s, "-", i)
+			d.person("teacher", teacher, school)
+			d.enrolled(teacher, class, school, "teacher")
+		}
+		for i := range 50 {
+			pupil := fmt.Sprint("p", s, "-", i)
+			d.person("student", pupil, school)
+			d.enrolled(pupil, fmt.Sprint("c", s, "-", i%10), school, "student")
+			d.enrolled(pupil, fmt.Sprint("c", s, "-", (i+1)%10), school, "student")
+		}
+	}
+	return d
+}
+
+// words are names of which no two are alike.
+func words(s, i int) string {
+	return fmt.Sprintf("%c%c%c", 'a'+i%26, 'a'+(7*i+3*s)%26, 'a'+(i/26+5*s)%26)
+}
+
+func (d district) found(resource string, pairs ...string) oneroster.Record {
+	rec := oneroster.NewRecord(oneroster.ByName(resource))
+	rec.Set("status", oneroster.Active)
+	for i := 0; i < len(pairs); i += 2 {
+		rec.Set(pairs[i], pairs[i+1])
+	}
+	d[rec.Resource] = append(d[rec.Resource], rec)
+	return rec
+}
+
+func (d district) person(role, id, school string) {
+	grade := ""
+	if role == "student" {
+		grade = map[string]string{"s0": "09", "s1": "10"}[school]
+	}
+	d.found("user", "sourcedId", id, "username", id, "givenName", "G"+id, "familyName", "F"+id, "role", role,
+		"orgs", school, "grades", grade, "enabledUser", "true")
+}
+
+func (d district) enrolled(user, class, school, role string) {
+	d.found("enrollment", "sourcedId", user+" "+class, "user", user, "class", class, "school", school, "role",
+		role)
+}
+
+// Each guard that looks at schools, roles and classes holds beyond its limit, and not at it.
+func TestLimitsOfATown(t *testing.T) {
+	pupils, teachers := is("role", "student"), is("role", "teacher")
+	take := func(resource string, which func(oneroster.Record) bool, n int, field, value string) func(district) {
+		return func(d district) {
+			few := of(which, first(n))
+			d.edit(resource, func(rec oneroster.Record) {
+				if few(rec) {
+					rec.Set(field, value)
+				}
+			})
+		}
+	}
+	gone := func(resource string, which func(oneroster.Record) bool, n int) func(district) {
+		return func(d district) { d.drop(resource, of(which, first(n))) }
+	}
+	people := func(role, school string, n int) func(district) {
+		return func(d district) {
+			for i := range n {
+				d.person(role, fmt.Sprint("new-", role, i), school)
+			}
+		}
+	}
+	founded := func(kind string, n int) func(district) {
+		return func(d district) {
+			for i := range n {
+				d.found("org", "sourcedId", fmt.Sprint("new", i), "name", fmt.Sprint("New ", i), "type", kind)
+			}
+		}
+	}
+	classes := func(n int, role, user string) func(district) {
+		return func(d district) {
+			for i := range n {
+				class := fmt.Sprint("new", i)
+				d.found("class", "sourcedId", class, "title", "N"+words(3, i), "school", "s0", "terms", "year")
+				d.enrolled(fmt.Sprintf(user, i), class, "s0", role)
+			}
+		}
+	}
+	seats := func(n int, role, user string) func(district) {
+		return func(d district) {
+			for i := range n {
+				d.enrolled(fmt.Sprintf(user, i/8), fmt.Sprint("c0-", 2+i%8), "s0", role)
+			}
+		}
+	}
+	all := func(does ...func(district)) func(district) {
+		return func(d district) {
+			for _, do := range does {
+				do(d)
+			}
+		}
+	}
+	s0, any := is("orgs", "s0"), func(oneroster.Record) bool { return true }
+	over, adds := intake.Context{Day: intake.Rollover}, intake.Context{Day: intake.AddsOnly}
+	back := intake.Context{Back: true}
+	closing := intake.Context{Closing: map[string]bool{"s0": true}}
+	moves := intake.Limits{"guard-moves": 100, "guard-loss": 100}
+	for i, c := range []struct {
+		do     func(district)
+		limits intake.Limits
+		x      intake.Context
+		want   string
+	}{
+		{take("user", s0, 30, "orgs", "s1"), nil, intake.Context{}, ""},
+		{take("user", s0, 31, "orgs", "s1"), nil, intake.Context{}, "moves"},
+		{take("user", s0, 31, "orgs", "s1"), intake.Limits{"guard-moves": 52}, intake.Context{}, ""},
+		{take("user", s0, 31, "orgs", "s1"), nil, over, ""},
+		{take("user", s0, 31, "orgs", "s1"), nil, closing, ""},
+		{take("class", is("school", "s0"), 10, "school", "s1"), nil, intake.Context{}, ""}, // few
+		{take("enrollment", is("school", "s0"), 55, "school", "s1"), nil, intake.Context{}, ""},
+		{take("enrollment", is("school", "s0"), 56, "school", "s1"), nil, intake.Context{}, "falls moves"},
+		{take("enrollment", is("school", "s0"), 56, "school", "s1"), moves, intake.Context{}, "falls"},
+		{gone("enrollment", is("school", "s0"), 56), moves, closing, ""},
+		{take("user", of(pupils, s0), 25, "grades", "11"), nil, intake.Context{}, ""},
+		{take("user", of(pupils, s0), 26, "grades", "11"), nil, intake.Context{}, "falls"},
+
+		{founded("school", 2), nil, intake.Context{}, ""},
+		{founded("school", 3), nil, intake.Context{}, "growth"},
+		{founded("school", 3), nil, back, ""},
+		{founded("district", 1), nil, intake.Context{}, "growth"},
+		{founded("district", 1), intake.Limits{"guard-growth": 100}, intake.Context{}, ""},
+		{founded("department", 9), nil, intake.Context{}, ""},
+		{people("student", "s0", 50), nil, intake.Context{}, ""},
+		{people("student", "s0", 51), nil, intake.Context{}, "growth"},
+		{all(founded("school", 1), people("student", "new0", 51)), nil, intake.Context{}, ""},
+		{people("teacher", "s0", 11), nil, intake.Context{}, "growth"},
+		{all(people("teacher", "s0", 11), gone("user", teachers, 1)), nil, intake.Context{}, ""},
+		{classes(10, "student", "p0-%d"), nil, intake.Context{}, ""},
+		{classes(11, "student", "p0-%d"), nil, intake.Context{}, "growth"},
+		{classes(11, "student", "p0-%d"), nil, over, ""},
+		{classes(11, "student", "p0-%d"), nil, adds, ""},
+		{classes(11, "teacher", "t0-0"), nil, intake.Context{}, ""},
+		{all(people("student", "s0", 11), classes(11, "student", "new-student%d")), nil, intake.Context{}, ""},
+		{seats(10, "teacher", "t0-%d"), nil, intake.Context{}, ""},
+		{seats(11, "teacher", "t0-%d"), nil, intake.Context{}, "growth"},
+		{seats(110, "student", "p1-%d"), nil, intake.Context{}, ""},
+		{seats(111, "student", "p1-%d"), nil, intake.Context{}, "growth"},
+
+		{gone("user", pupils, 10), nil, intake.Context{}, ""},
+		{gone("user", pupils, 11), nil, intake.Context{}, "loss"},
+		{gone("user", pupils, 11), nil, closing, ""},
+		{gone("user", pupils, 49), moves, over, ""},
+		{gone("user", teachers, 9), nil, intake.Context{}, ""},
+		{gone("user", teachers, 10), nil, intake.Context{}, "loss"},
+		{take("user", teachers, 9, "role", "aide"), nil, intake.Context{}, ""},
+		{take("user", teachers, 10, "role", "aide"), nil, intake.Context{}, "loss"},
+		{take("user", pupils, 10, "enabledUser", "false"), nil, intake.Context{}, ""},
+		{take("user", pupils, 11, "enabledUser", "false"), nil, intake.Context{}, "loss"},
+		{take("class", any, 2, "terms", "last"), nil, intake.Context{}, ""},
+		{take("class", any, 3, "terms", "last"), nil, intake.Context{}, "loss"},
+	} {
+		before := town()
+		after := before.clone()
+		c.do(after)
+		v := judged(t, newNight(before, after), c.limits, c.x)
+		if got := guards(v); got != c.want {
+			t.Errorf("row %d: %q, want %q: %+v", i, got, c.want, v.Objections)
+		}
+	}
+}
