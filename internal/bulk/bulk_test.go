@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,6 +40,55 @@ func read(t *testing.T, path string, skipBad bool) ([]string, map[string]onerost
 		}
 	}
 	return problems, records, p
+}
+
+// What a package has is told as it is meant: columns that are read, columns that are not, what
+// it was written for, and whether it says itself which files there are.
+func TestWhatAPackageHas(t *testing.T) {
+	early := slices.DeleteFunc(slices.Collect(slices.Chunk(v21(), 2)),
+		func(file []string) bool { return file[0] == "roles.csv" })
+	for _, c := range []struct {
+		name   string
+		files  []string
+		tells  bool
+		format string
+		read   string // columns by file, in the order of files
+		unread string
+	}{
+		{"OneRoster", []string{"orgs.csv", "SourcedId, name ,type,metadata.x,colour\n", "users.csv",
+			"sourcedId,userName,password,metadata.\n"}, false, "OneRoster CSV",
+			"orgs.csv[sourcedId name type metadata.x] users.csv[sourcedId username]",
+			"orgs.csv[colour] users.csv[password metadata.]"},
+		{"with a manifest, and a delta", []string{"manifest.csv", "propertyName,value\nfile.users,delta\n",
+			"users.csv", "sourcedId,status\n"}, true, "OneRoster CSV", "", ""},
+		{"School Data Sync v1", []string{"School.csv", "SIS ID,Name\n", "Section.csv", v1Section}, false,
+			"School Data Sync v1", "School.csv[SIS ID Name] Section.csv[" +
+				strings.ReplaceAll(strings.TrimSpace(v1Section), ",", " ") + "]", ""},
+		{"School Data Sync v2.1", v21()[:6], false, "School Data Sync v2.1",
+			"orgs.csv[sourcedId name type] roles.csv[userSourcedId orgSourcedId role grade isPrimary] " +
+				"users.csv[sourcedId username givenName familyName]", ""},
+		{"its early files", slices.Concat(early...), false, "School Data Sync v2, the early four files",
+			"academicSessions.csv", ""},
+	} {
+		p, err := bulk.Open(bulktest.Folder(t, c.files...), bulk.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		columns := func(of map[string][]string) string {
+			var out []string
+			for _, name := range slices.Sorted(maps.Keys(of)) {
+				out = append(out, name+fmt.Sprint(of[name]))
+			}
+			return strings.Join(out, " ")
+		}
+		read, unread := p.Columns(p.Modes())
+		if p.Tells() != c.tells || p.Format() != c.format || !strings.HasPrefix(columns(read), c.read) ||
+			columns(unread) != c.unread {
+			t.Errorf("%s: %v, %q\n%s\n%s", c.name, p.Tells(), p.Format(), columns(read), columns(unread))
+		}
+		_ = p.Close()
+	}
 }
 
 func TestProblemsSayWhere(t *testing.T) {

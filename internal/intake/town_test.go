@@ -2,6 +2,7 @@ package intake_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"rollbook/internal/intake"
@@ -126,6 +127,44 @@ func TestLimitsOfATown(t *testing.T) {
 	back := intake.Context{Back: true}
 	closing := intake.Context{Closing: map[string]bool{"s0": true}}
 	moves := intake.Limits{"guard-moves": 100, "guard-loss": 100}
+	// Few may leave, and what hangs on them with them.
+	busy := func(role string, n int) func(district) {
+		return func(d district) {
+			for i := range n {
+				id := fmt.Sprint("busy", i)
+				d.person(role, id, "s0")
+				for class := range 20 {
+					d.enrolled(id, fmt.Sprint("c", class/10, "-", class%10), "s0", role)
+				}
+			}
+		}
+	}
+	leave := func(n int) func(district) {
+		return gone("user", func(rec oneroster.Record) bool { return strings.HasPrefix(rec.ID(), "busy") }, n)
+	}
+	known := func(d district) {
+		for i := range 8 {
+			d.found("demographics", "sourcedId", fmt.Sprint("p0-", i), "sex", "female")
+		}
+	}
+	for i, c := range []struct {
+		before func(district)
+		do     func(district)
+		want   string
+	}{
+		{busy("student", 5), leave(5), ""}, {busy("student", 6), leave(6), "falls loss"},
+		{busy("teacher", 2), leave(2), ""}, {busy("teacher", 3), leave(3), "loss"},
+		{known, gone("user", is("role", "student"), 5), ""}, {known, gone("demographics", any, 5), "loss"},
+	} {
+		before := town()
+		c.before(before)
+		after := before.clone()
+		c.do(after)
+		v := judged(t, newNight(before, after), intake.Limits{"guard-loss": 5}, intake.Context{})
+		if got := guards(v); got != c.want {
+			t.Errorf("row %d of who leaves: %q, want %q: %+v", i, got, c.want, v.Objections)
+		}
+	}
 	for i, c := range []struct {
 		do     func(district)
 		limits intake.Limits
