@@ -117,6 +117,7 @@ func TestLimits(t *testing.T) {
 		{"course", 100, set(1, "title"), nil, intake.Context{Day: intake.Frozen}, "calendar"},
 		{"course", 100, set(75, "title"), nil, intake.Context{}, ""},
 		{"course", 100, set(76, "title"), nil, intake.Context{}, "change"},
+		{"course", 20, set(16, "title"), nil, intake.Context{}, "change"},
 		{"course", 100, set(76, "title"), intake.Limits{"guard-change": 100}, intake.Context{}, ""},
 		{"course", 100, set(100, "title"), nil, over, ""},
 		{"course", 100, set(100, "dateLastModified"), nil, intake.Context{}, ""},

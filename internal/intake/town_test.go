@@ -12,7 +12,10 @@ import (
 // A town is a district with round numbers: two schools of one district, and at each 50 pupils
 // of a grade of its own, 10 teachers and 10 classes; every pupil is in two classes, every
 // teacher in one.
-func town() district {
+func town() district { return townOf(50, 10, 10) }
+
+// townOf is one of so many pupils, teachers and classes at each school.
+func townOf(pupils, teachers, classes int) district {
 	d := district{}
 	d.found("org", "sourcedId", "d", "name", "District", "type", "district")
 	d.found("academicSession", "sourcedId", "year", "title", "Year", "type", "term", "startDate", "2026-08-01",
@@ -22,19 +25,21 @@ func town() district {
 	for s := range 2 {
 		school := fmt.Sprint("s", s)
 		d.found("org", "sourcedId", school, "name", "School "+school, "type", "school", "parent", "d")
-		for i := range 10 {
+		for i := range classes {
 			class := fmt.Sprint("c", s, "-", i)
 			d.found("class", "sourcedId", class, "title", words(s, i), "classType", "scheduled", "school", school,
 				"terms", "year")
+		}
+		for i := range teachers {
 			teacher := fmt.Sprint("t", s, "-", i)
 			d.person("teacher", teacher, school)
-			d.enrolled(teacher, class, school, "teacher")
+			d.enrolled(teacher, fmt.Sprint("c", s, "-", i), school, "teacher")
 		}
-		for i := range 50 {
+		for i := range pupils {
 			pupil := fmt.Sprint("p", s, "-", i)
 			d.person("student", pupil, school)
-			d.enrolled(pupil, fmt.Sprint("c", s, "-", i%10), school, "student")
-			d.enrolled(pupil, fmt.Sprint("c", s, "-", (i+1)%10), school, "student")
+			d.enrolled(pupil, fmt.Sprint("c", s, "-", i%classes), school, "student")
+			d.enrolled(pupil, fmt.Sprint("c", s, "-", (i+1)%classes), school, "student")
 		}
 	}
 	return d
@@ -115,6 +120,13 @@ func TestLimitsOfATown(t *testing.T) {
 			}
 		}
 	}
+	everyClass := func(user string) func(district) {
+		return func(d district) {
+			for i := 1; i < 19; i++ {
+				d.enrolled(user, fmt.Sprint("c", i/10, "-", i%10), "s0", "student")
+			}
+		}
+	}
 	all := func(does ...func(district)) func(district) {
 		return func(d district) {
 			for _, do := range does {
@@ -147,22 +159,66 @@ func TestLimitsOfATown(t *testing.T) {
 			d.found("demographics", "sourcedId", fmt.Sprint("p0-", i), "sex", "female")
 		}
 	}
+	staff := func(role string, n int) func(district) {
+		return func(d district) {
+			for i := range n {
+				d.person(role, fmt.Sprint(role, i), "s0")
+			}
+		}
+	}
+	aide := func(d district) {
+		d.person("aide", "aide", "s0")
+		for i := range 5 {
+			d.enrolled("aide", fmt.Sprint("c0-", i), "s0", "aide")
+		}
+	}
+	items := func(d district) {
+		for i := range 20 {
+			d.found("lineItem", "sourcedId", fmt.Sprint("i", i), "title", words(1, i), "class", "c0-0")
+		}
+	}
+	pupilSeats := func(n int) func(district) {
+		return func(d district) { d.drop("enrollment", of(of(is("role", "student"), every(2)), first(n))) }
+	}
+	whole, small, fewer := town(), townOf(10, 3, 10), townOf(20, 5, 9)
+	ordinary := intake.Context{}
+	nothing := func(district) {}
 	for i, c := range []struct {
+		town   district
 		before func(district)
 		do     func(district)
+		limit  int
+		x      intake.Context
 		want   string
 	}{
-		{busy("student", 5), leave(5), ""}, {busy("student", 6), leave(6), "falls loss"},
-		{busy("teacher", 2), leave(2), ""}, {busy("teacher", 3), leave(3), "loss"},
-		{known, gone("user", is("role", "student"), 5), ""}, {known, gone("demographics", any, 5), "loss"},
+		{whole, busy("student", 5), leave(5), 5, ordinary, ""},
+		{whole, busy("student", 6), leave(6), 5, ordinary, "falls loss"},
+		{whole, busy("teacher", 2), leave(2), 5, ordinary, ""},
+		{whole, busy("teacher", 3), leave(3), 5, ordinary, "loss"},
+		{whole, known, gone("user", is("role", "student"), 5), 5, ordinary, ""},
+		{whole, known, gone("demographics", any, 5), 5, ordinary, "loss"},
+		{whole, staff("administrator", 6), gone("user", is("role", "administrator"), 3), 10, ordinary, ""},
+		{whole, staff("administrator", 6), gone("user", is("role", "administrator"), 5), 10, ordinary, "loss"},
+		{whole, staff("administrator", 4), gone("user", is("role", "administrator"), 4), 10, ordinary, "loss"},
+		{whole, staff("administrator", 2), gone("user", is("role", "administrator"), 2), 10, ordinary, ""},
+		{whole, aide, gone("enrollment", is("role", "aide"), 5), 10, ordinary, ""},
+		{whole, items, gone("lineItem", any, 3), 10, ordinary, "loss"},
+		{whole, items, gone("lineItem", any, 20), 10, over, ""},
+		{fewer, items, gone("lineItem", any, 10), 10, ordinary, ""},
+		{fewer, items, gone("lineItem", any, 11), 10, ordinary, "loss"},
+		{small, nothing, gone("user", pupils, 5), 10, ordinary, ""},
+		{small, nothing, gone("user", pupils, 7), 10, ordinary, "falls loss"},
+		{small, nothing, pupilSeats(10), 10, ordinary, ""},
+		{small, nothing, pupilSeats(11), 10, ordinary, "loss"},
+		{small, nothing, gone("enrollment", teachers, 6), 10, ordinary, "loss"},
 	} {
-		before := town()
+		before := c.town.clone()
 		c.before(before)
 		after := before.clone()
 		c.do(after)
-		v := judged(t, newNight(before, after), intake.Limits{"guard-loss": 5}, intake.Context{})
+		v := judged(t, newNight(before, after), intake.Limits{"guard-loss": c.limit}, c.x)
 		if got := guards(v); got != c.want {
-			t.Errorf("row %d of who leaves: %q, want %q: %+v", i, got, c.want, v.Objections)
+			t.Errorf("row %d of few: %q, want %q: %+v", i, got, c.want, v.Objections)
 		}
 	}
 	for i, c := range []struct {
@@ -212,6 +268,14 @@ func TestLimitsOfATown(t *testing.T) {
 		{gone("user", pupils, 49), moves, over, ""},
 		{gone("user", teachers, 9), nil, intake.Context{}, ""},
 		{gone("user", teachers, 10), nil, intake.Context{}, "loss"},
+		{all(gone("user", pupils, 11), people("student", "s0", 5)), nil, intake.Context{}, "loss"},
+		{gone("user", pupils, 1), intake.Limits{"guard-loss": 0}, intake.Context{}, "loss"},
+		{gone("user", pupils, 40), nil, over, ""},
+		{gone("user", pupils, 41), nil, over, "loss"},
+		{gone("user", pupils, 41), intake.Limits{"guard-loss": 41}, over, ""},
+		{gone("user", pupils, 44), intake.Limits{"guard-loss": 100}, over, ""},
+		{all(gone("user", pupils, 41), people("student", "s0", 5)), nil, over, ""},
+		{everyClass("p0-49"), nil, intake.Context{}, ""},
 		{take("user", teachers, 9, "role", "aide"), nil, intake.Context{}, ""},
 		{take("user", teachers, 10, "role", "aide"), nil, intake.Context{}, "loss"},
 		{take("user", pupils, 10, "enabledUser", "false"), nil, intake.Context{}, ""},
