@@ -170,12 +170,11 @@ func (c *rowReader) one(n int) (next, opened int, done bool, err error) {
 	if more && b == '"' {
 		return c.quoted(n)
 	}
-	n = start
 	for {
 		if n > maxRow {
 			return n, -1, false, notCSV("the row is longer than 1 MiB: correct its line ends")
 		}
-		rest := c.buf[c.at+min(n, len(c.buf)-c.at):]
+		rest := c.buf[c.at+n:]
 		i := 0
 		for i < len(rest) && rest[i] != c.sep && rest[i] != c.end && rest[i] != '"' {
 			i++

@@ -197,9 +197,9 @@ func (v vocabulary) meant(col string) (ours, key string) {
 	if _, exact := v.fields[col]; exact || col == "" {
 		return col, ""
 	}
-	key, isMetadata := cutFold(col, "metadata.")
+	key, _ = cutFold(col, "metadata.")
 	switch better := v.folded[foldColumn(col)]; {
-	case isMetadata && key != "":
+	case key != "":
 		return "metadata." + key, key
 	case v.resource.Name == "demographics" && foldColumn(col) == "usersourcedid":
 		return "sourcedId", ""

@@ -212,7 +212,7 @@ func (c *converter) v1Dates() func(string) string {
 // isoDate turns 7/1/2017 into 2017-07-01; what is not such a date is left as it is.
 func isoDate(d string, dayFirst bool) string {
 	var a, b, year int
-	if n, err := fmt.Sscanf(d, "%d/%d/%d", &a, &b, &year); n != 3 || err != nil {
+	if _, err := fmt.Sscanf(d, "%d/%d/%d", &a, &b, &year); err != nil {
 		return d
 	}
 	if dayFirst {
