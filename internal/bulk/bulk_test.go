@@ -99,6 +99,7 @@ func TestProblemsSayWhere(t *testing.T) {
 	}{
 		{"nothing wrong", []string{"orgs.csv", orgs, "users.csv", "\xef\xbb\xbf" + users +
 			"u1,TRUE,o1,Student,a,\"A\nB\",C\r\n"}, nil},
+		{"blank lines and semicolons", []string{"orgs.csv", "\n\nsourcedId;name;type\no1;A;school\n"}, nil},
 		{"a role that is none", []string{"orgs.csv", orgs, "users.csv", users + "u1,true,o1,pupil,a,A,B\n"},
 			[]string{`users.csv:2: role: "pupil" is not one of administrator, aide, guardian, parent, ` +
 				`proctor, relative, student, teacher`}},

@@ -193,6 +193,7 @@ func TestLimitsOfATown(t *testing.T) {
 	}{
 		{whole, busy("student", 5), leave(5), 5, ordinary, ""},
 		{whole, busy("student", 6), leave(6), 5, ordinary, "falls loss"},
+		{whole, busy("student", 6), leave(6), 10, ordinary, "falls"}, // that many may in a town of 106
 		{whole, busy("teacher", 2), leave(2), 5, ordinary, ""},
 		{whole, busy("teacher", 3), leave(3), 5, ordinary, "loss"},
 		{whole, known, gone("user", is("role", "student"), 5), 5, ordinary, ""},
@@ -275,7 +276,7 @@ func TestLimitsOfATown(t *testing.T) {
 		{gone("user", pupils, 41), intake.Limits{"guard-loss": 41}, over, ""},
 		{gone("user", pupils, 44), intake.Limits{"guard-loss": 100}, over, ""},
 		{all(gone("user", pupils, 41), people("student", "s0", 5)), nil, over, ""},
-		{everyClass("p0-49"), nil, intake.Context{}, ""},
+		{all(everyClass("p0-49"), take("class", any, 1, "title", "zzz")), nil, intake.Context{}, ""},
 		{take("user", teachers, 9, "role", "aide"), nil, intake.Context{}, ""},
 		{take("user", teachers, 10, "role", "aide"), nil, intake.Context{}, "loss"},
 		{take("user", pupils, 10, "enabledUser", "false"), nil, intake.Context{}, ""},
