@@ -1,6 +1,11 @@
 package bulk
 
-import "testing"
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
 
 // Of columns that come equally near the first by name is meant, always.
 func TestDidYouMean(t *testing.T) {
@@ -47,6 +52,50 @@ func TestSeparated(t *testing.T) {
 		"9": true, "a": false, "+": false, "&": false, ":": false, "é": false} {
 		if got := separated(text, 0); got != want {
 			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
+// A word of Windows-1252 is meant where a language of Western Europe writes so; text of
+// another encoding that is read as such is not.
+func TestPlausible(t *testing.T) {
+	for _, c := range []struct {
+		words string
+		want  bool
+	}{
+		{"Müller Größe Ångström Þórður Ægir cœur Niño Conceição François Õnne Béla Noël São", true},
+		{"plain O'Neill's Lluïsa d’Arc Jean·Paul", true},
+		{"MÃ¼ller FranÃ§ois NiÃ±o", false},                 // UTF-8
+		{"Èâàíîâ Ïåòðîâ ÌÀÐÈß", false},                     // Cyrillic
+		{"Åëëçíéêü ÐáðÜò", false},                          // Greek
+		{"ƒoo µm aªb aºb a‚b a„b n¬a a¤ b£a ¡Ola¿", false}, // signs within words
+		{"a³b x¹y n®o Anna»s", false},
+	} {
+		for _, w := range strings.Fields(c.words) {
+			if got := plausible([]rune(w)); got != c.want {
+				t.Errorf("%s: %v", w, got)
+			}
+		}
+	}
+}
+
+// What a text is made of is the same however it comes in pieces.
+func TestGlyphsInPieces(t *testing.T) {
+	text := []byte("Müller,Größe\r\nfoo,M\xfcller\x00,b\xe4r z\xc3\n日本,\xe6")
+	told := func(size int) string {
+		var g glyphs
+		for piece := range slices.Chunk(text, size) {
+			g.take(piece)
+		}
+		g.end()
+		return fmt.Sprintf("%q %d cr, %d lf, %d zeros, %d invalid, %d in UTF-8, %d and %d", g.words, g.crs, g.lfs,
+			g.zeros, g.invalid, g.multibyte, g.high[0xe4], g.high[0xc3])
+	}
+	want := `["Müller" "Größe" "M\xfcller" "b\xe4r" "z\xc3" "日本" "\xe6"] 1 cr, 2 lf, 1 zeros, 4 invalid, ` +
+		`5 in UTF-8, 1 and 4`
+	for size := 1; size <= len(text); size++ {
+		if got := told(size); got != want {
+			t.Errorf("in pieces of %d bytes:\n%s\nnot\n%s", size, got, want)
 		}
 	}
 }

@@ -145,6 +145,36 @@ func TestWrite(t *testing.T) {
 	}
 }
 
+// The same records are the same bytes, whatever members their metadata have; lines end as
+// RFC 4180 has it.
+func TestWriteTwice(t *testing.T) {
+	org := record(t, "org", "o1", oneroster.Active, "name=O", "type=school",
+		`metadata={"f":"1","b":"1","e":"1","a":"1","d":"1","c":"1"}`)
+	packed := func() []byte {
+		var out bytes.Buffer
+		if _, err := bulk.Write(&out, func(r *oneroster.Resource, yield func(oneroster.Record) error) error {
+			return yieldAll([]oneroster.Record{org}, r, yield)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	first := packed()
+	for range 5 {
+		if !bytes.Equal(packed(), first) {
+			t.Fatal("other bytes")
+		}
+	}
+	var line bytes.Buffer
+	c := bulk.NewCSV(&line)
+	if err := c.Write([]string{"a", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	if c.Flush(); line.String() != "a,b\r\n" {
+		t.Errorf("%q", line.String())
+	}
+}
+
 // A delta has what changed: each record as it is, or tobedeleted, and of a class
 // the links that it has and those that it lost.
 func TestWriteDelta(t *testing.T) {
