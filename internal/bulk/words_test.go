@@ -35,8 +35,9 @@ func TestISODate(t *testing.T) {
 		dayFirst bool
 		want     string
 	}{
-		{"7/1/2017", false, "2017-07-01"}, {"7/1/2017", true, "2017-01-07"}, {"12/31/1000", false, "1000-12-31"},
-		{"31/12/2017", true, "2017-12-31"}, {"13/1/2017", false, "13/1/2017"}, {"0/1/2017", false, "0/1/2017"},
+		{"7/1/2017", false, "2017-07-01"}, {"7/1/2017", true, "2017-01-07"},
+		{"12/31/1000", false, "1000-12-31"}, {"31/12/2017", true, "2017-12-31"},
+		{"13/1/2017", false, "13/1/2017"}, {"0/1/2017", false, "0/1/2017"},
 		{"1/0/2017", false, "1/0/2017"}, {"1/32/2017", false, "1/32/2017"}, {"1/1/999", false, "1/1/999"},
 		{"1/1", false, "1/1"}, {"2017-01-07", false, "2017-01-07"}, {"", false, ""},
 	} {
@@ -63,7 +64,8 @@ func TestPlausible(t *testing.T) {
 		words string
 		want  bool
 	}{
-		{"Müller Größe Ångström Þórður Ægir cœur Niño Conceição François Õnne Béla Noël São", true},
+		{"Müller Größe Ångström Þórður Ægir cœur Niño Conceição", true},
+		{"François Õnne Béla Noël São", true},
 		{"plain O'Neill's Lluïsa d’Arc Jean·Paul", true},
 		{"MÃ¼ller FranÃ§ois NiÃ±o", false},                 // UTF-8
 		{"Èâàíîâ Ïåòðîâ ÌÀÐÈß", false},                     // Cyrillic
@@ -88,8 +90,8 @@ func TestGlyphsInPieces(t *testing.T) {
 			g.take(piece)
 		}
 		g.end()
-		return fmt.Sprintf("%q %d cr, %d lf, %d zeros, %d invalid, %d in UTF-8, %d and %d", g.words, g.crs, g.lfs,
-			g.zeros, g.invalid, g.multibyte, g.high[0xe4], g.high[0xc3])
+		return fmt.Sprintf("%q %d cr, %d lf, %d zeros, %d invalid, %d in UTF-8, %d and %d", g.words, g.crs,
+			g.lfs, g.zeros, g.invalid, g.multibyte, g.high[0xe4], g.high[0xc3])
 	}
 	want := `["Müller" "Größe" "M\xfcller" "b\xe4r" "z\xc3" "日本" "\xe6"] 1 cr, 2 lf, 1 zeros, 4 invalid, ` +
 		`5 in UTF-8, 1 and 4`
