@@ -408,12 +408,14 @@ func TestHalfOfAFile(t *testing.T) {
 	d.must("import", "--new", "d.zip")
 	half := unpacked(t, filepath.Join(d.dir, "d.zip"))
 	half.cut("users.csv", 240)
-	half.edit("orgs.csv", func(l line) { l.set("type", strings.Replace(l.get("type"), "department", "what", 1)) })
+	half.edit("orgs.csv", func(l line) {
+		l.set("type", strings.Replace(l.get("type"), "department", "what", 1))
+	})
 	d.write("half.zip", zipped(half))
 	const says = `users.csv lacks 157 of 322 users that enrollments.csv refers to, in 942 references: `
 	_, errs, code := d.run("import", "half.zip")
-	if code != exitFailed || !strings.Contains(errs, says) || !strings.Contains(errs, "users.csv is probably cut off") ||
-		!strings.Contains(errs, `"what"`) || strings.Count(errs, "\n") > 20 {
+	if code != exitFailed || !strings.Contains(errs, says) ||
+		!strings.Contains(errs, "users.csv is probably cut off") || !strings.Contains(errs, `"what"`) || strings.Count(errs, "\n") > 20 {
 		t.Errorf("%d %s", code, errs)
 	}
 	out, _, _ := d.run("import", "half.zip", "--json")

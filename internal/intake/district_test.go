@@ -259,7 +259,9 @@ func (d district) left(n int) {
 		gone[rec.ID()] = true
 	}
 	for _, resource := range []string{"enrollment", "result"} {
-		d.drop(resource, func(rec oneroster.Record) bool { return gone[rec.Get("user")] || gone[rec.Get("student")] })
+		d.drop(resource, func(rec oneroster.Record) bool {
+			return gone[rec.Get("user")] || gone[rec.Get("student")]
+		})
 	}
 }
 
@@ -306,8 +308,8 @@ func (d district) leaves(n int) {
 func (d district) join(domain, parent string) {
 	orgs, users := oneroster.ByName("org"), oneroster.ByName("user")
 	school := oneroster.NewRecord(orgs)
-	for field, value := range map[string]string{"sourcedId": "beta", "status": oneroster.Active, "name": "Beta School",
-		"type": "school", "identifier": "B1", "parent": parent} {
+	for field, value := range map[string]string{"sourcedId": "beta", "status": oneroster.Active,
+		"name": "Beta School", "type": "school", "identifier": "B1", "parent": parent} {
 		school.Set(field, value)
 	}
 	d[orgs] = append(d[orgs], school)

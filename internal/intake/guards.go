@@ -48,10 +48,10 @@ var Settings = []Setting{
 	{"guard-growth", 50, 0, 100000,
 		"hold when the users of a role at the schools that have some, the enrollments or classes of " +
 			"those who have some, or the orgs of a type, would be more by more than so many percent"},
-	{"guard-returns", 50, 0, 100, "hold when more than so many percent of the disabled pupils or teachers, ten " +
-		"at least, would be enabled and are in no class"},
-	{"guard-twice", 5, 0, 100, "hold when more than so many percent of a role, ten at least, would be there twice: " +
-		"under another id, with the name of one who stays"},
+	{"guard-returns", 50, 0, 100, "hold when more than so many percent of the disabled pupils or " +
+		"teachers, ten at least, would be enabled and are in no class"},
+	{"guard-twice", 5, 0, 100, "hold when more than so many percent of a role, ten at least, would be " +
+		"there twice: under another id, with the name of one who stays"},
 	{"guard-rises", 5, 0, 1000000,
 		"hold when more than so many pupils or family members would become staff, or staff in classes"},
 	{"guard-columns", 1, 0, 1, "hold when a file or column is missing that was there last time: 1 on, 0 off"},

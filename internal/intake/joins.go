@@ -106,7 +106,8 @@ func (g *joins) strange(s *joining) string {
 			continue
 		}
 		of += s.domains[d]
-		if !slices.ContainsFunc(slices.Collect(maps.Keys(g.domains)), func(own string) bool { return kin(d, own) }) {
+		ours := slices.Collect(maps.Keys(g.domains))
+		if !slices.ContainsFunc(ours, func(own string) bool { return kin(d, own) }) {
 			n, domain = n+s.domains[d], d
 		}
 	}

@@ -57,7 +57,8 @@ func TestLacks(t *testing.T) {
 	} {
 		files := []string{"orgs.csv", bulktest.Orgs, "users.csv", c.text}
 		if !strings.HasPrefix(c.text, head) {
-			files = []string{"orgs.csv", bulktest.Orgs, "users.csv", people(1, numbered(0, 0)), "demographics.csv", c.text}
+			files = []string{"orgs.csv", bulktest.Orgs, "users.csv", people(1, numbered(0, 0)),
+				"demographics.csv", c.text}
 		}
 		p, err := bulk.Open(bulktest.Folder(t, files...), bulk.Options{})
 		if err != nil {

@@ -307,8 +307,8 @@ func ordinary(t *testing.T, whole district) map[string]announced {
 		"names are written without accents": {changed(func(d district) {
 			d.letters(func(rune) string { return "e" })
 		}), none},
-		"titles have another sign between their parts": {newNight(dashed(whole, "español – "), dashed(whole, "español_")),
-			none},
+		"titles have another sign between their parts": {newNight(dashed(whole, "español – "),
+			dashed(whole, "español_")), none},
 		"namesakes come": {changed(func(d district) {
 			d.again(5, func(born oneroster.Record) { born.Set("birthDate", "2012-02-29") })
 		}), none},

@@ -18,7 +18,8 @@ type returns struct {
 }
 
 func newReturns() *returns {
-	return &returns{map[uint64]bool{}, map[uint64]bool{}, map[string]int{}, map[string]int{}, map[string]string{}}
+	return &returns{map[uint64]bool{}, map[uint64]bool{}, map[string]int{}, map[string]int{},
+		map[string]string{}}
 }
 
 // learn takes a user as it is.

@@ -67,7 +67,7 @@ func (j *judgement) guardTwice() {
 		if n[role] < some || 2*n[role] <= came || n[role]*100 <= limit*of || limit == 100 {
 			continue
 		}
-		j.object(Objection{"twice", r.Plural, fmt.Sprintf("%s would be there twice: %s comes, and has the name of one "+
-			"who stays", count(n[role], of, s.noun()), first[role]), n[role], of, limit})
+		j.object(Objection{"twice", r.Plural, fmt.Sprintf("%s would be there twice: %s comes, and has the name "+
+			"of one who stays", count(n[role], of, s.noun()), first[role]), n[role], of, limit})
 	}
 }
