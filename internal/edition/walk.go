@@ -18,10 +18,9 @@ const (
 // walks keep who reads which list page by page: the next page comes of the edition of the
 // first.
 type walks struct {
-	mu    sync.Mutex
-	all   map[walkKey][]*walk
-	swept time.Time
-	now   func() time.Time // nil is time.Now
+	mu  sync.Mutex
+	all map[walkKey][]*walk
+	now func() time.Time // nil is time.Now
 }
 
 type walkKey struct {
