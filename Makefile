@@ -16,9 +16,9 @@ RACING := -race -gcflags=modernc.org/sqlite/lib=-race=false
 FUZZ := query:FuzzFilter:80000x bulk:FuzzCSV:16000x auth:FuzzTokenRequest:48000x auth:FuzzOAuthHeader:48000x oneroster:FuzzPutBody:120000x
 
 # What the tests work with, where it is, and the Debian package that brings it. They
-# start PostgreSQL themselves, look at the HTML report in a browser, read its PDF, and
+# start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, and
 # run the readers of docs/reading.md; the race detector needs a C compiler.
-NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" chromium:chromium pdftotext:poppler-utils \
+NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" pgbouncer:pgbouncer chromium:chromium pdftotext:poppler-utils \
   python3:python3 node:nodejs gcc:gcc /usr/include/stdlib.h:libc6-dev
 
 # The release, or the commit: the go command does not see it everywhere.
