@@ -121,7 +121,7 @@ func (d *District) List(ctx context.Context, ask Ask) (*Page, error) {
 // copied is a page of the edition that the reader's walk is in, or of the latest. It is nil
 // where there is no edition yet.
 func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
-	asOf := d.store.Time() // before the last change is asked
+	asOf := d.store.TimeOf(ctx) // before the last change is asked
 	text, on, whole, err := d.store.Asked(ask.Selection)
 	if err != nil {
 		return nil, err

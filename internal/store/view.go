@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
@@ -38,7 +39,10 @@ func (s *Store) Versions(ctx context.Context, last *Versions) (*Versions, error)
 }
 
 // changes are the last ones: in the district, and in the book of clients.
-type changes struct{ rev, book int64 }
+type changes struct {
+	rev, book int64
+	at        time.Time // before they were asked, of an Asking
+}
 
 type asking struct{}
 
@@ -51,12 +55,24 @@ func (s *Store) last(ctx context.Context) (now changes, err error) {
 	if known != nil && known.book > 0 {
 		return *known, nil
 	}
+	if known != nil {
+		now.at = s.Time()
+	}
 	err = s.readRow(ctx, `SELECT c."rev", b."version" FROM "clock" c, "book" b
 		WHERE c."id" = 1 AND b."id" = 1`).Scan(&now.rev, &now.book)
 	if known != nil && err == nil {
 		*known = now
 	}
 	return now, err
+}
+
+// TimeOf is Time of the moment that a context is of (Asking): where the last changes were
+// asked already, a time before that.
+func (s *Store) TimeOf(ctx context.Context) time.Time {
+	if known, _ := ctx.Value(asking{}).(*changes); known != nil && known.book > 0 {
+		return known.at
+	}
+	return s.Time()
 }
 
 // querier is what a pool and a transaction can both do.
