@@ -32,7 +32,10 @@ type walkKey struct {
 type walk struct {
 	*reading
 	next []int // where pages are still to come, the latest last
+	at   int   // where the page lies that was read last
 	last time.Time
+	// began is when its first page was read last.
+	began time.Time
 	// asOf is a time at which the edition was the latest: no page of it says a later Date.
 	asOf time.Time
 }
@@ -41,7 +44,10 @@ const nextKept = 16
 
 // read notes that a page is read.
 func (w *walk) read(ask *Ask, now time.Time) {
-	w.last = now
+	w.at, w.last = ask.Query.Offset, now
+	if w.at == 0 || w.began.IsZero() {
+		w.began = now
+	}
 	if at := slices.Index(w.next, ask.Query.Offset); at >= 0 {
 		w.next = slices.Delete(w.next, at, at+1)
 	}
@@ -59,16 +65,22 @@ func (ws *walks) time() time.Time {
 
 // next is the reading that a page which is not the first belongs to; nil where there is
 // none. Of several it is the one that this page is the next of, else the one that was read
-// last.
+// last; but what was read last of all, and is asked once more, is of its own walk, unless the
+// other has gone on since that began.
 func (ws *walks) next(ask *Ask, key questionKey) *walk {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	now := ws.time()
-	var found *walk
+	var found, latest *walk
 	expected := func(w *walk) bool { return slices.Contains(w.next, ask.Query.Offset) }
 	for _, w := range ws.all[walkKey{ask.Client, key}] {
+		if now.Sub(w.last) > walkTime {
+			continue
+		}
+		if latest == nil || !w.last.Before(latest.last) {
+			latest = w
+		}
 		switch {
-		case now.Sub(w.last) > walkTime:
 		case found == nil, expected(w) && !expected(found),
 			expected(w) == expected(found) && !w.last.Before(found.last):
 			found = w
@@ -76,6 +88,9 @@ func (ws *walks) next(ask *Ask, key questionKey) *walk {
 	}
 	if found == nil {
 		return nil
+	}
+	if latest.at == ask.Query.Offset && !found.last.After(latest.began) {
+		found = latest
 	}
 	found.read(ask, now)
 	return found

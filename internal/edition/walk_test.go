@@ -184,3 +184,32 @@ func TestWalksEnd(t *testing.T) {
 	now = now.Add(61 * time.Minute)
 	expect("an hour later", "a", 40, second)
 }
+
+// A page that is asked once more, because its answer was lost, is of the walk that it was of,
+// also where an older walk of the same client ended just before it.
+func TestPagesOnceMoreAreOfTheirWalk(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	src := newRoster(30)
+	publish(t, s, src)
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	d.SetClock(func() time.Time { return now })
+	page := func(offset int) int64 {
+		now = now.Add(time.Second)
+		_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil))
+		return p.Edition
+	}
+	left := page(0) // and its reader goes away
+	src.night = 1
+	publish(t, s, src)
+	first := page(0)
+	if first == left {
+		t.Fatal("nothing has changed")
+	}
+	for _, offset := range []int{10, 10, 10, 20, 20} {
+		if got := page(offset); got != first {
+			t.Errorf("the page at %d is of edition %d, not of %d", offset, got, first)
+		}
+	}
+}
