@@ -57,3 +57,21 @@ func TestLaterPagesTellNoLaterDate(t *testing.T) {
 		}
 	})
 }
+
+// The Date of a later page is that of its own walk's first, not of one that the same reader
+// walked long before in the same edition: its next delta would bring all that came since.
+func TestLaterPagesTellTheDateOfTheirWalk(t *testing.T) {
+	now := time.Date(2026, 10, 1, 8, 0, 0, 0, time.UTC)
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{Now: func() time.Time { return now }})
+	publish(t, s, newRoster(30))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	d.SetClock(func() time.Time { return now })
+	for range 3 {
+		now = now.Add(24 * time.Hour)
+		_, _ = body(t, d, asked(t, "getAllUsers", "limit=10&offset=0", nil))
+		if _, p := body(t, d, asked(t, "getAllUsers", "limit=10&offset=10", nil)); !p.AsOf.Equal(now) {
+			t.Errorf("the second page of %s tells %s", now, p.AsOf)
+		}
+	}
+}

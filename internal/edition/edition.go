@@ -128,9 +128,9 @@ func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
 	}
 	key := questionKey{rendering{ask.Route.Resource, ask.Base, ask.Veiled}, text}
 	if ask.Query.Offset > 0 {
-		if w := d.walks.next(ask, key); w != nil {
-			p := w.page(ask)
-			p.AsOf = w.asOf
+		if r, asOf := d.walks.next(ask, key); r != nil {
+			p := r.page(ask)
+			p.AsOf = asOf
 			return p, nil
 		}
 	}

@@ -66,8 +66,8 @@ func (ws *walks) time() time.Time {
 // next is the reading that a page which is not the first belongs to; nil where there is
 // none. Of several it is the one that this page is the next of, else the one that was read
 // last; but what was read last of all, and is asked once more, is of its own walk, unless the
-// other has gone on since that began.
-func (ws *walks) next(ask *Ask, key questionKey) *walk {
+// other has gone on since that began. The edition was the latest at the time asOf.
+func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	now := ws.time()
@@ -87,13 +87,13 @@ func (ws *walks) next(ask *Ask, key questionKey) *walk {
 		}
 	}
 	if found == nil {
-		return nil
+		return nil, asOf
 	}
 	if latest.at == ask.Query.Offset && !found.last.After(latest.began) {
 		found = latest
 	}
 	found.read(ask, now)
-	return found
+	return found.reading, found.asOf
 }
 
 // begin notes a page of the edition that was the latest at a time.
@@ -107,6 +107,9 @@ func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
 	for _, w := range ws.all[of] {
 		if w.reading == r {
 			w.read(ask, now)
+			if asOf.After(w.asOf) {
+				w.asOf = asOf
+			}
 			return
 		}
 	}
