@@ -168,11 +168,8 @@ func (d *District) find(ctx context.Context, h *holder, versions *store.Versions
 			return d.newReading(c, last.with(c.changes, selects), c.version), nil
 		}
 	}
-	err = d.store.View(ctx, func(view *store.View) error {
+	err = d.view(ctx, h, func(view *store.View, c *collection) error {
 		// What is selected and what is served are of one state.
-		if c, err = d.followed(ctx, h, view); c == nil || err != nil {
-			return err
-		}
 		places, err := view.Places(ctx, ask.Selection)
 		if err == nil {
 			if places == nil {
@@ -232,24 +229,41 @@ func (d *District) current(ctx context.Context, h *holder, versions *store.Versi
 	if h.building.Load() {
 		return nil, nil
 	}
-	err := d.store.View(ctx, func(view *store.View) (err error) {
-		c, err = d.followed(ctx, h, view)
-		return err
+	c = nil
+	err := d.view(ctx, h, func(_ *store.View, now *collection) error {
+		c = now
+		return nil
 	})
 	return c, err
 }
 
-// followed brings the collection up to a view; nil where it is to be made anew.
-func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*collection, error) {
+// view lets do look at a state of the district and at the collection as of it, where that
+// is there. The turn comes first: nobody's view is overtaken while it waits, and who waits
+// holds no connection.
+func (d *District) view(ctx context.Context, h *holder, do func(*store.View, *collection) error) error {
 	select {
 	case h.turn <- struct{}{}:
-		defer func() { <-h.turn }()
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return ctx.Err()
 	}
+	leave := sync.OnceFunc(func() { <-h.turn })
+	defer leave()
+	return d.store.View(ctx, func(view *store.View) error {
+		c, err := d.followed(ctx, h, view)
+		leave()
+		if c == nil || err != nil {
+			return err
+		}
+		return do(view, c)
+	})
+}
+
+// followed brings the collection up to a view; nil where it is to be made anew. It is called
+// in turn.
+func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*collection, error) {
 	c := h.now.Load()
 	if c != nil && c.version >= view.Of(h.resource) {
-		if c.version > view.Of(h.resource) { // another reader has a later view
+		if c.version > view.Of(h.resource) { // it was made meanwhile, of a later view
 			c = nil
 		}
 		return c, nil
