@@ -197,26 +197,38 @@ func (d *District) versions(ctx context.Context) (*store.Versions, error) {
 func (d *District) holder(r rendering) *holder {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h := d.collections[r]
-	if h == nil {
-		if !d.bases[r.base] && len(d.bases) == basesKept {
-			return nil
-		}
-		d.bases[r.base] = true
-		h = &holder{rendering: r, turn: make(chan struct{}, 1)}
-		d.collections[r] = h
+	now, h := d.walks.time(), d.collections[r]
+	if h != nil {
+		h.asked.Store(now.Unix())
 	}
-	now := time.Now()
-	h.asked.Store(now.Unix())
 	if now.Sub(d.swept) > time.Minute {
-		d.swept = now
-		for key, h := range d.collections {
-			if now.Sub(time.Unix(h.asked.Load(), 0)) > idle && h.now.Swap(nil) != nil {
-				d.questions.forget(key)
-			}
-		}
+		d.sweep(now)
 	}
+	if h != nil {
+		return h
+	}
+	if !d.bases[r.base] && len(d.bases) == basesKept {
+		return nil
+	}
+	d.bases[r.base] = true
+	h = &holder{rendering: r, turn: make(chan struct{}, 1)}
+	h.asked.Store(now.Unix())
+	d.collections[r] = h
 	return h
+}
+
+// sweep forgets the collections that nobody reads, and the addresses that nobody asks at.
+func (d *District) sweep(now time.Time) {
+	d.swept = now
+	clear(d.bases)
+	for key, h := range d.collections {
+		if now.Sub(time.Unix(h.asked.Load(), 0)) > idle {
+			delete(d.collections, key)
+			d.questions.forget(key)
+			continue
+		}
+		d.bases[key.base] = true
+	}
 }
 
 // current is the collection as of some versions or later; nil where it is still to be

@@ -8,5 +8,5 @@ func (d *District) Wait() { d.work.Wait() }
 // Later lets every collection be made in the background.
 func (d *District) Later() { d.soon = 0 }
 
-// SetClock sets the clock of walks.
+// SetClock sets the clock of walks and of what is idle.
 func (d *District) SetClock(now func() time.Time) { d.walks.now = now }

@@ -1,0 +1,48 @@
+package edition_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"rollbook/internal/edition"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+// Addresses that nobody asks at any more do not keep others from an edition.
+func TestAddressesAreForgotten(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	publish(t, s, newRoster(30))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	d.SetClock(func() time.Time { return now })
+	copied := func(host string) bool {
+		ask := asked(t, "getAllOrgs", "", nil)
+		ask.Base = host
+		_, p := body(t, d, ask)
+		return p.Size("") != ""
+	}
+	for n := range 3 {
+		if !copied(fmt.Sprint("https://192.0.2.", n)) {
+			t.Errorf("address %d: read from the database", n)
+		}
+	}
+	if copied(base) {
+		t.Error("a fourth address: there is no bound")
+	}
+	for range 2 {
+		now = now.Add(20 * time.Minute)
+		_ = copied("https://192.0.2.0")
+	}
+	if !copied(base) {
+		t.Error("when two were not asked at for half an hour: read from the database")
+	}
+	if !copied("https://192.0.2.2") {
+		t.Error("the place of the other: read from the database")
+	}
+	if copied("https://192.0.2.1") {
+		t.Error("a fourth address once more: there is no bound")
+	}
+}
