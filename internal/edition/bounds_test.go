@@ -2,6 +2,8 @@ package edition_test
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,4 +47,36 @@ func TestAddressesAreForgotten(t *testing.T) {
 	if copied("https://192.0.2.1") {
 		t.Error("a fourth address once more: there is no bound")
 	}
+}
+
+// What is remembered of a question is small, however long it is: a client that asks ever other
+// ones takes no memory that is not counted.
+func TestQuestionsAreSmall(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	publish(t, s, newRoster(30))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	ask := func(n int) {
+		for _, relation := range []string{"=", "!="} { // the second selects all, and begins a walk
+			filter := fmt.Sprintf("&filter=sourcedId%s'%d%s'", relation, n, strings.Repeat("x", 4000))
+			_, _ = body(t, d, asked(t, "getAllOrgs", "limit=1"+filter, nil))
+		}
+	}
+	ask(-1)
+	before := heap()
+	for n := range 200 {
+		ask(n)
+	}
+	if more := heap() - before; more > 1<<20 {
+		t.Errorf("400 questions hold %d KiB", more>>10)
+	}
+	runtime.KeepAlive(d)
+}
+
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

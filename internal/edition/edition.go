@@ -7,6 +7,7 @@ package edition
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"sync"
@@ -126,7 +127,7 @@ func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	key := questionKey{rendering{ask.Route.Resource, ask.Base, ask.Veiled}, text}
+	key := questionKey{rendering{ask.Route.Resource, ask.Base, ask.Veiled}, sha256.Sum256([]byte(text))}
 	if ask.Query.Offset > 0 {
 		if r, asOf := d.walks.next(ask, key); r != nil {
 			p := r.page(ask)

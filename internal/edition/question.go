@@ -2,6 +2,7 @@ package edition
 
 import (
 	"context"
+	"crypto/sha256"
 	"sync"
 )
 
@@ -11,10 +12,11 @@ const (
 	questionsBytes = 64 << 20
 )
 
-// A questionKey is a question: a rendering and what is asked of it.
+// A questionKey is a question: a rendering and what is asked of it, by its hash, since
+// clients write as long as they like.
 type questionKey struct {
 	rendering
-	text string
+	asked [sha256.Size]byte
 }
 
 // questions keep the answers of the questions that were asked last.
