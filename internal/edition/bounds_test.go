@@ -73,6 +73,35 @@ func TestQuestionsAreSmall(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
+// An answer that was followed holds what it selects, not what has changed.
+func TestAnswersAreSmall(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	publish(t, s, newRoster(1500))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	ask := func() {
+		for n := range 200 {
+			_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("filter=sourcedId='nobody %d'", n), nil))
+			if p.Total != 0 || p.Size("") == "" {
+				t.Fatalf("%+v", p)
+			}
+		}
+	}
+	ask()
+	ask() // the first one was forgotten when the edition was made
+	if _, _, err := s.Restamp(ctx, store.Moment{}, false); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = body(t, d, asked(t, "getAllUsers", "", nil)) // the edition is followed
+	before := heap()
+	ask()
+	more := heap() - before
+	if more > 256<<10 {
+		t.Errorf("200 answers of nothing hold %d KiB", more>>10)
+	}
+	runtime.KeepAlive(d)
+}
+
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

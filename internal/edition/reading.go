@@ -28,7 +28,7 @@ func (d *District) newReading(c *collection, places []uint32, version int64) *re
 
 // with are the places of a reading in the order of the list after some changes.
 func (r *reading) with(changes []change, selects func(values []string) bool) []uint32 {
-	out, rest := make([]uint32, 0, len(r.places)+len(changes)), r.places
+	out, rest := make([]uint32, 0, len(r.places)), r.places
 	for _, c := range changes {
 		at, there := slices.BinarySearch(rest, c.place)
 		out, rest = append(out, rest[:at]...), rest[at:]
