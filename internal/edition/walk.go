@@ -9,6 +9,9 @@ import (
 const (
 	// walkTime is how long a walk is kept after its last page.
 	walkTime = time.Hour
+	// walkLife is how long one is kept after its first page: who reads one later page again
+	// and again is told what has changed.
+	walkLife = 24 * time.Hour
 	// Walks are bounded in number, and in bytes of what they hold; the ones that were
 	// read longest ago end.
 	walksKept  = 2000
@@ -34,7 +37,7 @@ type walk struct {
 	next []int // where pages are still to come, the latest last
 	at   int   // where the page lies that was read last
 	last time.Time
-	// began is when its first page was read last.
+	// began is when its first page was read last: the edition was the latest then.
 	began time.Time
 	// asOf is a time at which the edition was the latest: no page of it says a later Date.
 	asOf time.Time
@@ -45,15 +48,16 @@ const nextKept = 16
 // read notes that a page is read.
 func (w *walk) read(ask *Ask, now time.Time) {
 	w.at, w.last = ask.Query.Offset, now
-	if w.at == 0 || w.began.IsZero() {
-		w.began = now
-	}
 	if at := slices.Index(w.next, ask.Query.Offset); at >= 0 {
 		w.next = slices.Delete(w.next, at, at+1)
 	}
 	if next := ask.Query.Offset + ask.Query.Limit; next < w.total {
 		w.next = append(w.next[max(0, len(w.next)-nextKept+1):], next)
 	}
+}
+
+func (w *walk) over(now time.Time) bool {
+	return now.Sub(w.last) > walkTime || now.Sub(w.began) > walkLife
 }
 
 func (ws *walks) time() time.Time {
@@ -74,7 +78,7 @@ func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	var found, latest *walk
 	expected := func(w *walk) bool { return slices.Contains(w.next, ask.Query.Offset) }
 	for _, w := range ws.all[walkKey{ask.Client, key}] {
-		if now.Sub(w.last) > walkTime {
+		if w.over(now) {
 			continue
 		}
 		if latest == nil || !w.last.Before(latest.last) {
@@ -107,6 +111,7 @@ func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
 	for _, w := range ws.all[of] {
 		if w.reading == r {
 			w.read(ask, now)
+			w.began = now
 			if asOf.After(w.asOf) {
 				w.asOf = asOf
 			}
@@ -116,7 +121,7 @@ func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
 	if ws.all == nil {
 		ws.all = map[walkKey][]*walk{}
 	}
-	w := &walk{reading: r, asOf: asOf}
+	w := &walk{reading: r, began: now, asOf: asOf}
 	w.read(ask, now)
 	ws.all[of] = append(ws.all[of], w)
 	ws.sweep(now)
@@ -128,7 +133,7 @@ func (ws *walks) sweep(now time.Time) {
 		count, held, oldest := 0, 0, walkKey{}
 		var first *walk
 		for key, some := range ws.all {
-			some = slices.DeleteFunc(some, func(w *walk) bool { return now.Sub(w.last) > walkTime })
+			some = slices.DeleteFunc(some, func(w *walk) bool { return w.over(now) })
 			if ws.all[key] = some; len(some) == 0 {
 				delete(ws.all, key)
 			}

@@ -213,3 +213,27 @@ func TestPagesOnceMoreAreOfTheirWalk(t *testing.T) {
 		}
 	}
 }
+
+// Who asks for one later page again and again is not told of the same day for ever.
+func TestWalksEndWithinADay(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	src := newRoster(30)
+	publish(t, s, src)
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	d.SetClock(func() time.Time { return now })
+	page := func(offset int) int64 {
+		_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil))
+		return p.Edition
+	}
+	first := page(0)
+	src.night = 1
+	publish(t, s, src)
+	for hours := 0.5; hours <= 25; hours += 0.5 {
+		now = now.Add(30 * time.Minute)
+		if old := page(10) == first; old != (hours <= 24) {
+			t.Errorf("after %.1f hours: the first edition: %t", hours, old)
+		}
+	}
+}
