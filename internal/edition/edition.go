@@ -143,9 +143,18 @@ func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
 	if h == nil {
 		return nil, nil
 	}
-	r, err := d.questions.of(key).answer(ctx, versions.Of(on...), func(last *reading) (*reading, error) {
-		return d.find(ctx, h, versions, ask, on, whole, last)
-	})
+	q := d.questions.of(key)
+	r := q.answered()
+	if r == nil || r.version < versions.Of(on...) {
+		give, ok := d.turns.take(ask.Client, ctx.Done())
+		if !ok {
+			return nil, ctx.Err()
+		}
+		r, err = q.answer(ctx, versions.Of(on...), func(last *reading) (*reading, error) {
+			return d.find(ctx, h, versions, ask, on, whole, last)
+		})
+		give()
+	}
 	if r == nil || err != nil {
 		return nil, err
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"database/sql"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -210,4 +212,46 @@ func asks(t testing.TB, rng *rand.Rand, s *store.Store) (out []edition.Ask) {
 	}
 	slices.SortFunc(out, func(a, b edition.Ask) int { return strings.Compare(a.Route.Op, b.Route.Op) })
 	return out
+}
+
+// A client that asks much that takes long waits for itself: another one's questions are
+// answered meanwhile.
+func TestNobodyTakesEveryPlace(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s := storetest.Open(t, dsn, store.Options{})
+	publish(t, s, newRoster(30))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	_, _ = body(t, d, asked(t, "getAllUsers", "limit=1", nil))
+	db, err := sql.Open("pgx", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	tx, err := db.Begin()
+	if err == nil {
+		_, err = tx.Exec(`LOCK TABLE "users" IN ACCESS EXCLUSIVE MODE`) // who asks for users waits
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback()
+	left, stop := context.WithCancel(ctx)
+	var busy sync.WaitGroup
+	for n := range 60 {
+		ask := asked(t, "getAllUsers", fmt.Sprintf("filter=email='%d'", n), nil)
+		busy.Go(func() { _, _ = d.List(left, ask) }) // it is cut off
+	}
+	defer busy.Wait()
+	defer stop()
+	for n := range 10 {
+		quick := asked(t, "getAllOrgs", fmt.Sprintf("limit=1&filter=name!='%d'", n), nil)
+		quick.Client = "another"
+		within, cancel := context.WithTimeout(ctx, 15*time.Second)
+		_, err := d.List(within, quick)
+		cancel()
+		if err != nil {
+			t.Fatalf("question %d: %v", n, err)
+		}
+	}
 }
