@@ -12,7 +12,8 @@ import (
 
 // List streams one page from one snapshot. head is called once, before any row,
 // with the number of records that the filter selects on all pages, and the last change
-// (rev) in what they are selected from; then row once a record, with canonical values in the order of Resource.Fields, valid only
+// (rev) in what they are selected from; then row once a record, with canonical values
+// in the order of Resource.Fields, valid only
 // during the call. An error of either ends the list and is returned.
 func (s *Store) List(ctx context.Context, sel Selection, head func(total int, rev int64) error,
 	row func(values []string) error) error {
