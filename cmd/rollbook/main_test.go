@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,9 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -25,11 +22,16 @@ import (
 const beProgram = "ROLLBOOK_TEST_BE_PROGRAM"
 
 func TestMain(m *testing.M) {
-	if as := os.Getenv(beProgram); as != "" {
+	switch as := os.Getenv(beProgram); as {
+	case "":
+	case "line by line":
+		throwaway = true
+		lineByLine()
+	default:
 		throwaway = as == "throwaway"
 		main()
 	}
-	storetest.Main(m)
+	storetest.Main(m, endResting)
 }
 
 // program is a command line of the program; its garbage is collected as storetest.Main
@@ -45,22 +47,6 @@ func program(dir string, args ...string) *exec.Cmd {
 func lasting(cmd *exec.Cmd) *exec.Cmd {
 	cmd.Env = append(cmd.Env, beProgram+"=lasting")
 	return cmd
-}
-
-// rollbook runs the program and returns what it prints and its exit code.
-func rollbook(t *testing.T, dir string, args ...string) (out, errs string, code int) {
-	t.Helper()
-	cmd := program(dir, args...)
-	cmd.Env = append(cmd.Env, "GOMAXPROCS=1") // many are short: threads cost them a third more
-	var o, e bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &o, &e
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stuck := time.AfterFunc(5*time.Minute, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) }) // says where
-	defer stuck.Stop()
-	_ = cmd.Wait() // the exit code tells
-	return o.String(), e.String(), cmd.ProcessState.ExitCode()
 }
 
 // runs returns what runs command lines on a database, each of which must succeed, and

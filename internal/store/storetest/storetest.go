@@ -107,10 +107,14 @@ func Tries(n int) int {
 }
 
 // Main runs the tests of a package and stops the server: call it from TestMain. Heaps
-// of tests are small: they are collected less often than the runtime would.
-func Main(m *testing.M) {
+// of tests are small: they are collected less often than the runtime would. What the
+// package keeps for its tests is ended first.
+func Main(m *testing.M, ends ...func()) {
 	debug.SetGCPercent(400)
 	code := m.Run()
+	for _, end := range ends {
+		end()
+	}
 	stop()
 	os.Exit(code)
 }
