@@ -30,9 +30,13 @@ func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
 
 func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
 	var out []auth.Client
+	found := s.repeated(ctx, s.engine.book, s.sql(
+		`SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"`+where))
+	secrets := s.repeated(ctx, s.engine.book, s.sql(
+		`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets"
+		WHERE "client" = $1 ORDER BY "created", "id"`))
 	err := snapshot(ctx, s.engine.book, s.reads, func(tx *sql.Tx) error {
-		text := `SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"` + where
-		err := queryAll(ctx, tx, s.sql(text), args, func(scan func(...any) error) error {
+		err := found.all(ctx, tx, args, func(scan func(...any) error) error {
 			var c auth.Client
 			var scopes, created string
 			var oauth1 int
@@ -47,10 +51,10 @@ func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.
 			return err
 		}
 		if len(out) == 0 && len(args) > 0 { // an unknown id costs what a known one does
-			return s.secrets(ctx, tx, &auth.Client{ID: fmt.Sprint(args[0])})
+			return addSecrets(ctx, tx, secrets, &auth.Client{ID: fmt.Sprint(args[0])})
 		}
 		for i := range out {
-			if err := s.secrets(ctx, tx, &out[i]); err != nil {
+			if err := addSecrets(ctx, tx, secrets, &out[i]); err != nil {
 				return err
 			}
 		}
@@ -59,10 +63,8 @@ func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.
 	return out, err
 }
 
-func (s *Store) secrets(ctx context.Context, tx *sql.Tx, c *auth.Client) error {
-	text := s.sql(`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets"
-		WHERE "client" = $1 ORDER BY "created", "id"`)
-	return queryAll(ctx, tx, text, []any{c.ID}, func(scan func(...any) error) error {
+func addSecrets(ctx context.Context, tx *sql.Tx, secrets repeated, c *auth.Client) error {
+	return secrets.all(ctx, tx, []any{c.ID}, func(scan func(...any) error) error {
 		var sec auth.Secret
 		var created, expires string
 		if err := scan(&sec.ID, &sec.Hash, &sec.Sealed, &created, &expires); err != nil {
@@ -284,15 +286,14 @@ func (s *Store) ForgetSealed(ctx context.Context) error {
 // false when it did so before. Nonces that have expired are forgotten.
 func (s *Store) UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool,
 	err error) {
+	expired := s.repeated(ctx, s.nonces, s.sql(`DELETE FROM "nonces" WHERE "expires" < $1`))
+	insert := s.repeated(ctx, s.nonces, s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires")
+			VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`))
 	err = s.retry(ctx, func() error {
-		if _, err := s.nonces.ExecContext(ctx, s.sql(`DELETE FROM "nonces" WHERE "expires" < $1`),
-			stampText(s.now())); err != nil {
+		if _, err := expired.exec(ctx, stampText(s.now())); err != nil {
 			return err
 		}
-		done, err := s.nonces.ExecContext(ctx,
-			s.sql(`INSERT INTO "nonces" ("client", "at", "nonce", "expires")
-			VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`),
-			client, stampText(at), nonce, stampText(expires))
+		done, err := insert.exec(ctx, client, stampText(at), nonce, stampText(expires))
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ type Store struct {
 	*engine
 	now   func() time.Time
 	pages *pageCache
-	kept  sync.Map // prepared reads, by their text
+	kept  sync.Map // prepared statements, by repeatedOf
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -114,24 +114,9 @@ func (s *Store) Ping(ctx context.Context) error {
 	return err
 }
 
-// readRow runs a read that comes again and again; no value stands in its text. PostgreSQL's
-// driver keeps what it prepares itself, in the way that a pooler in between allows.
+// readRow runs a read of records that comes again and again.
 func (s *Store) readRow(ctx context.Context, text string, args ...any) *sql.Row {
-	if found, ok := s.kept.Load(text); ok {
-		return found.(*sql.Stmt).QueryRowContext(ctx, args...)
-	}
-	if s.name != sqliteDialect.name {
-		return s.read.QueryRowContext(ctx, text, args...)
-	}
-	made, err := s.read.PrepareContext(ctx, text)
-	if err != nil {
-		return s.read.QueryRowContext(ctx, text, args...) // which tells
-	}
-	first, known := s.kept.LoadOrStore(text, made)
-	if known {
-		_ = made.Close()
-	}
-	return first.(*sql.Stmt).QueryRowContext(ctx, args...)
+	return s.repeated(ctx, s.read, text).row(ctx, args...)
 }
 
 // snapshot runs do in a transaction that sees one state of the district.
