@@ -30,8 +30,8 @@ func Run(t *testing.T, empty func(t testing.TB) (dsn string)) { RunEach(t, empty
 // RunEach is Run with one promise in so many.
 func RunEach(t *testing.T, empty func(t testing.TB) (dsn string), nth int) {
 	n := 0
-	for _, subject := range [][]promise{clock, imports, closure, derived, reads, filters, gradebook, clients,
-		publications, opening} {
+	for _, subject := range [][]promise{clock, imports, closure, derived, reads, views, filters, gradebook,
+		clients, publications, opening} {
 		for _, p := range subject {
 			if n++; n%nth != 0 {
 				continue
