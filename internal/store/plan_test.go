@@ -312,6 +312,53 @@ func TestPlansBesideClients(t *testing.T) {
 	})
 }
 
+// What would go with a class, and a client deletes meanwhile, is deleted once, by the client.
+func TestDeletedBesideAPlan(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s, ctx := storetest.Open(t, dsn, store.Options{}), t.Context()
+		p := bulk(rec("org", "sourcedId", "o", "name", "O", "type", "school"),
+			rec("class", "sourcedId", "c", "title", "C", "school", "o"))
+		if _, err := s.Import(ctx, p, store.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"i", "j"} {
+			item := rec("lineItem", "sourcedId", id, "title", "Quiz", "class", "c")
+			if _, _, err := s.Put(ctx, item); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.Rows = p.Rows[:1]
+		plan, err := s.Plan(ctx, p, store.ImportOptions{Closed: true}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		if err := s.Delete(ctx, oneroster.ByName("lineItem"), "i"); err != nil {
+			t.Fatal(err)
+		}
+		before := gradebook(t, s)
+		if _, err := s.Publish(ctx, plan, nil); err != nil {
+			t.Fatal(err)
+		}
+		after := gradebook(t, s)
+		_, deleted, _ := strings.Cut(before, `getAllLineItems ["i"`)
+		deleted, _, _ = strings.Cut(deleted, "\n")
+		items := plan.Counts[oneroster.ByName("lineItem")]
+		if !strings.Contains(after, deleted) || items != (store.Counts{With: 1}) {
+			t.Errorf("%+v\n%s\nbefore\n%s", items, after, before)
+		}
+	})
+}
+
+// After twenty plans in vain a writer is told that others come between.
+func TestAgain(t *testing.T) {
+	tried := 0
+	err := store.Again(func() error { tried++; return store.ErrStale })
+	if !errors.Is(err, store.ErrStale) || tried != 20 {
+		t.Errorf("%v after %d", err, tried)
+	}
+}
+
 // Of each resource a judge is told how many earlier imports brought, whether the source carries
 // it or not: what came by PUT, and who has left, are none.
 func TestImported(t *testing.T) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -69,9 +70,22 @@ var clock = []promise{
 		t.tick(-55 * time.Second)
 		told("a little back", "")
 		t.tick(-time.Hour)
-		told("an hour back", "ahead of this machine's clock")
+		told("an hour back", "is stamped 1h0m55s ahead of this machine's clock")
 		t.tick(2 * time.Hour)
 		told("an hour on", off)
+	}},
+	{"a district that is older than what was seen of it is not written to", func(t *trial) {
+		t.put("category", "sourcedId", "k1", "title", "x")
+		t.put("category", "sourcedId", "k2", "title", "x")
+		t.byHand(`UPDATE "clock" SET "rev" = 1`)
+		if _, _, err := t.s.Put(ctx, Rec("category", "sourcedId", "k3", "title", "x")); !errors.Is(err,
+			store.ErrMoved) {
+			t.Errorf("a write: %v", err)
+		}
+		t.byHand(`UPDATE "clock" SET "rev" = 100`)
+		if err := t.s.Ping(ctx); !errors.Is(err, store.ErrMoved) {
+			t.Errorf("from then on: %v", err)
+		}
 	}},
 	{"relations of dateLastModified take in or leave out what has that very time", func(t *trial) {
 		for _, id := range []string{"k1", "k2", "k3"} {

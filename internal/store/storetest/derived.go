@@ -321,4 +321,15 @@ var closure = []promise{
 		t.equal("told to a reader", t.ids("getAllResults | dateLastModified>='2026-09-01T09:00:00.000Z'"),
 			"r1")
 	}},
+	{"a closed import counts what it carries and takes along, and nothing else", func(t *trial) {
+		t.take(school()...)
+		p := Bulk(with(school(), "class c1", "title", "Sums")[4], Rec("enrollment", "sourcedId", "e4", "user",
+			"u2", "class", "nosuch", "school", "o1", "role", "student"))
+		for r := range p.Carried {
+			p.Carried[r] = oneroster.Delta
+		}
+		report := t.report(p, store.ImportOptions{Closed: true})
+		t.equal("counts", report.Counts, map[*oneroster.Resource]store.Counts{
+			oneroster.ByName("class"): {Changed: 1}, oneroster.ByName("enrollment"): {Added: 1}})
+	}},
 }

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -190,6 +191,55 @@ var opening = []promise{
 		t.must(os.Rename(t.dsn+".away", t.dsn))
 		t.must(t.s.Ping(ctx))
 		t.put("category", "sourcedId", "k", "title", "x")
+	}},
+	{"an older copy that is written into the file under the service is noticed", func(t *trial) {
+		if t.postgres() {
+			return // files are SQLite's
+		}
+		t.take(school()...)
+		t.open() // with nothing in its log
+		old, err := os.ReadFile(t.dsn)
+		t.must(err)
+		t.put("category", "sourcedId", "k", "title", "x")
+		t.open()
+		watching, stop := context.WithCancel(ctx)
+		defer stop()
+		came, ended := make(chan store.Moment), make(chan error, 1)
+		go func() {
+			ended <- t.s.Watch(watching, time.Millisecond, func(m store.Moment) {
+				select {
+				case came <- m:
+				case <-watching.Done():
+				}
+			})
+		}()
+		t.equal("before", (<-came).Rev, int64(2))
+		t.must(os.WriteFile(t.dsn, old, 0o600))
+		for range 100 { // looks
+			select {
+			case err := <-ended:
+				if !errors.Is(err, store.ErrMoved) {
+					t.Errorf("an older copy: %v", err)
+				}
+				return
+			case <-came:
+			}
+		}
+		t.Error("an older copy is not noticed")
+	}},
+	{"a district that was closed answers nothing", func(t *trial) {
+		t.take(school()...)
+		t.must(t.s.Close())
+		_, read := t.s.Known(ctx, oneroster.ByName("user"), "u1")
+		_, client := t.s.Client(ctx, "c")
+		_, nonce := t.s.UseNonce(ctx, "c", "n", t.now, t.now.Add(time.Hour))
+		_, _, write := t.s.Put(ctx, Rec("category", "sourcedId", "k", "title", "x"))
+		for who, err := range map[string]error{"read": read, "client": client, "nonce": nonce,
+			"write": write} {
+			if err == nil || !strings.Contains(err.Error(), "closed") {
+				t.Errorf("%s: %v", who, err)
+			}
+		}
 	}},
 	{"a place is told without its password", func(t *trial) {
 		for dsn, want := range map[string]string{"postgres://u:geheim@h/d?search_path=x": "postgres://u:xxxxx@h/d?search_path=x", "postgresql://u@h/d": "postgresql://u@h/d",
