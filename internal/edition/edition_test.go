@@ -118,7 +118,7 @@ func TestPagesAreAsTheDatabaseHasThem(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
 		var copied, sent int
 		var now []edition.Ask // asked in a round, and again after the next night
-		for round := range storetest.Tries(8) {
+		for round := range storetest.Tries(5) {
 			if round > 0 {
 				src.night = round
 				publish(t, s, src)

@@ -106,7 +106,7 @@ func TestWalksAreWhole(t *testing.T) {
 			copies = append(copies, c)
 			c.prepare()
 			readers.Go(func() {
-				for n := range storetest.Tries(30) {
+				for n := range storetest.Tries(18) {
 					if n%5 == 0 {
 						c.pull("&filter=dateLastModified>='2000-01-01'")
 					}
