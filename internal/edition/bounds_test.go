@@ -102,6 +102,35 @@ func TestAnswersAreSmall(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
+// So many walks are kept: of one more, the one that was read longest ago ends.
+func TestWalksAreBounded(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	src := newRoster(30)
+	publish(t, s, src)
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
+	d.SetClock(func() time.Time { now = now.Add(time.Millisecond); return now })
+	page := func(client, offset int) int64 {
+		ask := asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil)
+		ask.Client = fmt.Sprint("reader", client)
+		_, p := body(t, d, ask)
+		return p.Edition
+	}
+	first := page(0, 0)
+	for client := range 2001 {
+		_ = page(client, 0)
+	}
+	src.night = 1
+	publish(t, s, src)
+	if page(1, 10) != first || page(2000, 10) != first {
+		t.Error("a walk has ended for want of room")
+	}
+	if page(0, 10) == first {
+		t.Error("there is no bound")
+	}
+}
+
 func heap() int64 {
 	var m runtime.MemStats
 	runtime.GC()

@@ -148,6 +148,59 @@ func TestPagesAreAsTheDatabaseHasThem(t *testing.T) {
 	})
 }
 
+// An answer that missed an edition is not followed from the one after: what changed between
+// is in it.
+func TestAnswersMissNoEdition(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	total := func(filter string) int {
+		_, p := body(t, d, asked(t, "getAllCategories", "filter="+filter, nil))
+		return p.Total
+	}
+	for n := range 4 {
+		for _, id := range []string{"a", "b"} {
+			rec := storetest.Rec("category", "sourcedId", fmt.Sprint(id, n), "title", "x")
+			if _, _, err := s.Put(ctx, rec); err != nil {
+				t.Fatal(err)
+			}
+			_ = total("title!='another'") // asks at every edition
+		}
+		if got, want := total("title='x'"), 2*(n+1); got != want {
+			t.Errorf("%d records, not %d", got, want)
+		}
+	}
+}
+
+// Text behind a compressed page is of any length, as warnings are.
+func TestPagesEndInAnyText(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	publish(t, s, newRoster(200))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	ask := asked(t, "getAllUsers", "limit=150", nil)
+	ask.Gzip = true
+	p, err := d.List(ctx, ask)
+	if err != nil || p.Encoding != "gzip" {
+		t.Fatal(err, p)
+	}
+	for _, length := range []int{0, 1 << 15, 1<<15 + 1, 1<<16 - 1, 1 << 16, 200_000} {
+		var out bytes.Buffer
+		end := strings.Repeat("w", length)
+		if err := p.Send(end, func(part []byte) error { _, err := out.Write(part); return err }); err != nil {
+			t.Fatal(err)
+		}
+		member, err := gzip.NewReader(&out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(member)
+		if _, w, _ := strings.Cut(string(text), "}w"); err != nil || length > 1 && len(w) != length-1 {
+			t.Errorf("%d bytes: %d came, %v", length, len(w), err)
+		}
+	}
+}
+
 // write writes some categories, and deletes some.
 func write(t testing.TB, s *store.Store, rng *rand.Rand) {
 	t.Helper()

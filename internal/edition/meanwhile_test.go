@@ -21,7 +21,8 @@ func TestReadersMeanwhileAreServedFromEditions(t *testing.T) {
 		var over atomic.Bool
 		var writer, readers sync.WaitGroup
 		put := func(n int) {
-			_, _, err := s.Put(ctx, storetest.Rec("category", "sourcedId", fmt.Sprint("c", n%200), "title", fmt.Sprint(n)))
+			_, _, err := s.Put(ctx, storetest.Rec("category", "sourcedId", fmt.Sprint("c", n%200), "title",
+				fmt.Sprint(n)))
 			if err != nil {
 				t.Error(err)
 			}
