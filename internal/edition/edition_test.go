@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -90,6 +91,9 @@ func body(t testing.TB, d *edition.District, ask edition.Ask) (string, *edition.
 	if size := p.Size("]}"); size != "" && size != fmt.Sprint(out.Len()) {
 		t.Errorf("%+v: it says that it has %s bytes, not %d", ask.Query, size, out.Len())
 	}
+	if p.Encoding != "" && !ask.Gzip {
+		t.Errorf("%+v: it is compressed, which was not asked for", ask.Query)
+	}
 	if p.Encoding == "gzip" {
 		member, err := gzip.NewReader(&out)
 		if err != nil {
@@ -168,6 +172,32 @@ func TestAnswersMissNoEdition(t *testing.T) {
 		}
 		if got, want := total("title='x'"), 2*(n+1); got != want {
 			t.Errorf("%d records, not %d", got, want)
+		}
+	}
+}
+
+// Places of which no record is, as where somebody has deleted rows by hand, are passed over.
+func TestPlacesMayBeEmpty(t *testing.T) {
+	dsn := storetest.SQLite(t)
+	s := storetest.Open(t, dsn, store.Options{})
+	publish(t, s, newRoster(200))
+	file, err := sql.Open("sqlite", dsn)
+	if err == nil {
+		_, err = file.Exec(`DELETE FROM "users" WHERE "seq" % 7 < 2`)
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	d, plain := edition.New(s, edition.Options{}), edition.New(s, edition.Options{Plain: true})
+	t.Cleanup(d.Close)
+	for _, raw := range []string{"limit=10000", "limit=120&offset=30", "filter=status='active'&limit=10000"} {
+		for _, zip := range []bool{false, true} {
+			ask := asked(t, "getAllUsers", raw, nil)
+			ask.Gzip = zip
+			got, p := body(t, d, ask)
+			if want, q := body(t, plain, ask); got != want || p.Total != q.Total || p.Rows != q.Rows {
+				t.Errorf("%s: %d of %d, not %d of %d", raw, p.Rows, p.Total, q.Rows, q.Total)
+			}
 		}
 	}
 }
