@@ -64,11 +64,14 @@ func TestQuestionsAreSmall(t *testing.T) {
 	}
 	ask(-1)
 	before := heap()
-	for n := range 200 {
+	for n := range 300 {
 		ask(n)
 	}
 	if more := heap() - before; more > 1<<20 {
-		t.Errorf("400 questions hold %d KiB", more>>10)
+		t.Errorf("600 questions hold %d KiB", more>>10)
+	}
+	if n := d.Questions(); n > 512 {
+		t.Errorf("%d questions are remembered", n)
 	}
 	runtime.KeepAlive(d)
 }
