@@ -105,7 +105,8 @@ func TestAnswersAreSmall(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
-// So many walks are kept: of one more, the one that was read longest ago ends.
+// So many walks are kept: of one more, the one that was read longest ago ends, of the client
+// that has most.
 func TestWalksAreBounded(t *testing.T) {
 	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
 	src := newRoster(30)
@@ -131,6 +132,16 @@ func TestWalksAreBounded(t *testing.T) {
 	}
 	if page(0, 10) == first {
 		t.Error("there is no bound")
+	}
+	second := page(1, 0)
+	for n := range 2100 { // of one client
+		ask := asked(t, "getAllUsers", fmt.Sprintf("limit=10&filter=sourcedId!='%d'", n), nil)
+		_, _ = body(t, d, ask)
+	}
+	src.night = 2
+	publish(t, s, src)
+	if page(1, 10) != second {
+		t.Error("a walk has ended by what another client asks")
 	}
 }
 

@@ -12,8 +12,8 @@ const (
 	// walkLife is how long one is kept after its first page: who reads one later page again
 	// and again is told what has changed.
 	walkLife = 24 * time.Hour
-	// Walks are bounded in number, and in bytes of what they hold; the ones that were
-	// read longest ago end.
+	// Walks are bounded in number, and in bytes of what they hold: of the client that holds
+	// most, the one that was read longest ago ends.
 	walksKept  = 2000
 	walksBytes = 96 << 20
 )
@@ -127,11 +127,12 @@ func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
 	ws.sweep(now)
 }
 
-// sweep ends the walks that are over, and the oldest ones where there are too many.
+// sweep ends the walks that are over, and where there are too many the oldest of the client
+// that has most: nobody's walks end by what another one asks.
 func (ws *walks) sweep(now time.Time) {
 	for {
-		count, held, oldest := 0, 0, walkKey{}
-		var first *walk
+		count, held := 0, 0
+		of := map[string]int{} // bytes, and as many for a walk that holds none
 		for key, some := range ws.all {
 			some = slices.DeleteFunc(some, func(w *walk) bool { return w.over(now) })
 			if ws.all[key] = some; len(some) == 0 {
@@ -139,14 +140,22 @@ func (ws *walks) sweep(now time.Time) {
 			}
 			for _, w := range some {
 				count, held = count+1, held+4*len(w.places)
-				if first == nil || w.last.Before(first.last) {
-					first, oldest = w, key
-				}
+				of[key.client] += walksBytes/walksKept + 4*len(w.places)
 			}
 		}
 		if count <= walksKept && held <= walksBytes {
 			return
 		}
-		ws.all[oldest] = slices.DeleteFunc(ws.all[oldest], func(w *walk) bool { return w == first })
+		var ends *walk
+		var at walkKey
+		for key, some := range ws.all {
+			for _, w := range some {
+				if more := of[key.client] - of[at.client]; ends == nil || more > 0 ||
+					more == 0 && w.last.Before(ends.last) {
+					ends, at = w, key
+				}
+			}
+		}
+		ws.all[at] = slices.DeleteFunc(ws.all[at], func(w *walk) bool { return w == ends })
 	}
 }

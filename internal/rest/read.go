@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,8 @@ func (s *service) list(q *request) {
 		h.Set("Content-Length", size)
 	}
 	q.header(http.StatusOK)
+	// A disk that fails beneath a mapped file ends this answer, and not the service.
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	// From here on an answer that breaks off must not look whole.
 	err = page.Send(end, func(part []byte) error { return s.send(q, part) })
 	if err != nil {
