@@ -109,6 +109,19 @@ var opening = []promise{
 			t.Errorf("it was made: %v", err)
 		}
 	}},
+	{"a database without tables becomes a district, unless there is to be one", func(t *trial) {
+		if t.postgres() {
+			return // files are SQLite's
+		}
+		empty := &trial{T: t.T, dsn: filepath.Join(t.TempDir(), "empty.db")}
+		empty.byHand(`VACUUM`)
+		empty.byHand(`PRAGMA user_version = 1`)
+		if err := t.fails(empty.dsn, store.Options{Existing: true}, "the database is empty"); !errors.Is(err,
+			store.ErrMissing) {
+			t.Error(err)
+		}
+		t.must(Open(t.T, empty.dsn, store.Options{}).Ping(ctx))
+	}},
 	{"a file of another program is left as it is", func(t *trial) {
 		if t.postgres() {
 			return // files are SQLite's
