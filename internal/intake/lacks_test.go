@@ -45,9 +45,12 @@ func TestLacks(t *testing.T) {
 			`4 references: "g56", "g57", "g58", …. Add them to users.csv, or correct these ids`, 0},
 		{"one id in many rows", people(60, func(int) string { return "g1" }), `users.csv lacks 1 of 1 users that ` +
 			`users.csv refers to, in 60 references: "g1". Add them to users.csv, or correct these ids`, 0},
-		{"all of another export", "sourcedId,birthDate\n" + strings.Join(ids(30), ",2014-01-01\n") + ",\n",
-			`users.csv lacks 29 of 30 users that demographics.csv refers to, in 29 references: "u1", "u2", "u3", …. ` +
+		{"nine tenths of another export", "sourcedId,birthDate\n" + strings.Join(ids(40), ",2014-01-01\n") + ",\n",
+			`users.csv lacks 36 of 40 users that demographics.csv refers to, in 36 references: "u4", "u5", "u6", …. ` +
 				`The two files are probably of different exports: export them together`, 0},
+		{"fewer than nine tenths", "sourcedId,birthDate\n" + strings.Join(ids(30), ",2014-01-01\n") + ",\n",
+			`users.csv lacks 26 of 30 users that demographics.csv refers to, in 26 references: "u4", "u5", "u6", …. ` +
+				`users.csv is probably cut off, or filtered otherwise: export it again, whole`, 0},
 		{"a part", people(60, func(i int) string { return fmt.Sprint([]string{"u", "g"}[i%2], i) }),
 			`users.csv lacks 30 of 60 users that users.csv refers to, in 30 references: "g1", "g3", "g5", …. ` +
 				`users.csv is probably cut off, or filtered otherwise: export it again, whole`, 0},
@@ -57,7 +60,7 @@ func TestLacks(t *testing.T) {
 	} {
 		files := []string{"orgs.csv", bulktest.Orgs, "users.csv", c.text}
 		if !strings.HasPrefix(c.text, head) {
-			files = []string{"orgs.csv", bulktest.Orgs, "users.csv", people(1, numbered(0, 0)),
+			files = []string{"orgs.csv", bulktest.Orgs, "users.csv", people(4, numbered(0, 0)),
 				"demographics.csv", c.text}
 		}
 		p, err := bulk.Open(bulktest.Folder(t, files...), bulk.Options{})

@@ -29,6 +29,7 @@ func TestReturns(t *testing.T) {
 		{"all who left are enabled", 20, enabled(20), intake.Context{}, true},
 		{"most who left are", 20, enabled(11), intake.Context{}, true},
 		{"half of them are", 20, enabled(10), intake.Context{}, false},
+		{"ten of fifteen are", 15, enabled(10), intake.Context{}, true},
 		{"nine are enabled", 9, enabled(9), intake.Context{}, false},
 		{"those who left come back, to classes", 20, func(d district) {
 			for _, rec := range d.some("user", 20, is("enabledUser", "false")) {

@@ -68,6 +68,8 @@ func TestRounds(t *testing.T) {
 			"5 of 5 teachers of s7 would get the email of another: 07-44@example.org, and 07-40 is one"},
 		{"usernames of five of a school's pupils", shift("user", "username", those(pupils, 5)), nil,
 			intake.Context{}, "5 of 40 students of s7 would get the username of another: 07-04, and 07-00 is one"},
+		{"usernames of five with the year", shift("user", "username", those(pupils, 5)), nil, over,
+			"5 of 40 students of s7 would get the username of another: 07-04, and 07-00 is one"},
 		{"usernames of four", shift("user", "username", those(pupils, 4)), nil, intake.Context{}, ""},
 		{"e-mails of two teachers", shift("user", "email", those(teachers, 2)), nil, intake.Context{}, ""},
 		{"e-mails of a school's teachers, switched off", shift("user", "email", those(teachers, 5)),
