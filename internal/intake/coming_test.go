@@ -96,6 +96,16 @@ func TestLimitsOfJoins(t *testing.T) {
 		if got := guards(v); got != c.want {
 			t.Errorf("%s: %q, want %q: %+v", c.name, got, c.want, v.Objections)
 		}
+		for _, o := range v.Objections {
+			says := "which hangs on no org of ours"
+			if strings.Contains(c.name, "domain") {
+				says = "with addresses of other.example, and ours have town.example"
+			}
+			if want := "a school would be added with 20 people, of whom nobody is known: New (new), " +
+				says; o.Text != want {
+				t.Errorf("%s: %q, not %q", c.name, o.Text, want)
+			}
+		}
 	}
 }
 
@@ -152,7 +162,12 @@ func TestLimitsOfTwins(t *testing.T) {
 		}, all, intake.Context{}, ""},
 		{"born on another day", born("2014-01-01", twins(10, "student", "p")), all, intake.Context{}, ""},
 		{"born on that day", born("2013-01-01", twins(10, "student", "p")), all, intake.Context{}, "twice"},
+		{"of one whose day is not known", born("2013-01-01", func(d district) {
+			twins(10, "student", "p")(d)
+			d.set("demographics", "birthDate", "")
+		}), intake.Limits{"guard-growth": 1000, "guard-emptied": 100}, intake.Context{}, "twice"},
 		{"of whom the day is not known", born("", twins(10, "student", "p")), all, intake.Context{}, "twice"},
+		{"brought by nobody", twins(10, "student", "p"), nil, intake.Context{}, ""},
 		{"by a rollback", twins(10, "student", "p"), all, intake.Context{Back: true}, ""},
 	} {
 		before := town()
@@ -161,9 +176,15 @@ func TestLimitsOfTwins(t *testing.T) {
 		}
 		after := before.clone()
 		c.do(after)
-		v := judged(t, newNight(before, after), c.limits, c.x)
+		n := newNight(before, after)
+		n.local = map[*oneroster.Resource]bool{oneroster.ByName("user"): c.name == "brought by nobody"}
+		v := judged(t, n, c.limits, c.x)
 		if got := guards(v); got != c.want {
 			t.Errorf("%s: %q, want %q: %+v", c.name, got, c.want, v.Objections)
+		}
+		if c.want != "" && !strings.Contains(v.Objections[0].Text, "s would be there twice: twin0 comes, and has "+
+			"the name of one who stays") {
+			t.Errorf("%s: %+v", c.name, v.Objections)
 		}
 	}
 }
@@ -194,7 +215,8 @@ func TestLimitsOfGrades(t *testing.T) {
 		{"blue", "red", 50, 25, intake.Context{}, "50 of 100 students would be in another grade"},
 		{"blue", "red", 50, 25, over, ""},
 		{"09", oneroster.Join("10", "09"), 50, 25, intake.Context{}, ""},
-		{"09", "", 50, 25, intake.Context{}, ""},
+		{"09", "", 50, 25, intake.Context{}, ""}, {"", "09", 50, 25, intake.Context{}, ""},
+		{"IT", "KG", 50, 25, intake.Context{}, "50 of 100 students would be in another grade"},
 	} {
 		before := town()
 		graded := func(d district, n int, grade string) {
