@@ -34,6 +34,9 @@ func TestLinks(t *testing.T) {
 		{"that went, told first", bulktest.BulkLinks("classResources.csv",
 			"status,classSourcedId,resourceSourcedId\ntobedeleted,c1,r1\nactive,c1,r2\n"), nil,
 			"course/k1 keeps, class/c1 =r2, class/c2"},
+		{"with two columns of no name", bulktest.BulkLinks("classResources.csv",
+			",classSourcedId,,resourceSourcedId\nx,c1,y,r1\n"), nil,
+			"course/k1 keeps, class/c1 =r1, class/c2"},
 		{"in two lines", bulktest.BulkLinks("classResources.csv", "classSourcedId,title,resourceSourcedId\n"+
 			"c1,\"A\nB\",r1\nc1,\"A\r\nB\",r9\n"),
 			[]string{bulktest.Nowhere("classResources.csv:4: resourceSourcedId", "resource", "r9")},

@@ -52,6 +52,8 @@ func TestManifestIsNeverGuessedAt(t *testing.T) {
 		{"20260901_manifest.csv", manifestHead + delta, "may be meant as manifest.csv"},
 		{"manifest.csv", "file.orgs,delta\n", "the header of a manifest is propertyName,value"},
 		{"manifest.csv", "name,value\nfile.orgs,delta\n", "the header of a manifest is propertyName,value"},
+		{"manifest.csv", "propertyName,mode\nfile.orgs,delta\n",
+			"the header of a manifest is propertyName,value"},
 		{"manifest.csv", "propertyName\nfile.orgs\n", "the header of a manifest is propertyName,value"},
 		{"manifest.csv", "", "is empty"},
 		{"manifest.csv", manifestHead + "file.org,delta\n", "\"org\" is no file of OneRoster 1.1"},
