@@ -216,7 +216,7 @@ func TestLimitsOfGrades(t *testing.T) {
 		{"blue", "red", 50, 25, over, ""},
 		{"09", oneroster.Join("10", "09"), 50, 25, intake.Context{}, ""},
 		{"09", "", 50, 25, intake.Context{}, ""}, {"", "09", 50, 25, intake.Context{}, ""},
-		{"IT", "KG", 50, 25, intake.Context{}, "50 of 100 students would be in another grade"},
+		{"IT", "KG", 50, 25, over, "50 of 100 students would be in a grade that does not follow"},
 	} {
 		before := town()
 		graded := func(d district, n int, grade string) {
