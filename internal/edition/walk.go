@@ -67,9 +67,10 @@ func (ws *walks) time() time.Time {
 	return time.Now()
 }
 
-// next is the reading that a page which is not the first belongs to; nil where there is
-// none. Of several it is the one that this page is the next of, else the one that was read
-// last; but what was read last of all, and is asked once more, is of its own walk, unless the
+// next is the reading of the walk that a page which is not the first belongs to: it begins
+// where another page ended, or is the one that was read last, once more. It is nil where
+// there is none: a page by itself is of the latest edition. Of several walks it is the one
+// that the page is the next of, else the one that was read last; but what was read last of all, and is asked once more, is of its own walk, unless the
 // other has gone on since that began. The edition was the latest at the time asOf.
 func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	ws.mu.Lock()
@@ -78,7 +79,7 @@ func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	var found, latest *walk
 	expected := func(w *walk) bool { return slices.Contains(w.next, ask.Query.Offset) }
 	for _, w := range ws.all[walkKey{ask.Client, key}] {
-		if w.over(now) {
+		if w.over(now) || !expected(w) && w.at != ask.Query.Offset {
 			continue
 		}
 		if latest == nil || !w.last.Before(latest.last) {
@@ -100,10 +101,10 @@ func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	return found.reading, found.asOf
 }
 
-// begin notes a page of the edition that was the latest at a time.
+// begin notes the first page of a walk, of the edition that was the latest at a time.
 func (ws *walks) begin(ask *Ask, key questionKey, r *reading, asOf time.Time) {
-	if ask.Query.Offset == 0 && ask.Query.Limit >= r.total {
-		return // it is read whole
+	if ask.Query.Offset > 0 || ask.Query.Limit >= r.total {
+		return // it begins elsewhere, or is read whole
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

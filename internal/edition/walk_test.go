@@ -237,3 +237,28 @@ func TestWalksEndWithinADay(t *testing.T) {
 		}
 	}
 }
+
+// A page that is the next of no walk is of the latest edition, whatever its reader has read
+// before: who looks at one record here and there is told what there is.
+func TestPagesByThemselvesAreOfTheLatest(t *testing.T) {
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	src := newRoster(30)
+	publish(t, s, src)
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	page := func(query string) int64 {
+		_, p := body(t, d, asked(t, "getAllUsers", "sort=sourcedId&"+query, nil))
+		return p.Edition
+	}
+	for night := range 4 {
+		src.night = night
+		publish(t, s, src)
+		whole := page("limit=5000")
+		for _, query := range []string{"limit=1&offset=30", "limit=1&offset=0", "limit=1&offset=31",
+			"limit=20&offset=20", "limit=1&offset=30"} {
+			if got := page(query); got != whole {
+				t.Errorf("night %d, %s: of edition %d, the latest is %d", night, query, got, whole)
+			}
+		}
+	}
+}

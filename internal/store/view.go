@@ -246,14 +246,6 @@ func matches(rec oneroster.Record, m oneroster.Match, vars map[string]string) bo
 	if m.Var != "" {
 		want = vars[m.Var]
 	}
-	if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
-		for _, p := range oneroster.FlattenMetadata(rec.Get("metadata")) {
-			if p.Key == key {
-				return p.Text == "" || p.Text == want
-			}
-		}
-		return true
-	}
 	if rec.Resource.Field(m.Field).Kind == oneroster.Refs {
 		return slices.Contains(oneroster.Items(rec.Get(m.Field)), want)
 	}
