@@ -2,6 +2,8 @@ package edition_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -151,4 +153,36 @@ func heap() int64 {
 	runtime.GC()
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// The file that a collection lies in has no name, while it is made and afterwards: a process
+// that is killed leaves no pupils behind.
+func TestFilesHaveNoName(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	s := storetest.Open(t, filepath.Join(t.TempDir(), "district.db"), store.Options{})
+	publish(t, s, newRoster(1500))
+	d := edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	d.Later()
+	named := func(when string) {
+		if files, err := os.ReadDir(dir); err != nil || len(files) > 0 {
+			t.Errorf("%s: %v %v", when, files, err)
+		}
+	}
+	made := make(chan struct{})
+	_, _ = body(t, d, asked(t, "getAllEnrollments", "limit=1", nil))
+	go func() { d.Wait(); close(made) }()
+	for done := false; !done; {
+		named("while it is made")
+		select {
+		case <-made:
+			done = true
+		default:
+		}
+	}
+	named("when it is made")
+	if _, p := body(t, d, asked(t, "getAllEnrollments", "limit=1", nil)); p.Size("") == "" {
+		t.Error("there is no edition")
+	}
 }

@@ -105,9 +105,10 @@ func build(ctx context.Context, view *store.View, r rendering) (*collection, err
 	if err != nil {
 		return nil, fmt.Errorf("an edition cannot be made: %w", err)
 	}
+	_ = os.Remove(file.Name()) // a process that is killed leaves nothing
 	defer func() {
 		_ = file.Close()
-		_ = os.Remove(file.Name())
+		_ = os.Remove(file.Name()) // Windows keeps it until close
 	}()
 	out := bufio.NewWriterSize(file, 1<<20)
 	render, owned, buf, end := r.render(), map[int]bool{}, []byte(nil), 0
