@@ -42,9 +42,11 @@ func (s *Store) repeated(ctx context.Context, db *sql.DB, text string) repeated 
 	return repeated{db, text, first.(*sql.Stmt)}
 }
 
+// row reads one row. On SQLite that takes less time than to start what would watch whether
+// the reader leaves: it is not watched.
 func (r repeated) row(ctx context.Context, args ...any) *sql.Row {
 	if r.made != nil {
-		return r.made.QueryRowContext(ctx, args...)
+		return r.made.QueryRowContext(context.WithoutCancel(ctx), args...)
 	}
 	return r.db.QueryRowContext(ctx, r.text, args...)
 }
