@@ -36,7 +36,8 @@ var may = map[string]string{
 		"internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
-		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox internal/provider internal/verify " +
+		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
+		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds",
 }
 

@@ -63,6 +63,19 @@ func publish(t testing.TB, s *store.Store, src oneroster.Source) {
 	}
 }
 
+// small is a small district that is published and served, and the clock of its walks, which
+// stands still until the test moves it.
+func small(t *testing.T) (s *store.Store, src roster, d *edition.District, now *time.Time) {
+	t.Helper()
+	s, src = storetest.Open(t, storetest.SQLite(t), store.Options{}), newRoster(30)
+	publish(t, s, src)
+	d = edition.New(s, edition.Options{})
+	t.Cleanup(d.Close)
+	now = new(time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC))
+	d.SetClock(func() time.Time { return *now })
+	return s, src, d, now
+}
+
 // asked makes an Ask of an operation, its path variables and a query as a client writes it.
 func asked(t testing.TB, op, raw string, vars map[string]string) edition.Ask {
 	t.Helper()

@@ -70,8 +70,9 @@ func (ws *walks) time() time.Time {
 // next is the reading of the walk that a page which is not the first belongs to: it begins
 // where another page ended, or is the one that was read last, once more. It is nil where
 // there is none: a page by itself is of the latest edition. Of several walks it is the one
-// that the page is the next of, else the one that was read last; but what was read last of all, and is asked once more, is of its own walk, unless the
-// other has gone on since that began. The edition was the latest at the time asOf.
+// that the page is the next of, else the one that was read last; but what was read last of
+// all, and is asked once more, is of its own walk, unless the other has gone on since that
+// began. The edition was the latest at the time asOf.
 func (ws *walks) next(ask *Ask, key questionKey) (r *reading, asOf time.Time) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()

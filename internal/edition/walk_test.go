@@ -143,13 +143,7 @@ func (c *copy) prepare() {
 // A walk goes on in its edition for an hour after its last page, whoever else begins one;
 // then it is over.
 func TestWalksEnd(t *testing.T) {
-	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
-	src := newRoster(30)
-	publish(t, s, src)
-	d := edition.New(s, edition.Options{})
-	t.Cleanup(d.Close)
-	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
-	d.SetClock(func() time.Time { return now })
+	s, src, d, now := small(t)
 	page := func(client string, offset int) int64 {
 		ask := asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil)
 		ask.Client = client
@@ -171,9 +165,9 @@ func TestWalksEnd(t *testing.T) {
 			t.Errorf("%s: edition %d, not %d", what, got, want)
 		}
 	}
-	now = now.Add(59 * time.Minute)
+	*now = now.Add(59 * time.Minute)
 	expect("the next page", "a", 10, first)
-	now = now.Add(59 * time.Minute)
+	*now = now.Add(59 * time.Minute)
 	expect("the page after it", "a", 20, first)
 	expect("another client", "b", 10, second)
 	expect("a walk that begins anew", "a", 0, second)
@@ -181,22 +175,16 @@ func TestWalksEnd(t *testing.T) {
 	expect("the page that the first walk is at", "a", 30, first)
 	expect("the next one of the second", "a", 20, second)
 	expect("a page once more", "a", 20, second)
-	now = now.Add(61 * time.Minute)
+	*now = now.Add(61 * time.Minute)
 	expect("an hour later", "a", 40, second)
 }
 
 // A page that is asked once more, because its answer was lost, is of the walk that it was of,
 // also where an older walk of the same client ended just before it.
 func TestPagesOnceMoreAreOfTheirWalk(t *testing.T) {
-	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
-	src := newRoster(30)
-	publish(t, s, src)
-	d := edition.New(s, edition.Options{})
-	t.Cleanup(d.Close)
-	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
-	d.SetClock(func() time.Time { return now })
+	s, src, d, now := small(t)
 	page := func(offset int) int64 {
-		now = now.Add(time.Second)
+		*now = now.Add(time.Second)
 		_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil))
 		return p.Edition
 	}
@@ -216,13 +204,7 @@ func TestPagesOnceMoreAreOfTheirWalk(t *testing.T) {
 
 // Who asks for one later page again and again is not told of the same day for ever.
 func TestWalksEndWithinADay(t *testing.T) {
-	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
-	src := newRoster(30)
-	publish(t, s, src)
-	d := edition.New(s, edition.Options{})
-	t.Cleanup(d.Close)
-	now := time.Date(2026, 11, 27, 3, 0, 0, 0, time.UTC)
-	d.SetClock(func() time.Time { return now })
+	s, src, d, now := small(t)
 	page := func(offset int) int64 {
 		_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil))
 		return p.Edition
@@ -231,7 +213,7 @@ func TestWalksEndWithinADay(t *testing.T) {
 	src.night = 1
 	publish(t, s, src)
 	for hours := 0.5; hours <= 25; hours += 0.5 {
-		now = now.Add(30 * time.Minute)
+		*now = now.Add(30 * time.Minute)
 		if old := page(10) == first; old != (hours <= 24) {
 			t.Errorf("after %.1f hours: the first edition: %t", hours, old)
 		}
@@ -241,11 +223,7 @@ func TestWalksEndWithinADay(t *testing.T) {
 // A page that is the next of no walk is of the latest edition, whatever its reader has read
 // before: who looks at one record here and there is told what there is.
 func TestPagesByThemselvesAreOfTheLatest(t *testing.T) {
-	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
-	src := newRoster(30)
-	publish(t, s, src)
-	d := edition.New(s, edition.Options{})
-	t.Cleanup(d.Close)
+	s, src, d, _ := small(t)
 	page := func(query string) int64 {
 		_, p := body(t, d, asked(t, "getAllUsers", "sort=sourcedId&"+query, nil))
 		return p.Edition
