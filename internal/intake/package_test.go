@@ -180,9 +180,8 @@ func TestCheckAgainstWhatIsStored(t *testing.T) {
 		{"a result of a pupil who has left", stored{"lineItem": "l1", "left user": "u1"},
 			[]string{"results.csv", bulktest.Results + "r1,l1,u1,fully graded,1,2026-09-01\n" +
 				"r2,l1,u1,fully graded,1,2026-09-01\n"}, nil,
-			"result/r1, result/r2", "results.csv: the class or pupil of gradebook objects has left: they " +
-				"are left out (2, the " +
-				"first in results.csv:2)"},
+			"result/r1, result/r2", "results.csv: the class or pupil of gradebook objects is not there any " +
+				"more: they are left out (2, the first in results.csv:2)"},
 		{"a result of a pupil who never was", stored{"lineItem": "l1"}, []string{"results.csv",
 			bulktest.Results + "r1,l1,u1,fully graded,1,2026-09-01\n"},
 			[]string{bulktest.Nowhere("results.csv:2: studentSourcedId", "user", "u1")},

@@ -31,7 +31,7 @@ func (c *checker) references(row oneroster.Row, at line) error {
 					return err
 				}
 				if ok {
-					c.note(at.file+": the class or pupil of gradebook objects has left: they are left out",
+					c.note(at.file+": the class or pupil of gradebook objects is not there any more: they are left out",
 						at)
 				}
 			}
