@@ -167,7 +167,7 @@ func (p *probe) refused(who provider.Who, what string) {
 	path, query := p.door, "limit=1"
 	if p.route != nil {
 		path = p.route.Path
-		c := p.lists["/"+p.route.Segments[0]]
+		c := p.reading("/" + p.route.Segments[0])
 		if c != nil && c.spare {
 			p.lacks("there is no %s, which is optional", path)
 			return
@@ -181,7 +181,7 @@ func (p *probe) refused(who provider.Who, what string) {
 		}
 	}
 	a := p.call(provider.Call{Path: path, Query: query, Who: who})
-	switch c := p.lists[path]; {
+	switch c := p.reading(path); {
 	case a.Err != nil:
 		p.fail(a, "%s: no answer: %v", what, a.Err)
 	case c != nil && c.broken != nil && a.Status == http.StatusNotFound && c.broken.Status == a.Status:
@@ -249,7 +249,7 @@ func checkScope(p *probe) {
 		{oneroster.RosterCore, "/demographics"}, {oneroster.Roster, "/demographics"},
 		{oneroster.Roster, "/lineItems"},
 	} {
-		if p.lists[c.path] == nil || p.lists[c.path].broken != nil {
+		if p.reading(c.path) == nil || p.reading(c.path).broken != nil {
 			continue
 		}
 		full := p.face.ScopePrefix + c.scope

@@ -120,9 +120,9 @@ var singleChecks = []Check{
 // listOf is the collection that the objects of a single read are listed in.
 func (p *probe) listOf() *collection {
 	path, _, _ := strings.Cut(p.route.Path, "/{")
-	c := p.lists[path]
+	c := p.reading(path)
 	if c == nil {
-		c = p.lists["/"+p.route.Resource.Plural]
+		c = p.reading("/" + p.route.Resource.Plural)
 	}
 	return c
 }
@@ -245,7 +245,7 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 	var through map[string]bool // ids or links that active records lead to
 	var loosely map[string]bool
 	if t := p.route.Scope.Through; t != nil {
-		c := p.lists["/"+oneroster.ByName(t.Resource).Plural]
+		c := p.reading("/" + oneroster.ByName(t.Resource).Plural)
 		if c == nil || c.broken != nil || !c.whole {
 			return nil, nil, false
 		}
@@ -343,7 +343,7 @@ func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok
 func (p *probe) candidates() []map[string]string {
 	var out []map[string]string
 	names := p.variables()
-	first := p.lists["/"+p.route.Segments[0]]
+	first := p.reading("/" + p.route.Segments[0])
 	if !first.usable() {
 		return nil
 	}

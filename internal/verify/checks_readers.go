@@ -385,7 +385,7 @@ func (p *probe) uncut(a *provider.Answer, got wire.Page) {
 // teacher is an active teacher with a class and an e-mail address; the zero
 // record when there is none.
 func (p *probe) teacher() oneroster.Record {
-	c := p.lists["/teachers"]
+	c := p.reading("/teachers")
 	if !c.usable() {
 		return oneroster.Record{}
 	}

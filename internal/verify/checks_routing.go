@@ -39,7 +39,7 @@ var routeChecks = []Check{
 		Rule:  ruleREST + ": no POST; RFC 9110 §15.5.6",
 		Fix:   "Answer 405 with an Allow header to POST, PATCH and DELETE on a collection.",
 		Run: func(p *probe) {
-			if _, ok := p.collection(); !ok && p.lists[p.route.Path] != nil && p.lists[p.route.Path].spare {
+			if _, ok := p.collection(); !ok && p.reading(p.route.Path) != nil && p.reading(p.route.Path).spare {
 				return
 			}
 			a := p.call(provider.Call{Method: http.MethodPost, Path: p.route.Path, Body: []byte("{}")})
@@ -180,7 +180,7 @@ var errorChecks = []Check{
 		Rule: ruleREST + ", status information: unknown object; Grade Sync takes 404, and nothing " +
 			"else, for absent", Fix: "Answer 404 with {\"statusInfoSet\":[{imsx_codeMajor, imsx_severity, " +
 			"imsx_codeMinor, imsx_description}]}.", Run: func(p *probe) {
-			if c := p.lists["/"+p.route.Segments[0]]; c != nil && c.spare {
+			if c := p.reading("/" + p.route.Segments[0]); c != nil && c.spare {
 				p.lacks("there is no /%s, which is optional", p.route.Segments[0])
 				return
 			}

@@ -77,7 +77,7 @@ func (p *probe) broken(rule quality.Rule) {
 // listed is the walked list of a resource, rows without an id included: a rule
 // is about those.
 func (r *run) listed(resource string) *collection {
-	c := r.lists["/"+oneroster.ByName(resource).Plural]
+	c := r.reading("/" + oneroster.ByName(resource).Plural)
 	if c == nil || c.broken != nil || len(c.objects) == 0 {
 		return nil
 	}

@@ -24,19 +24,27 @@ func TestChangedMeanwhile(t *testing.T) {
 	dsn := t.TempDir() + "/moving.db"
 	s := correct(t, dsn)
 	other := storetest.Open(t, dsn, store.Options{})
+	users := func(_ int, area string) bool { return area == "reading /users" }
+	few := []string{"page.size", "list.answer"} // which read what they need; all is read before all checks
 	for i, c := range []struct {
 		name string
+		only []string
 		now  func(done int, area string) bool
 	}{
-		{"never", func(int, string) bool { return false }},
-		{"before the users are read", func(_ int, area string) bool { return area == "reading /users" }},
-		{"after the users are read", func(_ int, area string) bool { return area == "reading /lineItems" }},
-		{"after the first check", func(done int, _ string) bool { return done == 1 }},
+		{"never", few, func(int, string) bool { return false }},
+		{"before the users are read", few, users},
+		{"after the users are read", few, func(_ int, area string) bool { return area == "reading /lineItems" }},
+		{"after the lists are checked", few, func(_ int, area string) bool { return area == "paging" }},
+		{"before the users are read, of all", nil, users},
+		{"after the first check, of all", nil, func(done int, _ string) bool { return done == 1 }},
 	} {
 		moved := false
-		options := verify.Options{Profiles: []string{"core"}, Only: []string{"page.size", "list.answer"}}
+		options := verify.Options{Profiles: []string{"core"}, Only: c.only}
+		if c.only == nil {
+			options.Profiles = []string{"sds"}
+		}
 		options.Progress = func(done, _ int, area string) {
-			if !c.now(done, area) {
+			if moved || !c.now(done, area) {
 				return
 			}
 			moved = true

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -46,8 +47,9 @@ func (c *collection) usable() bool {
 	return c != nil && c.broken == nil && len(c.objects) > 0 && c.unnamed == 0
 }
 
-// survey walks through every collection in scope, and those that the others
-// refer to.
+// survey finds the collections in scope, and those that the others refer to, and
+// walks through them: all, before the checks, or, where few checks are to run,
+// each when the first of them asks for it.
 func (r *run) survey() {
 	needed := map[string]bool{}
 	for i := range r.face.Routes {
@@ -67,20 +69,44 @@ func (r *run) survey() {
 		}
 	}
 	for i := range r.face.Routes {
-		if route := &r.face.Routes[i]; contains(rosters, route.Path) && needed[route.Path] {
-			r.watchUnread(route)
+		if route := &r.face.Routes[i]; Lists.covers(route) && needed[route.Path] {
+			r.unread = append(r.unread, route)
 		}
 	}
-	for i := range r.face.Routes {
-		route := &r.face.Routes[i]
-		if Lists.covers(route) && needed[route.Path] && r.ctx.Err() == nil {
-			if r.opt.Progress != nil {
-				r.opt.Progress(0, 0, "reading "+route.Path)
-			}
-			p := &probe{run: r, route: route, check: &Check{}}
-			r.lists[route.Path] = p.walk()
-		}
+	if len(r.opt.Only) > 0 {
+		return
 	}
+	for _, route := range r.unread {
+		r.watchUnread(route)
+	}
+	for len(r.unread) > 0 {
+		r.reading(r.unread[0].Path)
+	}
+	r.moved() // meanwhile
+	r.watchLists()
+}
+
+// reading is what the walk through a list found, which is made when it was not
+// yet; nil when the list is not in scope.
+func (r *run) reading(path string) *collection {
+	i := slices.IndexFunc(r.unread, func(route *oneroster.Route) bool { return route.Path == path })
+	if i < 0 {
+		return r.lists[path]
+	}
+	route := r.unread[i]
+	r.unread = slices.Delete(r.unread, i, i+1)
+	if r.ctx.Err() != nil {
+		return nil
+	}
+	if len(r.opt.Only) > 0 {
+		r.watchUnread(route)
+	}
+	if r.opt.Progress != nil {
+		r.opt.Progress(0, 0, "reading "+route.Path)
+	}
+	p := &probe{run: r, route: route, check: &Check{}}
+	r.lists[path] = p.walk()
+	return r.lists[path]
 }
 
 // walk reads a collection page by page: in about four pages where it is small,
@@ -188,7 +214,7 @@ func (p *probe) collection() (*collection, bool) {
 
 // walked is collection for checks that need not tell one row from another.
 func (p *probe) walked() (*collection, bool) {
-	c := p.lists[p.route.Path]
+	c := p.reading(p.route.Path)
 	switch {
 	case c == nil:
 		p.lacks("%s was not read", p.route.Path)
@@ -206,7 +232,7 @@ func (p *probe) walked() (*collection, bool) {
 
 // all is the walked list of a resource's whole; nil when it was not read.
 func (r *run) all(resource string) *collection {
-	c := r.lists["/"+oneroster.ByName(resource).Plural]
+	c := r.reading("/" + oneroster.ByName(resource).Plural)
 	if !c.usable() {
 		return nil
 	}

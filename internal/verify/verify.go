@@ -100,8 +100,6 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		return nil, err
 	}
 	r.survey()
-	r.moved() // meanwhile
-	r.watchLists()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -142,6 +140,7 @@ type run struct {
 	watched  []watch
 
 	lists   map[string]*collection // by path, of collections without a parent
+	unread  []*oneroster.Route     // those that are still to be walked
 	results []Result
 	calls   []Timing
 	seen    map[string]*provider.Answer  // answers of GETs that the checks share, by query
@@ -364,9 +363,12 @@ func (r *run) watch(path, since string) {
 	}
 }
 
-// watchUnread watches a list that was not read yet, from the newest row that it
+// watchUnread watches a roster that was not read yet, from the newest row that it
 // tells of. Where it cannot sort that is any row, and less is noticed.
 func (r *run) watchUnread(route *oneroster.Route) {
+	if !contains(rosters, route.Path) {
+		return
+	}
 	query := provider.Query("limit", "1", "sort", "dateLastModified", "orderBy", "desc")
 	a, err := r.p.Patient(r.ctx, provider.Call{Path: route.Path, Query: query})
 	if err != nil || a.Status != http.StatusOK {
