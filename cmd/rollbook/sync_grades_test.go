@@ -311,10 +311,13 @@ func TestGrades(t *testing.T) {
 // one result, whose line item is that of the last write.
 func TestGradesOfAGroup(t *testing.T) {
 	t.Parallel()
-	for students, totals := range map[int]string{60: "one cohort, in both classes", 300: "two cohorts"} {
-		t.Run(totals, func(t *testing.T) {
-			storetest.Engines(t, func(t *testing.T, dsn string) {
-				h := schoolhouseAt(t, dsn, students)
+	for i, c := range []struct {
+		students int
+		totals   string
+	}{{60, "one cohort, in both classes"}, {300, "two cohorts"}} {
+		t.Run(c.totals, func(t *testing.T) {
+			t.Run(storetest.All[i].Name, func(t *testing.T) {
+				h := schoolhouseAt(t, storetest.All[i].Empty(t), c.students)
 				before := h.gradebook()
 				out, errs, code := h.grades("", "--group", h.ClassGroup, "--json")
 				var s slip

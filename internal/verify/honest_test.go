@@ -13,7 +13,9 @@ import (
 // Providers that do what the standard leaves open otherwise than ours are not
 // failed for it.
 func TestHonestProviders(t *testing.T) {
-	s := correct(t, t.TempDir()+"/honest.db")
+	s := correct(t, t.TempDir()+"/honest.db").remembered(everything)
+	st := newStage()
+	defer st.server.Close()
 	var calls atomic.Int64
 	for _, c := range []struct {
 		name, profile string
@@ -57,8 +59,8 @@ func TestHonestProviders(t *testing.T) {
 		})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			report, err := verified(t, s, c.as(s), verify.Options{Profiles: []string{c.profile}},
-				func(c *provider.Config) { c.Wait = 1 })
+			report, err := st.verified(t, s, broken{spoil: c.as, config: func(c *provider.Config) { c.Wait = 1 }},
+				verify.Options{Profiles: []string{c.profile}})
 			if err != nil {
 				t.Fatal(err)
 			}
