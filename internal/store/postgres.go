@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 var postgresDialect = &dialect{
@@ -39,10 +40,10 @@ var postgresDialect = &dialect{
 func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 	e := &engine{dialect: postgresDialect}
 	for pool, size := range map[**sql.DB]int{&e.read: 16, &e.write: 8, &e.book: 4, &e.nonces: 4} {
-		db, err := sql.Open("pgx", dsn)
+		db, err := sessions(dsn)
 		if err != nil {
 			_ = e.close()
-			return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+			return nil, fmt.Errorf("database: %w", err)
 		}
 		db.SetMaxOpenConns(size)
 		db.SetMaxIdleConns(size / 2)
@@ -68,6 +69,19 @@ func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 		}
 	}
 	return e, nil
+}
+
+// sessions makes a pool of sessions. They are called rollbook in pg_stat_activity, unless
+// the DSN names them.
+func sessions(dsn string) (*sql.DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, withoutPassword(err, dsn)
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "rollbook"
+	}
+	return stdlib.OpenDB(*config), nil
 }
 
 // exists tells whether the schema holds a district.

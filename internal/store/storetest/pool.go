@@ -26,6 +26,7 @@ type session struct {
 	conn     net.Conn
 	greeting []byte        // what a client is told that comes
 	used     int           // by how many clients
+	product  bool          // its client is the product, and no test
 	ready    chan struct{} // what the pool itself asked is answered
 	ended    chan struct{} // by the server
 
@@ -82,6 +83,7 @@ func (p *pool) client(conn net.Conn) error {
 	if err != nil {
 		return err
 	}
+	s.product = bytes.Contains(start, []byte("\x00application_name\x00rollbook\x00"))
 	good := s.begin(conn, path) && s.relay(from) && s.reset()
 	if !good || !p.keep(start, s) {
 		return s.conn.Close()
@@ -213,6 +215,9 @@ func (s *session) relay(from *bufio.Reader) bool {
 		text, err := message(from, []byte{kind})
 		if err != nil {
 			return false
+		}
+		if s.product && (kind == 'P' || kind == 'Q') {
+			statements.note(kind, text)
 		}
 		s.lock.Lock()
 		switch kind {

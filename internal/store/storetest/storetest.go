@@ -108,7 +108,8 @@ func Tries(n int) int {
 
 // Main runs the tests of a package and stops the server: call it from TestMain. Heaps
 // of tests are small: they are collected less often than the runtime would. What the
-// package keeps for its tests is ended first.
+// package keeps for its tests is ended first. The tests fail where the product has sent a
+// statement that is not taken Elsewhere.
 func Main(m *testing.M, ends ...func()) {
 	debug.SetGCPercent(400)
 	code := m.Run()
@@ -116,6 +117,10 @@ func Main(m *testing.M, ends ...func()) {
 		end()
 	}
 	stop()
+	for _, text := range statements.refused {
+		fmt.Fprintf(os.Stderr, "SQL that is not taken elsewhere: %s\n", text)
+		code = 1
+	}
 	os.Exit(code)
 }
 
