@@ -37,6 +37,10 @@ type opened struct {
 // openDistrict opens what --db and --key-file name; make lets it be made where it
 // is missing.
 func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
+	return openWith(cmd, store.Options{Existing: !make})
+}
+
+func openWith(cmd *cobra.Command, opt store.Options) (*opened, error) {
 	dsn, err := cmd.Flags().GetString("db")
 	if err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := openAt(cmd.Context(), dsn, file, store.Options{Existing: !make})
+	o, err := openAt(cmd.Context(), dsn, file, opt)
 	if errors.Is(err, store.ErrMissing) {
 		return nil, fmt.Errorf("%w: say where it is with --db, or make it with rollbook init or rollbook "+
 			"import --new", err)
@@ -138,8 +142,8 @@ func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
 
 // serveFlags are what a person asks of serve.
 type serveFlags struct {
-	addr, public, cert, key string
-	trust                   bool
+	addr, public, cert, key, standby string
+	trust                            bool
 }
 
 func serveCommand() *cobra.Command {
@@ -152,7 +156,10 @@ func serveCommand() *cobra.Command {
 /healthz answers as long as the process lives; /readyz only while the database
 answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
 token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
-certificate files are read again when they change.`,
+certificate files are read again when they change.
+
+--read-db names a streaming standby of the PostgreSQL server of --db: lists, objects
+and editions are read from it while it keeps up, and from --db while it does not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return asked.serve(cmd) },
 	}
@@ -161,6 +168,8 @@ certificate files are read again when they change.`,
 	f.StringVar(&asked.public, "url", "", "public base URL, where it differs (behind a proxy)")
 	f.StringVar(&asked.cert, "cert", "", "PEM file of the certificate")
 	f.StringVar(&asked.key, "key", "", "PEM file of its key")
+	f.StringVar(&asked.standby, "read-db", "",
+		"postgres:// URL of a streaming standby of --db, to read from what is served while it keeps up")
 	f.BoolVar(&asked.trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
 	return cmd
 }
@@ -175,7 +184,10 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	o, err := openDistrict(cmd, false)
+	if dsn, _ := cmd.Flags().GetString("db"); f.standby != "" && !(isPostgres(dsn) && isPostgres(f.standby)) {
+		return usageError{errors.New("--read-db is a standby of PostgreSQL: give postgres:// URLs for both")}
+	}
+	o, err := openWith(cmd, store.Options{Existing: true, Standby: f.standby, Log: config.Log})
 	if err != nil {
 		return err
 	}

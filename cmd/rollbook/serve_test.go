@@ -124,9 +124,9 @@ func serving(t *testing.T, dir, dsn string) string {
 	return address
 }
 
-func start(t *testing.T, dir, dsn string) (address string, cmd *exec.Cmd) {
+func start(t *testing.T, dir, dsn string, more ...string) (address string, cmd *exec.Cmd) {
 	t.Helper()
-	cmd = program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)
+	cmd = program(dir, append([]string{"serve", "--addr", "127.0.0.1:0", "--db", dsn}, more...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

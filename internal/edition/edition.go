@@ -110,6 +110,14 @@ type Ask struct {
 func (d *District) List(ctx context.Context, ask Ask) (*Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTime)
 	defer cancel()
+	p, err := d.list(ctx, ask)
+	if errors.Is(err, store.ErrStandby) {
+		p, err = d.list(store.FromPrimary(ctx), ask)
+	}
+	return p, err
+}
+
+func (d *District) list(ctx context.Context, ask Ask) (*Page, error) {
 	if !d.opt.Plain {
 		p, err := d.copied(ctx, &ask)
 		if p != nil || err != nil {
@@ -178,7 +186,7 @@ func (d *District) find(ctx context.Context, h *holder, versions *store.Versions
 			return d.newReading(c, last.with(c.changes, selects), c.version), nil
 		}
 	}
-	err = d.view(ctx, h, func(view *store.View, c *collection) error {
+	err = d.view(ctx, h, on, func(view *store.View, c *collection) error {
 		// What is selected and what is served are of one state.
 		places, err := view.Places(ctx, ask.Selection)
 		if err == nil {
@@ -252,17 +260,18 @@ func (d *District) current(ctx context.Context, h *holder, versions *store.Versi
 		return nil, nil
 	}
 	c = nil
-	err := d.view(ctx, h, func(_ *store.View, now *collection) error {
+	err := d.view(ctx, h, []*oneroster.Resource{h.resource}, func(_ *store.View, now *collection) error {
 		c = now
 		return nil
 	})
 	return c, err
 }
 
-// view lets do look at a state of the district and at the collection as of it, where that
-// is there. The turn comes first: nobody's view is overtaken while it waits, and who waits
-// holds no connection.
-func (d *District) view(ctx context.Context, h *holder, do func(*store.View, *collection) error) error {
+// view lets do look at a state of the district, not before the last change of some resources,
+// and at the collection as of it, where that is there. The turn comes first: nobody's view is
+// overtaken while it waits, and who waits holds no connection.
+func (d *District) view(ctx context.Context, h *holder, of []*oneroster.Resource,
+	do func(*store.View, *collection) error) error {
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -270,14 +279,15 @@ func (d *District) view(ctx context.Context, h *holder, do func(*store.View, *co
 	}
 	leave := sync.OnceFunc(func() { <-h.turn })
 	defer leave()
-	return d.store.View(ctx, func(view *store.View) error {
+	err := d.store.View(ctx, func(view *store.View) error {
 		c, err := d.followed(ctx, h, view)
 		leave()
 		if c == nil || err != nil {
 			return err
 		}
 		return do(view, c)
-	})
+	}, of...)
+	return d.unmade(ctx, h, err)
 }
 
 // followed brings the collection up to a view; nil where it is to be made anew. It is called
@@ -323,29 +333,49 @@ func (d *District) build(h *holder) {
 		defer h.building.Store(false)
 		d.builds.Lock()
 		defer d.builds.Unlock()
-		_ = d.store.View(d.ctx, func(view *store.View) error {
-			_, err := d.make(d.ctx, h, view)
+		ctx := d.ctx
+		build := func(view *store.View) error {
+			_, err := d.make(ctx, h, view)
 			return err
-		})
+		}
+		err := d.store.View(ctx, build, h.resource)
+		if errors.Is(err, store.ErrStandby) {
+			ctx = store.FromPrimary(ctx)
+			err = d.store.View(ctx, build, h.resource)
+		}
+		_ = d.unmade(ctx, h, err) // what it leaves is of a district that is closed, or of its database
 	})
 }
 
-// make makes a collection; nil where that cannot be done, which the log tells.
+// make makes a collection; where that fails it is notMade.
 func (d *District) make(ctx context.Context, h *holder, view *store.View) (*collection, error) {
 	began := time.Now()
 	c, err := build(ctx, view, h.rendering)
-	switch {
-	case err == nil:
-		h.now.Store(c)
-		d.questions.forget(h.rendering) // they hold the one before
-		d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version, "ms",
-			time.Since(began).Milliseconds())
-	case ctx.Err() == nil:
-		h.failed.Store(time.Now().Unix())
-		if !errors.Is(err, errors.ErrUnsupported) {
-			d.opt.Log.Error("edition", "resource", h.resource.Plural, "error", err)
-		}
-		return nil, nil
+	if err != nil {
+		return nil, &notMade{err}
 	}
-	return c, err
+	h.now.Store(c)
+	d.questions.forget(h.rendering) // they hold the one before
+	d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version, "ms",
+		time.Since(began).Milliseconds())
+	return c, nil
+}
+
+// notMade is why a collection could not be made.
+type notMade struct{ error }
+
+func (e *notMade) Unwrap() error { return e.error }
+
+// unmade tells the log why a collection could not be made, and leaves it alone for a while:
+// it is no error for its readers, who are served from the database.
+func (d *District) unmade(ctx context.Context, h *holder, err error) error {
+	var why *notMade
+	if ctx.Err() != nil || !errors.As(err, &why) || errors.Is(err, store.ErrStandby) {
+		return err
+	}
+	h.failed.Store(time.Now().Unix())
+	if !errors.Is(err, errors.ErrUnsupported) {
+		d.opt.Log.Error("edition", "resource", h.resource.Plural, "error", why.error)
+	}
+	return nil
 }

@@ -113,6 +113,9 @@ func (s *service) open(q *request, segments []string) bool {
 		if problem, err := s.Store.ClockProblem(q.Context()); err == nil && problem != "" {
 			ready["clock"] = problem
 		}
+		if problem := s.Store.StandbyProblem(); problem != "" {
+			ready["standby"] = "reads go to the primary: " + problem
+		}
 		q.json(http.StatusOK, ready)
 	case (path == "" || ours && len(below) == 0) &&
 		strings.Contains(q.Request.Header.Get("Accept"), "text/html"):

@@ -110,18 +110,14 @@ type page struct {
 	rev   int64 // the last change in what the route selects from
 }
 
-// page prepares the read of one page in the snapshot of tx.
-func (s *Store) page(ctx context.Context, tx *sql.Tx, t *table, sel Selection) (page, error) {
+// page prepares the read of one page in the snapshot of tx, which is at some versions.
+func (s *Store) page(ctx context.Context, tx *sql.Tx, at *Versions, t *table, sel Selection) (page, error) {
 	st := &statement{d: s.dialect}
 	where, err := st.where(t, sel)
 	if err != nil {
 		return page{}, err
 	}
-	versions, err := versionsOf(ctx, tx)
-	if err != nil {
-		return page{}, err
-	}
-	version := versions.Of(resourcesOf(sel.Route)...)
+	version := at.Of(resourcesOf(sel.Route)...)
 	order := t.sortKey(sel)
 	skip := sel.Query.Offset
 	key := setKey(t, where, st.args, order, sel.Query.Desc)

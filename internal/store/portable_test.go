@@ -1,8 +1,6 @@
 package store_test
 
 import (
-	"slices"
-	"strings"
 	"testing"
 
 	"rollbook/internal/store"
@@ -51,16 +49,12 @@ func TestSQLThatIsNotTakenElsewhere(t *testing.T) {
 		store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	all := storetest.Sent()
-	some := func(begin string) bool {
-		return slices.ContainsFunc(all, func(text string) bool { return strings.HasPrefix(text, begin) })
-	}
-	for _, begin := range []string{`UPDATE "clock"`, `INSERT INTO "orgs"`, "begin", "commit"} {
-		if !some(begin) {
-			t.Errorf("of %d statements none is %s", len(all), begin)
+	for _, part := range []string{`UPDATE "clock"`, `INSERT INTO "orgs"`, "begin", "commit"} {
+		if storetest.Sent(part) == 0 {
+			t.Errorf("%s was not sent", part)
 		}
 	}
-	if some("CREATE SCHEMA district_") {
+	if storetest.Sent("CREATE SCHEMA district_") > 0 {
 		t.Error("the statements of tests are taken for the product's")
 	}
 }

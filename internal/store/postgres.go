@@ -39,12 +39,12 @@ var postgresDialect = &dialect{
 // when it is missing.
 func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 	e := &engine{dialect: postgresDialect}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	}
 	for pool, size := range map[**sql.DB]int{&e.read: 16, &e.write: 8, &e.book: 4, &e.nonces: 4} {
-		db, err := sessions(dsn)
-		if err != nil {
-			_ = e.close()
-			return nil, fmt.Errorf("database: %w", err)
-		}
+		db := sessions(config)
 		db.SetMaxOpenConns(size)
 		db.SetMaxIdleConns(size / 2)
 		*pool = db
@@ -73,15 +73,11 @@ func openPostgres(ctx context.Context, dsn string) (*engine, error) {
 
 // sessions makes a pool of sessions. They are called rollbook in pg_stat_activity, unless
 // the DSN names them.
-func sessions(dsn string) (*sql.DB, error) {
-	config, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		return nil, withoutPassword(err, dsn)
-	}
+func sessions(config *pgx.ConnConfig) *sql.DB {
 	if config.RuntimeParams["application_name"] == "" {
 		config.RuntimeParams["application_name"] = "rollbook"
 	}
-	return stdlib.OpenDB(*config), nil
+	return stdlib.OpenDB(*config)
 }
 
 // exists tells whether the schema holds a district.

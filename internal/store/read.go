@@ -14,12 +14,13 @@ import (
 // with the number of records that the filter selects on all pages, and the last change
 // (rev) in what they are selected from; then row once a record, with canonical values
 // in the order of Resource.Fields, valid only
-// during the call. An error of either ends the list and is returned.
+// during the call. An error of either ends the list and is returned. ErrStandby: it is to be
+// begun again under FromPrimary.
 func (s *Store) List(ctx context.Context, sel Selection, head func(total int, rev int64) error,
 	row func(values []string) error) error {
 	t := tables[sel.Route.Resource]
-	return s.snapshot(ctx, func(tx *sql.Tx) error {
-		p, err := s.page(ctx, tx, t, sel)
+	return s.reading(ctx, resourcesOf(sel.Route), func(tx *sql.Tx, at *Versions) error {
+		p, err := s.page(ctx, tx, at, t, sel)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,13 @@ func (s *Store) Get(ctx context.Context, sel Selection) (oneroster.Record, error
 		where += ` AND t."status" = ` + st.arg(oneroster.Active)
 	}
 	values, into := t.scanner()
-	err := s.readRow(ctx, "SELECT "+t.selects+" FROM "+t.name+" t WHERE "+where, st.args...).Scan(into...)
+	text := "SELECT " + t.selects + " FROM " + t.name + " t WHERE " + where
+	err := s.fromStandby(ctx, []*oneroster.Resource{t.Resource}, func(tx *sql.Tx, _ *Versions) error {
+		return tx.QueryRowContext(ctx, text, st.args...).Scan(into...)
+	})
+	if errors.Is(err, errElsewhere) || errors.Is(err, ErrStandby) {
+		err = s.readRow(ctx, text, st.args...).Scan(into...)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return oneroster.Record{}, ErrNotFound
 	}

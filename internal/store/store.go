@@ -9,6 +9,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -41,6 +42,10 @@ type Options struct {
 	Now func() time.Time // the wall clock; nil is time.Now
 	// Existing opens what is there only: a missing district is ErrMissing, not made.
 	Existing bool
+	// Standby is the DSN of a streaming standby of PostgreSQL: lists, objects and editions
+	// are read from it while it keeps up. "" is none.
+	Standby string
+	Log     *slog.Logger // told of a standby that is left alone; nil is none
 	// Throwaway writes a SQLite file without waiting for the disk: a machine that
 	// loses its power may lose it. For districts that a test makes and throws away;
 	// no verb and no flag sets it.
@@ -57,7 +62,9 @@ type Store struct {
 	*engine
 	now   func() time.Time
 	pages *pageCache
-	kept  sync.Map // prepared statements, by repeatedOf
+	// standby has the copy that what is served is read from; nil where there is none
+	standby *standby
+	kept    sync.Map // prepared statements, by repeatedOf
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -99,11 +106,22 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
+	if opt.Standby != "" {
+		if err := s.openStandby(ctx, opt.Standby, opt.Log); err != nil {
+			_ = s.Close()
+			return nil, err
+		}
+	}
 	return s, nil
 }
 
 // Close releases the database.
-func (s *Store) Close() error { return s.close() }
+func (s *Store) Close() error {
+	if s.standby == nil {
+		return s.close()
+	}
+	return errors.Join(s.standby.close(), s.close())
+}
 
 // Ping tells whether the database answers, and is the one that was opened.
 func (s *Store) Ping(ctx context.Context) error {

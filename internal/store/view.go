@@ -130,15 +130,11 @@ type View struct {
 	tx *sql.Tx
 }
 
-// View lets do look at one state of the district.
-func (s *Store) View(ctx context.Context, do func(*View) error) error {
-	return s.snapshot(ctx, func(tx *sql.Tx) error {
-		versions, err := versionsOf(ctx, tx)
-		if err != nil {
-			return err
-		}
-		return do(&View{versions, s, tx})
-	})
+// View lets do look at one state of the district, at least as late as the last change of
+// some resources, or of any where none is named. ErrStandby: it ended in between, and is to be
+// begun again under FromPrimary.
+func (s *Store) View(ctx context.Context, do func(*View) error, of ...*oneroster.Resource) error {
+	return s.reading(ctx, of, func(tx *sql.Tx, at *Versions) error { return do(&View{at, s, tx}) })
 }
 
 // Changed counts the records of a resource that were changed after a rev.

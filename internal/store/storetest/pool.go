@@ -19,6 +19,7 @@ type pool struct {
 	server string // its socket
 	lock   sync.Mutex
 	idle   map[string][]*session // by what the client asked for as it connected
+	notes  *sent                 // what the product sends
 }
 
 // A session is a connection to the server.
@@ -26,7 +27,7 @@ type session struct {
 	conn     net.Conn
 	greeting []byte        // what a client is told that comes
 	used     int           // by how many clients
-	product  bool          // its client is the product, and no test
+	notes    *sent         // nil: its client is a test, and not the product
 	ready    chan struct{} // what the pool itself asked is answered
 	ended    chan struct{} // by the server
 
@@ -80,10 +81,12 @@ func (p *pool) client(conn net.Conn) error {
 	}
 	start, path := withoutPath(start)
 	s, err := p.session(start, conn)
-	if err != nil {
-		return err
+	if s == nil {
+		return err // what the server says to that went to the client
 	}
-	s.product = bytes.Contains(start, []byte("\x00application_name\x00rollbook\x00"))
+	if bytes.Contains(start, []byte("\x00application_name\x00rollbook\x00")) {
+		s.notes = p.notes
+	}
 	good := s.begin(conn, path) && s.relay(from) && s.reset()
 	if !good || !p.keep(start, s) {
 		return s.conn.Close()
@@ -207,6 +210,7 @@ func (s *session) do(text string) bool {
 // order, outside a transaction, when all that it asked is answered.
 func (s *session) relay(from *bufio.Reader) bool {
 	var out bytes.Buffer
+	prepared := map[string]string{}
 	for {
 		kind, err := from.ReadByte()
 		if err != nil {
@@ -216,8 +220,16 @@ func (s *session) relay(from *bufio.Reader) bool {
 		if err != nil {
 			return false
 		}
-		if s.product && (kind == 'P' || kind == 'Q') {
-			statements.note(kind, text)
+		if s.notes != nil && (kind == 'P' || kind == 'B' || kind == 'Q') {
+			words := strings.SplitN(string(text[5:]), "\x00", 3) // behind kind and length
+			switch kind {
+			case 'P': // the name of a statement, and its text
+				prepared[words[0]] = words[1]
+			case 'B': // a portal, and the name of its statement
+				s.notes.note(prepared[words[1]])
+			case 'Q':
+				s.notes.note(words[0])
+			}
 		}
 		s.lock.Lock()
 		switch kind {

@@ -1,8 +1,6 @@
 package storetest
 
 import (
-	"bytes"
-	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -69,44 +67,50 @@ func Elsewhere(statement string) string {
 	return elsewhere[at].why
 }
 
-// sent are the statements that the product has sent to the server, this process's and those
-// of the programs that it started: sessions of tests have another name.
+// sent are the statements that the product has sent to a server, this process's and those
+// of the programs that it started, and how often. Sessions of tests have another name.
 type sent struct {
-	lock    sync.Mutex
-	seen    map[string]bool
-	refused []string
+	lock sync.Mutex
+	seen map[string]int
+	held func(statement string) // may make a statement wait; nil makes none
 }
 
-// note takes a message of PostgreSQL's protocol that carries a statement.
-func (s *sent) note(kind byte, message []byte) {
-	text := message[5:] // behind kind and length
-	if kind == 'P' {    // the name of what is prepared comes first
-		text = text[bytes.IndexByte(text, 0)+1:]
-	}
-	text = text[:bytes.IndexByte(text, 0)]
+var (
+	statements = sent{seen: map[string]int{}} // to the server of all tests
+	refusing   sync.Mutex
+	refused    = map[string]string{} // those that are not taken elsewhere: why
+)
+
+func (s *sent) note(statement string) {
 	s.lock.Lock()
-	defer s.lock.Unlock()
-	if s.seen[string(text)] {
+	s.seen[statement]++
+	first, held := s.seen[statement] == 1, s.held
+	s.lock.Unlock()
+	if held != nil {
+		held(statement)
+	}
+	if !first {
 		return
 	}
-	if s.seen == nil {
-		s.seen = map[string]bool{}
-	}
-	s.seen[string(text)] = true
-	if why := Elsewhere(string(text)); why != "" {
-		s.refused = append(s.refused, fmt.Sprintf("%s:\n%s", why, text))
+	if why := Elsewhere(statement); why != "" {
+		refusing.Lock()
+		refused[statement] = why
+		refusing.Unlock()
 	}
 }
 
-// Sent are the statements that the product has sent to PostgreSQL so far.
-func Sent() (all []string) {
-	statements.lock.Lock()
-	defer statements.lock.Unlock()
-	for text := range statements.seen {
-		all = append(all, text)
+// times is how often statements with a text in them were sent.
+func (s *sent) times(part string) (n int) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for statement, times := range s.seen {
+		if strings.Contains(statement, part) {
+			n += times
+		}
 	}
-	slices.Sort(all)
-	return all
+	return n
 }
 
-var statements sent
+// Sent is how many statements of the product with a text in them have come to the server of
+// all tests so far.
+func Sent(part string) int { return statements.times(part) }

@@ -117,76 +117,126 @@ func Main(m *testing.M, ends ...func()) {
 		end()
 	}
 	stop()
-	for _, text := range statements.refused {
-		fmt.Fprintf(os.Stderr, "SQL that is not taken elsewhere: %s\n", text)
+	for statement, why := range refused {
+		fmt.Fprintf(os.Stderr, "SQL that is not taken elsewhere: %s\n%s\n", why, statement)
 		code = 1
 	}
 	os.Exit(code)
 }
 
-// start makes a cluster and runs it. Its locale is not C on purpose where the
-// machine has another: the store must order bytes whatever the database does.
-func start() (url string, stop func(), err error) {
+// A Server is a PostgreSQL server of a test.
+type Server struct {
+	dir  string // has its socket, and its data
+	bin  string
+	more []string // settings
+	attr *syscall.SysProcAttr
+	cmd  *exec.Cmd
+}
+
+// newServer is a server in a folder of its own that has no data yet. The folder is to be
+// removed.
+func newServer() (*Server, error) {
 	bin, err := newest()
 	if err != nil {
-		return "", func() {}, err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "rollbook-postgres-")
 	if err != nil {
-		return "", func() {}, err
+		return nil, err
 	}
 	attr, err := owner(dir)
-	if err != nil {
-		return "", func() {}, err
+	return &Server{dir: dir, bin: bin, attr: attr}, err
+}
+
+// URL is where it takes connections, without a pool before it.
+func (s *Server) URL() string {
+	return "postgres://rollbook@/postgres?sslmode=disable&port=5432&host=" + s.dir
+}
+
+func (s *Server) data() string { return filepath.Join(s.dir, "data") }
+
+// run runs one of PostgreSQL's programs.
+func (s *Server) run(name string, args ...string) error {
+	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd.Dir, cmd.SysProcAttr = s.dir, s.attr
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w\n%s", name, err, out.Bytes())
 	}
-	data := filepath.Join(dir, "data")
-	run := func(name string, args ...string) error {
-		cmd := exec.Command(filepath.Join(bin, name), args...)
-		cmd.Dir, cmd.SysProcAttr = dir, attr
-		var out bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &out
-		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", name, err, out.Bytes())
-		}
-		return nil
-	}
-	if err := run("initdb", "-D", data, "-U", "rollbook", "--auth=trust", "--encoding=UTF8",
-		"--locale=C.UTF-8", "--no-sync"); err != nil {
-		return "", func() {}, err
-	}
-	// A socket in the folder, and no port: one that was free a moment ago may be
-	// another test's by now, and its server would be taken for ours.
-	cmd := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-k", dir, "-p", "5432",
-		"-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
+	return nil
+}
+
+// init makes an empty cluster. Its locale is not C on purpose where the machine has
+// another: the store must order bytes whatever the database does.
+func (s *Server) init() error {
+	return s.run("initdb", "-D", s.data(), "-U", "rollbook", "--auth=trust", "--encoding=UTF8",
+		"--locale=C.UTF-8", "--no-sync")
+}
+
+// start runs it until it takes connections: on a socket in the folder, and no port: one
+// that was free a moment ago may be another test's by now, and its server would be taken
+// for ours.
+func (s *Server) start() error {
+	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), append([]string{"-D", s.data(), "-k", s.dir,
+		"-p", "5432", "-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
 		"full_page_writes=off", "-c", "autovacuum=off",
-		"-c", "max_connections=300", "-c", "jit=off")
-	cmd.Dir, cmd.SysProcAttr = dir, attr
-	if err := cmd.Start(); err != nil {
+		"-c", "max_connections=300", "-c", "jit=off"}, s.more...)...)
+	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, s.attr
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	return ready(s.URL())
+}
+
+// end ends it: by SIGQUIT as if the machine had failed, by SIGINT in good order.
+func (s *Server) end(by syscall.Signal) {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(by)
+	_ = s.cmd.Wait()
+	s.cmd = nil
+}
+
+func (s *Server) remove() {
+	s.end(syscall.SIGINT)
+	_ = os.RemoveAll(s.dir)
+}
+
+// start makes the server of the tests and runs it, with a pool before it.
+func start() (url string, stop func(), err error) {
+	s, err := newServer()
+	if s == nil {
 		return "", func() {}, err
 	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGINT)
-		_ = cmd.Wait()
-		_ = os.RemoveAll(dir)
+	if err == nil {
+		err = s.init()
 	}
-	at := func(dir string) string {
-		return "postgres://rollbook@/postgres?sslmode=disable&port=5432&host=" + dir
+	if err == nil {
+		err = s.start()
 	}
-	if err := ready(at(dir)); err != nil {
-		return "", stop, err
+	if err == nil {
+		url, err = s.pooled(&statements)
 	}
-	pooled := filepath.Join(dir, "pool")
-	if err := os.Mkdir(pooled, 0o700); err != nil {
-		return "", stop, err
+	return url, s.remove, err
+}
+
+// pooled puts a pool before the server, which notes what the product sends, and returns the
+// URL of that.
+func (s *Server) pooled(notes *sent) (url string, err error) {
+	dir := filepath.Join(s.dir, "pool")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", err
 	}
 	const socket = ".s.PGSQL.5432"
-	listener, err := net.Listen("unix", filepath.Join(pooled, socket))
+	listener, err := net.Listen("unix", filepath.Join(dir, socket))
 	if err != nil {
-		return "", stop, err
+		return "", err
 	}
-	p := &pool{server: filepath.Join(dir, socket), idle: map[string][]*session{}}
+	p := &pool{server: filepath.Join(s.dir, socket), idle: map[string][]*session{}, notes: notes}
 	go p.serve(listener)
-	return at(pooled), stop, nil
+	return (&Server{dir: dir}).URL(), nil
 }
 
 // ready waits until the server takes connections.

@@ -1,0 +1,136 @@
+package storetest
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"os"
+
+	"rollbook/internal/machine"
+)
+
+// Standby starts a PostgreSQL server of its own with an empty district, and a streaming
+// standby of it, until the test ends. The DSNs are those of the district.
+func Standby(t testing.TB) (dsn string, standby *StandbyServer) {
+	t.Helper()
+	if testing.Short() {
+		machine.Leave(t, "-short: SQLite only")
+	}
+	must := func(err error) {
+		t.Helper()
+		if errors.Is(err, exec.ErrNotFound) {
+			machine.Lacks(t, "PostgreSQL", "postgresql")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	primary, err := newServer()
+	must(err)
+	t.Cleanup(primary.remove)
+	// Commits go to the standby at once, and not when the server next writes its log.
+	primary.more = []string{"-c", "synchronous_commit=local"}
+	must(primary.init())
+	must(primary.start())
+	db, err := sql.Open("pgx", primary.URL())
+	must(err)
+	defer db.Close()
+	_, err = db.Exec("CREATE SCHEMA district")
+	must(err)
+	server, err := newServer()
+	must(err)
+	t.Cleanup(server.remove)
+	server.more = []string{"-c", "wal_retrieve_retry_interval=50ms"}
+	must(server.run("pg_basebackup", "-D", server.data(), "-R", "-c", "fast", "--no-sync", "-d",
+		"host="+primary.dir+" port=5432 user=rollbook"))
+	must(server.start())
+	standby = &StandbyServer{Server: server, notes: sent{seen: map[string]int{}}}
+	url, err := server.pooled(&standby.notes)
+	must(err)
+	standby.DSN = url + "&search_path=district"
+	return primary.URL() + "&search_path=district", standby
+}
+
+// A StandbyServer is the standby of a test.
+type StandbyServer struct {
+	*Server
+	DSN   string // of the district
+	notes sent
+}
+
+// Read is how many statements of the product with a text in them have come to it so far.
+func (s *StandbyServer) Read(part string) int { return s.notes.times(part) }
+
+// CrashIn ends the server, as if its machine had failed, in the middle of a read of the
+// product: before the next statement with a text in it.
+func (s *StandbyServer) CrashIn(part string) {
+	crashed := make(chan struct{})
+	once := sync.OnceFunc(func() {
+		s.Crash()
+		close(crashed)
+	})
+	hold := func(held func(string)) {
+		s.notes.lock.Lock()
+		s.notes.held = held
+		s.notes.lock.Unlock()
+	}
+	hold(func(statement string) {
+		if strings.Contains(statement, part) {
+			once()
+		}
+	})
+	<-crashed
+	hold(nil)
+}
+
+// Crash ends the server as if its machine had failed.
+func (s *StandbyServer) Crash() { s.end(syscall.SIGQUIT) }
+
+// Restart starts it again.
+func (s *StandbyServer) Restart(t testing.TB) {
+	t.Helper()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Hang stops every process of the server, as a machine that answers no more, until it is
+// let go on.
+func (s *StandbyServer) Hang(t testing.TB) (goOn func()) {
+	t.Helper()
+	signal := func(by syscall.Signal) {
+		pid := s.cmd.Process.Pid
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, child := range strings.Fields(string(text)) {
+			n, _ := strconv.Atoi(child)
+			_ = syscall.Kill(n, by)
+		}
+		_ = syscall.Kill(pid, by)
+	}
+	signal(syscall.SIGSTOP)
+	return func() { signal(syscall.SIGCONT) }
+}
+
+// Replay goes on, or pauses, with what the primary has written.
+func (s *StandbyServer) Replay(t testing.TB, on bool) {
+	t.Helper()
+	db, err := sql.Open("pgx", s.URL())
+	if err == nil {
+		defer db.Close()
+		_, err = db.Exec(map[bool]string{false: "SELECT pg_wal_replay_pause()",
+			true: "SELECT pg_wal_replay_resume()"}[on])
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
