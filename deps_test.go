@@ -35,10 +35,11 @@ var may = map[string]string{
 	"internal/verify": "internal/oneroster internal/auth internal/wire internal/provider " +
 		"internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
+	"internal/bench":     "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
 		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
 		"internal/provider internal/verify " +
-		"internal/gradesync internal/mirror internal/sds",
+		"internal/gradesync internal/mirror internal/sds internal/bench",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

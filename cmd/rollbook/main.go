@@ -128,7 +128,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
 		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
 		sandboxCommand(),
-		verifyCommand(), syncCommand(), versionCommand())
+		verifyCommand(), benchCommand(), syncCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }
