@@ -80,6 +80,6 @@ mutants: needs
 # ROLLBOOK_PUPILS=160000 makes 1,000,000 enrollments, which the bars of pages are for.
 bench: needs
 	@tools/need nginx:nginx-light
-	go test ./internal/store ./internal/rest ./internal/intake ./cmd/rollbook -run '^$$' -bench . -timeout 2h
+	go test ./internal/auth ./internal/store ./internal/rest ./internal/intake ./cmd/rollbook -run '^$$' -bench . -timeout 2h
 
 .PHONY: mutants soak lint needs build test fuzz packages kills check docs bench

@@ -188,7 +188,7 @@ func TestSecretsOverlap(t *testing.T) {
 	}
 }
 
-func token(t *testing.T, g *auth.Gate, id, secret string) string {
+func token(t testing.TB, g *auth.Gate, id, secret string) string {
 	t.Helper()
 	r := httptest.NewRequest("POST", "/token", nil)
 	r.SetBasicAuth(id, secret)
