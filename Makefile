@@ -82,4 +82,9 @@ bench: needs
 	@tools/need nginx:nginx-light
 	go test ./internal/auth ./internal/store ./internal/rest ./internal/intake ./cmd/rollbook -run '^$$' -bench . -timeout 2h
 
-.PHONY: mutants soak lint needs build test fuzz packages kills check docs bench
+# The pictures of docs/performance.md, of districts of a hundredth, a tenth and all of
+# ROLLBOOK_PUPILS.
+pictures:
+	ROLLBOOK_PICTURES=$(CURDIR)/docs go test ./cmd/rollbook -run '^$$' -bench Pictures -benchtime 1x -timeout 2h
+
+.PHONY: pictures mutants soak lint needs build test fuzz packages kills check docs bench
