@@ -192,7 +192,8 @@ func plot(title, by string, curves []curve, logarithmic bool) string {
 		}
 		fmt.Fprintf(&out, `<polyline points="%s" fill="none" stroke="%s" stroke-width="2"/>`+"\n",
 			strings.Join(line, " "), colours[i])
-		fmt.Fprintf(&out, `<path d="M%.0f %dh16" stroke="%s" stroke-width="3"/>`, right+16, 70+22*i, colours[i])
+		fmt.Fprintf(&out, `<path d="M%.0f %dh16" stroke="%s" stroke-width="3"/>`, right+16, 70+22*i,
+			colours[i])
 		fmt.Fprintf(&out, `<text x="%.0f" y="%d">%s</text>`+"\n", right+38, 74+22*i, c.name)
 	}
 	out.WriteString("</svg>\n")
