@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"rollbook/internal/oneroster"
 )
@@ -19,65 +21,96 @@ func (s *Store) Put(ctx context.Context, rec oneroster.Record) (out oneroster.Re
 	if !t.Gradebook {
 		return out, false, fmt.Errorf("%s are not written one by one", t.Plural)
 	}
-	values := append([]string(nil), rec.Values...)
-	_, err = s.write(ctx, func(c *change) error {
-		var err error
-		created, err = c.put(ctx, t, append([]string(nil), values...))
-		return err
-	})
-	if err != nil {
+	p := &put{cause: causeOf(ctx), table: t, values: rec.Values}
+	if err := s.together(ctx, p); err != nil {
 		return out, false, err
 	}
-	out, err = s.object(ctx, t, rec.ID())
-	return out, created, err
+	return oneroster.Record{Resource: t.Resource, Values: p.stored}, p.created, nil
 }
 
-// object reads one record whatever its status.
-func (s *Store) object(ctx context.Context, t *table, id string) (oneroster.Record, error) {
-	values, into := t.scanner()
-	err := s.engine.write.QueryRowContext(ctx,
-		s.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`), id).Scan(into...)
-	return oneroster.Record{Resource: t.Resource, Values: values}, err
+// A put is the write of one gradebook object.
+type put struct {
+	table  *table
+	values []string // as they are asked for
+	make   string   // sourcedId of a category that is made with it, "" where none is
+
+	stored           []string // the values that it has then
+	changed, created bool
+	err              error // *Refused
+
+	cause string
+	done  chan struct{} // closed when it is on the disk, or has failed
 }
 
-func (c *change) put(ctx context.Context, t *table, values []string) (created bool, err error) {
-	id := values[oneroster.SourcedID]
+// put creates or replaces objects of one table, none of them twice. One that is refused
+// leaves the others alone: all are looked at before any is written. An error is one of the
+// change.
+func (c *change) put(ctx context.Context, t *table, puts []*put) error {
+	ids := make([]string, len(puts))
+	for i, p := range puts {
+		ids[i] = p.values[oneroster.SourcedID]
+	}
+	stored, err := storedOf(ctx, c.Tx, c.d, t, ids)
+	if err != nil {
+		return err
+	}
+	for _, p := range puts {
+		p.stored, p.changed, p.created, p.err = slices.Clone(p.values), false, false, nil
+		p.stored[oneroster.Status] = oneroster.Active
+		if err := c.fill(ctx, p); err != nil {
+			return err
+		}
+		rec := oneroster.Record{Resource: t.Resource, Values: p.stored}
+		if problems := oneroster.Check(rec); len(problems) > 0 {
+			p.err = &Refused{problems[0].Field, problems[0].Text}
+		}
+		oneroster.Complete(rec)
+	}
+	if err := c.resolve(ctx, t, puts); err != nil {
+		return err
+	}
+	var rows []row
+	var made []*put
 	var seq int64
-	var status, hash string
-	err = c.QueryRowContext(ctx, c.d.sql(`SELECT "seq", "status", "hash" FROM `+
-		t.name+` WHERE "sourcedId" = $1`), id).Scan(&seq, &status, &hash)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return false, err
-	}
-	fresh := err != nil
-	values[oneroster.Status] = oneroster.Active
-	rec := oneroster.Record{Resource: t.Resource, Values: values}
-	if err := c.fill(ctx, rec); err != nil {
-		return false, err
-	}
-	for _, p := range oneroster.Check(rec) {
-		return false, &Refused{p.Field, p.Text}
-	}
-	oneroster.Complete(rec)
-	if err := c.resolve(ctx, rec); err != nil {
-		return false, err
-	}
-	next := row{values: values, seq: seq, hash: t.contentHash(values), fresh: fresh}
-	if !fresh && status == oneroster.Active && hash == next.hash {
-		return false, errUnchanged
-	}
-	if fresh {
-		if next.seq, err = nextSeq(ctx, c.Tx, t); err != nil {
-			return false, err
+	for _, p := range puts {
+		old := stored[p.values[oneroster.SourcedID]]
+		next := row{values: p.stored, hash: t.contentHash(p.stored), fresh: old == nil}
+		p.created = old == nil || !old.active()
+		switch {
+		case p.err != nil:
+			continue
+		case !p.created && old.hash == next.hash:
+			p.stored = old.values
+			continue
+		case old != nil:
+			next.seq, next.was = old.seq, old
+		default:
+			if seq == 0 {
+				if seq, err = nextSeq(ctx, c.Tx, t); err != nil {
+					return err
+				}
+			}
+			next.seq = seq
+			seq++
+		}
+		p.changed = true
+		rows = append(rows, next)
+		if p.make != "" {
+			made = append(made, p)
 		}
 	}
-	return fresh || status != oneroster.Active, c.upsert(ctx, t, []row{next})
+	for _, p := range made {
+		if err := c.uncategorized(ctx, p.make); err != nil {
+			return err
+		}
+	}
+	return c.upsert(ctx, t, rows)
 }
 
 // fill gives a written object what clients leave out and readers need: Grade
 // Sync sends no category, no dueDate and no gradingPeriod.
-func (c *change) fill(ctx context.Context, rec oneroster.Record) error {
-	now := c.now().UTC()
+func (c *change) fill(ctx context.Context, p *put) error {
+	rec, now := oneroster.Record{Resource: p.table.Resource, Values: p.stored}, c.now().UTC()
 	missing := func(name, value string) {
 		if rec.Get(name) == "" {
 			rec.Set(name, value)
@@ -93,11 +126,13 @@ func (c *change) fill(ctx context.Context, rec oneroster.Record) error {
 			return nil // refused by Check
 		}
 		if rec.Get("category") == "" {
-			id, err := c.defaultCategory(ctx, rec.Get("class"), "")
+			id, there, err := c.defaultCategory(ctx, rec.Get("class"), "")
 			if err != nil {
 				return err
 			}
-			rec.Set("category", id)
+			if rec.Set("category", id); !there {
+				p.make = id
+			}
 		}
 		if rec.Get("gradingPeriod") == "" {
 			id, err := c.currentPeriod(ctx, rec.Get("class"), now.Format(oneroster.DateLayout))
@@ -117,10 +152,11 @@ func (c *change) fill(ctx context.Context, rec oneroster.Record) error {
 	return nil
 }
 
-// defaultCategory is the category of a line item that names none: one of the
-// class's own, else one that belongs to every class, else one made for the
-// purpose. It is never the one called except.
-func (c *change) defaultCategory(ctx context.Context, class, except string) (string, error) {
+// defaultCategory is the category of a line item that names none: one of the class's own,
+// else one that belongs to every class, else one that is to be made, since none is there.
+// It is never the one called except.
+func (c *change) defaultCategory(ctx context.Context, class, except string) (id string, there bool,
+	err error) {
 	const made = "rollbook-uncategorized"
 	st := &statement{d: c.d}
 	own := st.member("t", "classId")
@@ -128,22 +164,26 @@ func (c *change) defaultCategory(ctx context.Context, class, except string) (str
 		` AND t."sourcedId" <> ` + st.arg(except) +
 		" AND (" + own + " = '' OR " + own + " = " + st.arg(class) + ") ORDER BY CASE WHEN " + own +
 		` = '' THEN 1 ELSE 0 END, t."seq" LIMIT 1`
-	var id string
-	err := c.QueryRowContext(ctx, text, st.args...).Scan(&id)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return id, err
+	err = c.QueryRowContext(ctx, text, st.args...).Scan(&id)
+	switch {
+	case !errors.Is(err, sql.ErrNoRows):
+		return id, true, err
+	case except == made:
+		return made + "-2", false, nil
 	}
-	id = made
-	if except == made {
-		id = made + "-2"
-	}
+	return made, false, nil
+}
+
+// uncategorized makes a category for line items that name none.
+func (c *change) uncategorized(ctx context.Context, id string) error {
 	rec := oneroster.NewRecord(oneroster.ByName("category"))
 	rec.Values[oneroster.SourcedID] = id
 	rec.Set("title", "Uncategorized")
-	if _, err := c.put(ctx, tables[rec.Resource], rec.Values); err != nil && !errors.Is(err, errUnchanged) {
-		return "", err
+	p := &put{table: tables[rec.Resource], values: rec.Values}
+	if err := c.put(ctx, p.table, []*put{p}); err != nil {
+		return err
 	}
-	return id, nil
+	return p.err
 }
 
 // currentPeriod is the grading period that a line item of a class belongs to on
@@ -166,27 +206,45 @@ func (c *change) currentPeriod(ctx context.Context, class, day string) (string, 
 
 // resolve refuses references to objects that are not there, or that have left: what
 // belongs to them went with them.
-func (c *change) resolve(ctx context.Context, rec oneroster.Record) error {
-	for i := range rec.Resource.Fields {
-		f := &rec.Resource.Fields[i]
-		id := rec.Values[i]
-		if f.Kind != oneroster.Ref || id == "" {
+func (c *change) resolve(ctx context.Context, t *table, puts []*put) error {
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		if f.Kind != oneroster.Ref {
 			continue
 		}
 		to := tables[oneroster.ByName(f.To)]
-		var status string
-		text := c.d.sql(`SELECT "status" FROM ` + to.name + ` WHERE "sourcedId" = $1`)
-		err := c.QueryRowContext(ctx, text, id).Scan(&status)
-		switch {
-		case errors.Is(err, sql.ErrNoRows) || err == nil && to.Gradebook && status != oneroster.Active:
-			return &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that "+
-				"GET /%s lists",
-				to.Resource.Name, id, to.Plural)}
-		case err != nil:
-			return err
-		case status != oneroster.Active:
-			return &Refused{f.Name, fmt.Sprintf("the %s %q has left: it takes no more grades",
-				to.Resource.Name, id)}
+		asked := map[string]bool{}
+		for _, p := range puts {
+			if id := p.stored[i]; id != "" && id != p.make {
+				asked[id] = true
+			}
+		}
+		status := map[string]string{}
+		for batch := range slices.Chunk(slices.Sorted(maps.Keys(asked)), 500) {
+			st := &statement{d: c.d}
+			text := `SELECT "sourcedId", "status" FROM ` + to.name + ` WHERE "sourcedId" IN ` + st.in(batch)
+			err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
+				var id, is string
+				err := scan(&id, &is)
+				status[id] = is
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		for _, p := range puts {
+			id := p.stored[i]
+			is, there := status[id]
+			switch {
+			case p.err != nil || !asked[id] || is == oneroster.Active:
+			case !there || to.Gradebook:
+				p.err = &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that "+
+					"GET /%s lists", to.Resource.Name, id, to.Plural)}
+			default:
+				p.err = &Refused{f.Name, fmt.Sprintf("the %s %q has left: it takes no more grades",
+					to.Resource.Name, id)}
+			}
 		}
 	}
 	return nil
@@ -247,21 +305,25 @@ func (c *change) recategorize(ctx context.Context, category string) error {
 	if err != nil {
 		return err
 	}
+	rows, err := storedOf(ctx, c.Tx, c.d, t, ids)
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
-		values, into := t.scanner()
-		if err := c.QueryRowContext(ctx,
-			c.d.sql("SELECT "+t.selects+" FROM "+t.name+` t WHERE t."sourcedId" = $1`),
-			id).Scan(into...); err != nil {
-			return err
-		}
-		rec := oneroster.Record{Resource: t.Resource, Values: values}
-		to, err := c.defaultCategory(ctx, rec.Get("class"), category)
+		p := &put{table: t, values: slices.Clone(rows[id].values)}
+		rec := oneroster.Record{Resource: t.Resource, Values: p.values}
+		to, there, err := c.defaultCategory(ctx, rec.Get("class"), category)
 		if err != nil {
 			return err
 		}
-		rec.Set("category", to)
-		if _, err := c.put(ctx, t, values); err != nil && !errors.Is(err, errUnchanged) {
+		if rec.Set("category", to); !there {
+			p.make = to
+		}
+		if err := c.put(ctx, t, []*put{p}); err != nil {
 			return err
+		}
+		if p.err != nil {
+			return p.err
 		}
 	}
 	return nil

@@ -80,27 +80,40 @@ func (c *change) beforeWhere(ctx context.Context, t *table, where string, args [
 		return err
 	}
 	defer rows.Close()
-	var full [][][]string // written when the rows are closed: one connection carries both
 	for rows.Next() {
-		var o origin
+		var imported int
 		values, into := t.scanner()
-		if err := rows.Scan(append([]any{&o.rev, &o.imported, &o.stated}, into...)...); err != nil {
+		r := row{values: values}
+		if err := rows.Scan(append([]any{&r.rev, &imported, &r.stated}, into...)...); err != nil {
 			return err
 		}
-		if before, ok := c.journal.stated[values[oneroster.SourcedID]]; ok {
-			o.stated = before
-		}
+		r.imported = imported == 1
 		tell(values)
-		c.journal.of[t] = append(c.journal.of[t], append([]string{o.String()}, values...))
-		if len(c.journal.of[t]) == pieceSize {
-			full = append(full, c.journal.of[t])
-			c.journal.of[t] = nil
-		}
+		c.remember(t, &r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil { // one connection carries both
 		return err
 	}
-	for _, piece := range full {
+	return c.keepPieces(ctx, t)
+}
+
+// remember adds a record, as it is stored, to the journal.
+func (c *change) remember(t *table, r *row) {
+	o := origin{rev: r.rev, stated: r.stated}
+	if r.imported {
+		o.imported = 1
+	}
+	if before, ok := c.journal.stated[r.values[oneroster.SourcedID]]; ok {
+		o.stated = before
+	}
+	c.journal.of[t] = append(c.journal.of[t], append([]string{o.String()}, r.values...))
+}
+
+// keepPieces writes what makes whole pieces of it.
+func (c *change) keepPieces(ctx context.Context, t *table) error {
+	for len(c.journal.of[t]) >= pieceSize {
+		piece := c.journal.of[t][:pieceSize]
+		c.journal.of[t] = c.journal.of[t][pieceSize:]
 		if err := c.keepPiece(ctx, t, piece); err != nil {
 			return err
 		}

@@ -364,13 +364,17 @@ func (p *Plan) restatements(ctx context.Context, t *table,
 
 // storedOf reads rows as they are stored, deleted ones too.
 func (p *Plan) storedOf(ctx context.Context, t *table, ids []string) (map[string]*row, error) {
+	return storedOf(ctx, p.tx, p.s.dialect, t, ids)
+}
+
+func storedOf(ctx context.Context, tx *sql.Tx, d *dialect, t *table, ids []string) (map[string]*row, error) {
 	out := map[string]*row{}
 	for batch := range slices.Chunk(ids, 500) {
-		st := &statement{d: p.s.dialect}
+		st := &statement{d: d}
 		text := `SELECT t."seq", t."rev", t."imported", t."hash", ` + t.statedColumn() + ", " + t.selects +
 			" FROM " +
 			t.name + ` t WHERE t."sourcedId" IN ` + st.in(batch)
-		rows, err := p.tx.QueryContext(ctx, text, st.args...)
+		rows, err := tx.QueryContext(ctx, text, st.args...)
 		if err != nil {
 			return nil, err
 		}

@@ -23,6 +23,7 @@ type row struct {
 	fresh    bool   // not stored yet
 	differs  uint64 // a bit for each field that is not as it is stored; every one where that is unknown
 	rev      int64  // that last changed it, where it was read
+	was      *row   // as it is stored, where that is known
 }
 
 func (r *row) active() bool { return r.values[oneroster.Status] == oneroster.Active }
@@ -70,7 +71,7 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 	c.touched[t] = true
 	var stored []string
 	for i := range rows {
-		if !rows[i].fresh {
+		if !rows[i].fresh && rows[i].was == nil {
 			stored = append(stored, rows[i].values[oneroster.SourcedID])
 		}
 	}
@@ -79,7 +80,14 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		return err
 	}
 	for i := range rows {
+		if old := rows[i].was; old != nil && old.rev < c.rev {
+			c.remember(t, old)
+			was[old.values[oneroster.SourcedID]] = old.values
+		}
 		rows[i].differs = difference(was[rows[i].values[oneroster.SourcedID]], rows[i].values)
+	}
+	if err := c.keepPieces(ctx, t); err != nil {
+		return err
 	}
 	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.differs, b.differs) })
 	if err := c.link(ctx, t, rows); err != nil {

@@ -65,6 +65,7 @@ type Store struct {
 	// standby has the copy that what is served is read from; nil where there is none
 	standby *standby
 	kept    sync.Map // prepared statements, by repeatedOf
+	queue   queue
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed
@@ -96,7 +97,8 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	s := &Store{engine: e, now: opt.Now, pages: newPageCache()}
+	s := &Store{engine: e, now: opt.Now, pages: newPageCache(),
+		queue: queue{turn: make(chan struct{}, 1)}}
 	if err := s.keepUp(ctx); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)

@@ -78,7 +78,8 @@ func Postgres(t testing.TB) string {
 	if testing.Short() {
 		machine.Leave(t, "-short: SQLite only")
 	}
-	server.Do(func() { serving.url, stop, serving.err = start() })
+	_, throwaway := t.(*testing.T) // a benchmark waits for the disk
+	server.Do(func() { serving.url, stop, serving.err = start(!throwaway) })
 	if errors.Is(serving.err, exec.ErrNotFound) {
 		machine.Lacks(t, "PostgreSQL", "postgresql")
 	}
@@ -129,6 +130,8 @@ type Server struct {
 	dir  string // has its socket, and its data
 	bin  string
 	more []string // settings
+
+	lasting bool // it waits for the disk
 	attr *syscall.SysProcAttr
 	cmd  *exec.Cmd
 }
@@ -179,9 +182,12 @@ func (s *Server) init() error {
 // for ours.
 func (s *Server) start() error {
 	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), append([]string{"-D", s.data(), "-k", s.dir,
-		"-p", "5432", "-c", "listen_addresses=", "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
-		"full_page_writes=off", "-c", "autovacuum=off",
-		"-c", "max_connections=300", "-c", "jit=off"}, s.more...)...)
+		"-p", "5432", "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "jit=off"},
+		s.more...)...)
+	if !s.lasting {
+		s.cmd.Args = append(s.cmd.Args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
+			"full_page_writes=off", "-c", "autovacuum=off")
+	}
 	s.cmd.Dir, s.cmd.SysProcAttr = s.dir, s.attr
 	if err := s.cmd.Start(); err != nil {
 		return err
@@ -205,11 +211,12 @@ func (s *Server) remove() {
 }
 
 // start makes the server of the tests and runs it, with a pool before it.
-func start() (url string, stop func(), err error) {
+func start(lasting bool) (url string, stop func(), err error) {
 	s, err := newServer()
 	if s == nil {
 		return "", func() {}, err
 	}
+	s.lasting = lasting
 	if err == nil {
 		err = s.init()
 	}
