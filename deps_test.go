@@ -16,7 +16,8 @@ var may = map[string]string{
 	"internal/bulk":          "internal/oneroster encoding/csv",
 	"internal/bulk/bulktest": "internal/bulk internal/intake internal/oneroster",
 	"internal/auth":          "",
-	"internal/store": "internal/oneroster internal/query internal/auth database/sql " +
+	"internal/aside":         "",
+	"internal/store": "internal/aside internal/oneroster internal/query internal/auth database/sql " +
 		"modernc.org/sqlite github.com/jackc/pgx",
 	"internal/machine": "",
 	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query " +
@@ -26,7 +27,7 @@ var may = map[string]string{
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
-	"internal/intake": "internal/oneroster internal/wire internal/quality internal/store " +
+	"internal/intake": "internal/aside internal/oneroster internal/wire internal/quality internal/store " +
 		"encoding/csv",
 	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
 		"modernc.org/sqlite",

@@ -162,6 +162,9 @@ func (in *importing) run(ctx context.Context) (err error) {
 	if in.p != nil {
 		defer in.p.Close()
 	}
+	if in.checked != nil {
+		defer in.checked.Close()
+	}
 	if err != nil {
 		return in.refuse(ctx, id, offer.Found, err)
 	}

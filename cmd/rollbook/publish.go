@@ -130,6 +130,7 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 	how.Progress = meter.rows
 	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)
 	meter.done()
+	close = func() { _ = checked.Close(); _ = pack.Close(); _ = os.RemoveAll(dir) }
 	switch {
 	case err != nil:
 		return in, offer, close, err

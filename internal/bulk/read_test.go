@@ -391,14 +391,14 @@ func TestFoldersThatChange(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+		_, err = intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := change(dir); err != nil {
 			t.Fatal(err)
 		}
-		err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
+		err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), "has changed while it was read") {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -411,21 +411,21 @@ func TestFoldersThatChange(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = p.Close() })
 	path := filepath.Join(dir, "orgs.csv")
-	checked, err := intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
+	_, err = intake.Check(context.Background(), p, intake.Stored{}, intake.CheckOptions{})
 	if err == nil {
 		err = errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
+	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "is a pipe or a device") {
 		t.Errorf("a file that became a pipe: %v", err)
 	}
 	if err = os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	err = checked.Records(context.Background(), func(oneroster.Row) error { return nil })
+	err = p.Records(context.Background(), func(oneroster.Row) error { return nil })
 	if err == nil || !strings.Contains(err.Error(), "has gone or cannot be opened any more") {
 		t.Errorf("a file that has gone: %v", err)
 	}

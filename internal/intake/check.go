@@ -62,10 +62,11 @@ func (loose) Blame(_ oneroster.Row, f string) (string, string, bool) { return f,
 // is required, ids that are there twice, references to objects that are neither in the
 // source nor, where it does not carry all of them, stored. What only follows from a row
 // that is wrong is one line with a count. Ids are held as hashes; rows are not held.
-// Every row is read twice, and again as long as rows are found wrong because of others.
+// The source is read once; its rows are put aside, and looked at as long as rows are found
+// wrong because of others.
 // With an error comes what was found until then.
 func Check(ctx context.Context, src oneroster.Source, stored Stored, opt CheckOptions) (*Checked, error) {
-	out := &Checked{src: src, skipBad: opt.SkipBad, modes: maps.Clone(src.Modes()),
+	out := &Checked{src: &once{Source: src}, skipBad: opt.SkipBad, modes: maps.Clone(src.Modes()),
 		bad: map[line]bool{}, spoilt: map[line][]spoilt{},
 		Rows: map[*oneroster.Resource]int{}, Skipped: map[*oneroster.Resource]int{}}
 	c := &checker{out: out, stored: stored, opt: opt,

@@ -18,7 +18,7 @@ type Checked struct {
 	// Skipped is how many of them cannot be used.
 	Skipped map[*oneroster.Resource]int
 
-	src     oneroster.Source
+	src     *once
 	modes   map[*oneroster.Resource]oneroster.Mode
 	bad     map[line]bool     // rows with errors
 	spoilt  map[line][]spoilt // values that cannot be used, of rows that can
@@ -109,5 +109,8 @@ func (c *Checked) each(ctx context.Context, yield func(oneroster.Row, line) erro
 		return yield(row, at)
 	})
 }
+
+// Close forgets the rows: Records cannot be called any more.
+func (c *Checked) Close() error { return c.src.rows.Close() }
 
 func (c *Checked) note(text string) { c.Notes = append(c.Notes, text) }

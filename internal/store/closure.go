@@ -230,7 +230,7 @@ func (c *closing) settle(ctx context.Context, r *row, n int) error {
 	if n < 0 {
 		return c.write(c.part, r)
 	}
-	at, err := c.aside.put(r)
+	at, err := c.put(r)
 	c.part.rows[n] = at
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"rollbook/internal/aside"
 	"rollbook/internal/oneroster"
 )
 
@@ -39,7 +40,7 @@ type Plan struct {
 	closed   bool
 	modes    map[*oneroster.Resource]oneroster.Mode
 	parts    map[*table]*part
-	aside    *aside
+	aside    aside.File
 	without  []Without // in the order of resources
 	imported map[*oneroster.Resource]int
 	stamp    string // what stands for the time of what would be written
@@ -88,7 +89,7 @@ func (s *Store) Plan(ctx context.Context, src oneroster.Source, opt ImportOption
 func (s *Store) plan(ctx context.Context, opt ImportOptions, judge func(*Plan) error,
 	find func(*Plan) error) (p *Plan, err error) {
 	p = &Plan{Counts: map[*oneroster.Resource]Counts{}, s: s, closed: opt.Closed,
-		modes: map[*oneroster.Resource]oneroster.Mode{}, parts: map[*table]*part{}, aside: &aside{},
+		modes: map[*oneroster.Resource]oneroster.Mode{}, parts: map[*table]*part{},
 		imported: map[*oneroster.Resource]int{}, stamp: oneroster.FormatTime(s.now())}
 	for _, t := range tables {
 		p.parts[t] = newPart()
@@ -120,7 +121,7 @@ func (s *Store) plan(ctx context.Context, opt ImportOptions, judge func(*Plan) e
 }
 
 // Close forgets the plan.
-func (p *Plan) Close() error { return p.aside.close() }
+func (p *Plan) Close() error { return p.aside.Close() }
 
 // Empty tells whether there is nothing to do.
 func (p *Plan) Empty() bool {
@@ -234,15 +235,6 @@ func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, 
 	})
 }
 
-// planned reads a row that was put aside, with a time to stand for its own.
-func (p *Plan) planned(at int64) (*row, error) {
-	r, err := p.aside.get(at)
-	if err == nil {
-		r.values[oneroster.Modified] = p.stamp
-	}
-	return r, err
-}
-
 // each yields the rows that are to be written, with their index.
 func (p *Plan) each(part *part, yield func(n int, r *row) error) error {
 	for n, at := range part.rows {
@@ -278,9 +270,11 @@ func (p *Plan) differences(ctx context.Context, t *table,
 	part := p.parts[t]
 	var batch []*row
 	flush := func() error {
-		ids := make([]string, len(batch))
-		for i, r := range batch {
-			ids[i] = r.values[oneroster.SourcedID]
+		var ids []string
+		for _, r := range batch {
+			if !r.fresh {
+				ids = append(ids, r.values[oneroster.SourcedID])
+			}
 		}
 		before, err := p.storedOf(ctx, t, ids)
 		if err != nil {

@@ -215,7 +215,7 @@ func (in *planner) leaveOut(r oneroster.Row, old *known) {
 // write puts a row aside that is to be written; one for the same record before it is
 // forgotten.
 func (p *Plan) write(part *part, r *row) error {
-	at, err := p.aside.put(r)
+	at, err := p.put(r)
 	if err != nil {
 		return err
 	}
