@@ -19,6 +19,7 @@ var errUnchanged = errors.New("nothing changed")
 // reader has already passed.
 type change struct {
 	*sql.Tx
+	conn    *sql.Conn // that it is on
 	d       *dialect
 	rev     int64
 	last    string // stamp of the rev before
@@ -46,14 +47,19 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	if err := s.same(); err != nil {
 		return "", err
 	}
-	tx, err := s.engine.write.BeginTx(ctx, s.writes)
+	conn, err := s.engine.write.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTx(ctx, s.writes)
 	if err != nil {
 		return "", err
 	}
 	defer tx.Rollback()
 	seen := s.seen.Load()
 	at := new(time.Time)
-	c := &change{Tx: tx, d: s.dialect, touched: map[*table]bool{}, now: s.now,
+	c := &change{Tx: tx, conn: conn, d: s.dialect, touched: map[*table]bool{}, now: s.now,
 		wall: func() time.Time { return s.wall(at) },
 		full: map[string]*sql.Stmt{}, journal: journal{of: map[*table][][]string{}}}
 	// The row is locked until the commit: revs become visible in their order.

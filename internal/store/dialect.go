@@ -36,8 +36,14 @@ type dialect struct {
 	lock string
 	// sample lets ANALYZE look at some rows of a table only.
 	sample string
-	blob   string // the type of bytes
-	time   string // reads the server's clock, seconds; "" where there is none but ours
+	// later lists the indexes of the table $1, by name and statement, that cost less when they
+	// are made after many rows than with each; "" where nobody could read meanwhile.
+	later string
+	// copy adds rows to a table in a transaction of a connection, faster than INSERT; nil where
+	// there is no such way.
+	copy func(ctx context.Context, c *sql.Conn, table string, columns []string, rows [][]any) error
+	blob string // the type of bytes
+	time string // reads the server's clock, seconds; "" where there is none but ours
 }
 
 // sql turns the common text of a statement ($1, TEXT) into the engine's.

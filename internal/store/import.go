@@ -203,6 +203,10 @@ func (p *Plan) beside(ctx context.Context, t *table) error {
 // apply writes what a plan does to one table.
 func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 	part := p.parts[t]
+	indexes, err := c.withoutIndexes(ctx, t, len(part.rows))
+	if err != nil {
+		return err
+	}
 	var batch []row
 	flush := func() error {
 		err := c.upsert(ctx, t, batch)
@@ -210,7 +214,7 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 		return err
 	}
 	written := map[string]bool{} // with what others have a part in
-	err := p.each(part, func(_ int, r *row) error {
+	err = p.each(part, func(_ int, r *row) error {
 		if r.fresh {
 			r.seq += part.shift
 		}
@@ -228,6 +232,11 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 	if err == nil {
 		err = flush()
 	}
+	for _, made := range indexes {
+		if err == nil {
+			err = c.exec(ctx, made)
+		}
+	}
 	if err == nil {
 		err = c.retire(ctx, t, part.retired)
 	}
@@ -242,6 +251,30 @@ func (c *change) apply(ctx context.Context, p *Plan, t *table) error {
 		}
 	}
 	return err
+}
+
+// withoutIndexes takes indexes away from a table that is empty, where many rows come into
+// it, and returns the statements that make them again.
+func (c *change) withoutIndexes(ctx context.Context, t *table, rows int) (again []string, err error) {
+	if c.d.later == "" || rows < countedAfter {
+		return nil, nil
+	}
+	if next, err := nextSeq(ctx, c.Tx, t); err != nil || next > 1 {
+		return nil, err
+	}
+	var names []string
+	err = queryAll(ctx, c.Tx, c.d.sql(c.d.later), []any{t.Plural}, func(scan func(...any) error) error {
+		var name, text string
+		err := scan(&name, &text)
+		names, again = append(names, name), append(again, text)
+		return err
+	})
+	for _, name := range names {
+		if err == nil {
+			err = c.exec(ctx, "DROP INDEX "+quote(name))
+		}
+	}
+	return again, err
 }
 
 // restate writes stated agents. What the records stated before is remembered for the

@@ -32,6 +32,7 @@ var postgresDialect = &dialect{
 	},
 	lock:   " FOR UPDATE",
 	sample: "SELECT 1", // it does so by itself
+	copy:   copyRows,
 	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
 }
 
@@ -78,6 +79,14 @@ func sessions(config *pgx.ConnConfig) *sql.DB {
 		config.RuntimeParams["application_name"] = "rollbook"
 	}
 	return stdlib.OpenDB(*config)
+}
+
+func copyRows(ctx context.Context, c *sql.Conn, table string, columns []string, rows [][]any) error {
+	return c.Raw(func(driver any) error {
+		_, err := driver.(*stdlib.Conn).Conn().CopyFrom(ctx, pgx.Identifier{table}, columns,
+			pgx.CopyFromRows(rows))
+		return err
+	})
 }
 
 // exists tells whether the schema holds a district.

@@ -93,6 +93,11 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 	if err := c.link(ctx, t, rows); err != nil {
 		return err
 	}
+	if c.d.copy != nil {
+		if rows, err = c.copyFresh(ctx, t, rows); err != nil {
+			return err
+		}
+	}
 	for len(rows) > 0 {
 		set, n := rows[0].differs, 1
 		for n < min(mostRows, len(rows)) && (set == everything) == (rows[n].differs == everything) {
@@ -113,6 +118,23 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		}
 	}
 	return nil
+}
+
+// copyFresh adds the rows that are not stored yet, where there are some, and returns the
+// others.
+func (c *change) copyFresh(ctx context.Context, t *table, rows []row) (others []row, err error) {
+	var fresh [][]any
+	for i := range rows {
+		if rows[i].fresh {
+			fresh = append(fresh, t.appendArgs(nil, &rows[i], c.rev))
+		} else {
+			others = append(others, rows[i])
+		}
+	}
+	if len(fresh) < 100 {
+		return rows, nil
+	}
+	return others, c.d.copy(ctx, c.conn, t.Plural, t.bareNames, fresh)
 }
 
 // difference has a bit for each field of a record that is not as it was.

@@ -15,6 +15,7 @@ type table struct {
 	// unstamped are the same without dateLastModified, which a change has none of yet.
 	unstamped string
 	columns   []string // of a write: the fields, seq, own
+	bareNames []string // the same, not quoted
 	own       []string // columns that every write sets
 	stated    bool     // has agentSourcedIds
 	linked    []int
@@ -74,6 +75,9 @@ func newTable(r *oneroster.Resource) *table {
 		t.bare += `, "agentSourcedIds" = ''`
 	}
 	t.columns = append(append(t.columns, `"seq"`), t.own...)
+	for _, col := range t.columns {
+		t.bareNames = append(t.bareNames, strings.Trim(col, `"`))
+	}
 	return t
 }
 

@@ -31,6 +31,9 @@ var sqliteDialect = &dialect{
 	},
 	lock:   "", // a write transaction has the whole file
 	sample: "PRAGMA analysis_limit = 1000",
+	// A key of the table itself has no statement, and stays.
+	later: `SELECT "name", "sql" FROM sqlite_master
+		WHERE "type" = 'index' AND "tbl_name" = $1 AND "sql" IS NOT NULL`,
 }
 
 // look tells why a file cannot be opened as a district, without changing it.

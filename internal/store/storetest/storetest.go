@@ -132,8 +132,8 @@ type Server struct {
 	more []string // settings
 
 	lasting bool // it waits for the disk
-	attr *syscall.SysProcAttr
-	cmd  *exec.Cmd
+	attr    *syscall.SysProcAttr
+	cmd     *exec.Cmd
 }
 
 // newServer is a server in a folder of its own that has no data yet. The folder is to be
