@@ -109,11 +109,8 @@ func (c *change) upsert(ctx context.Context, t *table, rows []row) error {
 		for i := range batch {
 			args = t.appendArgs(args, &batch[i], c.rev)
 		}
-		run := c.exec
-		if len(batch) == mostRows {
-			run = c.repeat
-		}
-		if err := run(ctx, t.upsertText(c.d, len(batch), set), args...); err != nil {
+		if err := c.insert(ctx, "INSERT INTO "+t.name+" ("+strings.Join(t.columns, ", ")+")", len(batch),
+			len(t.columns), t.onConflict(set), args); err != nil {
 			return err
 		}
 	}
@@ -183,24 +180,33 @@ func number(text string) any {
 	return n
 }
 
-func (t *table) upsertText(d *dialect, n int, set uint64) string {
+// insert runs a statement with the values of so many rows of so many columns. That of a
+// full batch comes again and again.
+func (c *change) insert(ctx context.Context, into string, rows, columns int, then string, args []any) error {
 	var b strings.Builder
-	b.WriteString("INSERT INTO " + t.name + " (" + strings.Join(t.columns, ", ") + ") VALUES ")
-	param := 0
-	for i := range n {
-		if i > 0 {
+	b.WriteString(into + " VALUES ")
+	for param := range rows * columns {
+		switch {
+		case param == 0:
+			b.WriteByte('(')
+		case param%columns == 0:
+			b.WriteString("), (")
+		default:
 			b.WriteString(", ")
 		}
-		b.WriteByte('(')
-		for j := range t.columns {
-			if j > 0 {
-				b.WriteString(", ")
-			}
-			param++
-			b.WriteString(d.inOrder(param))
-		}
-		b.WriteByte(')')
+		b.WriteString(c.d.inOrder(param + 1))
 	}
+	b.WriteByte(')')
+	b.WriteString(then)
+	if rows == mostRows {
+		return c.repeat(ctx, b.String(), args...)
+	}
+	return c.exec(ctx, b.String(), args...)
+}
+
+// onConflict sets of a stored row what every write sets, and some fields.
+func (t *table) onConflict(set uint64) string {
+	var b strings.Builder
 	b.WriteString(` ON CONFLICT ("sourcedId") DO UPDATE SET `)
 	for i, col := range t.own {
 		if i > 0 {
@@ -236,19 +242,13 @@ func (c *change) link(ctx context.Context, t *table, rows []row) error {
 		if err := c.unlink(ctx, t.field(i), stale); err != nil {
 			return err
 		}
-		for start := 0; start < len(pairs); start += 100 {
-			batch := pairs[start:min(start+100, len(pairs))]
-			st := &statement{d: c.d}
-			st.WriteString(`INSERT INTO "links" ("field", "owner", "target") VALUES `)
-			field := st.arg(t.field(i))
-			for n, p := range batch {
-				if n > 0 {
-					st.WriteString(", ")
-				}
-				st.WriteString("(" + field + ", " + st.arg(p[0]) + ", " + st.arg(p[1]) + ")")
+		for batch := range slices.Chunk(pairs, mostRows) {
+			args := make([]any, 0, 3*len(batch))
+			for _, p := range batch {
+				args = append(args, t.field(i), p[0], p[1])
 			}
-			st.WriteString(" ON CONFLICT DO NOTHING")
-			if _, err := c.ExecContext(ctx, st.String(), st.args...); err != nil {
+			if err := c.insert(ctx, `INSERT INTO "links" ("field", "owner", "target")`, len(batch), 3,
+				" ON CONFLICT DO NOTHING", args); err != nil {
 				return err
 			}
 		}
