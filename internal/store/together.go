@@ -40,11 +40,16 @@ func (s *Store) together(ctx context.Context, p *put) error {
 			s.queue.leave(p)
 			return ctx.Err()
 		case s.queue.turn <- struct{}{}:
-			if puts := s.queue.next(); len(puts) > 0 {
-				s.putAll(ctx, puts)
-			}
-			<-s.queue.turn
+			s.putNext(ctx)
 		}
+	}
+}
+
+// putNext does what waits, in its turn.
+func (s *Store) putNext(ctx context.Context) {
+	defer func() { <-s.queue.turn }()
+	if puts := s.queue.next(); len(puts) > 0 {
+		s.putAll(ctx, puts)
 	}
 }
 
