@@ -37,9 +37,15 @@ lint:
 	go tool -modfile=tools/go.mod staticcheck ./...
 
 # lint has vetted all that is tested: go test would do a part of it again, of each way
-# of building, with all that they import.
+# of building, with all that they import. Tests wait a sixth of their time, for programs and
+# for each other: the race detector and the fuzz targets run beside them.
 test: needs lint
+	@$(MAKE) --no-print-directory -j 2 --output-sync=line tested raced
+
+tested:
 	go test -vet=off -timeout 20m ./...
+
+raced:
 	CGO_ENABLED=1 go test -vet=off $(RACING) -timeout 20m $(RACE)
 	CGO_ENABLED=1 go test -vet=off $(RACING) -timeout 20m $(RACE_SYNC)
 	@set -e; for t in $(FUZZ); do IFS=: read -r package target inputs <<< "$$t"; \
@@ -87,4 +93,4 @@ bench: needs
 pictures:
 	ROLLBOOK_PICTURES=$(CURDIR)/docs go test ./cmd/rollbook -run '^$$' -bench Pictures -benchtime 1x -timeout 2h
 
-.PHONY: pictures mutants soak lint needs build test fuzz packages kills check docs bench
+.PHONY: pictures mutants soak lint needs build test tested raced fuzz packages kills check docs bench
