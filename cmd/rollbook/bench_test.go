@@ -362,15 +362,19 @@ func children(of int) (out []int) {
 	return out
 }
 
-// spent is the CPU time that processes have used, in ns; 0 stands for all of PostgreSQL.
+// spent is the CPU time that processes have used, in ns; 0 stands for the PostgreSQL that
+// was started here.
 func spent(pids []int) (ns float64) {
 	for _, pid := range pids {
 		files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 		if pid == 0 {
 			all, _ := filepath.Glob("/proc/[0-9]*/comm")
 			for _, file := range all {
-				if name, _ := os.ReadFile(file); string(name) == "postgres\n" {
-					files = append(files, filepath.Join(filepath.Dir(file), "schedstat"))
+				dir := filepath.Dir(file)
+				name, _ := os.ReadFile(file)
+				if server := parent(dir); string(name) == "postgres\n" &&
+					(server == os.Getpid() || parent(fmt.Sprint("/proc/", server)) == os.Getpid()) {
+					files = append(files, filepath.Join(dir, "schedstat"))
 				}
 			}
 		}
@@ -383,6 +387,17 @@ func spent(pids []int) (ns float64) {
 		}
 	}
 	return ns
+}
+
+// parent is the process that started that of a folder of /proc.
+func parent(dir string) int {
+	text, _ := os.ReadFile(filepath.Join(dir, "stat"))
+	_, rest, _ := strings.Cut(string(text), ") ") // state, ppid, …
+	if f := strings.Fields(rest); len(f) > 1 {
+		n, _ := strconv.Atoi(f[1])
+		return n
+	}
+	return 0
 }
 
 var fetcher = &http.Client{Transport: &http.Transport{DisableCompression: true, ReadBufferSize: 256 << 10,
