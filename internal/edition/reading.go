@@ -159,7 +159,8 @@ func (p *Page) Close() {
 // gatherBytes is how much is gathered of small pieces, and sent of large ones, at a time.
 const gatherBytes = 256 << 10
 
-// A gather writes pieces: small ones together, large ones as they lie.
+// A gather writes pieces: small ones together, large ones as they lie, with no memory of
+// their own held while a reader lets them wait.
 type gather struct {
 	write func([]byte) error
 	buf   []byte
@@ -181,15 +182,18 @@ func (g *gather) text(s string) {
 }
 
 func (g *gather) piece(b []byte) error {
-	g.room()
 	for len(b) > 0 {
-		if len(g.buf) == 0 && len(b) >= gatherBytes {
+		if len(b) >= gatherBytes {
+			if err := g.flush(0); err != nil {
+				return err
+			}
 			if err := g.write(b[:gatherBytes]); err != nil {
 				return err
 			}
 			b = b[gatherBytes:]
 			continue
 		}
+		g.room()
 		n := min(len(b), gatherBytes-len(g.buf))
 		g.buf, b = append(g.buf, b[:n]...), b[n:]
 		if err := g.flush(gatherBytes); err != nil {
@@ -201,12 +205,15 @@ func (g *gather) piece(b []byte) error {
 
 // flush writes what was gathered where it is as much as that; 0 is the end.
 func (g *gather) flush(most int) error {
-	if len(g.buf) < most || len(g.buf) == 0 {
+	if len(g.buf) < most {
 		return nil
 	}
-	err := g.write(g.buf)
-	g.buf = g.buf[:0]
-	if most == 0 {
+	var err error
+	if len(g.buf) > 0 {
+		err = g.write(g.buf)
+		g.buf = g.buf[:0]
+	}
+	if most == 0 && g.whole != nil {
 		gathers.Put(g.whole)
 		g.whole, g.buf = nil, nil
 	}
