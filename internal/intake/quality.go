@@ -51,8 +51,9 @@ func (j *judgement) judgeSDS(ctx context.Context, s *side, into *sds) error {
 		}
 	}}
 	each := func(resource string, yield func(wire.Object) error) error {
+		o := wire.Object{}
 		return s.each(ctx, oneroster.ByName(resource), func(rec oneroster.Record) error {
-			o := wire.Of(rec)
+			o.Set(rec)
 			if o["dateLastModified"] == nil {
 				o["dateLastModified"] = stamp
 			}

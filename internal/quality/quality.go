@@ -55,7 +55,8 @@ type Options struct {
 }
 
 // Each streams the objects of one resource, named in the singular. Objects that
-// are not active may be among them; a judge may ask for a resource twice.
+// are not active may be among them; a judge may ask for a resource twice, and keeps
+// nothing of an object after its call.
 type Each func(resource string, yield func(wire.Object) error) error
 
 // An Outcome is what a judge leaves behind.

@@ -8,38 +8,52 @@ import (
 	"rollbook/internal/oneroster"
 )
 
-// Of is the object as a reader decodes it, made without its JSON; hrefs are those
-// of an empty base. It shares nothing that a caller may change with the record.
-func Of(rec oneroster.Record) Object {
-	out := make(Object, len(rec.Values))
+// Set makes the object what a reader decodes of a record, without its JSON; hrefs are
+// those of an empty base. It was empty, or set to another record of the same resource, and
+// takes over the memory of what it was.
+func (o Object) Set(rec oneroster.Record) {
 	for i := range rec.Resource.Fields {
 		f, v := &rec.Resource.Fields[i], rec.Values[i]
-		if f.Kind.IsList() {
-			list := make([]any, 0, 1)
-			for _, item := range oneroster.Items(v) {
-				list = append(list, valueOf(f, item))
-			}
-			out[f.Name] = list
-			continue
-		}
 		if v == "" && f.Name == "score" {
 			v = "0" // as oneroster.Writer has it
 		}
-		if v != "" {
-			out[f.Name] = valueOf(f, v)
+		switch {
+		case f.Kind.IsList():
+			list, _ := o[f.Name].([]any)
+			was := list
+			list = list[:0]
+			for n, item := range oneroster.Items(v) {
+				var before any
+				if n < len(was) {
+					before = was[n]
+				}
+				list = append(list, valueOf(f, item, before))
+			}
+			if list == nil {
+				list = []any{}
+			}
+			o[f.Name] = list
+		case v == "":
+			delete(o, f.Name)
+		default:
+			o[f.Name] = valueOf(f, v, o[f.Name])
 		}
 	}
-	return out
 }
 
-// valueOf is one value, or one item of a list.
-func valueOf(f *oneroster.Field, v string) any {
+// valueOf is one value, or one item of a list, in the memory of the one before.
+func valueOf(f *oneroster.Field, v string, before any) any {
 	switch f.Kind {
 	case oneroster.Number:
 		return json.Number(v)
 	case oneroster.Ref, oneroster.Refs:
-		return map[string]any{"href": "/" + oneroster.ByName(f.To).Plural + "/" + oneroster.EscapeID(v),
-			"sourcedId": valid(v), "type": f.To}
+		ref, _ := before.(map[string]any)
+		if ref == nil {
+			ref = map[string]any{"type": f.To}
+		}
+		ref["href"] = "/" + oneroster.ByName(f.To).Plural + "/" + oneroster.EscapeID(v)
+		ref["sourcedId"] = valid(v)
+		return ref
 	case oneroster.UserIDs:
 		typ, id, _ := strings.Cut(v, oneroster.PartSep)
 		return map[string]any{"type": valid(typ), "identifier": valid(id)}
