@@ -24,6 +24,9 @@ type table struct {
 	dropped   []int  // positions of linked fields among them
 }
 
+// stampColumn reads dateLastModified of the table as t.
+const stampColumn = `(SELECT "stamp" FROM "revs" WHERE "revs"."rev" = t."rev")`
+
 var tables = func() map[*oneroster.Resource]*table {
 	out := map[*oneroster.Resource]*table{}
 	for _, r := range oneroster.Resources() {
@@ -38,7 +41,7 @@ func newTable(r *oneroster.Resource) *table {
 	for i := range r.Fields {
 		f := &r.Fields[i]
 		if i == oneroster.Modified {
-			selects = append(selects, `(SELECT "stamp" FROM "revs" WHERE "revs"."rev" = t."rev")`)
+			selects = append(selects, stampColumn)
 			continue
 		}
 		t.columns = append(t.columns, quote(f.Name))

@@ -220,20 +220,24 @@ func (s *Store) Selects(sel Selection) func(values []string) bool {
 	if r.Scope.Through != nil || r.Scope.Parent != nil {
 		return nil
 	}
-	hidden := r.Resource.Gradebook && !shown(sel)
 	return func(values []string) bool {
-		rec := oneroster.Record{Resource: r.Resource, Values: values}
-		if r.View.Field != "" && rec.Get(r.View.Field) != r.View.Value ||
-			hidden && rec.Get("status") != oneroster.Active {
+		return selectsAlone(sel, oneroster.Record{Resource: r.Resource, Values: values})
+	}
+}
+
+// selectsAlone tells whether a selection selects a record, the part of others in that aside.
+func selectsAlone(sel Selection, rec oneroster.Record) bool {
+	r := sel.Route
+	if r.View.Field != "" && rec.Get(r.View.Field) != r.View.Value ||
+		r.Resource.Gradebook && !shown(sel) && rec.Get("status") != oneroster.Active {
+		return false
+	}
+	for _, m := range r.Scope.By {
+		if !matches(rec, m, sel.Vars) {
 			return false
 		}
-		for _, m := range r.Scope.By {
-			if !matches(rec, m, sel.Vars) {
-				return false
-			}
-		}
-		return query.Match(sel.Query.Filter, rec)
 	}
+	return query.Match(sel.Query.Filter, rec)
 }
 
 // matches is match of a statement, in memory.
@@ -241,6 +245,11 @@ func matches(rec oneroster.Record, m oneroster.Match, vars map[string]string) bo
 	want := m.Value
 	if m.Var != "" {
 		want = vars[m.Var]
+	}
+	if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
+		members := oneroster.FlattenMetadata(rec.Get("metadata"))
+		at := slices.IndexFunc(members, func(p oneroster.Pair) bool { return p.Key == key })
+		return at < 0 || members[at].Text == "" || members[at].Text == want
 	}
 	if rec.Resource.Field(m.Field).Kind == oneroster.Refs {
 		return slices.Contains(oneroster.Items(rec.Get(m.Field)), want)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
@@ -101,6 +102,85 @@ func (t *trial) since(resource string, after int64) (n, last int, changed []stri
 		})
 	}))
 	return n, last, changed
+}
+
+// A moment is what a district serves at one change: its records by place, and which places
+// selections select.
+type moment struct {
+	rev     int64
+	records map[string]string // by resource and place
+	places  map[string]string
+}
+
+// selections are all collections, with some filters, each sorted by one of its fields or another.
+func (t *trial) selections(yield func(what string, sel store.Selection)) {
+	n := 0
+	for i := range oneroster.V1p1.Routes {
+		r := &oneroster.V1p1.Routes[i]
+		if r.Method != "GET" || r.One {
+			continue
+		}
+		for _, filter := range []string{"", "sourcedId>'c1'", "status='tobedeleted'",
+			"dateLastModified>='2000-01-01T00:00:00.000Z'"} {
+			sel := t.selection(within(r) + " | " + filter)
+			for range 2 {
+				yield(fmt.Sprintf("%s %s %v %t", within(r), filter, sel.Query.Sort, sel.Query.Desc), sel)
+				sel.Query.Sort, sel.Query.Desc = &r.Resource.Fields[n%len(r.Resource.Fields)], n%2 == 0
+				n++
+			}
+		}
+	}
+}
+
+func (t *trial) moment() (m moment) {
+	t.Helper()
+	t.must(t.s.View(ctx, func(v *store.View) error {
+		m = t.records(v)
+		t.selections(func(what string, sel store.Selection) {
+			places, err := v.Places(ctx, sel)
+			t.must(err)
+			m.places[what] = fmt.Sprint(places)
+		})
+		return nil
+	}))
+	return m
+}
+
+func (t *trial) records(v *store.View) (m moment) {
+	t.Helper()
+	m = moment{v.Rev, map[string]string{}, map[string]string{}}
+	for _, r := range oneroster.Resources() {
+		t.must(v.Since(ctx, r, -1, func(place int, values []string) error {
+			m.records[fmt.Sprint(r.Plural, place)] = fmt.Sprintf("%q", values)
+			return nil
+		}))
+	}
+	return m
+}
+
+// earlier is the moment of an earlier change, made of what a view has now.
+func (t *trial) earlier(rev int64) (m moment) {
+	t.Helper()
+	t.must(t.s.View(ctx, func(v *store.View) error {
+		m = t.records(v)
+		m.rev = rev
+		for _, r := range oneroster.Resources() {
+			t.must(v.Earlier(ctx, r, rev, func(place int, values []string) error {
+				m.records[fmt.Sprint(r.Plural, place)] = fmt.Sprintf("%q", values)
+				if values == nil {
+					delete(m.records, fmt.Sprint(r.Plural, place))
+				}
+				return nil
+			}))
+		}
+		t.selections(func(what string, sel store.Selection) {
+			places, err := v.PlacesEarlier(ctx, sel, rev)
+			t.must(err)
+			m.places[what] = fmt.Sprint(places)
+		})
+		return nil
+	}))
+	return m
 }
 
 var views = []promise{
@@ -214,6 +294,60 @@ var views = []promise{
 			[]int64{first.Rev + 1, first.Rev + 1})
 		t.equal("and so does who asks of no request", []any{versions(ctx, first), version(ctx)},
 			[]any{now, book + 1})
+	}},
+	{"a view has what was served at an earlier change, as far as the journal goes back", func(t *trial) {
+		t.crowded()
+		var before []moment
+		note := func() { before = append(before, t.moment()) }
+		note()
+		t.takeDelta(with(school(), "user u3", "givenName", "Theo", "familyName", "")[8],
+			Rec("user", "sourcedId", "a", "username", "a", "role", "student", "orgs", "o1"),
+			with(school(), "user u1", "givenName", "Anne")[6])
+		note()
+		t.put("category", "sourcedId", "kc1", "title", "z", "metadata",
+			oneroster.MetadataOf(map[string]any{"classId": "c2"}))
+		t.put("result", "sourcedId", "sc1", "lineItem", "ic2", "student", "u1", "score", "10")
+		t.put("result", "sourcedId", "sx", "lineItem", "ic1", "student", "u1")
+		t.remove("lineItem", "ic2")
+		note()
+		t.takeDelta(gone("enrollment", "e1"), gone("class", "c2"), gone("user", "u1"))
+		t.put("category", "sourcedId", "k", "title", "again")
+		note()
+		t.take(with(school(), "class c1", "title", "Other")...)
+		t.put("lineItem", "sourcedId", "ic1", "title", "Quiz", "class", "c1", "category", "kc1")
+		for _, was := range before {
+			now, what := t.earlier(was.rev), fmt.Sprint("at change ", was.rev)
+			t.equal(what, []int{len(now.records), len(now.places)}, []int{len(was.records), len(was.places)})
+			for _, maps := range [][2]map[string]string{{now.records, was.records}, {now.places, was.places}} {
+				for key := range maps[1] {
+					t.equal(what+", "+key, maps[0][key], maps[1][key])
+				}
+			}
+		}
+		t.must(t.s.View(ctx, func(v *store.View) error {
+			user := oneroster.ByName("user")
+			all := func(int, []string) error { return nil }
+			if err := v.Earlier(ctx, user, v.Rev+1, all); !errors.Is(err, store.ErrNotEarlier) {
+				t.Errorf("a change that is still to come: %v", err)
+			}
+			return nil
+		}))
+		t.now = t.now.Add(time.Hour)
+		t.must(t.s.Prune(ctx, t.now))
+		t.takeDelta(Rec("user", "sourcedId", "b", "username", "b", "role", "student", "orgs", "o1"))
+		t.must(t.s.View(ctx, func(v *store.View) error {
+			all := func(int, []string) error { return nil }
+			for _, r := range oneroster.Resources() {
+				wanted := error(nil) // what has not changed since is as it was
+				if v.Of(r) > before[0].rev {
+					wanted = store.ErrNotEarlier
+				}
+				if err := v.Earlier(ctx, r, before[0].rev, all); !errors.Is(err, wanted) {
+					t.Errorf("what is forgotten of %s: %v", r.Plural, err)
+				}
+			}
+			return nil
+		}))
 	}},
 	{"two selections have one text where they select the same in the same order", func(t *trial) {
 		texts := map[string]string{}
