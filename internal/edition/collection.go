@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"unsafe"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -48,6 +49,7 @@ type collection struct {
 	rows     int // that are there
 	last     int // the greatest place
 	loose    int // bytes of segments that are held in memory
+	own      int // bytes of chunks of an earlier collection, that no later one has
 
 	before  int64    // version of the collection that this one follows; 0 is none
 	changes []change // since then, by place
@@ -80,16 +82,11 @@ func (c *collection) body(place int) (segment, offset, size int) {
 
 // set notes where the record of a place lies; owned are the chunks that may be written.
 func (c *collection) set(owned map[int]bool, place, segment, offset, size int) {
-	n := place / chunkRows
-	for n >= len(c.chunks) {
+	for len(c.chunks) <= place/chunkRows {
 		owned[len(c.chunks)] = true
 		c.chunks = append(c.chunks, &chunk{})
 	}
-	if !owned[n] {
-		own := *c.chunks[n]
-		c.chunks[n], owned[n] = &own, true
-	}
-	part := c.chunks[n]
+	part := c.chunk(owned, place)
 	if part.size[place%chunkRows] == 0 {
 		c.rows++
 	}
@@ -98,12 +95,40 @@ func (c *collection) set(owned map[int]bool, place, segment, offset, size int) {
 	c.last = max(c.last, place)
 }
 
+// unset notes that there is no record at a place.
+func (c *collection) unset(owned map[int]bool, place int) {
+	part := c.chunk(owned, place)
+	if part.size[place%chunkRows] > 0 {
+		c.rows--
+	}
+	part.size[place%chunkRows] = 0
+}
+
+// chunk is the one of a place, that may be written.
+func (c *collection) chunk(owned map[int]bool, place int) *chunk {
+	n := place / chunkRows
+	if !owned[n] {
+		own := *c.chunks[n]
+		c.chunks[n], owned[n] = &own, true
+	}
+	return c.chunks[n]
+}
+
 // build renders a whole resource into a file that nobody else sees.
 func build(ctx context.Context, view *store.View, r rendering) (*collection, error) {
-	c := &collection{version: view.Of(r.resource)}
+	c, owned := &collection{version: view.Of(r.resource)}, map[int]bool{}
+	return c, c.write(r, owned, func(put func(place int, values []string) error) error {
+		return view.Since(ctx, r.resource, -1, put)
+	})
+}
+
+// write renders the records that are put into a file that nobody else sees, which is the next
+// segment.
+func (c *collection) write(r rendering, owned map[int]bool,
+	records func(put func(place int, values []string) error) error) error {
 	file, err := os.CreateTemp("", "rollbook-edition-*")
 	if err != nil {
-		return nil, fmt.Errorf("an edition cannot be made: %w", err)
+		return fmt.Errorf("an edition cannot be made: %w", err)
 	}
 	_ = os.Remove(file.Name()) // a process that is killed leaves nothing
 	defer func() {
@@ -111,10 +136,10 @@ func build(ctx context.Context, view *store.View, r rendering) (*collection, err
 		_ = os.Remove(file.Name()) // Windows keeps it until close
 	}()
 	out := bufio.NewWriterSize(file, 1<<20)
-	render, owned, buf, end := r.render(), map[int]bool{}, []byte(nil), 0
-	err = view.Since(ctx, r.resource, -1, func(place int, values []string) error {
+	render, buf, end := r.render(), []byte(nil), 0
+	err = records(func(place int, values []string) error {
 		buf = append(render(buf[:0], values), ',')
-		c.set(owned, place, 0, end, len(buf)-1)
+		c.set(owned, place, len(c.segments), end, len(buf)-1)
 		end += len(buf)
 		_, err := out.Write(buf)
 		return err
@@ -123,14 +148,37 @@ func build(ctx context.Context, view *store.View, r rendering) (*collection, err
 		err = out.Flush()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("an edition cannot be made: %w", err)
+		return fmt.Errorf("an edition cannot be made: %w", err)
 	}
 	text, err := mapped(file, end)
 	if err != nil {
-		return nil, fmt.Errorf("an edition cannot be mapped: %w", err)
+		return fmt.Errorf("an edition cannot be mapped: %w", err)
 	}
-	c.segments = []*segment{text}
-	return c, nil
+	c.segments = append(slices.Clip(c.segments), text)
+	return nil
+}
+
+// earlier makes the collection as it was at an earlier rev, of the one that is in a view:
+// what has changed since is put back.
+func (c *collection) earlier(ctx context.Context, view *store.View, r rendering, rev int64) (*collection,
+	error) {
+	was, owned := *c, map[int]bool{}
+	was.version, was.before, was.changes = rev, 0, nil
+	was.chunks = slices.Clone(c.chunks)
+	err := was.write(r, owned, func(put func(place int, values []string) error) error {
+		return view.Earlier(ctx, r.resource, rev, func(place int, values []string) error {
+			if values != nil {
+				return put(place, values)
+			}
+			was.unset(owned, place)
+			return nil
+		})
+	})
+	for was.last > 0 && was.chunks[was.last/chunkRows].size[was.last%chunkRows] == 0 {
+		was.last--
+	}
+	was.own = len(owned) * int(unsafe.Sizeof(chunk{}))
+	return &was, err
 }
 
 // follow makes the collection as it is in a later view; nil where it is better built.

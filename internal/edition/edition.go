@@ -7,12 +7,13 @@ package edition
 
 import (
 	"context"
-	"crypto/sha256"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -69,10 +70,13 @@ type District struct {
 type holder struct {
 	rendering
 	now      atomic.Pointer[collection]
-	asked    atomic.Int64  // when it was, Unix seconds
-	turn     chan struct{} // of who brings it up to date
-	building atomic.Bool
-	failed   atomic.Int64 // when it could not be made, Unix seconds
+	asked    atomic.Int64                  // when it was, Unix seconds
+	turn     chan struct{}                 // of who brings it up to date
+	building atomic.Pointer[chan struct{}] // is closed when it is made; nil where it is not
+	failed   atomic.Int64                  // when it could not be made, Unix seconds
+
+	mu  sync.Mutex
+	was map[int64]weak.Pointer[collection] // earlier ones, that walks went back to, by rev
 }
 
 // New makes the district of a store.
@@ -87,6 +91,7 @@ func New(s *store.Store, opt Options) *District {
 		d.opt.Log = slog.New(slog.DiscardHandler)
 	}
 	d.soon = soonRows
+	d.walks.process = rand.Text()
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
 }
@@ -118,82 +123,91 @@ func (d *District) List(ctx context.Context, ask Ask) (*Page, error) {
 }
 
 func (d *District) list(ctx context.Context, ask Ask) (*Page, error) {
-	if !d.opt.Plain {
-		p, err := d.copied(ctx, &ask)
-		if p != nil || err != nil {
-			return p, err
+	if d.opt.Plain {
+		return d.spool(ctx, &ask)
+	}
+	asOf := d.store.TimeOf(ctx) // before the last change is asked
+	in, err := d.inquire(&ask)
+	if err != nil {
+		return nil, err
+	}
+	if ask.Query.Offset > 0 {
+		l, err := d.leg(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		if l != nil {
+			return d.walkOn(ctx, in, l)
 		}
 	}
-	return d.spool(ctx, &ask)
+	p, r, err := d.present(ctx, in)
+	if err == nil {
+		l, ended := d.walks.begin(in, p.Edition, p.Total, r, asOf)
+		d.crowded(ended)
+		err = d.tell(ctx, l)
+	}
+	return p, err
 }
 
-// copied is a page of the edition that the reader's walk is in, or of the latest. It is nil
-// where there is no edition yet.
-func (d *District) copied(ctx context.Context, ask *Ask) (*Page, error) {
-	asOf := d.store.TimeOf(ctx) // before the last change is asked
-	text, on, whole, err := d.store.Asked(ask.Selection)
-	if err != nil {
-		return nil, err
-	}
-	key := questionKey{rendering{ask.Route.Resource, ask.Base, ask.Veiled}, sha256.Sum256([]byte(text))}
-	if ask.Query.Offset > 0 {
-		if r, asOf := d.walks.next(ask, key); r != nil {
-			p := r.page(ask)
-			p.AsOf = asOf
-			return p, nil
-		}
-	}
+// present is a page of the latest edition, and what that selects; nil where there is none yet,
+// and the page is read from the database.
+func (d *District) present(ctx context.Context, in *inquiry) (p *Page, r *reading, err error) {
 	versions, err := d.versions(ctx)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		r, err = d.latest(ctx, in, versions)
 	}
-	h := d.holder(key.rendering)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case r != nil:
+		return r.page(in.Ask), r, nil
+	}
+	p, err = d.spool(ctx, in.Ask)
+	return p, nil, err
+}
+
+// latest is what a question selects in the latest edition; nil where there is none yet.
+func (d *District) latest(ctx context.Context, in *inquiry, versions *store.Versions) (*reading, error) {
+	h := d.holder(in.rendering)
 	if h == nil {
 		return nil, nil
 	}
-	q := d.questions.of(key)
+	q := d.questions.of(in.questionKey)
 	r := q.answered()
-	if r == nil || r.version < versions.Of(on...) {
-		give, ok := d.turns.take(ask.Client, ctx.Done())
-		if !ok {
-			return nil, ctx.Err()
-		}
-		r, err = q.answer(ctx, versions.Of(on...), func(last *reading) (*reading, error) {
-			return d.find(ctx, h, versions, ask, on, whole, last)
-		})
-		give()
+	if r != nil && r.version >= versions.Of(in.on...) {
+		return r, nil
 	}
-	if r == nil || err != nil {
-		return nil, err
+	give, ok := d.turns.take(in.Client, ctx.Done())
+	if !ok {
+		return nil, ctx.Err()
 	}
-	d.walks.begin(ask, key, r, asOf)
-	return r.page(ask), nil
+	defer give()
+	return q.answer(ctx, versions.Of(in.on...), func(last *reading) (*reading, error) {
+		return d.find(ctx, h, versions, in, last)
+	})
 }
 
 // find answers a question that was not asked of this edition before: by what has changed
 // since its last answer, else by the database. It is nil where there is no edition yet.
-func (d *District) find(ctx context.Context, h *holder, versions *store.Versions, ask *Ask,
-	on []*oneroster.Resource, whole bool, last *reading) (r *reading, err error) {
+func (d *District) find(ctx context.Context, h *holder, versions *store.Versions, in *inquiry,
+	last *reading) (r *reading, err error) {
 	c, err := d.current(ctx, h, versions)
 	if c == nil || err != nil {
 		return nil, err
 	}
-	if whole {
+	if in.whole {
 		return d.newReading(c, c.all(), c.version), nil
 	}
-	if last != nil && last.collection.version == c.before && ask.Query.Sort == nil {
-		if selects := d.store.Selects(ask.Selection); selects != nil {
+	if last != nil && last.collection.version == c.before && in.Query.Sort == nil {
+		if selects := d.store.Selects(in.Selection); selects != nil {
 			return d.newReading(c, last.with(c.changes, selects), c.version), nil
 		}
 	}
-	err = d.view(ctx, h, on, func(view *store.View, c *collection) error {
+	err = d.view(ctx, h, in.on, func(view *store.View, c *collection) error {
 		// What is selected and what is served are of one state.
-		places, err := view.Places(ctx, ask.Selection)
+		places, err := view.Places(ctx, in.Selection)
 		if err == nil {
-			if places == nil {
-				places = []uint32{}
-			}
-			r = d.newReading(c, places, view.Of(on...))
+			r = d.newReading(c, places, view.Of(in.on...))
 		}
 		return err
 	})
@@ -256,7 +270,7 @@ func (d *District) current(ctx context.Context, h *holder, versions *store.Versi
 	if c != nil && c.version >= versions.Of(h.resource) {
 		return c, nil
 	}
-	if h.building.Load() {
+	if h.building.Load() != nil {
 		return nil, nil
 	}
 	c = nil
@@ -326,11 +340,13 @@ func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*
 
 // build makes a collection in the background.
 func (d *District) build(h *holder) {
-	if d.ctx.Err() != nil || !h.building.CompareAndSwap(false, true) {
+	made := make(chan struct{})
+	if d.ctx.Err() != nil || !h.building.CompareAndSwap(nil, &made) {
 		return
 	}
 	d.work.Go(func() {
-		defer h.building.Store(false)
+		defer close(made)
+		defer h.building.Store(nil)
 		d.builds.Lock()
 		defer d.builds.Unlock()
 		ctx := d.ctx

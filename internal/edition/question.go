@@ -3,7 +3,10 @@ package edition
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"sync"
+
+	"rollbook/internal/oneroster"
 )
 
 // What is kept of questions is bounded in number, and in bytes of their answers.
@@ -12,11 +15,29 @@ const (
 	questionsBytes = 64 << 20
 )
 
-// A questionKey is a question: a rendering and what is asked of it, by its hash, since
-// clients write as long as they like.
+// asked is a rendering and what is asked of it, page and fields aside, by its hash, since
+// clients write as long as they like. It is the same in every process.
+type asked [sha256.Size]byte
+
+// A questionKey is a question.
 type questionKey struct {
 	rendering
-	asked [sha256.Size]byte
+	asked
+}
+
+// An inquiry is what a reader asks, and what there is to know of it.
+type inquiry struct {
+	*Ask
+	questionKey
+	on    []*oneroster.Resource // that the answer hangs on
+	whole bool                  // all records in the order of the list
+}
+
+func (d *District) inquire(ask *Ask) (*inquiry, error) {
+	text, on, whole, err := d.store.Asked(ask.Selection)
+	r := rendering{ask.Route.Resource, ask.Base, ask.Veiled}
+	hash := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%t\x00%s", r.resource.Plural, r.base, r.veiled, text))
+	return &inquiry{ask, questionKey{r, hash}, on, whole}, err
 }
 
 // questions keep the answers of the questions that were asked last.

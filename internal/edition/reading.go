@@ -134,6 +134,9 @@ type Page struct {
 	Encoding string // Content-Encoding; "" is none
 	// AsOf is a time at which the page was what there is; the zero time is now.
 	AsOf time.Time
+	// Left is the edition that the reader's walk was in, where that cannot be had any more
+	// and the page is of the latest; 0 where all is as it should be.
+	Left int64
 	// Send writes {"users":[…, and what ends it.
 	Send func(end string, write func([]byte) error) error
 

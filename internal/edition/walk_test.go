@@ -19,7 +19,7 @@ import (
 // the latest stamp that it saw.
 type copy struct {
 	t      testing.TB
-	d      *edition.District
+	deal   func() *edition.District // who serves the next page
 	client string
 	op     string
 	rng    *rand.Rand
@@ -34,7 +34,7 @@ func (c *copy) pull(filter string) {
 		limit := 1 + c.rng.IntN(60)
 		ask := asked(c.t, c.op, fmt.Sprintf("limit=%d&offset=%d%s", limit, offset, filter), nil)
 		ask.Client, ask.Gzip = c.client, c.rng.IntN(2) == 0
-		text, p := body(c.t, c.d, ask)
+		text, p := body(c.t, c.deal(), ask)
 		if total < 0 {
 			total, number = p.Total, p.Edition
 		}
@@ -66,21 +66,31 @@ func (c *copy) pull(filter string) {
 }
 
 // Readers that walk while nights are published and grades are written see whole
-// districts: no record twice, none missing, one total; and what they have after the
-// changes since is what there is.
+// districts, also where each page is of another process, and processes end and begin: no
+// record twice, none missing, one total; and what they have after the changes since is what
+// there is.
 func TestWalksAreWhole(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := storetest.Open(t, dsn, store.Options{})
 		src := newRoster(60)
 		publish(t, s, src)
-		d := edition.New(s, edition.Options{})
-		t.Cleanup(d.Close)
+		var processes [3]atomic.Pointer[edition.District]
+		for n := range processes {
+			_, d := process(t, dsn)
+			processes[n].Store(d)
+		}
 		var over atomic.Bool
 		var writers, readers sync.WaitGroup
-		writers.Go(func() { // with its own district: another process
+		writers.Go(func() {
 			other := storetest.Open(t, dsn, store.Options{})
 			for src.night = 1; !over.Load(); src.night++ {
 				publish(t, other, src)
+				d := edition.New(other, edition.Options{})
+				t.Cleanup(d.Close)
+				if src.night%2 == 0 {
+					d.Later()
+				}
+				processes[1+src.night%2].Store(d)
 			}
 		})
 		writers.Go(func() {
@@ -101,8 +111,9 @@ func TestWalksAreWhole(t *testing.T) {
 		var copies []*copy
 		for i, op := range []string{"getAllEnrollments", "getAllEnrollments", "getAllUsers", "getAllResults",
 			"getAllCategories", "getAllCategories"} {
-			c := &copy{t: t, d: d, client: fmt.Sprint("reader", i%3), op: op,
+			c := &copy{t: t, client: fmt.Sprint("reader", i%3), op: op,
 				rng: rand.New(rand.NewPCG(3, uint64(i))), rows: map[string]string{}}
+			c.deal = func() *edition.District { return processes[c.rng.IntN(min(3, 1+2*i))].Load() } // the first of one
 			copies = append(copies, c)
 			c.prepare()
 			readers.Go(func() {
@@ -119,7 +130,8 @@ func TestWalksAreWhole(t *testing.T) {
 		writers.Wait()
 		for _, c := range copies {
 			c.pull("&filter=dateLastModified>'" + c.latest + "'")
-			now := &copy{t: t, d: edition.New(s, edition.Options{Plain: true}), op: c.op, rng: c.rng,
+			plain := edition.New(s, edition.Options{Plain: true})
+			now := &copy{t: t, deal: func() *edition.District { return plain }, op: c.op, rng: c.rng,
 				rows: map[string]string{}}
 			now.pull("&filter=dateLastModified>='2000-01-01'")
 			if len(now.rows) != len(c.rows) {
@@ -136,8 +148,9 @@ func TestWalksAreWhole(t *testing.T) {
 
 // prepare lets the edition of the collection be made.
 func (c *copy) prepare() {
-	_, _ = body(c.t, c.d, asked(c.t, c.op, "limit=1", nil))
-	c.d.Wait()
+	d := c.deal()
+	_, _ = body(c.t, d, asked(c.t, c.op, "limit=1", nil))
+	d.Wait()
 }
 
 // A walk goes on in its edition for an hour after its last page, whoever else begins one;

@@ -45,6 +45,9 @@ func (s *service) list(q *request) {
 		h.Set("Date", page.AsOf.UTC().Format(http.TimeFormat))
 	}
 	h.Set("X-Edition", strconv.FormatInt(page.Edition, 10))
+	if page.Left > 0 {
+		h.Set("X-Edition-Left", strconv.FormatInt(page.Left, 10))
+	}
 	end := string(append(q.appendWarnings([]byte{']'}, parsed.Warnings), '}'))
 	if page.Encoding != "" {
 		h.Set("Content-Encoding", page.Encoding)

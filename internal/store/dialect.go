@@ -44,6 +44,9 @@ type dialect struct {
 	copy func(ctx context.Context, c *sql.Conn, table string, columns []string, rows [][]any) error
 	blob string // the type of bytes
 	time string // reads the server's clock, seconds; "" where there is none but ours
+	// lastly reads what the last changes are: of the district, of the book of clients, and
+	// of walks, -1 where those are not in the same database.
+	lastly string
 }
 
 // sql turns the common text of a statement ($1, TEXT) into the engine's.
@@ -70,8 +73,8 @@ func (d *dialect) ddl(text string) string {
 }
 
 // engine is an opened database: a pool to read records, one to read clients, one to
-// write, and one for nonces, which on SQLite is a file of its own so that a signed
-// read never waits for an import. No pool waits for another: writes that wait for an
+// write, and one for nonces and walks, which on SQLite is a file of its own so that no
+// read ever waits for an import. No pool waits for another: writes that wait for an
 // import hold nothing that a read or a token needs.
 type engine struct {
 	*dialect

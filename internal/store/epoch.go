@@ -144,6 +144,9 @@ func (s *Store) Restamp(ctx context.Context, after Moment, now bool) (records in
 		}
 		return nil
 	})
+	if err == nil {
+		err = s.endWalks(ctx)
+	}
 	if err != nil {
 		return 0, "", fmt.Errorf("database: %w", err)
 	}

@@ -54,12 +54,14 @@ func (e *engine) migrate(ctx context.Context) error {
 		return fmt.Errorf("database: its schema is version %d and this program knows %d: use the "+
 			"newer rollbook", newest, len(names))
 	}
-	err = e.retry(ctx, func() error {
-		_, err := e.nonces.ExecContext(ctx, e.ddl(nonceTable))
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("database: nonces: %w", err)
+	for _, table := range []string{nonceTable, walkTable} {
+		err = e.retry(ctx, func() error {
+			_, err := e.nonces.ExecContext(ctx, e.ddl(table))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("database: nonces: %w", err)
+		}
 	}
 	return nil
 }

@@ -34,6 +34,8 @@ var postgresDialect = &dialect{
 	sample: "SELECT 1", // it does so by itself
 	copy:   copyRows,
 	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
+	lastly: `SELECT c."rev", b."version", (SELECT COALESCE(MAX("id"), 0) FROM "walks")
+		FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 }
 
 // openPostgres connects to the schema that the DSN names (search_path), made

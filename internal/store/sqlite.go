@@ -34,6 +34,7 @@ var sqliteDialect = &dialect{
 	// A key of the table itself has no statement, and stays.
 	later: `SELECT "name", "sql" FROM sqlite_master
 		WHERE "type" = 'index' AND "tbl_name" = $1 AND "sql" IS NOT NULL`,
+	lastly: `SELECT c."rev", b."version", -1 FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 }
 
 // look tells why a file cannot be opened as a district, without changing it.

@@ -38,10 +38,11 @@ func (s *Store) Versions(ctx context.Context, last *Versions) (*Versions, error)
 	return versionsOf(ctx, s.read)
 }
 
-// changes are the last ones: in the district, and in the book of clients.
+// changes are the last ones: in the district, in the book of clients, and, where the dialect
+// has them together, of walks.
 type changes struct {
-	rev, book int64
-	at        time.Time // before they were asked, of an Asking
+	rev, book, walk int64
+	at              time.Time // before they were asked, of an Asking
 }
 
 type asking struct{}
@@ -58,8 +59,8 @@ func (s *Store) last(ctx context.Context) (now changes, err error) {
 	if known != nil {
 		now.at = s.Time()
 	}
-	const text = `SELECT c."rev", b."version" FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`
-	err = s.repeated(ctx, s.engine.book, text).row(ctx).Scan(&now.rev, &now.book) // lists wait elsewhere
+	// Lists wait elsewhere.
+	err = s.repeated(ctx, s.engine.book, s.lastly).row(ctx).Scan(&now.rev, &now.book, &now.walk)
 	if known != nil && err == nil {
 		*known = now
 	}
@@ -177,7 +178,7 @@ func (v *View) Since(ctx context.Context, r *oneroster.Resource, after int64,
 }
 
 // Places are those of the records that a selection selects, page and fields aside, in its
-// order.
+// order; not nil where there are none.
 func (v *View) Places(ctx context.Context, sel Selection) ([]uint32, error) {
 	t := tables[sel.Route.Resource]
 	st := &statement{d: v.s.dialect}
@@ -195,7 +196,7 @@ func (v *View) Places(ctx context.Context, sel Selection) ([]uint32, error) {
 	err = v.tx.QueryRowContext(ctx, `SELECT string_agg(CAST(t."seq" AS TEXT), ','`+by+") FROM "+t.name+
 		" t WHERE "+where, st.args...).Scan(&text)
 	if err != nil || text.String == "" {
-		return nil, err
+		return []uint32{}, err
 	}
 	out := make([]uint32, 0, strings.Count(text.String, ",")+1)
 	for rest, more := text.String, true; more; {

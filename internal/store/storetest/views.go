@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"rollbook/internal/auth"
@@ -348,6 +349,62 @@ var views = []promise{
 			}
 			return nil
 		}))
+	}},
+	{"what a process notes of a walk is heard by all, in order, until nobody needs it", func(t *trial) {
+		other, err := store.Open(ctx, t.dsn, store.Options{})
+		t.must(err)
+		defer other.Close()
+		note := func(client string, n int) store.WalkNote {
+			return store.WalkNote{Process: "p", Client: client, Question: fmt.Sprint("q", n), Edition: int64(n), Step: 7,
+				Phase: 3, Began: t.now, AsOf: t.now.Add(-time.Millisecond), Last: t.now.Add(time.Duration(n) * time.Hour)}
+		}
+		hear := func(after int64) (heard []store.WalkNote, last int64) {
+			heard, last, err := other.Walks(ctx, after)
+			t.must(err)
+			return heard, last
+		}
+		nothing, last := hear(0)
+		t.equal("no walks", []any{len(nothing), last}, []any{0, int64(0)})
+		var noted sync.WaitGroup
+		for n := range 8 { // at once: no two have one number, and none is passed over
+			noted.Go(func() {
+				if _, err := t.s.NoteWalk(ctx, note("many", n)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all := map[string]store.WalkNote{}
+		for last < 8 {
+			var heard []store.WalkNote
+			heard, last = hear(last)
+			for _, w := range heard {
+				all[w.Question] = w
+			}
+		}
+		noted.Wait()
+		for n := range 8 {
+			t.equal("what was noted", all[fmt.Sprint("q", n)], note("many", n))
+		}
+		id, err := t.s.NoteWalk(ctx, note("few", 1))
+		t.must(err)
+		heard, last := hear(8)
+		t.equal("one more", []any{id, last, heard}, []any{int64(9), int64(9), []store.WalkNote{note("few", 1)}})
+		t.must(t.s.ForgetWalks(ctx, t.now.Add(3*time.Hour), 3))
+		heard, _ = hear(0)
+		t.equal("of one client those of late, and the last of all", len(heard), 4)
+		for _, w := range heard[:3] {
+			t.equal(w.Question+" is of late", w.Last.Before(t.now.Add(3*time.Hour)), false)
+		}
+		t.must(t.s.ForgetWalks(ctx, t.now.Add(100*time.Hour), 3))
+		id, err = t.s.NoteWalk(ctx, note("few", 2))
+		t.must(err)
+		t.equal("no number comes twice", id, int64(10))
+		_, _, err = t.s.Restamp(ctx, store.Moment{}, false)
+		t.must(err)
+		heard, _ = hear(0)
+		for _, w := range heard {
+			t.equal("its edition when another copy was put in place", w.Edition, int64(-1))
+		}
 	}},
 	{"two selections have one text where they select the same in the same order", func(t *trial) {
 		texts := map[string]string{}
