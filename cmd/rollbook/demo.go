@@ -231,7 +231,7 @@ func (d *demonstration) serve(ctx context.Context, v *living, server *http.Serve
 			v.every(d.every)
 		}
 	}()
-	err := serveUntilDone(ctx, server, l, d.sending)
+	err := serveUntilDone(ctx, server, l, d.sending, 0)
 	v.end()
 	<-still
 	return errors.Join(v.failed, err)

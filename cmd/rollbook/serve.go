@@ -144,6 +144,7 @@ func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
 type serveFlags struct {
 	addr, public, cert, key, standby string
 	trust                            bool
+	drain                            time.Duration
 }
 
 func serveCommand() *cobra.Command {
@@ -158,6 +159,9 @@ answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
 token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
 certificate files are read again when they change.
 
+--drain lets a service that is told to stop go on for a while, in which /readyz
+answers 503: a load balancer sends what comes next to others.
+
 --read-db names a streaming standby of the PostgreSQL server of --db: lists, objects
 and editions are read from it while it keeps up, and from --db while it does not.`,
 		Args: cobra.NoArgs,
@@ -170,6 +174,8 @@ and editions are read from it while it keeps up, and from --db while it does not
 	f.StringVar(&asked.key, "key", "", "PEM file of its key")
 	f.StringVar(&asked.standby, "read-db", "",
 		"postgres:// URL of a streaming standby of --db, to read from what is served while it keeps up")
+	f.DurationVar(&asked.drain, "drain", 0,
+		"how long to go on when told to stop, while /readyz sends a load balancer to others")
 	f.BoolVar(&asked.trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
 	return cmd
 }
@@ -215,7 +221,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	}
 	config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
-		return serveUntilDone(ctx, server, l, config.Sending)
+		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
 	})
 }
 
@@ -301,9 +307,10 @@ func loopback(addr string) bool {
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// serveUntilDone serves until the context ends, then lets answers that are
-// under way finish, as long as their readers read.
-func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener, sending *rest.Sending) error {
+// serveUntilDone serves until the context ends, goes on for a while with /readyz saying so,
+// then lets answers that are under way finish, as long as their readers read.
+func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener, sending *rest.Sending,
+	drain time.Duration) error {
 	ended := make(chan error, 1)
 	go func() {
 		if server.TLSConfig != nil {
@@ -316,6 +323,15 @@ func serveUntilDone(ctx context.Context, server *http.Server, l net.Listener, se
 	case err := <-ended:
 		return err
 	case <-ctx.Done():
+	}
+	sending.End()
+	if errors.Is(context.Cause(ctx), store.ErrMoved) {
+		drain = 0 // nobody is served what is gone
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(drain):
 	}
 	asked := time.Now()
 	finished := make(chan error, 1)

@@ -153,7 +153,8 @@ func start(t *testing.T, dir, dsn string, more ...string) (address string, cmd *
 	services.Store(cmd, wait)
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(os.Interrupt)
-		if err := wait(); err != nil {
+		wait, _ := services.Load(cmd)
+		if err := wait.(func() error)(); err != nil {
 			t.Errorf("the service ended with %v", err)
 		}
 	})
@@ -168,6 +169,14 @@ func stop(cmd *exec.Cmd) {
 	_ = cmd.Process.Signal(os.Interrupt)
 	wait, _ := services.Load(cmd)
 	_ = wait.(func() error)() // told when the test ends
+}
+
+// kill ends a service as a machine does that loses its power.
+func kill(cmd *exec.Cmd) {
+	_ = cmd.Process.Kill()
+	wait, _ := services.Load(cmd)
+	_ = wait.(func() error)()
+	services.Store(cmd, func() error { return nil }) // it could not end well
 }
 
 func ask(t *testing.T, method, address, token, id, secret string) string {

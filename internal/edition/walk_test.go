@@ -113,7 +113,8 @@ func TestWalksAreWhole(t *testing.T) {
 			"getAllCategories", "getAllCategories"} {
 			c := &copy{t: t, client: fmt.Sprint("reader", i%3), op: op,
 				rng: rand.New(rand.NewPCG(3, uint64(i))), rows: map[string]string{}}
-			c.deal = func() *edition.District { return processes[c.rng.IntN(min(3, 1+2*i))].Load() } // the first of one
+			some := min(3, 1+2*i) // the first one's pages are all of one process
+			c.deal = func() *edition.District { return processes[c.rng.IntN(some)].Load() }
 			copies = append(copies, c)
 			c.prepare()
 			readers.Go(func() {

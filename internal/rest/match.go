@@ -100,6 +100,10 @@ func (s *service) open(q *request, segments []string) bool {
 		q.json(http.StatusOK, map[string]string{"status": "ok"})
 	case path == "readyz":
 		q.op = "readyz"
+		if s.Sending.ends() {
+			q.json(http.StatusServiceUnavailable, map[string]string{"status": "the service is ending"})
+			return true
+		}
 		if err := s.Store.Ping(q.Context()); err != nil {
 			s.Log.Error("not ready", "error", err)
 			status := "the database does not answer"

@@ -116,6 +116,9 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	q := &request{Request: r, w: w, id: requestID(r), op: "none"}
 	w.Header().Set("X-Request-Id", q.id)
 	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if s.Sending.ends() {
+		w.Header().Set("Connection", "close")
+	}
 	defer func() {
 		broken := recover()
 		if broken != nil && broken != http.ErrAbortHandler {

@@ -11,7 +11,16 @@ const progressTime = 30 * time.Second
 
 // A Sending watches the answers that are on their way, for who ends a service: an
 // answer that goes on is waited for, one whose reader does not read is not.
-type Sending struct{ last atomic.Int64 }
+type Sending struct {
+	last   atomic.Int64
+	ending atomic.Bool
+}
+
+// End lets a load balancer know that the service ends soon: /readyz says so, and no
+// connection is kept after its answer. Whoever asks is still answered.
+func (s *Sending) End() { s.ending.Store(true) }
+
+func (s *Sending) ends() bool { return s != nil && s.ending.Load() }
 
 // Moved is when a part of any answer was last taken by its reader.
 func (s *Sending) Moved() time.Time { return time.Unix(0, s.last.Load()) }

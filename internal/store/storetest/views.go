@@ -355,8 +355,9 @@ var views = []promise{
 		t.must(err)
 		defer other.Close()
 		note := func(client string, n int) store.WalkNote {
-			return store.WalkNote{Process: "p", Client: client, Question: fmt.Sprint("q", n), Edition: int64(n), Step: 7,
-				Phase: 3, Began: t.now, AsOf: t.now.Add(-time.Millisecond), Last: t.now.Add(time.Duration(n) * time.Hour)}
+			return store.WalkNote{Process: "p", Client: client, Question: fmt.Sprint("q", n), Edition: int64(n),
+				Step: 7, Phase: 3, Began: t.now, AsOf: t.now.Add(-time.Millisecond),
+				Last: t.now.Add(time.Duration(n) * time.Hour)}
 		}
 		hear := func(after int64) (heard []store.WalkNote, last int64) {
 			heard, last, err := other.Walks(ctx, after)
