@@ -308,6 +308,35 @@ func TestWalks(t *testing.T) {
 	}
 }
 
+// Of each id it is told with which stamps this walk brought it, those of its twins among them,
+// and nothing of ids that only begin like it, came with another walk, or are shown already.
+func TestWalked(t *testing.T) {
+	m := open(t, filepath.Join(t.TempDir(), "m.db"))
+	published(t, m, "full", "shown:1")
+	if _, err := m.Resume(t.Context(), "full"); err != nil {
+		t.Fatal(err)
+	}
+	c := mirror.Cursor{Path: "/users", Resource: users, Filter: "x", Total: -1}
+	for _, rows := range []string{"gone:1 a:0", "a:1 b:1 aa:2 a0:3 a:4 ab:5 :6|a:7 B:8"} {
+		for _, page := range strings.Split(rows, "|") {
+			of := objects(page)
+			for _, o := range of {
+				o["dateLastModified"] = o["givenName"]
+			}
+			if err := m.Gather(t.Context(), c, c.Offset, of, true); err != nil {
+				t.Fatal(err)
+			}
+			c.Offset += len(of)
+		}
+		c.Walk, c.Offset = c.Walk+1, 0
+	}
+	c.Walk--
+	came, err := m.Walked(t.Context(), c, []string{"a", "b", "aa", "gone", "shown", "none", "", "a:b"})
+	if got := fmt.Sprint(came); err != nil || got != "map[a:[1 4 7] aa:[2] b:[1]]" {
+		t.Errorf("%s, %v", got, err)
+	}
+}
+
 // What a full pull gathered otherwise than the mirror shows it is named, and the
 // mirror stays as it is.
 func TestDiffer(t *testing.T) {

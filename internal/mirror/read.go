@@ -87,30 +87,51 @@ func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (i
 
 // GatheredIDs are the ids of the objects of the pull under way.
 func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]string, error) {
-	rows, err := m.db.QueryContext(ctx, "SELECT id FROM "+table(r)+" WHERE pull = "+gathering+" ORDER BY id")
+	return texts(m.db.QueryContext(ctx, "SELECT id FROM "+table(r)+" WHERE pull = "+gathering+" ORDER BY id"))
+}
+
+// texts reads rows of one text each.
+func texts(rows *sql.Rows, err error) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	var out []string
 	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		var text string
+		if err := rows.Scan(&text); err != nil {
 			return nil, err
 		}
-		out = append(out, id)
+		out = append(out, text)
 	}
 	return out, rows.Err()
 }
 
-// Walked tells whether a walk of the pull under way brought an object, and
-// whether with this dateLastModified.
-func (m *Mirror) Walked(ctx context.Context, c Cursor, id, stamp string) (came, same bool, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT count(*) > 0, coalesce(max(modified = ?4), 0) FROM "+
-		table(c.Resource)+
-		" WHERE pull = "+gathering+" AND walk = ?1 AND (id = ?2 OR id > ?2 || ?3 AND id < ?2 || ?3 || ':')",
-		c.Walk, id, Twin, stamp).Scan(&came, &same)
-	return came, same, err
+// Walked tells with which dateLastModified a walk of the pull under way brought the
+// objects of these ids: several where objects share one, nothing for one that did not come.
+func (m *Mirror) Walked(ctx context.Context, c Cursor, ids []string) (map[string][]string, error) {
+	var pull int64
+	if err := m.db.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
+		return nil, err
+	}
+	// One range of the index, for the id and its twins: an OR by itself would read the whole pull.
+	of, err := m.db.PrepareContext(ctx, "SELECT modified FROM "+table(c.Resource)+
+		" WHERE pull = ?1 AND id >= ?2 AND id < ?2 || ?3 || ':' AND (id = ?2 OR id > ?2 || ?3) AND walk = ?4")
+	if err != nil {
+		return nil, err
+	}
+	defer of.Close()
+	out := make(map[string][]string, len(ids))
+	for _, id := range ids {
+		stamps, err := texts(of.QueryContext(ctx, pull, id, Twin, c.Walk))
+		if err != nil {
+			return nil, err
+		}
+		if len(stamps) > 0 {
+			out[id] = stamps
+		}
+	}
+	return out, nil
 }
 
 // Shows tells whether the mirror shows an object with this dateLastModified, to

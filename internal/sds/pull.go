@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -148,8 +149,8 @@ type walk struct {
 	*run
 	source
 	c    mirror.Cursor
-	seen map[string]string // dateLastModified by id, of a nested list
-	top  string            // id of the first row of the page before
+	seen map[string][]string // dateLastModified by id, of a nested list; one each
+	top  string              // id of the first row of the page before
 
 	several bool // pages brought rows
 }
@@ -159,7 +160,7 @@ type walk struct {
 func (w *walk) shrinks() bool { return strings.Contains(w.filter, isActive) }
 
 func (w *walk) pages(ctx context.Context) error {
-	w.seen, w.top, w.several = map[string]string{}, "", w.c.Offset > 0
+	w.seen, w.top, w.several = map[string][]string{}, "", w.c.Offset > 0
 	for {
 		if w.c.Offset == 0 {
 			w.c.WalkAsked = time.Now().UTC().Format(mirror.Stamp)
@@ -213,7 +214,7 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (en
 			w.c.Greatest = max(w.c.Greatest, stamp)
 		}
 		if !w.whole {
-			w.seen[o.ID()] = o.Text("dateLastModified")
+			w.seen[o.ID()] = []string{o.Text("dateLastModified")}
 		}
 	}
 	w.several = w.several || first > 0 && n > 0
@@ -332,35 +333,35 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 			return offset < page.Total, nil // fewer than there were: they move
 		}
 		top = page.Objects[0].ID()
-		for _, o := range page.Objects {
-			if as, err := w.asItCame(ctx, o); err != nil || !as {
-				return !as, err
-			}
+		if as, err := w.asTheyCame(ctx, page.Objects); err != nil || !as {
+			return !as, err
 		}
 		offset += len(page.Objects)
 	}
 	return false, nil
 }
 
-// asItCame tells whether the walk brought a row as the provider has it now. One
+// asTheyCame tells whether the walk brought rows as the provider has them now. One
 // that is not active need not have come.
-func (w *walk) asItCame(ctx context.Context, o wire.Object) (bool, error) {
-	id, stamp := o.ID(), o.Text("dateLastModified")
-	if id == "" {
-		return true, nil
-	}
-	had, came := w.seen[id]
-	same := had == stamp
+func (w *walk) asTheyCame(ctx context.Context, rows []wire.Object) (_ bool, err error) {
+	came := w.seen
 	if w.whole {
-		var err error
-		if came, same, err = w.Mirror.Walked(ctx, w.c, id, stamp); err != nil {
+		ids := make([]string, len(rows))
+		for i, o := range rows {
+			ids[i] = o.ID()
+		}
+		if came, err = w.Mirror.Walked(ctx, w.c, ids); err != nil {
 			return false, err
 		}
 	}
-	if !came {
-		return o.Text("status") != oneroster.Active, nil
+	for _, o := range rows {
+		stamps := came[o.ID()]
+		if o.ID() != "" && !slices.Contains(stamps, o.Text("dateLastModified")) &&
+			(len(stamps) > 0 || o.Text("status") == oneroster.Active) {
+			return false, nil
+		}
 	}
-	return same, nil
+	return true, nil
 }
 
 const (
@@ -411,8 +412,8 @@ func (w *walk) probed(ctx context.Context) (string, error) {
 	// The stamp of an import that is over, on more rows than one page has: to read
 	// them all again would tell nothing.
 	rows := 0
-	for _, stamp := range w.seen {
-		if stamp >= w.c.Greatest {
+	for _, stamps := range w.seen {
+		if stamps[0] >= w.c.Greatest {
 			rows++
 		}
 	}
