@@ -133,12 +133,12 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 			return err
 		}
 		defer insert.Close()
-		before, err := tx.PrepareContext(ctx, "SELECT body FROM "+table(c.Resource)+
+		another, err := tx.PrepareContext(ctx, "SELECT body <> ? FROM "+table(c.Resource)+
 			" WHERE pull = ? AND id = ? AND walk = ?")
 		if err != nil {
 			return err
 		}
-		defer before.Close()
+		defer another.Close()
 		onPage := map[string]bool{}
 		for i, o := range objects {
 			id, body := o.ID(), o.Canonical()
@@ -147,12 +147,14 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 			}
 			key := id
 			for n := 1; ; n++ {
-				var was string
-				err := before.QueryRowContext(ctx, pull, key, c.Walk).Scan(&was)
-				if err != nil && !errors.Is(err, sql.ErrNoRows) {
-					return err
+				taken := onPage[key]
+				if !taken && apart {
+					err := another.QueryRowContext(ctx, body, pull, key, c.Walk).Scan(&taken)
+					if err != nil && !errors.Is(err, sql.ErrNoRows) {
+						return err
+					}
 				}
-				if err != nil || !onPage[key] && (!apart || was == body) {
+				if !taken {
 					break
 				}
 				key = fmt.Sprint(id, Twin, n)

@@ -48,7 +48,7 @@ var optional = map[string]string{"course": "--courses=false", "demographics": "-
 // gather reads every collection into the pull under way; modes says which are
 // read whole.
 func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
-	r.rows, r.total = 0, map[string]int{}
+	r.rows, r.expected, r.total = 0, 0, map[string]int{}
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
@@ -58,7 +58,7 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 			if err != nil {
 				return err
 			}
-			r.total["/"+res.Plural] = n
+			r.expect("/"+res.Plural, n)
 		}
 	}
 	for _, res := range r.resources() {
@@ -248,12 +248,14 @@ func (w *walk) last(page wire.Page) bool {
 // came counts rows for who waits.
 func (w *walk) came(n, total int) {
 	w.rows += n
-	w.total[w.key] = max(total, w.c.Offset)
-	sum := 0
-	for _, t := range w.total {
-		sum += t
-	}
-	w.Progress("reading", w.rows, max(sum, w.rows))
+	w.expect(w.key, max(total, w.c.Offset))
+	w.Progress("reading", w.rows, max(w.expected, w.rows))
+}
+
+// expect says how many rows a list will have brought.
+func (r *run) expect(key string, rows int) {
+	r.expected += rows - r.total[key]
+	r.total[key] = rows
 }
 
 // brought adds rows of a list to the report.

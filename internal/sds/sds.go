@@ -140,10 +140,11 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 // A run under way.
 type run struct {
 	Options
-	report  Report
-	rows    int
-	total   map[string]int // X-Total-Count by path
-	proving bool           // what is gathered is compared, not kept
+	report   Report
+	rows     int
+	expected int            // the sum of total
+	total    map[string]int // X-Total-Count by path
+	proving  bool           // what is gathered is compared, not kept
 }
 
 func (r *run) all(ctx context.Context) error {
