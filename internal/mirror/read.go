@@ -1,10 +1,8 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"strings"
 
@@ -37,10 +35,9 @@ func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(wir
 }
 
 func object(body []byte) (wire.Object, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.UseNumber()
-	var o wire.Object
-	return o, dec.Decode(&o)
+	v, err := wire.Decode(body)
+	o, _ := v.(map[string]any)
+	return o, err
 }
 
 // One is an object that the mirror shows, deleted or not; nil when there is none.

@@ -43,7 +43,7 @@ func NewWriter(r *Resource, base string, keep []string) *Writer {
 		c := column{field: f, at: i, key: strconv.Quote(f.Name) + ":"}
 		if f.To != "" {
 			to := ByName(f.To)
-			c.before = `{"href":` + strings.TrimSuffix(string(appendString(nil, base+"/"+to.Plural+"/")), `"`)
+			c.before = `{"href":` + strings.TrimSuffix(string(AppendString(nil, base+"/"+to.Plural+"/")), `"`)
 			c.after = `","sourcedId":`
 		}
 		w.fields = append(w.fields, c)
@@ -79,7 +79,7 @@ func (w *Writer) Append(dst []byte, values []string) []byte {
 		case Strings, Refs, UserIDs:
 			dst = c.appendList(dst, v)
 		default:
-			dst = appendString(dst, v)
+			dst = AppendString(dst, v)
 		}
 	}
 	return append(dst, '}')
@@ -99,7 +99,7 @@ func (c *column) appendList(dst []byte, v string) []byte {
 		case UserIDs:
 			dst = appendUserID(dst, item)
 		default:
-			dst = appendString(dst, item)
+			dst = AppendString(dst, item)
 		}
 	}
 	return append(dst, ']')
@@ -108,9 +108,9 @@ func (c *column) appendList(dst []byte, v string) []byte {
 func appendUserID(dst []byte, item string) []byte {
 	typ, id, _ := strings.Cut(item, PartSep)
 	dst = append(dst, `{"type":`...)
-	dst = appendString(dst, typ)
+	dst = AppendString(dst, typ)
 	dst = append(dst, `,"identifier":`...)
-	dst = appendString(dst, id)
+	dst = AppendString(dst, id)
 	return append(dst, '}')
 }
 
@@ -118,7 +118,7 @@ func (c *column) appendRef(dst []byte, id string) []byte {
 	dst = append(dst, c.before...)
 	dst = append(dst, EscapeID(id)...)
 	dst = append(dst, c.after...)
-	dst = appendString(dst, id)
+	dst = AppendString(dst, id)
 	dst = append(dst, `,"type":"`...)
 	dst = append(dst, c.field.To...)
 	return append(dst, `"}`...)
@@ -134,9 +134,9 @@ func EscapeID(id string) string {
 
 const hexDigits = "0123456789abcdef"
 
-// appendString writes a JSON string without HTML escapes. Invalid UTF-8 becomes
+// AppendString writes a JSON string without HTML escapes. Invalid UTF-8 becomes
 // U+FFFD; U+2028 and U+2029 are escaped as encoding/json does.
-func appendString(dst []byte, s string) []byte {
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {

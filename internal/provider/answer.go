@@ -2,9 +2,7 @@ package provider
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
-	"io"
 	"sort"
 	"strconv"
 	"strings"
@@ -16,19 +14,18 @@ import (
 func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 	links := a.Links()
 	page := wire.Page{Total: a.Total(), More: links["next"] != "", Linked: len(links) > 0}
-	members, err := a.object()
+	members, err := a.Members()
 	if err != nil {
 		return page, err
 	}
 	for _, key := range wrappers {
-		raw, ok := members[key]
+		v, ok := members[key]
 		if !ok {
 			continue
 		}
 		page.Key = key
-		if err := decode(raw, &page.Objects); err != nil {
-			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects: %v", key,
-				err)}
+		if page.Objects, ok = objects(v); !ok {
+			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects", key)}
 		}
 		return page, nil
 	}
@@ -37,16 +34,33 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 			strings.Join(wrappers, `" or "`), named(a.Body))}
 }
 
+// objects takes null for no list, which is empty, and for an object without members.
+func objects(v any) ([]wire.Object, bool) {
+	list, ok := v.([]any)
+	if !ok {
+		return nil, v == nil
+	}
+	out := make([]wire.Object, len(list))
+	for i, item := range list {
+		o, isObject := item.(map[string]any)
+		if !isObject && item != nil {
+			return nil, false
+		}
+		out[i] = o
+	}
+	return out, true
+}
+
 // One reads an answer of status 200 as a single object under one of the keys.
 func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
-	members, err := a.object()
+	members, err := a.Members()
 	if err != nil {
 		return nil, "", err
 	}
 	for _, key := range wrappers {
-		if raw, ok := members[key]; ok {
-			var o wire.Object
-			if err := decode(raw, &o); err != nil || o == nil {
+		if v, ok := members[key]; ok {
+			o, isObject := v.(map[string]any)
+			if !isObject {
 				return nil, key, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not an object", key)}
 			}
 			return o, key, nil
@@ -58,12 +72,11 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 }
 
 // Members are the top-level members of an answer.
-func (a *Answer) Members() (map[string]json.RawMessage, error) { return a.object() }
-
-func (a *Answer) object() (map[string]json.RawMessage, error) {
-	var members map[string]json.RawMessage
+func (a *Answer) Members() (map[string]any, error) {
 	body := bytes.TrimPrefix(a.Body, []byte("\ufeff"))
-	if err := decode(body, &members); err != nil || members == nil {
+	v, err := wire.Decode(body)
+	members, isObject := v.(map[string]any)
+	if !isObject {
 		kind := NotJSON
 		if json200(a) && len(body) > 0 {
 			kind = BrokenOff // began as JSON: cut short
@@ -83,19 +96,6 @@ func named(body []byte) string {
 		return `"` + strings.Join(k, `", "`) + `"`
 	}
 	return "no members"
-}
-
-// decode reads one JSON value and nothing after it, numbers digit for digit.
-func decode(raw []byte, into any) error {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	if err := dec.Decode(into); err != nil {
-		return err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return fmt.Errorf("there is more text after the JSON value")
-	}
-	return nil
 }
 
 // Total is X-Total-Count; -1 when it is missing or not digits only.

@@ -131,8 +131,9 @@ func checkToken(p *probe) {
 	if !strings.EqualFold(p.grant.TokenType, "bearer") {
 		p.fail(nil, "token_type is %q, not bearer", p.grant.TokenType)
 	}
-	if members, err := a.Members(); err == nil && strings.HasPrefix(string(members["expires_in"]), `"`) {
-		p.fail(nil, "expires_in is the text %s, not a number", members["expires_in"])
+	members, _ := a.Members()
+	if text, isText := members["expires_in"].(string); isText {
+		p.fail(nil, "expires_in is the text %q, not a number", text)
 	} else if n, err := p.grant.ExpiresIn.Float64(); err != nil || n <= 0 {
 		p.fail(nil, "expires_in is %q, not a number of seconds: Moodle takes no such answer",
 			p.grant.ExpiresIn)

@@ -58,10 +58,7 @@ func valueOf(f *oneroster.Field, v string, before any) any {
 		typ, id, _ := strings.Cut(v, oneroster.PartSep)
 		return map[string]any{"type": valid(typ), "identifier": valid(id)}
 	case oneroster.Metadata:
-		var object map[string]any
-		dec := json.NewDecoder(strings.NewReader(v))
-		dec.UseNumber()
-		_ = dec.Decode(&object) // canonical, or it would not be stored
+		object, _ := Decode([]byte(v)) // canonical, or it would not be stored
 		return object
 	}
 	return valid(v)

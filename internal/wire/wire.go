@@ -5,9 +5,12 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
+	"slices"
 	"sort"
-	"strings"
 
 	"rollbook/internal/oneroster"
 )
@@ -95,43 +98,63 @@ func (o Object) Record(r *oneroster.Resource) oneroster.Record {
 	return rec
 }
 
+// Decode reads one JSON value and nothing after it, numbers digit for digit. Decoded as what it
+// is, and not into a type of ours, a page takes encoding/json three fifths of the time.
+func Decode(text []byte) (v any, err error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	if err := dec.Decode(&v); err != nil {
+		return nil, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return nil, errors.New("there is more text after the JSON value")
+	}
+	return v, nil
+}
+
 // Canonical is the object's content as one JSON text: keys sorted, lists of
 // references sorted by sourcedId, hrefs left out, since two addresses of one
 // server are no difference. dateLastModified is part of it.
-func (o Object) Canonical() string {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(canonical(map[string]any(o))); err != nil {
-		return fmt.Sprint(o) // not what encoding/json decodes
-	}
-	return strings.TrimSuffix(out.String(), "\n")
-}
+func (o Object) Canonical() string { return string(appendCanonical(nil, map[string]any(o))) }
 
-func canonical(v any) any {
+func appendCanonical(out []byte, v any) []byte {
 	switch v := v.(type) {
+	case string:
+		return oneroster.AppendString(out, v)
 	case map[string]any:
-		out := make(map[string]any, len(v))
 		_, isRef := v["sourcedId"]
-		for k, inner := range v {
-			if k != "href" || !isRef {
-				out[k] = canonical(inner)
+		out = append(out, '{')
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if name == "href" && isRef {
+				continue
 			}
+			if out[len(out)-1] != '{' {
+				out = append(out, ',')
+			}
+			out = appendCanonical(append(oneroster.AppendString(out, name), ':'), v[name])
 		}
-		return out
+		return append(out, '}')
 	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = canonical(v[i])
-		}
-		sort.SliceStable(out, func(i, j int) bool {
-			a, aRef := refOf(out[i])
-			b, bRef := refOf(out[j])
+		v = slices.Clone(v)
+		sort.SliceStable(v, func(i, j int) bool {
+			a, aRef := refOf(v[i])
+			b, bRef := refOf(v[j])
 			return aRef && bRef && a.ID < b.ID
 		})
-		return out
+		out = append(out, '[')
+		for i, item := range v {
+			if i > 0 {
+				out = append(out, ',')
+			}
+			out = appendCanonical(out, item)
+		}
+		return append(out, ']')
 	}
-	return v
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Append(out, v) // not what encoding/json decodes
+	}
+	return append(out, text...)
 }
 
 // A Page is a list answer, read.

@@ -1,0 +1,38 @@
+package wire_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"rollbook/internal/wire"
+)
+
+// Two objects have one canonical text when they say the same: the order of members and of
+// references, and where a reference leads by address, is no part of it; all else is. The text is
+// what encoding/json makes of such an object, so that a mirror knows again what it kept.
+func TestCanonical(t *testing.T) {
+	for _, c := range [][2]string{
+		{`{}`, `{}`},
+		{`{"b":"é😀 \" \\ \n <&> ` + "\u2028" + `","a":[1.50,1e400,12345678901234567890],"c":[true,null,{}]}`,
+			`{"a":[1.50,1e400,12345678901234567890],"b":"é😀 \" \\ \n <&> \u2028","c":[true,null,{}]}`},
+		{`{"sourcedId":"u","orgs":[{"sourcedId":"b","href":"/x"},{"href":"/y","sourcedId":"a"}]}`,
+			`{"orgs":[{"sourcedId":"a"},{"sourcedId":"b"}],"sourcedId":"u"}`},
+		{`{"metadata":{"href":"/kept"},"grades":["b","a"],"":1}`,
+			`{"":1,"grades":["b","a"],"metadata":{"href":"/kept"}}`},
+	} {
+		in, want := c[0], c[1]
+		v, err := wire.Decode([]byte(in))
+		o, isObject := v.(map[string]any)
+		if err != nil || !isObject {
+			t.Fatal(in, err)
+		}
+		if got := wire.Object(o).Canonical(); got != want || !json.Valid([]byte(got)) {
+			t.Errorf("%s\n is %s\nnot %s", in, got, want)
+		}
+	}
+	for _, broken := range []string{"", " ", `{"a":1`, `{"a":1} x`, `{} {}`, `{"a":01}`} {
+		if v, err := wire.Decode([]byte(broken)); err == nil {
+			t.Errorf("%q is read as %v", broken, v)
+		}
+	}
+}
