@@ -125,7 +125,6 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 	if err != nil {
 		return in, offer, close, err
 	}
-	close = func() { _ = pack.Close(); _ = os.RemoveAll(dir) }
 	meter := newMeter("checking")
 	how.Progress = meter.rows
 	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)

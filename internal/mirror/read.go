@@ -111,7 +111,8 @@ func (m *Mirror) Walked(ctx context.Context, c Cursor, ids []string) (map[string
 	if err := m.db.QueryRowContext(ctx, "SELECT "+gathering).Scan(&pull); err != nil {
 		return nil, err
 	}
-	// One range of the index, for the id and its twins: an OR by itself would read the whole pull.
+	// One range of the index, for the id and its twins: an OR alone can make SQLite read the whole
+	// pull.
 	of, err := m.db.PrepareContext(ctx, "SELECT modified FROM "+table(c.Resource)+
 		" WHERE pull = ?1 AND id >= ?2 AND id < ?2 || ?3 || ':' AND (id = ?2 OR id > ?2 || ?3) AND walk = ?4")
 	if err != nil {
