@@ -230,10 +230,28 @@ func compared(b *testing.B, work string, mine, others []float64, bar float64, mo
 // service starts the service, with a client of a name that reads.
 func service(b *testing.B, dir, dsn, name string, more ...string) (base, token string, pid int) {
 	b.Helper()
-	added, err := program(dir, "client", "add", name, "--json", "--db", dsn).Output()
-	var client struct{ ClientID, ClientSecret string }
-	if err != nil || json.Unmarshal(added, &client) != nil {
-		b.Fatalf("%s %v", added, err)
+	s := startedWith(b, dir, dsn, []string{name}, more...)
+	scheme := "http://"
+	if slices.Contains(more, "--cert") {
+		scheme = "https://"
+	}
+	return scheme + s.host + oneroster.V1p1.Base, s.token, s.process.Pid
+}
+
+// A server is a service, and a token of a client of it.
+type server struct {
+	host, token string
+	process     *os.Process
+}
+
+// startedWith starts the service as its users have it, with a client that is added by some
+// arguments.
+func startedWith(b testing.TB, dir, dsn string, client []string, more ...string) server {
+	b.Helper()
+	out, err := program(dir, append([]string{"client", "add", "--json", "--db", dsn}, client...)...).Output()
+	var reader struct{ ClientID, ClientSecret string }
+	if err != nil || json.Unmarshal(out, &reader) != nil {
+		b.Fatalf("%s %v", out, err)
 	}
 	cmd := lasting(program(dir, append([]string{"serve", "--addr", "127.0.0.1:0", "--db", dsn}, more...)...))
 	cmd.Env = append(cmd.Env, "GOGC=100") // as its users have it
@@ -259,7 +277,7 @@ func service(b *testing.B, dir, dsn, name string, more ...string) (base, token s
 	r, _ := http.NewRequest("POST", host+"/token", strings.NewReader(url.Values{"grant_type": {
 		"client_credentials"}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(client.ClientID, client.ClientSecret)
+	r.SetBasicAuth(reader.ClientID, reader.ClientSecret)
 	answer, err := fetcher.Do(r)
 	if err != nil {
 		b.Fatal(err)
@@ -268,10 +286,10 @@ func service(b *testing.B, dir, dsn, name string, more ...string) (base, token s
 	var granted struct {
 		Token string `json:"access_token"`
 	}
-	if err := json.NewDecoder(answer.Body).Decode(&granted); err != nil {
-		b.Fatal(err)
+	if err := json.NewDecoder(answer.Body).Decode(&granted); err != nil || granted.Token == "" {
+		b.Fatal(answer.Status, err)
 	}
-	return host + oneroster.V1p1.Base, granted.Token, cmd.Process.Pid
+	return server{first.Address, granted.Token, cmd.Process}
 }
 
 // nginx serves files, the same compressed anew each time, and the same over TLS 1.3 with the

@@ -5,14 +5,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,52 +85,10 @@ func row(b *testing.B, work, unit string, mine, others, ratios []float64, bar fl
 		ratios[mid], ratios[0], ratios[len(ratios)-1], bar, missed)
 }
 
-// A server is where a client may write.
-type server struct {
-	host, token string
-	process     *os.Process
-}
-
 // writing starts the service, with a client that reads and writes.
 func writing(b testing.TB, dir, dsn string) server {
 	b.Helper()
-	added, err := program(dir, "client", "add", "writer", "--for", "all", "--json", "--db", dsn).Output()
-	var client struct{ ClientID, ClientSecret string }
-	if err != nil || json.Unmarshal(added, &client) != nil {
-		b.Fatalf("%s %v", added, err)
-	}
-	cmd := lasting(program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn))
-	log, err := cmd.StderrPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt); _ = cmd.Wait() })
-	lines := bufio.NewReader(log)
-	line, _ := lines.ReadBytes('\n')
-	go func() { _, _ = io.Copy(io.Discard, lines) }()
-	var first struct{ Address string }
-	if err := json.Unmarshal(line, &first); err != nil {
-		b.Fatalf("%s %v", line, err)
-	}
-	r, _ := http.NewRequest("POST", "http://"+first.Address+"/token", strings.NewReader(url.Values{
-		"grant_type": {"client_credentials"}}.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(client.ClientID, client.ClientSecret)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer answer.Body.Close()
-	var granted struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&granted); err != nil || granted.Token == "" {
-		b.Fatal(answer.Status, err)
-	}
-	return server{first.Address, granted.Token, cmd.Process}
+	return startedWith(b, dir, dsn, []string{"writer", "--for", "all"})
 }
 
 // scores makes every body another one.
