@@ -14,9 +14,9 @@ RACING := -race -gcflags=modernc.org/sqlite/lib=-race=false
 # What tests throw away lies in memory, where the machine has 4 GiB for it: they wait for
 # the disk a third of their time. Benchmarks measure the disk, and stay on it.
 IN_MEMORY := $(shell df --output=avail -B1G /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 >= 4 { print "TMPDIR=/dev/shm" }')
-# About four seconds of each fuzz target, counted in inputs: a run that is ended by
+# About two seconds of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
-FUZZ := query:FuzzFilter:80000x bulk:FuzzCSV:16000x auth:FuzzTokenRequest:48000x auth:FuzzOAuthHeader:48000x oneroster:FuzzPutBody:120000x
+FUZZ := query:FuzzFilter:40000x bulk:FuzzCSV:4000x auth:FuzzTokenRequest:24000x auth:FuzzOAuthHeader:24000x oneroster:FuzzPutBody:60000x
 
 # What the tests work with, where it is, and the Debian package that brings it. They
 # start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, and

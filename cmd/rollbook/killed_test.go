@@ -28,7 +28,7 @@ import (
 // lost, and the same command line is taken afterwards. ROLLBOOK_KILLS sets how many
 // times it is killed on SQLite; on PostgreSQL it is a fifth of that.
 func TestKilled(t *testing.T) {
-	kills := map[string]int{"sqlite": 25, "postgres": 6}
+	kills := map[string]int{"sqlite": 12, "postgres": 4}
 	if text := os.Getenv("ROLLBOOK_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {
@@ -287,6 +287,7 @@ func (w *walk) await(through func(seen) bool) {
 		if through(w.listed(s)) {
 			return
 		}
+		time.Sleep(time.Millisecond) // for the program that is awaited
 	}
 }
 
