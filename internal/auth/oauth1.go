@@ -280,8 +280,9 @@ func (v variant) decode(s string) string {
 }
 
 // Sign puts an OAuth 1.0a Authorization header on a request. method is
-// HMAC-SHA1 or HMAC-SHA256.
-func Sign(r *http.Request, key, secret, method, nonce string, at time.Time) {
+// HMAC-SHA1 or HMAC-SHA256. It returns what was signed: the base string (RFC 5849 §3.4.1), which
+// holds no secret.
+func Sign(r *http.Request, key, secret, method, nonce string, at time.Time) string {
 	p := map[string]string{
 		"oauth_consumer_key":     key,
 		"oauth_nonce":            nonce,
@@ -293,13 +294,14 @@ func Sign(r *http.Request, key, secret, method, nonce string, at time.Time) {
 	if u.Host == "" {
 		u.Host = r.Host
 	}
-	strict := variants[0]
+	base := baseString(r.Method, &u, p, variants[0]) // the strict one
 	p["oauth_signature"] = base64.StdEncoding.EncodeToString(sign(digests[method], rfc.encode(secret)+"&",
-		baseString(r.Method, &u, p, strict)))
+		base))
 	var parts []string
 	for k, v := range p {
 		parts = append(parts, k+`="`+rfc.encode(v)+`"`)
 	}
 	sort.Strings(parts)
 	r.Header.Set("Authorization", "OAuth "+strings.Join(parts, ","))
+	return base
 }

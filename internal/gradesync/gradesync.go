@@ -10,7 +10,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	"rollbook/internal/provider"
 )
@@ -39,11 +38,9 @@ type run struct {
 	receipt *Receipt
 	clean   bool // look for what was made, wherever it may be
 
-	lock    sync.Mutex // guards the rest
-	token   string
-	renewAt time.Time
-	done    int
-	total   int
+	lock  sync.Mutex // guards the rest
+	done  int
+	total int
 }
 
 // Sync reads the rosters, writes what is not there yet and reads everything
@@ -75,13 +72,6 @@ func begin(ctx context.Context, r *run) (*run, error) {
 
 // call makes one call, once: Grade Sync tries nothing again, a 401 included.
 func (r *run) call(ctx context.Context, c provider.Call) (*provider.Answer, error) {
-	if !r.p.OAuth1 {
-		token, err := r.bearer(ctx)
-		if err != nil {
-			return &provider.Answer{Call: c}, err
-		}
-		c.Who = provider.Who{Bearer: token}
-	}
 	a, err := r.p.Do(ctx, c)
 	if err != nil {
 		return a, fmt.Errorf("%s: %w", a.Line(), err)

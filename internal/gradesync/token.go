@@ -15,55 +15,34 @@ import (
 // early is how long before its end Grade Sync gives a token up.
 const early = 5 * time.Minute
 
-// connect gets the first token, and checks what Grade Sync asks of one.
+// connect gets the first token, and checks what Grade Sync asks of one: it asks for no
+// scope, takes the end from the token itself, and gives it up early.
 func (r *run) connect(ctx context.Context) error {
 	if r.p.OAuth1 {
 		r.warn("signed with OAuth 1.0a: the token that Grade Sync needs is not tried")
 		return nil
 	}
-	_, err := r.bearer(ctx)
+	r.p.Scope, r.p.Renew = "", r.renewal
+	_, err := r.p.Token(ctx)
 	return err
 }
 
-// bearer is the token; within five minutes of its end, a new one.
-func (r *run) bearer(ctx context.Context) (string, error) {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	if r.token != "" && r.p.Now().Before(r.renewAt) {
-		return r.token, nil
-	}
-	a, err := r.p.RequestToken(ctx, provider.TokenRequest{Client: r.p.Client, Secret: r.p.Secret})
-	if err != nil {
-		return "", fmt.Errorf("no token: %w", err)
-	}
-	if a.Status/100 != 2 {
-		return "", fmt.Errorf("no token: %w", refused(a))
-	}
-	if err := provider.Judge(a); a.Status == 200 && err != nil {
-		return "", fmt.Errorf("no token: %s: %w", a.Line(), err)
-	}
-	a.Status = 200 // any 2xx does
-	g, err := provider.Granted(a)
-	if err != nil {
-		return "", err
-	}
+// renewal is when Grade Sync gives a token up. The error stands after "the access token".
+func (r *run) renewal(g provider.Grant) (time.Time, error) {
 	ends, err := ending(g.AccessToken)
 	if err != nil {
-		return "", fmt.Errorf("the access token of %s %w", r.p.TokenURL, err)
+		return ends, err
 	}
-	left := ends.Sub(r.p.Now())
-	if left <= early {
-		return "", fmt.Errorf("the access token of %s ends at %s, in %v: Grade Sync renews a token five "+
-			"minutes before its end, so this one would be asked for anew at every call; let tokens live "+
-			"for an hour",
-			r.p.TokenURL, ends.UTC().Format(time.RFC3339), left.Round(time.Second))
+	if left := ends.Sub(r.p.Now()); left <= early {
+		return ends, fmt.Errorf("ends at %s, in %v: Grade Sync renews a token five minutes before its end, "+
+			"so this one would be asked for anew at every call; let tokens live for an hour",
+			ends.UTC().Format(time.RFC3339), left.Round(time.Second))
 	}
-	r.token, r.renewAt = g.AccessToken, ends.Add(-early)
-	return r.token, nil
+	return ends.Add(-early), nil
 }
 
 // ending reads when a JWT ends (RFC 7519 §4.1.4). Its signature is the
-// provider's business. The error stands after "the access token".
+// provider's business.
 func ending(token string) (time.Time, error) {
 	opaque := errors.New("is not a JWT (three parts with points between them, each base64url): Grade Sync " +
 		"reads it to learn when it ends, and gives the connection up; answer with a signed JWT that has exp")

@@ -26,16 +26,18 @@ func TestTokenIsRenewedEarly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	now := time.Now()
+	p.Now = func() time.Time { return now }
 	r := &run{p: p, receipt: &Receipt{}}
-	for _, want := range []int{1, 1, 2} {
-		if want == 2 {
-			r.renewAt = time.Now()
-		}
-		if _, err := r.bearer(t.Context()); err != nil || asked != want {
-			t.Errorf("asked %d times, wanted %d: %v", asked, want, err)
-		}
-		if !r.renewAt.Equal(exp.Add(-5 * time.Minute)) {
-			t.Errorf("a token that ends at %v is renewed at %v", exp, r.renewAt)
-		}
+	if err := r.connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now = exp.Add(-5*time.Minute - 1)
+	if _, err := p.Token(t.Context()); err != nil || asked != 1 {
+		t.Errorf("asked %d times: %v", asked, err)
+	}
+	now = exp.Add(-5 * time.Minute)
+	if _, err := p.Token(t.Context()); err == nil || asked != 2 { // the same one, which has not five minutes
+		t.Errorf("asked %d times: %v", asked, err)
 	}
 }

@@ -3,7 +3,8 @@ package provider
 import (
 	"bytes"
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,9 +30,7 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 		}
 		return page, nil
 	}
-	return page, &Trouble{Kind: Misshapen,
-		Text: fmt.Sprintf("the list is not under \"%s\"; the answer has %s",
-			strings.Join(wrappers, `" or "`), named(a.Body))}
+	return page, misplaced("list", wrappers, members)
 }
 
 // objects takes null for no list, which is empty, and for an object without members.
@@ -66,9 +65,7 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 			return o, key, nil
 		}
 	}
-	return nil, "", &Trouble{Kind: Misshapen,
-		Text: fmt.Sprintf("the object is not under \"%s\"; the answer has %s",
-			strings.Join(wrappers, `" or "`), named(a.Body))}
+	return nil, "", misplaced("object", wrappers, members)
 }
 
 // Members are the top-level members of an answer.
@@ -78,7 +75,7 @@ func (a *Answer) Members() (map[string]any, error) {
 	members, isObject := v.(map[string]any)
 	if !isObject {
 		kind := NotJSON
-		if json200(a) && len(body) > 0 {
+		if a.looksJSON() && len(body) > 0 {
 			kind = BrokenOff // began as JSON: cut short
 		}
 		what := "no JSON object"
@@ -87,15 +84,20 @@ func (a *Answer) Members() (map[string]any, error) {
 		}
 		return nil, &Trouble{Kind: kind, Text: "the body is " + what + ": " + a.Excerpt()}
 	}
+	if a.keeper != nil && bytes.IndexByte(body, '\\') >= 0 {
+		a.keeper.cleanIn(v)
+	}
 	return members, nil
 }
 
-func named(body []byte) string {
-	if k := keys(body); len(k) > 0 {
-		sort.Strings(k)
-		return `"` + strings.Join(k, `", "`) + `"`
+// misplaced tells what an answer has instead of what was asked for.
+func misplaced(what string, wrappers []string, members map[string]any) error {
+	has := "no members"
+	if len(members) > 0 {
+		has = `"` + Signs(strings.Join(slices.Sorted(maps.Keys(members)), `", "`)) + `"`
 	}
-	return "no members"
+	return &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the %s is not under \"%s\"; the answer has %s", what,
+		strings.Join(wrappers, `" or "`), has)}
 }
 
 // Total is X-Total-Count; -1 when it is missing or not digits only.

@@ -20,42 +20,30 @@ import (
 // read, when set, reads an answer of status 200 or 201; a *Trouble of kind
 // BrokenOff from it is an answer that was cut short, and asked for again.
 func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error) (*Answer, error) {
-	wait, renewed := p.Wait, false
-	for try := 1; ; try++ {
+	renewed := false
+	a, tries, err := p.repeat(ctx, func() (*Answer, error, bool) {
 		a, err := p.Do(ctx, c)
+		if a.Status == http.StatusUnauthorized && a.token != "" && !renewed {
+			renewed = true
+			p.forget(a.token)
+			p.note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
+			a, err = p.Do(ctx, c)
+		}
 		if err == nil {
 			err = Judge(a)
 		}
 		if err == nil && read != nil && (a.Status == http.StatusOK || a.Status == http.StatusCreated) {
 			err = read(a)
 		}
-		if err == nil || ctx.Err() != nil {
-			return a, err
-		}
-		pause := wait
-		switch {
-		case a.Status == http.StatusUnauthorized && a.token != "" && !renewed:
-			renewed = true
-			p.forget(a.token)
-			p.note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
-			continue
-		case try >= p.Tries || !again(a, err):
-			if try > 1 {
-				err = &Trouble{Kind: kindOf(err), Text: fmt.Sprintf("%v (tried %d times)", err, try)}
-			}
-			return a, fmt.Errorf("%s: %w", a.Line(), err)
-		}
-		if asked, ok := retryAfter(a); ok {
-			pause = min(asked, longestWait)
-		}
-		p.note(fmt.Sprintf("%s: %v; trying again in %v (%d of %d)", a.Line(), err, pause, try+1, p.Tries))
-		select {
-		case <-ctx.Done():
-			return a, ctx.Err()
-		case <-time.After(pause):
-		}
-		wait *= 2
+		return a, err, err != nil && again(a, err)
+	})
+	if err == nil || ctx.Err() != nil {
+		return a, err
 	}
+	if tries > 1 {
+		err = &Trouble{Kind: kindOf(err), Text: fmt.Sprintf("%v (tried %d times)", err, tries)}
+	}
+	return a, fmt.Errorf("%s: %w", a.Line(), err)
 }
 
 // Busy tells an answer of a server that asks to come again later.
@@ -66,21 +54,35 @@ func (a *Answer) Busy() bool {
 // Patient makes a call as Do does, and again, within Tries, where the server is
 // busy.
 func (p *Provider) Patient(ctx context.Context, c Call) (*Answer, error) {
+	a, _, err := p.repeat(ctx, func() (*Answer, error, bool) {
+		a, err := p.Do(ctx, c)
+		return a, err, err == nil && a.Busy()
+	})
+	return a, err
+}
+
+// repeat asks within Tries for as long as another try may do better, and tells
+// how often it did. Between two it waits, as long as it is asked to.
+func (p *Provider) repeat(ctx context.Context, ask func() (a *Answer, err error, again bool)) (*Answer, int,
+	error) {
 	wait := p.Wait
 	for try := 1; ; try++ {
-		a, err := p.Do(ctx, c)
-		if err != nil || !a.Busy() || try >= p.Tries {
-			return a, err
+		a, err, again := ask()
+		if !again || try >= p.Tries || ctx.Err() != nil {
+			return a, try, err
 		}
 		pause := wait
 		if asked, ok := retryAfter(a); ok {
-			pause = min(asked, longestWait)
+			pause = asked
 		}
-		p.note(fmt.Sprintf("%s: busy (%d); trying again in %v (%d of %d)", a.Line(), a.Status, pause, try+1,
-			p.Tries))
+		why := fmt.Sprintf("busy (%d)", a.Status)
+		if err != nil {
+			why = err.Error()
+		}
+		p.note(fmt.Sprintf("%s: %s; trying again in %v (%d of %d)", a.Line(), why, pause, try+1, p.Tries))
 		select {
 		case <-ctx.Done():
-			return a, ctx.Err()
+			return a, try, ctx.Err()
 		case <-time.After(pause):
 		}
 		wait *= 2
@@ -97,8 +99,7 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("%s: %w", a.Line(), &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s",
-			a.Status, a.Said())})
+		err = fmt.Errorf("%s: %w", a.Line(), a.refusal())
 	}
 	return page, a, err
 }
@@ -122,39 +123,49 @@ func kindOf(err error) Kind {
 func Judge(a *Answer) error {
 	switch a.Status {
 	case http.StatusOK, http.StatusCreated:
-		if !json200(a) {
+		if !a.looksJSON() {
 			return &Trouble{Kind: NotJSON, Text: "this is not JSON but " + a.kind() + ": " + a.Excerpt()}
 		}
 		return nil
 	case http.StatusNoContent, http.StatusNotFound:
 		return nil
 	}
-	if a.Status >= 300 && a.Status < 400 && a.Header.Get("Location") != "" {
+	if to := a.Header.Get("Location"); a.Status/100 == 3 && to != "" {
 		return &Trouble{Kind: Redirected,
 			Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer "+
-				"at this address", a.Status, a.Header.Get("Location"))}
+				"at this address", a.Status, to)}
 	}
 	if a.Status == http.StatusNotModified {
 		return &Trouble{Kind: Refused,
 			Text: "answered 304 (not modified) to a request that set no condition: is a cache in front?"}
 	}
-	return &Trouble{Kind: Refused, Text: fmt.Sprintf("answered %d: %s", a.Status, a.Said())}
+	return a.refusal()
 }
 
-// json200 tells whether a body can be JSON: anything that begins like it. The
+// refusal is an answer of no use, as a *Trouble. Of a signed request that is not
+// taken it tells what was signed: the two sides compare that.
+func (a *Answer) refusal() error {
+	text := fmt.Sprintf("answered %d: %s", a.Status, a.Said())
+	if a.Signed != "" && a.Status == http.StatusUnauthorized {
+		text += "; the base string that was signed is " + a.Signed
+	}
+	return &Trouble{Kind: Refused, Text: text}
+}
+
+// looksJSON tells whether a body can be JSON: anything that begins like it. The
 // Content-Type is not asked: a reader that wants rows takes them.
-func json200(a *Answer) bool {
+func (a *Answer) looksJSON() bool {
 	text := strings.TrimLeft(string(a.Body[:min(len(a.Body), 512)]), " \t\r\n\ufeff")
 	return len(a.Body) == 0 || strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")
 }
 
 // kind names what came instead of JSON.
 func (a *Answer) kind() string {
-	if strings.Contains(a.Header.Get("Content-Type"), "html") ||
-		strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html") {
+	t := a.Header.Get("Content-Type")
+	switch {
+	case strings.Contains(t, "html") || strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html"):
 		return "a web page (a login page, or an error page of a proxy?)"
-	}
-	if t := a.Header.Get("Content-Type"); t != "" {
+	case t != "":
 		return t
 	}
 	return "something else"
@@ -171,14 +182,18 @@ func again(a *Answer, err error) bool {
 	return errors.As(err, &t) && t.passing()
 }
 
-// retryAfter reads the Retry-After header (RFC 9110 §10.2.3): seconds, or a date.
+// longestWait bounds what a Retry-After header can make us wait.
+const longestWait = 2 * time.Minute
+
+// retryAfter reads the Retry-After header (RFC 9110 §10.2.3): seconds, of
+// however many digits, or a date.
 func retryAfter(a *Answer) (time.Duration, bool) {
 	text := strings.TrimSpace(a.Header.Get("Retry-After"))
-	if n, err := strconv.Atoi(text); err == nil && n >= 0 {
-		return time.Duration(n) * time.Second, true
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		return time.Duration(min(n, uint64(longestWait/time.Second))) * time.Second, true
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return max(0, time.Until(at)), true
+		return min(max(0, time.Until(at)), longestWait), true
 	}
 	return 0, false
 }

@@ -19,6 +19,8 @@ func TestRetryAfter(t *testing.T) {
 		{"7", "trying again in 7s"},
 		{"120", "trying again in 2m0s"},
 		{"86400", "trying again in 2m0s"},
+		{"9223372037", "trying again in 2m0s"}, // more nanoseconds than an int64 has
+		{"99999999999999999999", "trying again in 2m0s"},
 		{time.Now().AddDate(0, 0, 1).UTC().Format(http.TimeFormat), "trying again in 2m0s"},
 		{"Thu, 01 Jan 1970 00:00:00 GMT", "trying again in 0s"},
 		{"-5", "trying again in 1ms"},

@@ -6,6 +6,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -44,19 +45,20 @@ type Config struct {
 	Tries int           // of a careful call; 0 is 5
 	Wait  time.Duration // before the second try, doubled for each further one; 0 is 1 s
 
-	Now  func() time.Time // the clock that tokens end by; nil is time.Now
-	Seen func(*Answer)    // told of every answer, whole or not; may be called by many at once
-	Note func(string)     // told of every retry, in a sentence; likewise
-}
+	Now func() time.Time // the clock that tokens end by; nil is time.Now
+	// Renew says when a token is to be given up, or why it is none; nil is a minute
+	// before expires_in.
+	Renew func(Grant) (time.Time, error)
 
-// longestWait bounds what a Retry-After header can make us wait.
-const longestWait = 2 * time.Minute
+	Seen func(*Answer) // told of every answer, whole or not; may be called by many at once
+	Note func(string)  // told of every retry, in a sentence; likewise
+}
 
 // A Provider is safe for concurrent use.
 type Provider struct {
 	Config
-	base   *url.URL
 	client *http.Client
+	keeper *keeper
 
 	lock    sync.Mutex
 	token   string
@@ -65,8 +67,7 @@ type Provider struct {
 
 // New checks a configuration. It calls nobody.
 func New(c Config) (*Provider, error) {
-	base, err := absolute("the base URL", c.URL)
-	if err != nil {
+	if err := absolute("the base URL", c.URL); err != nil {
 		return nil, err
 	}
 	if c.Client == "" || c.Secret == "" {
@@ -74,33 +75,20 @@ func New(c Config) (*Provider, error) {
 	}
 	if c.OAuth1 {
 		c.TokenURL = ""
-	} else if _, err := absolute("the token URL", c.TokenURL); err != nil {
+	} else if err := absolute("the token URL", c.TokenURL); err != nil {
 		return nil, fmt.Errorf("%w (give --token-url, or --oauth1 for a provider whose requests "+
 			"are signed)", err)
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
-	for _, d := range []struct {
-		field    *time.Duration
-		standard time.Duration
-	}{{&c.Timeout, 100 * time.Second}, {&c.Wait, time.Second}} {
-		if *d.field == 0 {
-			*d.field = d.standard
-		}
-	}
-	if c.MaxBody == 0 {
-		c.MaxBody = 64 << 20
-	}
-	if c.Tries == 0 {
-		c.Tries = 5
-	}
-	if c.Digest == "" {
-		c.Digest = "HMAC-SHA256"
-	}
+	c.Timeout, c.Wait = cmp.Or(c.Timeout, 100*time.Second), cmp.Or(c.Wait, time.Second)
+	c.MaxBody, c.Tries = cmp.Or(c.MaxBody, 64<<20), cmp.Or(c.Tries, 5)
+	c.Digest = cmp.Or(c.Digest, "HMAC-SHA256")
 	if c.Now == nil {
 		c.Now = time.Now
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
+	transport.MaxResponseHeaderBytes = mostHeaders
 	transport.ResponseHeaderTimeout = 0 // the call's own limit covers it
 	if c.HTTP1 {
 		transport.Protocols = new(http.Protocols)
@@ -116,24 +104,22 @@ func New(c Config) (*Provider, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	}
-	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request,
-		[]*http.Request) error {
-		return http.ErrUseLastResponse
-	}}
-	return &Provider{Config: c, base: base, client: client}, nil
+	last := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Provider{Config: c, client: &http.Client{Transport: transport, CheckRedirect: last},
+		keeper: newKeeper(c.Client, c.Secret)}, nil
 }
 
-func absolute(what, text string) (*url.URL, error) {
+func absolute(what, text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("%s %q is not an absolute URL such as "+
+		return fmt.Errorf("%s %q is not an absolute URL such as "+
 			"https://roster.example.org/ims/oneroster/v1p1", what, text)
 	}
 	if u.User != nil {
-		return nil, fmt.Errorf("%s holds a name or a password, which would be shown wherever it is: give "+
+		return fmt.Errorf("%s holds a name or a password, which would be shown wherever it is: give "+
 			"--client and --secret", what)
 	}
-	return u, nil
+	return nil
 }
 
 // Who says with which identity a call is made.
@@ -153,6 +139,8 @@ type Call struct {
 	Body   []byte
 	Header http.Header
 	Who    Who // the zero Who is the configured client
+
+	grant bool // a token is asked for
 }
 
 func (c Call) method() string {
@@ -162,7 +150,8 @@ func (c Call) method() string {
 	return c.Method
 }
 
-// An Answer is what a call brought.
+// An Answer is what a call brought, without what only this client may know, and of
+// its headers those that anybody reads.
 type Answer struct {
 	Call   Call
 	URL    string // that was asked
@@ -171,8 +160,11 @@ type Answer struct {
 	Body   []byte
 	Took   time.Duration // until the last byte
 	Err    error         // a *Trouble when there is no whole answer
+	Signed string        // the base string of a request that was signed (RFC 5849 §3.4.1)
 
-	token string // of the configured client, that the call was made with
+	token  string // of the configured client, that the call was made with
+	grant  []byte // body of a token endpoint's answer, tokens and all
+	keeper *keeper
 }
 
 // Line is the request as a person would write it.
@@ -198,10 +190,14 @@ func (p *Provider) address(c Call) string {
 // would lack the Authorization header, or its signature would not fit. The
 // answer is never nil; its Err is what Do returns.
 func (p *Provider) Do(ctx context.Context, c Call) (*Answer, error) {
-	a := &Answer{Call: c, URL: p.address(c)}
+	a := &Answer{Call: c, URL: p.address(c), keeper: p.keeper}
 	began := time.Now()
-	a.Err = p.do(ctx, a)
+	a.Err = p.keeper.sentence(p.do(ctx, a))
 	a.Took = time.Since(began)
+	if c.grant {
+		a.remember()
+	}
+	a.Body = p.keeper.clean(a.Body)
 	if p.Seen != nil {
 		p.Seen(a)
 	}
@@ -240,7 +236,7 @@ func (p *Provider) send(ctx context.Context, r *http.Request, a *Answer) error {
 		return troubleOf(ctx, r.URL, err, p.Timeout)
 	}
 	defer answer.Body.Close()
-	a.Status, a.Header = answer.StatusCode, answer.Header
+	a.Status, a.Header = answer.StatusCode, p.keeper.headers(answer.Header)
 	a.Body, err = io.ReadAll(io.LimitReader(answer.Body, p.MaxBody+1))
 	if int64(len(a.Body)) > p.MaxBody {
 		a.Body = a.Body[:p.MaxBody]
@@ -262,7 +258,7 @@ func (p *Provider) identify(ctx context.Context, r *http.Request, a *Answer) err
 	case who.Bearer != "":
 		r.Header.Set("Authorization", "Bearer "+who.Bearer)
 	case p.OAuth1:
-		auth.Sign(r, p.Client, p.Secret, p.Digest, rand.Text(), p.Now())
+		a.Signed = auth.Sign(r, p.Client, p.Secret, p.Digest, rand.Text(), p.Now())
 	default:
 		token, err := p.Token(ctx)
 		if err != nil {

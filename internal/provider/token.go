@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -39,42 +40,70 @@ func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, e
 	basic.SetBasicAuth(t.Client, t.Secret)
 	return p.Do(ctx, Call{Method: http.MethodPost, Path: p.TokenURL, Body: []byte(form.Encode()),
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Who:    Who{Header: basic.Header.Get("Authorization")}})
+		Who:    Who{Header: basic.Header.Get("Authorization")}, grant: true})
 }
 
-// Granted reads a token endpoint's answer.
+var mark = []byte("\ufeff") // of byte order
+
+// remember keeps what a token endpoint answered for Granted, and its tokens from being told.
+func (a *Answer) remember() {
+	a.grant = a.Body
+	var members map[string]any
+	if json.Unmarshal(bytes.TrimPrefix(a.Body, mark), &members) != nil && !bytes.ContainsAny(a.Body, " <") {
+		a.keeper.add(string(bytes.TrimSpace(a.Body))) // some answer with nothing but the token
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		if text, ok := members[name].(string); ok {
+			a.keeper.add(text)
+		}
+	}
+}
+
+// Granted reads a token endpoint's answer. An error says where it was asked, what came,
+// and what to change.
 func Granted(a *Answer) (Grant, error) {
 	var g Grant
+	no := func(kind Kind, format string, args ...any) (Grant, error) {
+		return Grant{}, &Trouble{Kind: kind, Text: "no token from " + a.URL + ": " + fmt.Sprintf(format,
+			args...)}
+	}
+	answered := fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Said())
+	body := a.grant
+	if body == nil {
+		body = a.Body
+	}
 	switch {
 	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError:
-		return g, &Trouble{Kind: Busy, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status,
-			a.Excerpt())}
-	case a.Status != http.StatusOK:
-		return g, &Trouble{Kind: Refused, Text: fmt.Sprintf("the token endpoint answered %d: %s", a.Status,
-			a.Excerpt())}
-	case json.Unmarshal(a.Body, &g) != nil:
-		return g, &Trouble{Kind: NotJSON, Text: "the token endpoint's answer is not a JSON object: " +
-			a.Excerpt()}
+		return no(Busy, "%s", answered)
+	case a.Status/100 == 3:
+		return no(Redirected, "redirected (%d) to %s, and nobody sends a secret after it: give "+
+			"--token-url the address that answers itself; a login page is none", a.Status, a.Header.Get("Location"))
+	case a.Status/100 != 2 && strings.Contains(string(a.Body), "scope"):
+		return no(Refused, "%s. School Data Sync and Grade Sync ask for no scope: grant this client its "+
+			"usual ones when it names none", answered)
+	case a.Status == http.StatusUnauthorized:
+		return no(Refused, "%s. Are client id and secret right, and of this service? They are sent in an "+
+			"Authorization: Basic header, as Microsoft's clients do", answered)
+	case a.Status == http.StatusNotFound || a.Status == http.StatusMethodNotAllowed:
+		return no(Refused, "%s. Is --token-url spelled right? It takes a POST", answered)
+	case a.Status/100 != 2:
+		return no(Refused, "%s", answered)
+	case !a.looksJSON():
+		return no(NotJSON, "the token endpoint's answer is not a JSON object but %s: %s. Is --token-url the "+
+			"address of the token endpoint itself?", a.kind(), a.Excerpt())
+	case bytes.HasPrefix(body, mark):
+		return no(NotJSON, "the token endpoint's answer begins with a byte order mark, at which readers of JSON "+
+			"stumble (RFC 8259 §8.1): leave it out")
+	case json.Unmarshal(body, &g) != nil:
+		return no(NotJSON, "the token endpoint's answer is not a JSON object: %s", a.Excerpt())
 	case g.AccessToken == "":
-		return g, &Trouble{Kind: Refused, Text: "the token endpoint's answer has no access_token: " +
-			strings.Join(keys(a.Body), ", ")}
+		members, _ := a.Members()
+		return no(Refused, "%v", misplaced("token", []string{"access_token"}, members))
 	case strings.ContainsFunc(g.AccessToken, func(c rune) bool { return c <= ' ' || c > '~' }):
-		return g, &Trouble{Kind: Misshapen,
-			Text: "the access_token holds spaces, line breaks or letters beyond ASCII, which no header " +
-				"can carry (RFC 6750 §2.1)"}
+		return no(Misshapen, "the access_token has spaces, line breaks or letters beyond ASCII, which no "+
+			"header can carry (RFC 6750 §2.1)")
 	}
 	return g, nil
-}
-
-// keys names the members of a JSON object; its values may be secret.
-func keys(body []byte) []string {
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(body, &members) // no object, no keys
-	out := []string{}
-	for k := range members {
-		out = append(out, k)
-	}
-	return out
 }
 
 // Token is the client's token; one that is about to end is renewed.
@@ -86,20 +115,32 @@ func (p *Provider) Token(ctx context.Context) (string, error) {
 	}
 	a, err := p.RequestToken(ctx, TokenRequest{Client: p.Client, Secret: p.Secret, Scope: p.Scope})
 	if err != nil {
-		return "", fmt.Errorf("no token: %w", err)
+		return "", fmt.Errorf("no token from %s: %w", p.TokenURL, err)
 	}
 	g, err := Granted(a)
 	if err != nil {
 		return "", err
 	}
-	// RFC 6749 leaves expires_in out at the server's will: then an hour, and a
-	// 401 renews it. A minute is kept in hand, or half of a shorter life.
+	renew := p.Renew
+	if renew == nil {
+		renew = p.beforeItEnds
+	}
+	at, err := renew(g)
+	if err != nil {
+		return "", fmt.Errorf("the access token of %s %w", p.TokenURL, err)
+	}
+	p.token, p.renewAt = g.AccessToken, at
+	return p.token, nil
+}
+
+// beforeItEnds keeps a minute in hand, or half of a shorter life. RFC 6749 leaves
+// expires_in out at the server's will: then a token lives an hour, and a 401 renews it.
+func (p *Provider) beforeItEnds(g Grant) (time.Time, error) {
 	life := time.Hour
 	if n, err := g.ExpiresIn.Float64(); err == nil && n > 0 {
-		life = time.Duration(n * float64(time.Second))
+		life = time.Duration(min(n, (24*time.Hour).Seconds()) * float64(time.Second))
 	}
-	p.token, p.renewAt = g.AccessToken, p.Now().Add(life-min(time.Minute, life/2))
-	return p.token, nil
+	return p.Now().Add(life - min(time.Minute, life/2)), nil
 }
 
 // forget makes the next call ask for a new token, if the one it had is still ours.

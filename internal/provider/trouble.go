@@ -84,6 +84,9 @@ func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duratio
 		return say(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
 		return say(TooSlow, "%s gave no answer within %v", host, timeout)
+	case strings.Contains(err.Error(), "response header"):
+		return say(Endless, "the answer of %s has more than %d KiB of headers and was given up", host,
+			mostHeaders>>10)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(),
 		"readLoopPeekFailLocked"):
 		return say(NotJSON, "%s does not speak HTTP at this port", host)
@@ -113,7 +116,7 @@ func brokeOff(ctx context.Context, at *url.URL, err error, read int, timeout tim
 		at.Host, read, err)}
 }
 
-// Excerpt is the beginning of a body on one line, for people.
+// Excerpt is the beginning of a body on one line, for people and their terminals.
 func (a *Answer) Excerpt() string {
 	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(a.Body[:min(len(a.Body), 2000)]), "�")),
 		" ")
@@ -123,24 +126,29 @@ func (a *Answer) Excerpt() string {
 	if text == "" {
 		return "(an empty body)"
 	}
-	return text
+	return Signs(text)
 }
 
 // Said is what the server itself says of a failure: the description of its
-// status information (OneRoster 1.1, and 1.2 at the root), else the beginning of
-// the body.
+// status information (OneRoster 1.1, and 1.2 at the root) or of its token endpoint
+// (RFC 6749 §5.2), else the beginning of the body.
 func (a *Answer) Said() string {
 	type info struct {
 		Description string `json:"imsx_description"`
 	}
 	var body struct {
 		info
-		Set []info `json:"statusInfoSet"`
+		Set   []info `json:"statusInfoSet"`
+		OAuth string `json:"error_description"`
 	}
 	if json.Unmarshal(a.Body, &body) == nil {
-		for _, i := range append(body.Set, body.info) {
+		for _, i := range append(body.Set, body.info, info{body.OAuth}) {
 			if i.Description != "" {
-				return strings.Join(strings.Fields(i.Description), " ")
+				said := Answer{Body: []byte(i.Description)}
+				if a.keeper != nil {
+					said.Body = a.keeper.clean(said.Body)
+				}
+				return said.Excerpt()
 			}
 		}
 	}

@@ -1,0 +1,158 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+)
+
+// A keeper knows what only the two sides of a connection may: the secret, what a Basic
+// header makes of it, the tokens. A gateway that sends a request back, in an error or a
+// name, would have it in files and on screens: what came is read without it.
+type keeper struct {
+	lock   sync.RWMutex
+	secret [][]byte // as it may be spelled
+	tokens [][]byte // likewise, the latest last
+}
+
+const (
+	leastSecret = 6   // letters: a shorter one stands in names and ids by chance
+	mostTokens  = 256 // spellings of tokens that are remembered: some live for seconds
+	leftOut     = "(left out)"
+)
+
+func newKeeper(id, secret string) *keeper {
+	k := &keeper{secret: spellings(secret)}
+	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret)} {
+		for _, code := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			k.secret = append(k.secret, spellings(strings.TrimRight(code.EncodeToString([]byte(pair)), "="))...)
+		}
+	}
+	return k
+}
+
+// add makes a token one of the secrets.
+func (k *keeper) add(token string) {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	if slices.ContainsFunc(k.tokens, func(known []byte) bool { return string(known) == token }) {
+		return
+	}
+	k.tokens = append(k.tokens, spellings(token)...)
+	k.tokens = k.tokens[max(0, len(k.tokens)-mostTokens):]
+}
+
+var escape = regexp.MustCompile(`%[0-9A-F]{2}`)
+
+// spellings are how a text comes back: as it was sent, encoded as in a URL, as in HTML, and
+// as the writers of JSON in Go, PHP and .NET have it.
+func spellings(text string) (out [][]byte) {
+	if len(text) < leastSecret {
+		return nil
+	}
+	query := url.QueryEscape(text)
+	quoted, _ := json.Marshal(text) // a text can be written
+	said := map[string]bool{}
+	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
+		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query, strings.ToLower),
+		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
+		if !said[s] {
+			said[s] = true
+			out = append(out, []byte(s))
+		}
+	}
+	return out
+}
+
+// clean is a text without the secrets. It is nearly always the text itself.
+func (k *keeper) clean(text []byte) []byte {
+	k.lock.RLock()
+	defer k.lock.RUnlock()
+	for _, list := range [][][]byte{k.secret, k.tokens} {
+		for _, s := range list {
+			if bytes.Contains(text, s) {
+				text = bytes.ReplaceAll(text, s, []byte(leftOut))
+			}
+		}
+	}
+	return text
+}
+
+// cleanIn is clean in the texts of a decoded JSON value: a letter may have come as \u0041.
+func (k *keeper) cleanIn(v any) any {
+	switch v := v.(type) {
+	case string:
+		return string(k.clean([]byte(v)))
+	case []any:
+		for i := range v {
+			v[i] = k.cleanIn(v[i])
+		}
+	case map[string]any:
+		for name, inner := range v {
+			if fit := string(k.clean([]byte(name))); fit != name {
+				delete(v, name)
+				name = fit
+			}
+			v[name] = k.cleanIn(inner)
+		}
+	}
+	return v
+}
+
+// kept are the headers that anybody reads.
+var kept = []string{"Cache-Control", "Content-Encoding", "Content-Type", "Date", "Link", "Location",
+	"Retry-After", "Www-Authenticate", "X-Total-Count"}
+
+const (
+	mostHeaders = 64 << 10 // bytes of an answer's headers; more is no answer
+	mostHeader  = 8 << 10  // of all lines of one of them
+)
+
+// headers are those of an answer that anybody reads, as a terminal can show them.
+func (k *keeper) headers(of http.Header) http.Header {
+	out := http.Header{}
+	for _, name := range kept {
+		left := mostHeader
+		for _, v := range of.Values(name) {
+			if left -= len(v); left < 0 {
+				break
+			}
+			out.Add(name, Signs(string(k.clean([]byte(v)))))
+		}
+	}
+	return out
+}
+
+// sentence is an error whose text came from outside, in part.
+func (k *keeper) sentence(err error) error {
+	var t *Trouble
+	if errors.As(err, &t) {
+		t.Text = Signs(string(k.clean([]byte(t.Text))))
+	}
+	return err
+}
+
+// Signs shows what a terminal would obey: control characters as ␛ and its like, what turns
+// the direction of writing as �.
+func Signs(text string) string {
+	return strings.Map(func(c rune) rune {
+		switch {
+		case c < ' ':
+			return '␀' + c
+		case c == 0x7f:
+			return '␡'
+		case unicode.IsControl(c), c >= '\u202a' && c <= '\u202e', c >= '\u2066' && c <= '\u2069':
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text)
+}
