@@ -125,6 +125,9 @@ func (p *probe) usual() provider.TokenRequest {
 
 func checkToken(p *probe) {
 	a := p.seen["token"]
+	if a.Status != http.StatusOK {
+		p.fail(nil, "the token is answered %d, not 200", a.Status)
+	}
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
 		p.fail(nil, "the Content-Type of the token answer is %q", a.Header.Get("Content-Type"))
 	}

@@ -187,7 +187,7 @@ func (r *run) enter() error {
 	}
 	g, err := provider.Granted(a)
 	if err != nil {
-		return fmt.Errorf("%s: %w", r.p.TokenURL, err)
+		return err
 	}
 	r.grant = &g
 	r.seen["token"] = a
