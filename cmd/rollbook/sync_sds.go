@@ -54,6 +54,7 @@ failed, or --prove found a difference; 2 the command line was wrong.`,
 	f.BoolVar(&s.Full, "full", false, "read everything, though a delta would do")
 	f.BoolVar(&s.Classic, "classic", false, "read school by school, as School Data Sync (Classic) does")
 	f.IntVar(&s.Limit, "limit", 5000, "rows of a page")
+	f.IntVar(&s.Rows, "rows", 10_000_000, "rows of a collection that are read at most: what does not end is given up")
 	f.BoolVar(&s.Courses, "courses", true, "read courses")
 	f.BoolVar(&s.Demographics, "demographics", false, "read demographics")
 	f.BoolVar(&s.Contacts, "contacts", false, "judge and count parents, guardians and relatives")
@@ -79,6 +80,8 @@ func (s *sdsSync) check() error {
 	switch {
 	case s.Limit < 1:
 		return usageError{fmt.Errorf("--limit %d: a page has at least one row", s.Limit)}
+	case s.Rows < 1:
+		return usageError{fmt.Errorf("--rows %d: give a number from 1 up", s.Rows)}
 	case s.Shrink < 0 || s.Shrink > 100:
 		return usageError{fmt.Errorf("--shrink %d is no percentage", s.Shrink)}
 	case s.Classic && s.Prove:

@@ -227,21 +227,21 @@ func (r *run) walk(ctx context.Context) error {
 // whole reads every page of a list as one round of a line.
 func (r *run) whole(ctx context.Context, l *Line) error {
 	var took time.Duration
-	rows, sent := 0, int64(0)
-	for calls := 1; ; calls++ {
-		page, a, err := r.page(ctx, l, rows)
+	way, calls, sent := wire.Walk{Limit: l.Limit}, 0, int64(0)
+	for last := false; !last; calls++ {
+		page, a, err := r.page(ctx, l, way.Offset)
 		if err != nil {
 			return err
 		}
-		took += a.Took
-		rows += len(page.Objects)
-		sent += int64(len(a.Body))
-		if len(page.Objects) == 0 || rows >= a.Total() {
-			l.Rows, l.Bytes, l.Calls = rows, sent, calls
-			l.add(took, nil)
-			return nil
+		if last, err = way.Next(page); err != nil {
+			return fmt.Errorf("%s: %w", a.Line(), err)
 		}
+		took += a.Took
+		sent += int64(len(a.Body))
 	}
+	l.Rows, l.Bytes, l.Calls = way.Offset, sent, calls
+	l.add(took, nil)
+	return nil
 }
 
 // timed asks for a page as one round of a line; against is the line whose latest round it is

@@ -139,14 +139,18 @@ func (e *Entry) listed(path string, list map[string]wire.Object) {
 	e.compare(path+": ", o)
 }
 
+// mostListed bounds a list of a class that does not end.
+const mostListed = 1_000_000
+
 // whole reads a list to its end, page by page: this is our check, not a call of
 // the real client. A 404 is an empty list.
 func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.Object, error) {
 	out := map[string]wire.Object{}
-	for offset := 0; ; {
+	way := wire.Walk{Limit: 7000, Most: mostListed}
+	for last := false; !last; {
 		query := provider.Query("limit", "7000")
-		if offset > 0 {
-			query = provider.Query("limit", "7000", "offset", fmt.Sprint(offset))
+		if way.Offset > 0 {
+			query = provider.Query("limit", "7000", "offset", fmt.Sprint(way.Offset))
 		}
 		a, err := r.call(ctx, provider.Call{Path: path, Query: query})
 		if err != nil {
@@ -159,16 +163,15 @@ func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.
 			return nil, err
 		}
 		page, err := a.List(wrapper)
+		if err == nil {
+			last, err = way.Next(page)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", a.Line(), err)
 		}
-		before := len(out)
 		for _, o := range page.Objects {
 			out[o.ID()] = o
 		}
-		offset += len(page.Objects)
-		if len(out) == before || offset >= page.Total { // an offset that is not obeyed brings nothing new
-			return out, nil
-		}
 	}
+	return out, nil
 }

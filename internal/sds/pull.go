@@ -150,7 +150,6 @@ type walk struct {
 	source
 	c    mirror.Cursor
 	seen map[string][]string // dateLastModified by id, of a nested list; one each
-	top  string              // id of the first row of the page before
 
 	several bool // pages brought rows
 }
@@ -160,8 +159,9 @@ type walk struct {
 func (w *walk) shrinks() bool { return strings.Contains(w.filter, isActive) }
 
 func (w *walk) pages(ctx context.Context) error {
-	w.seen, w.top, w.several = map[string][]string{}, "", w.c.Offset > 0
-	for {
+	w.seen, w.several = map[string][]string{}, w.c.Offset > 0
+	way := wire.Walk{Limit: w.Limit, Most: w.Rows, Offset: w.c.Offset}
+	for last := false; !last; {
 		if w.c.Offset == 0 {
 			w.c.WalkAsked = time.Now().UTC().Format(mirror.Stamp)
 		}
@@ -174,15 +174,21 @@ func (w *walk) pages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		end, err := w.page(ctx, page, a)
-		if err != nil || end {
+		if last, err = way.Next(page); err != nil {
+			return fmt.Errorf("%s: %w", a.Line(), err)
+		}
+		if last && way.Offset == w.c.Offset && len(page.Objects) > 0 {
+			return nil // the same page once more
+		}
+		if err := w.page(ctx, page, a); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// page takes one page, and tells whether it is the last.
-func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (end bool, err error) {
+// page takes one page.
+func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) error {
 	first, n := w.c.Offset, len(page.Objects)
 	if first == 0 {
 		w.c.WalkBegan = clock(a)
@@ -191,21 +197,6 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (en
 		}
 	} else if w.c.Total >= 0 && page.Total >= 0 && page.Total != w.c.Total {
 		w.c.Moved = true
-	}
-	if page.Total >= 0 && first > 2*(page.Total+w.Limit) {
-		return false, fmt.Errorf("%s: X-Total-Count is %d, and the pages do not end: given up", a.Line(),
-			page.Total)
-	}
-	if n > 0 {
-		top := page.Objects[0].ID()
-		if first > 0 && top == w.top && top != "" {
-			if page.Total < 0 && !page.More && n < w.Limit {
-				return true, nil // it pays no heed to offset, and gave all at once
-			}
-			return false, fmt.Errorf("%s: two pages begin with the same row %q: the provider pays no "+
-				"heed to offset", a.Line(), top)
-		}
-		w.top = top
 	}
 	now := clock(a)
 	for _, o := range page.Objects {
@@ -220,30 +211,14 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) (en
 	w.several = w.several || first > 0 && n > 0
 	w.c.Offset, w.c.Total = first+n, page.Total
 	if err := w.Mirror.Gather(ctx, w.c, first, page.Objects, w.whole && w.shrinks()); err != nil {
-		return false, err
+		return err
 	}
 	w.came(n, page.Total)
-	return w.last(page), nil
+	return nil
 }
 
 // seconds is how much of a stamp a Date header tells.
 const seconds = len("2006-01-02T15:04:05")
-
-// last tells whether a page is the last. A short one is, unless the provider
-// says that there is more: then it gives fewer rows a page than were asked for.
-// One that tells neither a count nor a next page is asked until nothing comes.
-func (w *walk) last(page wire.Page) bool {
-	n := len(page.Objects)
-	switch {
-	case n == 0:
-		return true
-	case page.More || n >= w.Limit:
-		return false
-	case page.Total >= 0:
-		return w.c.Offset >= page.Total
-	}
-	return page.Linked
-}
 
 // came counts rows for who waits.
 func (w *walk) came(n, total int) {
@@ -325,22 +300,20 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 	if err != nil || len(page.Objects) == 0 && page.Total <= 0 {
 		return false, err
 	}
-	top := ""
-	for offset := 0; offset == 0 || page.Total < 0 || offset < page.Total; {
-		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset,
+	way := wire.Walk{Limit: w.Limit, Most: w.Rows}
+	for last := false; !last; {
+		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", way.Offset,
 			w.Limit, filter), w.wrappers...); err != nil {
 			return false, err
 		}
-		if len(page.Objects) == 0 || page.Objects[0].ID() == top {
-			return offset < page.Total, nil // fewer than there were: they move
+		if last, err = way.Next(page); err != nil {
+			return true, nil // they move
 		}
-		top = page.Objects[0].ID()
 		if as, err := w.asTheyCame(ctx, page.Objects); err != nil || !as {
 			return !as, err
 		}
-		offset += len(page.Objects)
 	}
-	return false, nil
+	return way.Offset < page.Total, nil // fewer than there were: they move
 }
 
 // asTheyCame tells whether the walk brought rows as the provider has them now. One

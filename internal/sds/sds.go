@@ -6,6 +6,7 @@
 package sds
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,7 @@ type Options struct {
 	Mirror   *mirror.Mirror
 
 	Limit                           int  // rows of a page; 0 is 5,000
+	Rows                            int  // of a collection, at most; 0 is 10,000,000
 	Full                            bool // read everything, though a delta would do
 	Classic                         bool // read school by school
 	Courses, Demographics, Contacts bool
@@ -40,8 +42,10 @@ type Options struct {
 	Progress func(what string, done, total int) // rows; total grows as collections are begun
 }
 
-// Pages of School Data Sync.
-const standardLimit = 5000
+const (
+	standardLimit = 5000       // rows of School Data Sync's pages
+	standardRows  = 10_000_000 // more than any district has: what does not end fills no disk
+)
 
 // Statuses of a run, as Microsoft names them.
 const (
@@ -101,9 +105,7 @@ func (c catastrophe) Error() string { return c.Rule.ID + ": " + c.Text }
 // Run makes one run. The report is worth reading whatever the error says; an
 // error is a run that failed, and the mirror shows what it showed before.
 func Run(ctx context.Context, opt Options) (Report, error) {
-	if opt.Limit == 0 {
-		opt.Limit = standardLimit
-	}
+	opt.Limit, opt.Rows = cmp.Or(opt.Limit, standardLimit), cmp.Or(opt.Rows, standardRows)
 	if opt.Note == nil {
 		opt.Note = func(string) {}
 	}

@@ -1,0 +1,48 @@
+package wire
+
+import "fmt"
+
+// A Walk is one way through a list, page by page, to its end. Providers have several notions
+// of that, and cut pages below the limit; this is the only one that readers here have.
+type Walk struct {
+	Limit  int // rows that are asked for
+	Most   int // rows after which the list is given up as endless; 0 is no bound
+	Offset int // of the next page
+
+	top string // id of the first row of the page before
+}
+
+// Next takes the page at Offset, and tells whether it is the last. A short one is, unless
+// the provider says that there is more: then it gives fewer rows a page than were asked for.
+// Of one that tells neither a count nor a next page, it is the page without rows. Where
+// offset is paid no heed to, and the first page was all, that page came again: Offset stays.
+func (w *Walk) Next(page Page) (last bool, err error) {
+	n, first := len(page.Objects), w.Offset
+	if page.Total >= 0 && first/2-w.Limit > page.Total {
+		return false, fmt.Errorf("X-Total-Count is %d, and the pages do not end: given up", page.Total)
+	}
+	if n > 0 {
+		top := page.Objects[0].ID()
+		if first > 0 && top == w.top && top != "" {
+			if page.Total < 0 && !page.More && n < w.Limit {
+				return true, nil
+			}
+			return false, fmt.Errorf("two pages begin with the same row %q: the provider pays no heed to offset",
+				top)
+		}
+		w.top = top
+	}
+	w.Offset += n
+	switch {
+	case w.Most > 0 && w.Offset > w.Most:
+		return false, fmt.Errorf("%d rows have come, %d are read at most, and there are more (X-Total-Count "+
+			"is %d): given up", w.Offset, w.Most, page.Total)
+	case n == 0:
+		return true, nil
+	case page.More || n >= w.Limit:
+		return false, nil
+	case page.Total >= 0:
+		return w.Offset >= page.Total, nil
+	}
+	return page.Linked, nil
+}
