@@ -1,12 +1,11 @@
 package sds
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"sort"
 	"strings"
 
 	"rollbook/internal/mirror"
@@ -103,10 +102,7 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 	for _, res := range r.resources() {
 		modes[res] = true
 	}
-	r.proving = true
-	err := r.gather(ctx, modes)
-	r.proving = false
-	if err != nil {
+	if err := r.gather(ctx, modes); err != nil {
 		return nil, err
 	}
 	var out []candidate
@@ -173,35 +169,10 @@ func differ(c candidate, mine, theirs wire.Object) []Difference {
 		d.Mirror, d.Provider = state(mine), state(theirs)
 		return []Difference{d}
 	}
-	if mine.Canonical() == theirs.Canonical() {
-		return nil
-	}
 	var out []Difference
-	names := map[string]bool{}
-	for _, o := range []wire.Object{mine, theirs} {
-		for name := range o {
-			names[name] = true
-		}
+	for _, m := range wire.Differ(mine, theirs) {
+		d.Field, d.Mirror, d.Provider = m.Name, cmp.Or(m.One, absent), cmp.Or(m.Other, absent)
+		out = append(out, d)
 	}
-	for name := range names {
-		d.Field, d.Mirror, d.Provider = name, member(mine, name), member(theirs, name)
-		if d.Mirror != d.Provider {
-			out = append(out, d)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Field < out[j].Field })
 	return out
-}
-
-// member is one member of an object as canonical JSON.
-func member(o wire.Object, name string) string {
-	v, there := o[name]
-	if !there {
-		return absent
-	}
-	var out map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(wire.Object{name: v}.Canonical()), &out); err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(out[name])
 }

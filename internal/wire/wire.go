@@ -157,6 +157,33 @@ func appendCanonical(out []byte, v any) []byte {
 	return append(out, text...)
 }
 
+// A Difference is a member that two objects have otherwise, each as canonical JSON; "" for
+// one that has none.
+type Difference struct{ Name, One, Other string }
+
+// Differ lists the members in which two objects do not say the same, by name. There are
+// none where, and only where, Canonical is the same.
+func Differ(one, other Object) (out []Difference) {
+	members := Object{}
+	maps.Copy(members, one)
+	maps.Copy(members, other)
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		d := Difference{name, one.member(name), other.member(name)}
+		if d.One != d.Other {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func (o Object) member(name string) string {
+	v, there := o[name]
+	if _, isRef := o["sourcedId"]; !there || name == "href" && isRef {
+		return ""
+	}
+	return string(appendCanonical(nil, v))
+}
+
 // A Page is a list answer, read.
 type Page struct {
 	Objects []Object

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"testing"
 
 	"rollbook/internal/wire"
@@ -29,6 +30,12 @@ func TestCanonical(t *testing.T) {
 		if got := wire.Object(o).Canonical(); got != want || !json.Valid([]byte(got)) {
 			t.Errorf("%s\n is %s\nnot %s", in, got, want)
 		}
+	}
+	a, _ := wire.Decode([]byte(`{"sourcedId":"u","href":"/a","n":1,"gone":null,"same":{"b":1,"a":2},"orgs":[{"sourcedId":"a"}]}`))
+	b, _ := wire.Decode([]byte(`{"sourcedId":"u","href":"/b","n":"1","new":"x","same":{"a":2,"b":1},"orgs":[{"sourcedId":"a","href":"/a"}]}`))
+	one, other := wire.Object(a.(map[string]any)), wire.Object(b.(map[string]any))
+	if got := fmt.Sprint(wire.Differ(one, other)); got != `[{gone null } {n 1 "1"} {new  "x"}]` {
+		t.Error(got)
 	}
 	for _, broken := range []string{"", " ", `{"a":1`, `{"a":1} x`, `{} {}`, `{"a":01}`} {
 		if v, err := wire.Decode([]byte(broken)); err == nil {
