@@ -295,7 +295,7 @@ var (
 	known = map[string]map[string]string{"org.type": orgTypes, "user.role": roles,
 		"enrollment.role": classRoles}
 
-	flags = strings.Fields("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
+	flags = oneroster.FlagValues
 )
 
 // rank orders the roles of a person who has several: the first is served.

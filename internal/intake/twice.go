@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/quality"
 )
 
 // twice are pupils and staff who would be there under two ids: with the name of one who stays, and
@@ -25,7 +26,7 @@ func newTwice() *twice { return &twice{map[uint64]met{}, map[uint64]string{}} }
 // meet takes a user as it would be. Names that several have already tell nothing.
 func (w *twice) meet(j *judgement, user oneroster.Record) {
 	id, role := hash(user.ID()), user.Get("role")
-	if _, known := j.now.people[id]; known || role == "parent" || role == "guardian" || role == "relative" {
+	if _, known := j.now.people[id]; known || quality.GroupOf(role) == quality.Contact {
 		return
 	}
 	other := j.swaps.owner["name"][hash(ownedValue(user, "name"))]

@@ -84,6 +84,9 @@ const Flags = "flags"
 // UserFlags is the metadata key under which School Data Sync's flags are kept.
 const UserFlags = "microsoft.userFlags"
 
+// FlagValues are the user flags that School Data Sync knows.
+var FlagValues = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}
+
 // Scopes lists the OAuth scopes of the face, short names, in a fixed order.
 func Scopes() []string {
 	return []string{RosterCore, Roster, Demographics, ResourceRead, GradebookRead, GradebookPut, GradebookDel}

@@ -2,9 +2,9 @@ package quality
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/wire"
@@ -70,14 +70,19 @@ func status(j *judge, s *subject) {
 	}
 }
 
-// SDS-G03, SDS-G04
+// SDS-G03, SDS-G04. Of instants, School Data Sync documents ISO 8601.
 func stamp(j *judge, s *subject) {
 	text := s.Text("dateLastModified")
-	t, ok := instant(text)
+	t, ok := Instant(text)
 	if !ok {
-		j.find(s, "SDS-G03", "dateLastModified", written(s.Object["dateLastModified"]),
-			"dateLastModified is missing, or not written as 2026-01-31T08:00:00.000Z")
-		return
+		var err error
+		if t, err = time.Parse(time.RFC3339Nano, text); err != nil {
+			j.find(s, "SDS-G03", "dateLastModified", written(s.Object["dateLastModified"]),
+				"dateLastModified is missing, or no time such as 2026-01-31T08:00:00.000Z")
+			return
+		}
+		j.byTests(s, "SDS-G03", "dateLastModified", text,
+			"dateLastModified is not written with three digits of a second, and Z")
 	}
 	j.stamps.add(text)
 	if t.After(j.Today.AddDate(0, 0, 1)) { // clocks differ, but not by a day
@@ -87,38 +92,28 @@ func stamp(j *judge, s *subject) {
 
 // SDS-G05
 func nulls(j *judge, s *subject) {
-	if !hasNull(s.Object) {
-		return // nearly always: sorting the names of a million objects costs seconds
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.Object)) {
-		v := s.Object[name]
-		if v == nil && name != "sourcedId" && name != "status" && name != "dateLastModified" {
+	for _, name := range Nulls(s.Object) {
+		if at := oneroster.ByName(s.resource).Index(name); at < 0 || at > oneroster.Modified { // G01 to G03 speak of those
 			j.find(s, "SDS-G05", name, "null", name+" is null: leave it out")
-		}
-		if m, ok := v.(map[string]any); ok {
-			for _, inner := range slices.Sorted(maps.Keys(m)) {
-				if m[inner] == nil {
-					j.find(s, "SDS-G05", name+"."+inner, "null", inner+" of "+name+" is null: leave it out")
-				}
-			}
 		}
 	}
 }
 
-// hasNull looks two levels deep, as deep as nulls reports.
-func hasNull(o map[string]any) bool {
-	for _, v := range o {
+// Nulls names the members that are null, two levels deep: email, metadata.note.
+func Nulls(o wire.Object) (out []string) {
+	for name, v := range o {
 		if v == nil {
-			return true
+			out = append(out, name)
 		}
 		m, _ := v.(map[string]any)
-		for _, inner := range m {
-			if inner == nil {
-				return true
+		for inner, v := range m {
+			if v == nil {
+				out = append(out, name+"."+inner)
 			}
 		}
 	}
-	return false
+	slices.Sort(out)
+	return out
 }
 
 // missing reports the members that are no text with something in it.

@@ -31,7 +31,7 @@ func orgTree(j *judge, s *subject) {
 	j.optional(s, "parent", there)
 	j.optional(s, "children", there)
 	o := j.orgs[s.id]
-	if o.parent == "" && o.school {
+	if o.parent == "" && o.school && len(j.orgs) > 1 { // one alone is its own tree
 		j.find(s, "SDS-O02", "parent", "", "a school without parent stands beside the tree")
 	}
 	if p := j.orgs[o.parent]; p != nil && len(p.children) > 0 && !p.children[s.id] {
@@ -66,7 +66,7 @@ func orgRoots(j *judge) {
 
 func lookAtSession(j *judge, s *subject) {
 	j.sessions[s.id] = &session{kind: s.Text("type"), parent: s.RefID("parent"),
-		start: day(s.Text("startDate")), end: day(s.Text("endDate"))}
+		start: Day(s.Text("startDate")), end: Day(s.Text("endDate"))}
 }
 
 // SDS-S01
@@ -75,11 +75,11 @@ func sessionMembers(j *judge, s *subject) {
 	if t := s.Text("type"); t != "" && !in(sessions, t) {
 		j.find(s, "SDS-S01", "type", t, fmt.Sprintf("%q is no type of session", t))
 	}
-	if y := s.Text("schoolYear"); y != "" && !fourDigit.MatchString(y) {
+	if y := s.Text("schoolYear"); y != "" && !IsYear(y) {
 		j.find(s, "SDS-S01", "schoolYear", y, "schoolYear is not four digits")
 	}
 	for _, name := range []string{"startDate", "endDate"} {
-		if text := s.Text(name); text != "" && day(text).IsZero() {
+		if text := s.Text(name); text != "" && Day(text).IsZero() {
 			j.find(s, "SDS-S01", name, text, name+" is no date such as 2026-08-01")
 		}
 	}
@@ -129,7 +129,7 @@ func sessionTree(j *judge, s *subject) {
 // ends in it.
 func sessionYear(j *judge, s *subject) {
 	x, text := j.sessions[s.id], s.Text("schoolYear")
-	if x.start.IsZero() || x.end.IsZero() || !fourDigit.MatchString(text) || !x.start.Before(x.end) {
+	if x.start.IsZero() || x.end.IsZero() || !IsYear(text) || !x.start.Before(x.end) {
 		return
 	}
 	year := 0

@@ -110,7 +110,7 @@ func enrollmentDates(j *judge, s *subject) {
 	}
 	c := j.classes[s.RefID("class")]
 	for _, d := range []struct{ name, text string }{{"beginDate", begin}, {"endDate", end}} {
-		at := day(d.text)
+		at := Day(d.text)
 		switch {
 		case d.text == "":
 		case at.IsZero():

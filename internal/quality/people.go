@@ -3,6 +3,9 @@ package quality
 import (
 	"fmt"
 	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/wire"
 )
 
 // Users and demographics.
@@ -127,13 +130,24 @@ func userValues(j *judge, s *subject) {
 			j.find(s, "SDS-U07", name, n, "no phone number as E.164 writes it: +, country, number")
 		}
 	}
-	metadata, _ := s.Object["metadata"].(map[string]any)
-	flags, _ := metadata["microsoft.userFlags"].(string)
+	_, unknown := Flags(s.Object)
+	for _, f := range unknown {
+		j.find(s, "SDS-U07", "metadata."+oneroster.UserFlags, f, fmt.Sprintf("%q is no user flag", f))
+	}
+}
+
+// Flags are the user flags of a user, and those of them that School Data Sync does not know.
+func Flags(user wire.Object) (all, unknown []string) {
+	metadata, _ := user["metadata"].(map[string]any)
+	flags, _ := metadata[oneroster.UserFlags].(string)
 	for _, f := range strings.Split(flags, ",") {
-		if f = strings.TrimSpace(f); f != "" && !in(userFlags, f) {
-			j.find(s, "SDS-U07", "metadata.microsoft.userFlags", f, fmt.Sprintf("%q is no user flag", f))
+		if f = strings.TrimSpace(f); f != "" {
+			if all = append(all, f); !in(userFlags, f) {
+				unknown = append(unknown, f)
+			}
 		}
 	}
+	return all, unknown
 }
 
 // SDS-U08
@@ -162,7 +176,7 @@ func demographicsMembers(j *judge, s *subject) {
 		}
 	}
 	birth, there := s.Object["birthDate"]
-	if there && birth != nil && day(written(birth)).IsZero() {
+	if there && birth != nil && Day(written(birth)).IsZero() {
 		j.find(s, "SDS-D01", "birthDate", written(birth), "birthDate is no date such as 2012-01-31")
 		return
 	}

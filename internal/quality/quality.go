@@ -42,6 +42,10 @@ type Finding struct {
 	Rule                              *Rule
 	Resource, SourcedID, Field, Value string
 	Text                              string // a sentence: what is wrong here
+
+	// Tests: the tests that Microsoft publishes refuse it, and that School Data Sync
+	// itself drops it is told nowhere. It is advice.
+	Tests bool
 }
 
 // Options of a judgement.
@@ -69,8 +73,8 @@ type Outcome struct {
 // order is parents first: a dropped record drops what refers to it.
 var order = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
 
-// mustHave are the collections that School Data Sync cannot do without.
-var mustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true,
+// MustHave are the resources that School Data Sync cannot do without.
+var MustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true,
 	"enrollment": true}
 
 // Judge reads every resource and reports what it finds, parents first. What it
@@ -157,7 +161,7 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 	if err != nil {
 		return err
 	}
-	if j.out.Read[resource] == 0 && mustHave[resource] {
+	if j.out.Read[resource] == 0 && MustHave[resource] {
 		j.whole(resource, "SDS-X01", "", "0", "there is no active "+resource+" at all")
 		return nil
 	}
@@ -177,6 +181,13 @@ func (j *judge) find(s *subject, rule, field, value, text string) {
 	j.say(s, ByID(rule), field, value, text)
 }
 
+// byTests reports what only the tests that Microsoft publishes refuse.
+func (j *judge) byTests(s *subject, rule, field, value, text string) {
+	r := *ByID(rule)
+	r.Severity = Advice
+	j.tell(s, Finding{Rule: &r, Field: field, Value: value, Text: text, Tests: true})
+}
+
 // milder reports a rule that s breaks in a way that costs less than the rule
 // does elsewhere.
 func (j *judge) milder(s *subject, rule string, severity Severity, field, value, text string) {
@@ -186,12 +197,16 @@ func (j *judge) milder(s *subject, rule string, severity Severity, field, value,
 }
 
 func (j *judge) say(s *subject, r *Rule, field, value, text string) {
-	if r.Severity <= Error {
+	j.tell(s, Finding{Rule: r, Field: field, Value: value, Text: text})
+}
+
+func (j *judge) tell(s *subject, f Finding) {
+	if f.Rule.Severity <= Error {
 		s.dropped = true
 	}
-	j.out.Found[r.Severity]++
-	j.report(Finding{Rule: r, Resource: s.resource, SourcedID: s.id, Field: field, Value: shortened(value),
-		Text: text})
+	j.out.Found[f.Rule.Severity]++
+	f.Resource, f.SourcedID, f.Value = s.resource, s.id, shortened(f.Value)
+	j.report(f)
 }
 
 // whole reports a rule that a collection breaks.

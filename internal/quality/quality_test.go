@@ -90,7 +90,11 @@ func TestRules(t *testing.T) {
 		{"course k1", `+{"title":"Other"}`, "SDS-G01 error course k1"},
 		{"demographics p1 status", `"inactive"`, "SDS-G02 error demographics p1"},
 		{"demographics p1 status", `"Active"`, ""},
-		{"demographics p1 dateLastModified", `"2026-11-01T08:00:00Z"`, "SDS-G03 error demographics p1"},
+		{"demographics p1 dateLastModified", `"2026-11-01T08:00:00Z"`, "SDS-G03 advice demographics p1"},
+		{"demographics p1 dateLastModified", `"2026-11-01T08:00:00.1234567+01:00"`, "SDS-G03 advice demographics p1"},
+		{"demographics p1 dateLastModified", `"2027-11-01T08:00:00Z"`,
+			"SDS-G03 advice demographics p1, SDS-G04 advice demographics p1"},
+		{"demographics p1 dateLastModified", `"2026-11-01"`, "SDS-G03 error demographics p1"},
 		{"demographics p1 dateLastModified", ``, "SDS-G03 error demographics p1"},
 		{"demographics p1 dateLastModified", `"2026-13-01T08:00:00.000Z"`, "SDS-G03 error demographics p1"},
 		{"user p2 dateLastModified", `"2027-11-01T08:00:00.000Z"`, "SDS-G04 advice user p2"},
@@ -297,6 +301,8 @@ func TestRulesOfMany(t *testing.T) {
 		{"tobedeleted is not judged, and nothing to refer to", nil,
 			[]string{"org s1 status", `"tobedeleted"`, "org s1 name", ``}, "SDS-G06 error class c1",
 			"SDS-O01"},
+		{"one organization, without parent", nil, []string{"org d1", ``, "org s1 parent", ``},
+			"", "SDS-O02"},
 		// What is dropped drops what refers to it, down to the enrollments.
 		{"cascade", nil, []string{"org s1 identifier", ``}, "SDS-E02 error enrollment e2", "SDS-E01"},
 	}

@@ -2,28 +2,31 @@ package quality
 
 import (
 	"fmt"
+	"maps"
 	"net/mail"
 	"regexp"
 	"strings"
 	"time"
 	"unicode"
+
+	"rollbook/internal/oneroster"
 )
 
 // What School Data Sync takes: wider than OneRoster where Microsoft's default
 // lists of values are. Enumerations are compared without case.
 var (
-	orgTypes = set("school department district local state national departmentOfEducation " +
-		"ministryOfEducation localAuthority academicTrust municipality region province division program " +
-		"university college campus adultEducation researchCenter")
+	orgTypes = union(values("org", "type"), set("departmentOfEducation ministryOfEducation localAuthority "+
+		"academicTrust municipality region province division program university college campus "+
+		"adultEducation researchCenter"))
 	// aide is OneRoster's; Microsoft's published list lacks it.
 	staffRoles = set("principal chair professor researcher adjunct affiliate occupationalTherapist " +
 		"physicalTherapist speechTherapist visionTherapist paraprofessional specialServices advisor " +
 		"proctor nurse officeStaff lecturer itAdmin administrator teacher faculty staff teacherAssistant " +
 		"assistant instructor substitute coach alumni aide")
-	contacts  = set("parent guardian relative")
-	sessions  = set("gradingPeriod semester schoolYear term")
-	enrolled  = set("administrator aide guardian parent proctor relative student teacher")
-	userFlags = set("freeLunch reducedLunch homeless giftedOrTalented 504 ELL LEP IEP")
+	contacts  = set(strings.Join(Contacts, " "))
+	sessions  = values("academicSession", "type")
+	enrolled  = values("user", "role") // all eight, of which 1.1 in the end left four
+	userFlags = set(strings.Join(oneroster.FlagValues, " "))
 	// CEDS entry grade levels, and the two that Microsoft's sample files show.
 	gradeLevels = set("IT PR PK TK KG 01 02 03 04 05 06 07 08 09 10 11 12 13 PS PS1 PS2 PS3 PS4 UG Other")
 
@@ -31,6 +34,9 @@ var (
 	orgRefs     = union(orgTypes, set("org"))
 	sessionRefs = union(sessions, set("academicSession"))
 )
+
+// Contacts are the roles of contacts.
+var Contacts = []string{"parent", "guardian", "relative"}
 
 func set(words string) map[string]bool {
 	out := map[string]bool{}
@@ -40,14 +46,14 @@ func set(words string) map[string]bool {
 	return out
 }
 
+// values are those that OneRoster has for a member.
+func values(resource, member string) map[string]bool {
+	return set(strings.Join(oneroster.ByName(resource).Field(member).Enum, " "))
+}
+
 func union(a, b map[string]bool) map[string]bool {
-	out := map[string]bool{}
-	for k := range a {
-		out[k] = true
-	}
-	for k := range b {
-		out[k] = true
-	}
+	out := maps.Clone(a)
+	maps.Copy(out, b)
 	return out
 }
 
@@ -89,29 +95,30 @@ func isGrade(g string) bool {
 var (
 	phoneForm = regexp.MustCompile(`^\+[1-9]\d{1,14}$`) // E.164
 	mailName  = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	fourDigit = regexp.MustCompile(`^\d{4}$`)
 )
 
-const stampLayout = "2006-01-02T15:04:05.000Z"
-
-// instant reads a dateLastModified, strictly.
-func instant(text string) (time.Time, bool) {
+// Instant reads a dateLastModified as the tests of Microsoft do: UTC, three digits of a
+// second, Z.
+func Instant(text string) (time.Time, bool) {
 	const dot = len("2006-01-02T15:04:05") // time.Parse takes a comma too, and a sign behind it
-	if len(text) != len(stampLayout) || text[dot] != '.' || text[dot+1] < '0' || text[dot+1] > '9' {
+	if len(text) != len(oneroster.TimeLayout) || text[dot] != '.' || text[dot+1] < '0' || text[dot+1] > '9' {
 		return time.Time{}, false
 	}
-	t, err := time.Parse(stampLayout, text)
+	t, err := time.Parse(oneroster.TimeLayout, text)
 	return t, err == nil
 }
 
-// day reads a date, strictly; the zero time when it is none.
-func day(text string) time.Time {
+// Day reads a date, strictly; the zero time when it is none.
+func Day(text string) time.Time {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
 		return time.Time{}
 	}
 	return t
 }
+
+// IsYear tells a year of four digits.
+func IsYear(text string) bool { _, err := time.Parse("2006", text); return err == nil }
 
 // isAddress takes addr-spec of RFC 5322 §3.4.1, and a domain with a dot.
 func isAddress(text string) bool {

@@ -128,9 +128,6 @@ func (d *District) carer(g int, orgs []string, agents ...string) oneroster.Recor
 
 func guardianID(g int) string { return fmt.Sprintf("gua-%06d", g+1) }
 
-var userFlags = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP",
-	"IEP"}
-
 func (d *District) pupil(k int) oneroster.Record {
 	s, j := k%d.schools, k/d.schools
 	return d.child(k, k/2, schoolID(s), d.level(s).grades[d.grade(s, j/cohortSize)])
@@ -145,11 +142,11 @@ func (d *District) child(k, g int, school, grade string) oneroster.Record {
 		r.Set("middleName", pick(given, d.dice("middle name", k)).text)
 	}
 	if n := d.dice("flags", k); n%8 == 0 {
-		flags := userFlags[n>>8%uint64(len(userFlags))]
+		flags := oneroster.FlagValues[n>>8%uint64(len(oneroster.FlagValues))]
 		if n>>16%3 == 0 && flags != "giftedOrTalented" {
 			flags = "giftedOrTalented," + flags
 		}
-		r.Set("metadata", oneroster.MetadataOf(map[string]any{"microsoft.userFlags": flags}))
+		r.Set("metadata", oneroster.MetadataOf(map[string]any{oneroster.UserFlags: flags}))
 	}
 	return r
 }
