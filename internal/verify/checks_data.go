@@ -7,10 +7,10 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/quality"
 	"rollbook/internal/wire"
 )
 
@@ -124,7 +124,7 @@ var dataChecks = []Check{
 				case s == "", f.Name == "dateLastModified": // data.modified tells
 				case f.Kind == oneroster.Date && !isDate(s), f.Kind == oneroster.Time && !isTime(s):
 					return fmt.Sprintf("is %q", s)
-				case f.Name == "schoolYear" && f.Kind == oneroster.String && !isYear(s):
+				case f.Name == "schoolYear" && f.Kind == oneroster.String && !quality.IsYear(s):
 					return fmt.Sprintf("is %q, not a year of four digits", s)
 				}
 				return ""
@@ -198,8 +198,7 @@ var entity = sync.OnceValue(func() *regexp.Regexp {
 		`[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
 })
 
-var eightRoles = []string{"administrator", "aide", "guardian", "parent", "proctor", "relative", "student",
-	"teacher"}
+var eightRoles = oneroster.ByName("user").Field("role").Enum
 
 var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.Enum: "a string",
 	oneroster.Bool: `the string "true" or "false"`, oneroster.Number: "a number",
@@ -280,20 +279,8 @@ func isEmptyList(v any) bool {
 	return ok && len(list) == 0
 }
 
-func isTime(s string) bool {
-	_, err := time.Parse(oneroster.TimeLayout, s)
-	return err == nil && len(s) == len(oneroster.TimeLayout)
-}
-
-func isDate(s string) bool {
-	_, err := time.Parse(oneroster.DateLayout, s)
-	return err == nil
-}
-
-func isYear(s string) bool {
-	_, err := time.Parse("2006", s)
-	return err == nil
-}
+func isTime(s string) bool { _, ok := quality.Instant(s); return ok }
+func isDate(s string) bool { return !quality.Day(s).IsZero() }
 
 // typed tells whether a value has the JSON type of its field.
 func typed(f *oneroster.Field, v any) bool {

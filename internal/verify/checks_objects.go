@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -146,16 +147,9 @@ func (p *probe) single() (id, path string, ok bool) {
 
 // difference names the first attribute in which two objects differ.
 func difference(a, b wire.Object, nameA, nameB string) string {
-	for _, o := range []wire.Object{a, b} {
-		for key := range o {
-			x, y := wire.Object{key: a[key]}.Canonical(), wire.Object{key: b[key]}.Canonical()
-			if x != y {
-				return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", key, a.ID(), nameA, brief(x),
-					nameB, brief(y))
-			}
-		}
-	}
-	return "they differ"
+	d := wire.Differ(a, b)[0]
+	return fmt.Sprintf("%s of %s differs: %s has %s, %s has %s", d.Name, a.ID(), nameA,
+		brief(cmp.Or(d.One, "nothing")), nameB, brief(cmp.Or(d.Other, "nothing")))
 }
 
 var nestedChecks = []Check{

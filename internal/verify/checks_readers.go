@@ -10,6 +10,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/quality"
 	"rollbook/internal/wire"
 )
 
@@ -68,7 +69,7 @@ var sdsChecks = []Check{
 				return
 			}
 			if len(c.objects) < 3 {
-				p.fail(c.first, "there are %d rows", len(c.objects))
+				p.fail(c.first, "the list has %s", plural(len(c.objects), "row"))
 			}
 		}},
 	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles,
@@ -128,24 +129,19 @@ var sdsChecks = []Check{
 	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
 		Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
 		Rule:  ruleSDS + ", user flags (SDS-U07)",
-		Fix: "Write a comma-separated list of freeLunch, reducedLunch, homeless, giftedOrTalented, " +
-			"504, ELL, LEP, IEP.", Run: func(p *probe) {
+		Fix:   "Write a comma-separated list of " + strings.Join(oneroster.FlagValues, ", ") + ".", Run: func(p *probe) {
 			c := p.all("user")
 			if c == nil {
 				p.lacks("there are no users")
 				return
 			}
 			for _, o := range c.objects {
-				metadata, _ := o["metadata"].(map[string]any)
-				flags := wire.Object(metadata).Text("microsoft.userFlags")
-				for _, flag := range strings.Split(flags, ",") {
-					if flags != "" && !contains([]string{"freeLunch", "reducedLunch", "homeless",
-						"giftedOrTalented", "504", "ELL", "LEP", "IEP"}, strings.TrimSpace(flag)) {
-						p.fail(nil, "user %s has the flag %q", o.ID(), flag)
-					}
-					if flags != "" {
-						p.ok()
-					}
+				flags, unknown := quality.Flags(o)
+				for _, flag := range unknown {
+					p.fail(nil, "user %s has the flag %q", o.ID(), flag)
+				}
+				if len(flags) > 0 {
+					p.ok()
 				}
 			}
 			p.lacks("no user has flags; they are optional")
