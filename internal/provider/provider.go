@@ -270,6 +270,29 @@ func (p *Provider) identify(ctx context.Context, r *http.Request, a *Answer) err
 	return nil
 }
 
+// usual is where nearly every service has OneRoster 1.1, below its host.
+const usual = "/ims/oneroster/v1p1"
+
+// Elsewhere is where the service answers, if it does not at its base URL, which lacks the
+// usual path, but there; else "".
+func (p *Provider) Elsewhere(ctx context.Context) string {
+	if strings.Contains(strings.ToLower(p.URL), "/oneroster") {
+		return ""
+	}
+	host, err := url.Parse(p.URL)
+	if err != nil {
+		return ""
+	}
+	for _, at := range []string{p.URL + usual, host.Scheme + "://" + host.Host + usual} {
+		if a, err := p.Do(ctx, Call{Path: at + "/orgs", Query: "limit=1"}); err == nil && a.Status == http.StatusOK {
+			if _, err := a.List("orgs"); err == nil {
+				return at
+			}
+		}
+	}
+	return ""
+}
+
 // Query writes a raw query string from name, value, name, value, …, as most
 // clients encode it: spaces as %20, quotes as %27.
 func Query(pairs ...string) string {

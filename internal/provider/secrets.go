@@ -53,8 +53,8 @@ func (k *keeper) add(token string) {
 
 var escape = regexp.MustCompile(`%[0-9A-F]{2}`)
 
-// spellings are how a text comes back: as it was sent, encoded as in a URL, as in HTML, and
-// as the writers of JSON in Go, PHP and .NET have it.
+// spellings are how a text comes back: as it was sent, encoded as in a URL (or in one within one), as
+// in HTML, and as the writers of JSON in Go, PHP and .NET have it.
 func spellings(text string) (out [][]byte) {
 	if len(text) < leastSecret {
 		return nil
@@ -62,7 +62,7 @@ func spellings(text string) (out [][]byte) {
 	query := url.QueryEscape(text)
 	quoted, _ := json.Marshal(text) // a text can be written
 	said := map[string]bool{}
-	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
+	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query, url.QueryEscape(query),
 		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query, strings.ToLower),
 		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
 		if !said[s] {

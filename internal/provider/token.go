@@ -103,6 +103,9 @@ func Granted(a *Answer) (Grant, error) {
 		return no(Misshapen, "the access_token has spaces, line breaks or letters beyond ASCII, which no "+
 			"header can carry (RFC 6750 §2.1)")
 	}
+	if k := a.keeper; k != nil { // all but the token is for people
+		g.TokenType, g.Scope = string(k.clean([]byte(g.TokenType))), string(k.clean([]byte(g.Scope)))
+	}
 	return g, nil
 }
 
