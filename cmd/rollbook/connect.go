@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -41,6 +43,18 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f.StringVar(&c.Digest, "signature", "HMAC-SHA256", "how OAuth 1.0a signs: HMAC-SHA256 or HMAC-SHA1")
 	f.StringVar(&c.caFile, "ca", "", "PEM file of an authority to trust beside the system's")
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
+}
+
+// elsewhere adds to a failure where the service is, if the base URL only lacks its path.
+func elsewhere(ctx context.Context, p *provider.Provider, err error) error {
+	var trouble *provider.Trouble
+	if err == nil || ctx.Err() != nil || errors.As(err, &trouble) && trouble.Kind < provider.Refused {
+		return err
+	}
+	if at := p.Elsewhere(ctx); at != "" {
+		return fmt.Errorf("%w. A OneRoster service answers at %s: give that URL", err, at)
+	}
+	return err
 }
 
 // open makes the provider at a base URL.

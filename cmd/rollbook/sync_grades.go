@@ -87,7 +87,7 @@ func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt grad
 	receipt, err := do(ctx, p, opt)
 	meter.done()
 	if receipt == nil {
-		return err
+		return elsewhere(ctx, p, err)
 	}
 	if asJSON {
 		err = errors.Join(err, json.NewEncoder(w).Encode(receipt))

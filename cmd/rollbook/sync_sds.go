@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -22,6 +23,7 @@ type sdsSync struct {
 	connection
 	sds.Options
 	mirrorFile, results, directory string
+	failOn                         string // errors, warnings or ""
 	asJSON, history                bool
 }
 
@@ -36,7 +38,8 @@ rule of School Data Sync is in the result file. A run that was stopped goes on
 where it was. docs/sync-sds.md tells the rules.
 
 Exit codes: 0 the run completed, be it with errors or warnings in the data; 1 it
-failed, or --prove found a difference; 2 the command line was wrong.`,
+failed, --prove found a difference, or the data has what --fail-on names; 2 the
+command line was wrong.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s.Command = cmd
@@ -66,6 +69,7 @@ failed, or --prove found a difference; 2 the command line was wrong.`,
 	f.StringVar(&s.MatchStudents, "match-students", "email", "how students are matched: email or username")
 	f.BoolVar(&s.CreateUsers, "create-users", false, "judge as if accounts were to be made, not only found")
 	f.BoolVar(&s.Prove, "prove", false, "read everything anew and show that mirror and delta equal it")
+	f.StringVar(&s.failOn, "fail-on", "", "exit with 1 where the data has errors, or warnings too")
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
 	f.BoolVar(&s.history, "history", false, "print the last 14 runs of the mirror, and call nobody")
 	return cmd
@@ -84,6 +88,8 @@ func (s *sdsSync) check() error {
 		return usageError{fmt.Errorf("--rows %d: give a number from 1 up", s.Rows)}
 	case s.Shrink < 0 || s.Shrink > 100:
 		return usageError{fmt.Errorf("--shrink %d is no percentage", s.Shrink)}
+	case s.failOn != "" && s.failOn != "errors" && s.failOn != "warnings":
+		return usageError{fmt.Errorf("--fail-on %q is neither errors nor warnings", s.failOn)}
 	case s.Classic && s.Prove:
 		return usageError{errors.New("--prove compares with a delta, and --classic makes none: leave one " +
 			"of them out")}
@@ -134,9 +140,10 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		if errors.As(err, &contradiction) {
 			next = "the next run reads that collection anew"
 		}
-		return fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
+		return elsewhere(ctx, s.Provider, fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s",
+			err, next))
 	}
-	return errors.Join(s.tell(report), verdict(report))
+	return errors.Join(s.tell(report), s.verdict(report))
 }
 
 // way is how the mirror is read.
@@ -148,13 +155,17 @@ func (s *sdsSync) way() string {
 }
 
 // verdict is the error that a report deserves.
-func verdict(r sds.Report) error {
+func (s *sdsSync) verdict(r sds.Report) error {
 	if r.Stopped != "" {
 		return fmt.Errorf("the run was stopped: %s", r.Stopped)
 	}
 	if p := r.Proof; p != nil && len(p.Differences)+p.Unsettled > 0 {
 		return fmt.Errorf("mirror and delta do not equal a full pull: %d differences", len(p.Differences)+
 			p.Unsettled)
+	}
+	if c := r.Counts; s.failOn != "" && c.Errors > 0 || s.failOn == "warnings" && c.Warnings+c.ByTests > 0 {
+		return fmt.Errorf("--fail-on %s: %d errors, %d warnings, %d findings of Microsoft's tests alone", s.failOn,
+			c.Errors, c.Warnings, c.ByTests)
 	}
 	return nil
 }
@@ -181,6 +192,7 @@ func (s *sdsSync) tell(r sds.Report) error {
 	out.Render()
 	if r.Stopped == "" {
 		s.tellCounts(r.Counts)
+		tellCosts(w, r.Costs)
 	}
 	if p := r.Proof; p != nil {
 		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared,
@@ -208,8 +220,27 @@ func (s *sdsSync) tellCounts(c sds.Counts) {
 		{"students", c.Students}, {"contacts", c.Contacts},
 		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched},
 		{"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)",
-			c.Warnings}})
+			c.Warnings}, {"refused by Microsoft's tests alone", c.ByTests}})
 	out.Render()
+}
+
+// mostCosts is how many rules a screen shows.
+const mostCosts = 5
+
+// tellCosts prints the rules that cost most: how often, what is lost, what to do.
+func tellCosts(w io.Writer, costs []sds.Cost) {
+	for i, c := range costs {
+		if i == mostCosts {
+			fmt.Fprintf(w, "… and %d more in the result file\n", len(costs)-i)
+			break
+		}
+		what := c.Severity
+		if c.ByTests {
+			what = "tests"
+		}
+		fmt.Fprintf(w, "%s %s, %s times: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what,
+			thousands(c.Count), c.Title, c.Loses, c.Fix, plainly(c.First))
+	}
 }
 
 // shown is how many runs School Data Sync shows.

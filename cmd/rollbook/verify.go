@@ -116,7 +116,7 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	report, err := verify.Run(ctx, p, v.opt)
 	meter.done()
 	if err != nil {
-		return err
+		return elsewhere(ctx, p, err)
 	}
 	if v.asJSON {
 		err = json.NewEncoder(out).Encode(report.JSON())

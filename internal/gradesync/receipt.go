@@ -2,6 +2,7 @@ package gradesync
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -96,7 +97,9 @@ func (r *Receipt) sum() {
 }
 
 func (r *run) warn(format string, args ...any) {
-	r.receipt.Warnings = append(r.receipt.Warnings, fmt.Sprintf(format, args...))
+	if text := fmt.Sprintf(format, args...); !slices.Contains(r.receipt.Warnings, text) {
+		r.receipt.Warnings = append(r.receipt.Warnings, text)
+	}
 }
 
 // timed keeps the slowest call that changes something.

@@ -239,13 +239,29 @@ func (r *run) students(ctx context.Context, c *class) error {
 			enrolled[e.RefID("user")] = true
 		}
 	}
+	var without []wire.Object
 	for _, s := range c.students {
 		if !enrolled[s.ID()] {
-			r.warn("%s is a student of class %s, but /enrollments has no such enrollment",
-				named([]wire.Object{s}), c.id)
+			without = append(without, s)
 		}
 	}
+	switch n := len(without); {
+	case len(enrollments) == 0 && n > 0:
+		r.warn("GET /enrollments with the filter classSourcedId=%s brought nothing, and class %s lists %s: does "+
+			"the filter know classSourcedId?", provider.Quote(c.id), c.id, count(n, "student"))
+	case n > 0:
+		r.warn("class %s lists %s whom /enrollments with the filter classSourcedId=%s does not have as students of "+
+			"it: %s", c.id, count(n, "student"), provider.Quote(c.id), named(without))
+	}
 	return nil
+}
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // gradingPeriod is the one that covers today, else the one that ends last.
@@ -301,10 +317,14 @@ func name(o wire.Object) string {
 	return strings.TrimSpace(o.Text("givenName") + " " + o.Text("familyName"))
 }
 
-// named lists people for a sentence.
+// named lists people for a sentence, the first of many.
 func named(people []wire.Object) string {
+	const most = 5
 	var out []string
-	for _, o := range people {
+	for i, o := range people {
+		if i == most {
+			return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), len(people)-most)
+		}
 		out = append(out, fmt.Sprintf("%s (%s)", name(o), o.ID()))
 	}
 	return strings.Join(out, ", ")

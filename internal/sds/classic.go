@@ -6,6 +6,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/quality"
 	"rollbook/internal/wire"
 )
 
@@ -42,7 +43,7 @@ func (r *run) bySchool(ctx context.Context) error {
 		}
 	}
 	if r.Contacts {
-		for _, role := range []string{"parent", "guardian", "relative"} {
+		for _, role := range quality.Contacts {
 			filter := "role=" + provider.Quote(role) + " AND " + isActive
 			if err := r.read(ctx, source{"/users", "/users of role " + role, oneroster.ByName("user"),
 				filter, []string{"users"}, false}); err != nil {

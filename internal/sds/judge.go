@@ -1,8 +1,10 @@
 package sds
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/quality"
@@ -12,7 +14,7 @@ import (
 // judge holds the mirror against the rules, finds the people in the directory,
 // and counts what School Data Sync would hold.
 func (r *run) judge(ctx context.Context) error {
-	c := &census{run: r, matched: map[string]bool{}}
+	c := &census{run: r, matched: map[string]bool{}, costs: map[kind]*Cost{}}
 	for _, res := range r.resources() {
 		n, err := r.Mirror.Active(ctx, res)
 		if err != nil {
@@ -28,7 +30,36 @@ func (r *run) judge(ctx context.Context) error {
 	_, err := quality.Judge(ctx, opt, func(resource string, yield func(wire.Object) error) error {
 		return c.each(ctx, resource, yield)
 	}, c.found)
+	for _, cost := range c.costs {
+		r.report.Costs = append(r.report.Costs, *cost)
+	}
+	slices.SortFunc(r.report.Costs, func(a, b Cost) int {
+		return cmp.Or(cmp.Compare(a.severity, b.severity), b.Count-a.Count, cmp.Compare(a.Rule, b.Rule))
+	})
 	return firstOf(err, c.err)
+}
+
+// A kind is what findings have in common that cost the same.
+type kind struct {
+	rule     string
+	severity quality.Severity
+	tests    bool
+}
+
+// cost adds a finding to what is broken in the same way.
+func (c *census) cost(f quality.Finding) {
+	k := kind{f.Rule.ID, f.Rule.Severity, f.Tests}
+	if c.costs[k] == nil {
+		loses := map[quality.Severity]string{quality.Catastrophic: "the run stops", quality.Error: "the record is " +
+			"dropped, and what refers to it", quality.Warning: "the value is dropped"}[f.Rule.Severity]
+		if f.Tests {
+			loses = "nothing that is documented; the tests that Microsoft publishes refuse it"
+		}
+		c.costs[k] = &Cost{Rule: k.rule, Severity: f.Rule.Severity.String(), ByTests: f.Tests, Title: f.Rule.Title,
+			Loses: loses, Fix: f.Rule.Fix, severity: k.severity,
+			First: strings.TrimSpace(f.Resource+" "+f.SourcedID) + ": " + f.Text}
+	}
+	c.costs[k].Count++
 }
 
 func firstOf(a, b error) error {
@@ -43,6 +74,7 @@ type census struct {
 	*run
 	matched map[string]bool // sourcedIds of people who were found
 	err     error
+	costs   map[kind]*Cost
 
 	read, left int // rows
 }
@@ -59,6 +91,12 @@ func (c *census) found(f quality.Finding) {
 		c.report.Counts.Errors++
 	case quality.Warning:
 		c.report.Counts.Warnings++
+	}
+	if f.Tests {
+		c.report.Counts.ByTests++
+	}
+	if f.Tests || f.Rule.Severity < quality.Advice {
+		c.cost(f)
 	}
 	c.err = firstOf(c.err, c.Found(f))
 }

@@ -48,7 +48,7 @@ var optional = map[string]string{"course": "--courses=false", "demographics": "-
 // gather reads every collection into the pull under way; modes says which are
 // read whole.
 func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
-	r.rows, r.expected, r.total = 0, 0, map[string]int{}
+	r.rows, r.expected, r.total, r.modes = 0, 0, map[string]int{}, modes
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
@@ -239,7 +239,7 @@ func (r *run) brought(res *oneroster.Resource, rows int) {
 		return
 	}
 	c := r.report.Collections[res.Plural]
-	c.Rows += rows
+	c.Rows, c.Full = c.Rows+rows, r.modes[res]
 	r.report.Collections[res.Plural] = c
 }
 
@@ -264,7 +264,7 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 	}
 	counted := w.c.Total >= 0
 	if !counted {
-		w.note("%s has no X-Total-Count: whether all rows came cannot be told", w.path)
+		w.uncounted(w.path)
 	}
 	if !w.shrinks() && counted && have < w.c.Total {
 		return wrong, have, nil
@@ -282,6 +282,15 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 		return wrong, have, nil
 	}
 	return still, have, nil
+}
+
+// uncounted says once that lists are not counted: nearly always all of them are not.
+func (r *run) uncounted(path string) {
+	if !r.silent {
+		r.silent = true
+		r.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be told",
+			path)
+	}
 }
 
 // changed tells whether rows changed between the pages of a walk: whether the

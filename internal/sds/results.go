@@ -36,7 +36,11 @@ func NewResults(path string) (*Results, error) {
 
 // Add writes one finding.
 func (r *Results) Add(f quality.Finding) error {
-	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, f.Rule.Severity.String(), f.Field,
+	severity := f.Rule.Severity.String()
+	if f.Tests {
+		severity = "tests"
+	}
+	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, severity, f.Field,
 		inert(f.Value), inert(f.Text), f.Rule.Fix})
 }
 

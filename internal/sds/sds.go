@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rollbook/internal/mirror"
@@ -74,6 +75,21 @@ type Counts struct {
 	Unmatched     int `json:"unmatched"`
 	Errors        int `json:"errors"`
 	Warnings      int `json:"warnings"`
+	ByTests       int `json:"byTests"` // that only the tests that Microsoft publishes refuse
+}
+
+// A Cost is what breaks a rule in one way.
+type Cost struct {
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+	ByTests  bool   `json:"byTests"` // as in Counts
+	Count    int    `json:"count"`
+	Title    string `json:"title"` // what must hold
+	Loses    string `json:"loses"` // what School Data Sync does
+	Fix      string `json:"fix"`
+	First    string `json:"first"` // an example
+
+	severity quality.Severity
 }
 
 // A Collection is what a run did to one of them.
@@ -91,6 +107,7 @@ type Report struct {
 	Matching    string                `json:"matching"`
 	Seconds     float64               `json:"seconds"`
 	Counts      Counts                `json:"counts"`
+	Costs       []Cost                `json:"costs"` // the dearest first; advice that drops nothing is left out
 	Collections map[string]Collection `json:"collections"`
 	Proof       *Proof                `json:"proof,omitempty"`
 	Notes       []string              `json:"notes"`
@@ -115,8 +132,12 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	if opt.Found == nil {
 		opt.Found = func(quality.Finding) error { return nil }
 	}
-	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done",
+	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done", Costs: []Cost{},
 		Collections: map[string]Collection{}, Notes: []string{}}}
+	if scope := opt.Provider.Scope; scope != "" {
+		r.note("School Data Sync asks for no scope, and this run for %q: that it would be let in is not shown; "+
+			"run without --scope", scope)
+	}
 	began := time.Now()
 	number, err := opt.Mirror.Begin(ctx)
 	if err != nil {
@@ -144,9 +165,11 @@ type run struct {
 	Options
 	report   Report
 	rows     int
-	expected int            // the sum of total
-	total    map[string]int // X-Total-Count by path
-	proving  bool           // what is gathered is compared, not kept
+	expected int                          // the sum of total
+	total    map[string]int               // X-Total-Count by path
+	modes    map[*oneroster.Resource]bool // of the pull under way: true is read whole
+	silent   bool                         // it was said that a list has no X-Total-Count
+	proving  bool                         // what is read is no part of the report
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -154,6 +177,7 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 	if r.Prove {
+		r.proving = true
 		proof, err := r.prove(ctx)
 		if err != nil {
 			return err
@@ -236,11 +260,10 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		return err
 	}
 	for res, c := range changes {
-		was := r.report.Collections[res.Plural]
-		was.Full = was.Full || modes[res]
-		was.Added, was.Changed, was.Same, was.Retired = was.Added+c.Added, was.Changed+c.Changed,
-			was.Same+c.Same, was.Retired+c.Retired
-		r.report.Collections[res.Plural] = was
+		if was := r.report.Collections[res.Plural]; !r.proving {
+			was.Change = c
+			r.report.Collections[res.Plural] = was
+		}
 		if !modes[res] && c.Retired*100 > before[res]*r.Shrink {
 			// Said outright, row by row: believed, but not in silence.
 			r.note("the delta retires %d of the %d %s", c.Retired, before[res], res.Plural)
@@ -248,10 +271,6 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 	}
 	return nil
 }
-
-// cannotBeEmpty are the collections without which there is no district.
-var cannotBeEmpty = map[string]bool{"org": true, "academicSession": true, "user": true, "class": true,
-	"enrollment": true}
 
 // plausible holds a collection that was read whole against the mirror (X01).
 func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
@@ -267,7 +286,7 @@ func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
 	switch {
 	case now == 0 && before > 0:
 		text = fmt.Sprintf("%s came empty, and the mirror has %d: nothing was changed", res.Plural, before)
-	case now == 0 && cannotBeEmpty[res.Name]:
+	case now == 0 && quality.MustHave[res.Name]:
 		text = fmt.Sprintf("%s came empty: nothing was changed", res.Plural)
 	case (before-now)*100 > before*r.Shrink:
 		text = fmt.Sprintf("%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was "+
@@ -282,7 +301,7 @@ func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
 // leaves holds a delta against the mirror: a district without a class, say, is a
 // mistake whoever tells it (X01).
 func (r *run) leaves(ctx context.Context, g mirror.Gathering) error {
-	if !g.Delta || !cannotBeEmpty[g.Resource.Name] {
+	if !g.Delta || !quality.MustHave[g.Resource.Name] {
 		return nil
 	}
 	before, err := r.Mirror.Active(ctx, g.Resource)
@@ -312,6 +331,9 @@ func (r *run) status(err error) string {
 
 func (r *run) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if slices.Contains(r.report.Notes, text) {
+		return
+	}
 	r.report.Notes = append(r.report.Notes, text)
 	r.Note(text)
 }
