@@ -2,6 +2,7 @@ package sds
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -174,7 +175,11 @@ func (w *walk) pages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if last, err = way.Next(page); err != nil {
+		last, err = way.Next(page)
+		if errors.Is(err, wire.ErrMost) {
+			err = fmt.Errorf("%w; --rows allows more", err)
+		}
+		if err != nil {
 			return fmt.Errorf("%s: %w", a.Line(), err)
 		}
 		if last && way.Offset == w.c.Offset && len(page.Objects) > 0 {

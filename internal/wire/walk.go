@@ -1,6 +1,9 @@
 package wire
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // A Walk is one way through a list, page by page, to its end. Providers have several notions
 // of that, and cut pages below the limit; this is the only one that readers here have.
@@ -11,6 +14,9 @@ type Walk struct {
 
 	top string // id of the first row of the page before
 }
+
+// ErrMost is a list of more rows than are to be read.
+var ErrMost = errors.New("read at most: given up")
 
 // Next takes the page at Offset, and tells whether it is the last. A short one is, unless
 // the provider says that there is more: then it gives fewer rows a page than were asked for.
@@ -34,9 +40,10 @@ func (w *Walk) Next(page Page) (last bool, err error) {
 	}
 	w.Offset += n
 	switch {
+	case w.Most > 0 && page.Total > w.Most:
+		return false, fmt.Errorf("X-Total-Count is %d, and %d rows are %w", page.Total, w.Most, ErrMost)
 	case w.Most > 0 && w.Offset > w.Most:
-		return false, fmt.Errorf("%d rows have come, %d are read at most, and there are more (X-Total-Count "+
-			"is %d): given up", w.Offset, w.Most, page.Total)
+		return false, fmt.Errorf("%d rows have come, more follow, and %d are %w", w.Offset, w.Most, ErrMost)
 	case n == 0:
 		return true, nil
 	case page.More || n >= w.Limit:
