@@ -270,6 +270,9 @@ func TestSilentProviders(t *testing.T) {
 					(kind == "delta") != strings.Contains(errs, "the delta retires 15 of the 106 users") {
 					t.Errorf("%d %+v %s", code, r, errs)
 				}
+				if n := strings.Count(errs, "has no X-Total-Count"); n > 1 {
+					t.Errorf("said %d times: %s", n, errs)
+				}
 				f.without = ""
 				same(t, kind, f.mirrored(t, "sds-mirror.db", "current"), f.served(t, pulled[:6]...))
 				f.without = without
