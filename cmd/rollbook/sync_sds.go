@@ -220,7 +220,10 @@ func (s *sdsSync) tellCounts(c sds.Counts) {
 		{"students", c.Students}, {"contacts", c.Contacts},
 		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched},
 		{"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)",
-			c.Warnings}, {"refused by Microsoft's tests alone", c.ByTests}})
+			c.Warnings}})
+	if c.ByTests > 0 {
+		out.AppendRow(table.Row{"refused by Microsoft's tests alone", c.ByTests})
+	}
 	out.Render()
 }
 
@@ -238,8 +241,12 @@ func tellCosts(w io.Writer, costs []sds.Cost) {
 		if c.ByTests {
 			what = "tests"
 		}
-		fmt.Fprintf(w, "%s %s, %s times: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what,
-			thousands(c.Count), c.Title, c.Loses, c.Fix, plainly(c.First))
+		often := thousands(c.Count) + " times"
+		if c.Count == 1 {
+			often = "once"
+		}
+		fmt.Fprintf(w, "%s %s, %s: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what, often, c.Title,
+			c.Loses, c.Fix, plainly(c.First))
 	}
 }
 

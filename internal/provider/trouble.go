@@ -117,11 +117,12 @@ func brokeOff(ctx context.Context, at *url.URL, err error, read int, timeout tim
 }
 
 // Excerpt is the beginning of a body on one line, for people and their terminals.
-func (a *Answer) Excerpt() string {
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(string(a.Body[:min(len(a.Body), 2000)]), "�")),
-		" ")
-	if len(text) > 200 {
-		text = strings.ToValidUTF8(text[:200], "") + "…"
+func (a *Answer) Excerpt() string { return beginning(a.Body, 200) }
+
+func beginning(body []byte, most int) string {
+	text := strings.ToValidUTF8(string(body[:min(len(body), 10*most)]), "�")
+	if text = strings.Join(strings.Fields(text), " "); len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
 	}
 	if text == "" {
 		return "(an empty body)"
@@ -144,11 +145,11 @@ func (a *Answer) Said() string {
 	if json.Unmarshal(a.Body, &body) == nil {
 		for _, i := range append(body.Set, body.info, info{body.OAuth}) {
 			if i.Description != "" {
-				said := Answer{Body: []byte(i.Description)}
+				said := []byte(i.Description)
 				if a.keeper != nil {
-					said.Body = a.keeper.clean(said.Body)
+					said = a.keeper.clean(said)
 				}
-				return said.Excerpt()
+				return beginning(said, 1000)
 			}
 		}
 	}
