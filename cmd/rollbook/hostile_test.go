@@ -26,6 +26,8 @@ func echoing(kind, secret, token string) http.Handler {
 			base64.StdEncoding.EncodeToString([]byte("cl:" + secret)), token}, " ~ ")
 		w.Header().Set("X-Echo", echo)
 		w.Header().Set("Link", fmt.Sprintf(`<http://%s/?a=%s>; rel="first"`, r.Host, url.QueryEscape(echo)))
+		const loud = "\x1b[2J\x07\u009b\u202e" // only where nothing on the way takes it out
+		loudly := echo + loud
 		tell := func(status int, body any) {
 			w.Header().Set("Content-Type", "application/json; of="+echo)
 			w.WriteHeader(status)
@@ -44,21 +46,21 @@ func echoing(kind, secret, token string) http.Handler {
 			http.Redirect(w, r, "/login?was="+url.QueryEscape(echo), http.StatusFound)
 		case kind == "page":
 			w.Header().Set("Content-Type", "text/html")
-			fmt.Fprintf(w, "<!DOCTYPE html><p>%s", echo)
+			fmt.Fprintf(w, "<!DOCTYPE html><p>%s", loudly)
 		case kind == "no token", kind == "error":
-			tell(http.StatusBadRequest, map[string]any{"error": echo, "error_description": "scope of " + echo,
-				"imsx_description": echo})
+			tell(http.StatusBadRequest, map[string]any{"error": loudly, "error_description": "scope of " +
+				loudly, "imsx_description": loudly})
 		case kind == "text":
 			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprint(w, echo)
+			fmt.Fprint(w, loudly)
 		case resource == nil || r.Method != http.MethodGet:
-			tell(http.StatusNotFound, map[string]any{"statusInfoSet": []any{map[string]any{"imsx_description": echo}}})
+			tell(http.StatusNotFound, map[string]any{"statusInfoSet": []any{map[string]any{"imsx_description": loudly}}})
 		default:
 			ref := map[string]any{"sourcedId": "x", "href": echo, "type": echo}
-			row := map[string]any{"sourcedId": "x/" + echo, "status": "active", "email": "t@x.example",
-				"dateLastModified": "2026-11-01T08:00:00.000Z", "title": echo, "name": echo, "givenName": echo,
-				"familyName": echo, "username": echo, "role": echo, echo: echo, "orgs": []any{ref}, "parent": ref,
-				"type": "gradingPeriod", "startDate": "2026-08-01", "endDate": echo, "metadata": map[string]any{echo: echo}}
+			row := map[string]any{"sourcedId": "x/" + loudly, "status": "active", "email": "t@x.example",
+				"dateLastModified": "2026-11-01T08:00:00.000Z", "title": loudly, "name": loudly, "givenName": loudly,
+				"familyName": loudly, "username": loudly, "role": loudly, loudly: loudly, "orgs": []any{ref}, "parent": ref,
+				"type": "gradingPeriod", "startDate": "2026-08-01", "endDate": "2027-06-30", "metadata": map[string]any{echo: echo}}
 			w.Header().Set("X-Total-Count", "1")
 			tell(200, map[string]any{resource.Plural: []any{row}})
 		}
@@ -100,6 +102,11 @@ func TestEchoedSecrets(t *testing.T) {
 						t.Errorf("%s, %s: %s has %s: …%s…", kind, verb, where, what,
 							text[max(0, i-80):min(len(text), i+80)])
 					}
+				}
+			}
+			for where, text := range map[string]string{"stdout": out, "stderr": errs} {
+				if strings.ContainsAny(text, "\x1b\x07\u009b\u202e") && !strings.Contains(verb, "json") {
+					t.Errorf("%s, %s: %s rings and clears", kind, verb, where)
 				}
 			}
 			if seen == 0 {

@@ -10,12 +10,12 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/provider"
 	"rollbook/internal/store"
 )
 
@@ -77,15 +77,9 @@ func run(ctx context.Context, args []string) int {
 	return status
 }
 
-// plainly is a text without what a terminal would obey: names of files may hold anything.
-func plainly(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return '\uFFFD'
-		}
-		return c
-	}, text)
-}
+// plainly is a text without what a terminal would obey: names of files, and what another
+// service tells, may hold anything.
+func plainly(text string) string { return provider.Signs(text) }
 
 var lineEnds = regexp.MustCompile(`\s*\n\s*`)
 

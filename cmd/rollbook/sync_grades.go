@@ -102,15 +102,15 @@ func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt grad
 
 // tellGrades prints the receipt for a person.
 func tellGrades(w io.Writer, r *gradesync.Receipt) {
-	fmt.Fprintf(w, "teacher         %s (%s)\n", r.Teacher.Name, r.Teacher.ID)
+	fmt.Fprintf(w, "teacher         %s (%s)\n", plainly(r.Teacher.Name), plainly(r.Teacher.ID))
 	if r.Chosen != "" {
-		fmt.Fprintf(w, "class           %s\n", r.Chosen)
+		fmt.Fprintf(w, "class           %s\n", plainly(r.Chosen))
 	}
 	if r.GradingPeriod != "" {
-		fmt.Fprintf(w, "grading period  %s\n", r.GradingPeriod)
+		fmt.Fprintf(w, "grading period  %s\n", plainly(r.GradingPeriod))
 	}
 	for _, text := range r.Warnings {
-		fmt.Fprintln(w, "warning:", text)
+		fmt.Fprintln(w, "warning:", plainly(text))
 	}
 	out := newTable(w)
 	out.AppendHeader(table.Row{"assignment", "student", "score", "status"})
@@ -139,13 +139,13 @@ func tellGrades(w io.Writer, r *gradesync.Receipt) {
 	}
 	fmt.Fprintf(w, "line items: %s\nresults: %s\n", tally(r.Totals.Items), tally(r.Totals.Results))
 	if r.Slowest.Call != "" {
-		fmt.Fprintf(w, "slowest write: %.0f ms, %s\n", r.Slowest.Milliseconds, r.Slowest.Call)
+		fmt.Fprintf(w, "slowest write: %.0f ms, %s\n", r.Slowest.Milliseconds, plainly(r.Slowest.Call))
 	}
 }
 
 func tellNotes(w io.Writer, what string, e gradesync.Entry) {
 	for _, n := range e.Notes {
-		fmt.Fprintf(w, "%s: %s: %s\n", e.Status, what, n)
+		fmt.Fprintf(w, "%s: %s: %s\n", e.Status, plainly(what), plainly(n))
 	}
 }
 

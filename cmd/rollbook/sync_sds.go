@@ -109,7 +109,7 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		return s.tellHistory(ctx, url)
 	}
 	meter := newMeter("reading")
-	s.Options.Note = func(text string) { meter.line(s.ErrOrStderr(), "note: "+text) }
+	s.Options.Note = func(text string) { meter.line(s.ErrOrStderr(), "note: "+plainly(text)) }
 	s.connection.Note, s.Options.Progress = s.Options.Note, meter.phase
 	if s.Provider, err = s.open(url); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (s *sdsSync) tell(r sds.Report) error {
 		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared,
 			p.Settled, len(p.Differences)+p.Unsettled)
 		for _, d := range p.Differences {
-			fmt.Fprintln(w, " ", d)
+			fmt.Fprintln(w, " ", plainly(d.String()))
 		}
 		if p.Unsettled > 0 {
 			fmt.Fprintf(w, "  … and %d more objects\n", p.Unsettled)

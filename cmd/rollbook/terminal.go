@@ -35,6 +35,11 @@ func (g *grid) AppendHeader(row table.Row, config ...table.RowConfig) {
 }
 
 func (g *grid) AppendRow(row table.Row, config ...table.RowConfig) {
+	for i, cell := range row {
+		if text, ok := cell.(string); ok && !strings.Contains(text, "\n") {
+			row[i] = plainly(text)
+		}
+	}
 	g.measure(row)
 	g.Writer.AppendRow(row, config...)
 }
