@@ -123,7 +123,8 @@ func (p *probe) walk() *collection {
 	if total >= 0 {
 		c.size = min(max(1, (total+3)/4), 5000, p.opt.MaxRows)
 	}
-	for offset := 0; p.ctx.Err() == nil; {
+	for way := (wire.Walk{Limit: c.size}); p.ctx.Err() == nil; {
+		offset := way.Offset
 		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size,
 			offset)})
 		got, ok := c.look(a)
@@ -134,13 +135,13 @@ func (p *probe) walk() *collection {
 			return c
 		}
 		fresh := c.take(a, offset, got)
-		offset += min(len(got.Objects), c.size)
-		// A short page is the last, unless the provider cuts pages (page.size tells).
-		if len(got.Objects) == 0 || len(got.Objects) < c.size && offset >= total {
+		last, err := way.Next(got)
+		way.Offset = offset + min(len(got.Objects), c.size) // page.size tells of more rows than were asked for
+		if last {
 			c.whole = true
 			return c
 		}
-		if fresh == 0 || len(c.objects) >= p.opt.MaxRows {
+		if err != nil || fresh == 0 || len(c.objects) >= p.opt.MaxRows {
 			if fresh > 0 {
 				p.note("only the first %d rows of %s were read (--rows)", len(c.objects), p.route.Path)
 			}
