@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"rollbook/internal/provider"
 )
 
 // An exchange is a failure with what was asked and what came.
@@ -95,7 +97,7 @@ var secrets = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-// sealed leaves out what must not be passed on with a report.
+// sealed leaves out what must not be passed on with a report, and what a terminal obeys.
 func sealed(text string) string {
 	for i, s := range secrets() {
 		with := "${1}(left out)"
@@ -104,5 +106,5 @@ func sealed(text string) string {
 		}
 		text = s.ReplaceAllString(text, with)
 	}
-	return text
+	return provider.Signs(text)
 }
