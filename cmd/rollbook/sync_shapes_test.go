@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"rollbook/internal/mirror"
+	"rollbook/internal/oneroster"
 	"rollbook/internal/wire"
 )
 
@@ -63,7 +63,7 @@ func (s *sketch) put(collection, id, stamp string) wire.Object {
 }
 
 // now is the time by the clock that makes its stamps.
-func (s *sketch) now() string { return time.Now().UTC().Add(-s.behind).Format(mirror.Stamp) }
+func (s *sketch) now() string { return time.Now().UTC().Add(-s.behind).Format(oneroster.TimeLayout) }
 
 func (s *sketch) retire(collection, id string) {
 	s.put(collection, id, s.now())["status"] = "tobedeleted"
@@ -217,7 +217,7 @@ func TestChangesBetweenPagesOfDelta(t *testing.T) {
 		s.once("offset=50&", func() {
 			s.retire("users", "u-0003")
 			s.put("users", "u-0079",
-				time.Now().UTC().Add(time.Millisecond-behind).Format(mirror.Stamp))["givenName"] = "Newer"
+				time.Now().UTC().Add(time.Millisecond-behind).Format(oneroster.TimeLayout))["givenName"] = "Newer"
 		})
 		for range 2 {
 			if r, errs, code := f.sync(t); code != 0 || r.Kind != "delta" {
@@ -245,7 +245,7 @@ func TestRowsOfOneStamp(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := sketched(t, 120)
-			stamp := time.Now().UTC().Add(-c.age).Format(mirror.Stamp)
+			stamp := time.Now().UTC().Add(-c.age).Format(oneroster.TimeLayout)
 			for i := range c.rows {
 				s.put("users", fmt.Sprintf("u-%04d", i), stamp)
 			}

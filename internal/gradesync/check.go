@@ -13,63 +13,65 @@ import (
 // readBack reads every object by its id and in the lists of its class, and
 // compares what was sent in this run with what is read.
 func (r *run) readBack(ctx context.Context) {
-	items, grades := r.receipt.Items, r.receipt.grades()
-	itemRead, markRead := make([]wire.Object, len(items)), make([]wire.Object, len(grades))
-	each(len(items), gentle, func(i int) { itemRead[i] = r.again(ctx, &items[i].Entry); r.step() })
-	each(len(grades), gentle, func(i int) { markRead[i] = r.again(ctx, &grades[i].Entry); r.step() })
+	items, grades := r.receipt.entries()
+	r.all(ctx, items, gentle, r.again)
+	r.all(ctx, grades, gentle, r.again)
 	// A student of two classes of a group has one result, sent for both of them:
 	// the last write wins, and which one that is nobody can say.
-	versions := map[string][]*Grade{}
-	for _, g := range grades {
-		versions[g.ID] = append(versions[g.ID], g)
+	versions := map[string][]*Entry{}
+	for _, e := range append(items, grades...) {
+		versions[e.ID] = append(versions[e.ID], e)
 	}
-	for i, it := range items {
-		it.compare("", itemRead[i])
-	}
-	for i, g := range grades {
+	for _, e := range append(items, grades...) {
 		switch {
-		case !stands(versions[g.ID], markRead[i]):
-			g.compare("", markRead[i])
-		case g.Status == Unchanged:
-			g.Notes = nil // it is the other version that is there
+		case !stands(versions[e.ID], e.read):
+			e.compare("", e.read)
+		case e.Status == Unchanged:
+			e.Notes = nil // it is the other version that is there
 		}
 	}
-	r.readLists(ctx, itemRead, markRead)
+	found := func(e *Entry, field, holder string) bool { // and nobody has moved it
+		return e.read != nil && e.read.RefID(field) == holder
+	}
+	r.lists(ctx, found, func(e *Entry, path string, list map[string]wire.Object) {
+		if o, ok := list[e.ID]; ok {
+			e.compare(path+": ", o)
+		} else {
+			e.fail("%s does not list it", path)
+		}
+	})
 }
 
 // stands tells whether what is read is one of several versions of a result.
-func stands(versions []*Grade, read wire.Object) bool {
-	for _, g := range versions {
-		if len(versions) > 1 && read != nil && len(differences(g.of, g.wanted, read)) == 0 {
+func stands(versions []*Entry, read wire.Object) bool {
+	for _, e := range versions {
+		if len(versions) > 1 && read != nil && len(differences(e.of, e.wanted, read)) == 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// again reads one object; nil when that failed, or it failed before.
-func (r *run) again(ctx context.Context, e *Entry) wire.Object {
+// again reads one object, unless it failed before.
+func (r *run) again(ctx context.Context, e *Entry) {
 	if e.Status == Failed {
-		return nil
+		return
 	}
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
-	var o wire.Object
 	switch {
 	case err != nil:
 	case a.Status == http.StatusNotFound:
 		err = fmt.Errorf("%s: the %s was taken and is not there: 404", a.Line(), e.of.Name)
 	default:
 		if err = refused(a); err == nil {
-			if o, _, err = a.One(e.of.Wrapper()); err != nil {
+			if e.read, _, err = a.One(e.of.Wrapper()); err != nil {
 				err = fmt.Errorf("%s: %w", a.Line(), err)
 			}
 		}
 	}
 	if err != nil {
 		e.fail("reading back: %v", err)
-		return nil
 	}
-	return o
 }
 
 // compare fails an object that was sent in this run and is read otherwise.
@@ -82,61 +84,47 @@ func (e *Entry) compare(where string, read wire.Object) {
 	}
 }
 
-// readLists looks for every object in the list that readers find it in.
-func (r *run) readLists(ctx context.Context, itemRead, markRead []wire.Object) {
-	items := r.receipt.Items
+// lists reads the lists that readers find objects in, of each class and of each
+// line item, and shows them with every object that is to be looked for there.
+func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder string) bool,
+	see func(e *Entry, path string, list map[string]wire.Object)) {
 	inClass := map[string]map[string]wire.Object{} // nil: it could not be read
-	for i, it := range items {
-		if itemRead[i] == nil || itemRead[i].RefID("class") != it.Class { // somebody moved it
+	for _, it := range r.receipt.Items {
+		if !wanted(&it.Entry, "class", it.Class) {
 			continue
 		}
 		path := "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems"
-		listed, known := inClass[it.Class]
+		list, known := inClass[it.Class]
 		if !known {
 			var err error
-			if listed, err = r.whole(ctx, path, "lineItems"); err != nil {
+			if list, err = r.whole(ctx, path, "lineItems"); err != nil {
 				it.fail("%v", err)
 			}
-			inClass[it.Class] = listed
+			inClass[it.Class] = list
 		}
-		if listed != nil {
-			it.listed("GET "+path, listed)
+		if list != nil {
+			see(&it.Entry, "GET "+path, list)
 		}
 	}
-	first := make([]int, len(items)) // position of an item's first result
-	n := 0
-	for i, it := range items {
-		first[i] = n
-		n += len(it.Grades)
-	}
-	each(len(items), gentle, func(i int) {
-		it := items[i]
-		if itemRead[i] == nil || len(it.Grades) == 0 {
+	each(r.receipt.Items, gentle, func(it *Item) {
+		var of []*Entry
+		for _, g := range it.Grades {
+			if wanted(&g.Entry, "lineItem", it.ID) {
+				of = append(of, &g.Entry)
+			}
+		}
+		if len(of) == 0 {
 			return
 		}
-		path := it.resultsPath()
-		listed, err := r.whole(ctx, path, "results")
+		list, err := r.whole(ctx, it.resultsPath(), "results")
 		if err != nil {
 			it.fail("%v", err)
 			return
 		}
-		for j, g := range it.Grades {
-			read := markRead[first[i]+j]
-			if read != nil && read.RefID("lineItem") == it.ID {
-				g.listed("GET "+path, listed)
-			}
+		for _, e := range of {
+			see(e, "GET "+it.resultsPath(), list)
 		}
 	})
-}
-
-// listed fails an object that a list lacks, or shows otherwise than it was sent.
-func (e *Entry) listed(path string, list map[string]wire.Object) {
-	o, ok := list[e.ID]
-	if !ok {
-		e.fail("%s does not list it", path)
-		return
-	}
-	e.compare(path+": ", o)
 }
 
 // mostListed bounds a list of a class that does not end.

@@ -20,20 +20,19 @@ func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, er
 		return nil, err
 	}
 	r.whereMade(ctx)
-	items := r.receipt.Items
-	each(len(items), gentle, func(i int) { r.gather(ctx, items[i]) })
-	grades := r.receipt.grades()
+	each(r.receipt.Items, gentle, func(it *Item) { r.gather(ctx, it) })
+	items, grades := r.receipt.entries()
 	r.total = 2 * (len(items) + len(grades))
-	each(len(grades), gentle, func(i int) { r.remove(ctx, &grades[i].Entry); r.step() })
-	each(len(items), gentle, func(i int) {
-		if items[i].Status != Failed {
-			r.remove(ctx, &items[i].Entry)
+	r.all(ctx, grades, gentle, r.remove)
+	r.all(ctx, items, gentle, r.remove)
+	r.all(ctx, grades, gentle, r.absent)
+	r.all(ctx, items, gentle, r.absent)
+	everything := func(*Entry, string, string) bool { return true }
+	r.lists(ctx, everything, func(e *Entry, path string, list map[string]wire.Object) {
+		if _, there := list[e.ID]; there && e.Status != Failed {
+			e.fail("%s lists it after it was deleted", path)
 		}
-		r.step()
 	})
-	each(len(grades), gentle, func(i int) { r.absent(ctx, &grades[i].Entry); r.step() })
-	each(len(items), gentle, func(i int) { r.absent(ctx, &items[i].Entry); r.step() })
-	r.unlisted(ctx)
 	r.receipt.sum()
 	return r.receipt, ctx.Err()
 }
@@ -41,17 +40,16 @@ func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, er
 // whereMade leaves out the classes in which nothing was made: which of a
 // teacher's classes is the first may have changed since.
 func (r *run) whereMade(ctx context.Context) {
-	items := r.receipt.Items
-	there := make([]bool, len(items))
-	each(len(items), gentle, func(i int) {
-		a, err := r.call(ctx, provider.Call{Path: items[i].path()})
-		there[i] = err != nil || a.Status != http.StatusNotFound // or cannot be read
+	items, made, some := r.receipt.Items, map[string]bool{}, false
+	each(items, gentle, func(it *Item) {
+		a, err := r.call(ctx, provider.Call{Path: it.path()})
+		if err != nil || a.Status != http.StatusNotFound { // there, or it cannot be read
+			r.lock.Lock()
+			defer r.lock.Unlock()
+			made[it.Class], some = true, true
+		}
 	})
-	made := map[string]bool{}
-	for i, it := range items {
-		made[it.Class] = made[it.Class] || there[i]
-	}
-	if !slices.Contains(there, true) {
+	if !some {
 		r.warn("nothing was found that these options make: give --class, --seed and --assignments " +
 			"as they were")
 		if len(items) > 0 {
@@ -94,8 +92,11 @@ func (it *Item) resultsPath() string {
 	return "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems/" + oneroster.EscapeID(it.ID) + "/results"
 }
 
-// remove deletes one object; one that is not there is as good.
+// remove deletes one object, unless it failed before; one that is not there is as good.
 func (r *run) remove(ctx context.Context, e *Entry) {
+	if e.Status == Failed {
+		return
+	}
 	a, err := r.call(ctx, provider.Call{Method: http.MethodDelete, Path: e.path()})
 	r.timed(a)
 	switch {
@@ -123,35 +124,5 @@ func (r *run) absent(ctx context.Context, e *Entry) {
 		e.fail("%v", err)
 	case a.Status != http.StatusNotFound:
 		e.fail("%s: answered %d after it was deleted, not 404", a.Line(), a.Status)
-	}
-}
-
-// unlisted checks that no list shows what was removed.
-func (r *run) unlisted(ctx context.Context) {
-	inClass := map[string]map[string]wire.Object{}
-	for _, it := range r.receipt.Items {
-		path := "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems"
-		listed, known := inClass[it.Class]
-		if !known {
-			var err error
-			if listed, err = r.whole(ctx, path, "lineItems"); err != nil {
-				it.fail("%v", err)
-			}
-			inClass[it.Class] = listed
-		}
-		it.notIn("GET "+path, listed)
-		results, err := r.whole(ctx, it.resultsPath(), "results")
-		if err != nil {
-			it.fail("%v", err)
-		}
-		for _, g := range it.Grades {
-			g.notIn("GET "+it.resultsPath(), results)
-		}
-	}
-}
-
-func (e *Entry) notIn(path string, list map[string]wire.Object) {
-	if _, there := list[e.ID]; there && e.Status != Failed {
-		e.fail("%s lists it after it was deleted", path)
 	}
 }

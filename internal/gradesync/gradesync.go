@@ -95,34 +95,37 @@ func refused(a *provider.Answer) error {
 	return nil
 }
 
-// each does n things, width of them at a time; 0 is all at once. It returns when
-// all are done.
-func each(n, width int, do func(i int)) {
-	if width == 0 || width > n {
-		width = n
+// each does something with every one of a list, width of them at a time; 0 is all at
+// once. It returns when all are done.
+func each[T any](list []T, width int, do func(T)) {
+	if width == 0 || width > len(list) {
+		width = len(list)
 	}
-	next := make(chan int)
+	next := make(chan T)
 	var all sync.WaitGroup
 	for range width {
 		all.Go(func() {
-			for i := range next {
-				do(i)
+			for v := range next {
+				do(v)
 			}
 		})
 	}
-	for i := range n {
-		next <- i
+	for _, v := range list {
+		next <- v
 	}
 	close(next)
 	all.Wait()
 }
 
-// step tells that one more object is done.
-func (r *run) step() {
-	r.lock.Lock()
-	defer r.lock.Unlock()
-	r.done++
-	if r.Progress != nil {
-		r.Progress(r.done, r.total)
-	}
+// all is each, and tells of every object that is done.
+func (r *run) all(ctx context.Context, list []*Entry, width int, do func(context.Context, *Entry)) {
+	each(list, width, func(e *Entry) {
+		do(ctx, e)
+		r.lock.Lock()
+		defer r.lock.Unlock()
+		r.done++
+		if r.Progress != nil {
+			r.Progress(r.done, r.total)
+		}
+	})
 }

@@ -48,6 +48,7 @@ type Entry struct {
 	of     *oneroster.Resource
 	wanted wire.Object // as it is sent
 	sent   bool
+	read   wire.Object // as it was read back; nil when it was not
 }
 
 // An Item is a line item with its results.
@@ -119,11 +120,13 @@ func (e *Entry) fail(format string, args ...any) {
 	e.Notes = append(e.Notes, fmt.Sprintf(format, args...))
 }
 
-// grades are all results, in the order of the receipt.
-func (r *Receipt) grades() []*Grade {
-	var out []*Grade
+// entries are all line items, and all results, in the order of the receipt.
+func (r *Receipt) entries() (items, grades []*Entry) {
 	for _, it := range r.Items {
-		out = append(out, it.Grades...)
+		items = append(items, &it.Entry)
+		for _, g := range it.Grades {
+			grades = append(grades, &g.Entry)
+		}
 	}
-	return out
+	return items, grades
 }

@@ -15,27 +15,25 @@ import (
 // write sends the line items all at once, and when they are through the results
 // all at once: Grade Sync has no bound on either.
 func (r *run) write(ctx context.Context) {
-	items, grades := r.receipt.Items, r.receipt.grades()
+	items, grades := r.receipt.entries()
 	r.total = 2 * (len(items) + len(grades))
-	each(len(items), 0, func(i int) { r.put(ctx, &items[i].Entry); r.step() })
-	for _, it := range items {
+	r.all(ctx, items, 0, r.put)
+	for _, it := range r.receipt.Items {
 		for _, g := range it.Grades {
 			if it.Status == Failed {
 				g.fail("not sent: its line item %s failed", it.ID)
 			}
 		}
 	}
-	each(len(grades), 0, func(i int) {
-		if grades[i].Status != Failed {
-			r.put(ctx, &grades[i].Entry)
-		}
-		r.step()
-	})
+	r.all(ctx, grades, 0, r.put)
 }
 
-// put sends one object unless it is there. What is there stays as it is, even
+// put sends one object unless it is there, or failed before. What is there stays as it is, even
 // where somebody has changed it since, unless it is forced.
 func (r *run) put(ctx context.Context, e *Entry) {
+	if e.Status == Failed {
+		return
+	}
 	there, err := r.exists(ctx, e)
 	if err != nil {
 		e.fail("%v", err)

@@ -22,9 +22,6 @@ import (
 	"rollbook/internal/oneroster"
 )
 
-// Stamp is how times are written: as OneRoster does.
-const Stamp = "2006-01-02T15:04:05.000Z"
-
 // collections are the resources that a mirror may hold: a table each.
 func collections() []*oneroster.Resource {
 	var out []*oneroster.Resource
@@ -246,4 +243,4 @@ func (m *Mirror) Runs(ctx context.Context, n int) ([]RunRecord, error) {
 	return out, rows.Err()
 }
 
-func now() string { return time.Now().UTC().Format(Stamp) }
+func now() string { return oneroster.FormatTime(time.Now()) }

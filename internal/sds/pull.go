@@ -164,7 +164,7 @@ func (w *walk) pages(ctx context.Context) error {
 	way := wire.Walk{Limit: w.Limit, Most: w.Rows, Offset: w.c.Offset}
 	for last := false; !last; {
 		if w.c.Offset == 0 {
-			w.c.WalkAsked = time.Now().UTC().Format(mirror.Stamp)
+			w.c.WalkAsked = oneroster.FormatTime(time.Now())
 		}
 		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
 		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
@@ -370,16 +370,16 @@ const (
 // began: the greatest stamp that came, less the time since then. How far that
 // clock is behind the Date header need not be known.
 func (w *walk) floor(asked, began string) string {
-	begin, err := time.Parse(mirror.Stamp, began)
+	begin, err := time.Parse(oneroster.TimeLayout, began)
 	clocked := err == nil
-	at, err := time.Parse(mirror.Stamp, w.c.Greatest)
+	at, err := time.Parse(oneroster.TimeLayout, w.c.Greatest)
 	switch {
 	case err != nil && clocked:
-		return begin.Add(-slack).Format(mirror.Stamp)
+		return oneroster.FormatTime(begin.Add(-slack))
 	case err != nil:
 		return ""
 	}
-	if since, err := time.Parse(mirror.Stamp, asked); err == nil {
+	if since, err := time.Parse(oneroster.TimeLayout, asked); err == nil {
 		at = at.Add(-max(0, time.Since(since)))
 	}
 	at = at.Add(-slack)
@@ -389,7 +389,7 @@ func (w *walk) floor(asked, began string) string {
 	if clocked && at.After(begin.Add(-slack)) {
 		at = begin.Add(-slack)
 	}
-	return at.Format(mirror.Stamp)
+	return oneroster.FormatTime(at)
 }
 
 // probed is the stamp behind which changes of the walk are looked for.
@@ -420,8 +420,8 @@ func (w *walk) probed(ctx context.Context) (string, error) {
 
 // older tells whether a stamp is of a change that the provider is done with.
 func older(stamp, clock string) bool {
-	at, err := time.Parse(mirror.Stamp, clock)
-	return err == nil && stamp < at.Add(-settled).Format(mirror.Stamp)
+	at, err := time.Parse(oneroster.TimeLayout, clock)
+	return err == nil && stamp < oneroster.FormatTime(at.Add(-settled))
 }
 
 // finish ends the walks of a list.
@@ -456,20 +456,20 @@ func (w *walk) mark(ctx context.Context, v verdict) (string, error) {
 		return "", err
 	}
 	mark := max(w.c.Greatest, before)
-	if at, err := time.Parse(mirror.Stamp, w.c.Greatest); err == nil && w.c.Greatest >= before {
+	if at, err := time.Parse(oneroster.TimeLayout, w.c.Greatest); err == nil && w.c.Greatest >= before {
 		_, rows, err := w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest)
 		if err != nil {
 			return "", err
 		}
 		if rows <= few || !older(w.c.Greatest, w.c.Began) {
-			mark = at.Add(-time.Millisecond).Format(mirror.Stamp)
+			mark = oneroster.FormatTime(at.Add(-time.Millisecond))
 		}
 	}
 	if v != still {
 		mark = lesser(mark, w.floor(w.c.Asked, w.c.Began))
 	}
-	if at, err := time.Parse(mirror.Stamp, w.c.Began); err == nil {
-		mark = lesser(mark, at.Add(-time.Second).Format(mirror.Stamp))
+	if at, err := time.Parse(oneroster.TimeLayout, w.c.Began); err == nil {
+		mark = lesser(mark, oneroster.FormatTime(at.Add(-time.Second)))
 	}
 	return mark, nil
 }
@@ -489,7 +489,7 @@ func clock(a *provider.Answer) string {
 	if err != nil {
 		return ""
 	}
-	return t.UTC().Format(mirror.Stamp)
+	return oneroster.FormatTime(t)
 }
 
 // stampOf reads a dateLastModified of any precision; "" when it is none.
@@ -498,7 +498,7 @@ func stampOf(o wire.Object) string {
 	if err != nil {
 		return ""
 	}
-	return t.UTC().Format(mirror.Stamp)
+	return oneroster.FormatTime(t)
 }
 
 // watermark is where the next delta of a collection begins.
