@@ -190,6 +190,10 @@ func (r *run) enter() error {
 		return err
 	}
 	r.grant = &g
+	if r.p.Scope != "" && (r.profiles["sds"] || r.profiles["sds-classic"] || r.profiles["gradesync"]) {
+		r.note("School Data Sync and Grade Sync ask for no scope, and this run for %q: that they would be let in "+
+			"is not shown; run without --scope too", r.p.Scope)
+	}
 	r.seen["token"] = a
 	return r.firstRead()
 }
@@ -215,6 +219,9 @@ func (r *run) firstRead() error {
 		}
 		if err == nil {
 			err = errors.New(a.Excerpt())
+		}
+		if a.Signed != "" && a.Status == http.StatusUnauthorized {
+			err = fmt.Errorf("%w; the base string that was signed is %s", err, a.Signed)
 		}
 		if first == nil {
 			first = fmt.Errorf("%s: answered %d, %w: is this the base URL of a OneRoster 1.1 service "+
