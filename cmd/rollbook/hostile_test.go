@@ -158,6 +158,9 @@ func TestBaseURLWithoutItsPath(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.URL.Path == "/token":
+			if scope := r.PostFormValue("scope"); scope != "" {
+				t.Errorf("the scope %q is asked for", scope)
+			}
 			fmt.Fprintf(w, `{"access_token":%q}`, unsigned(`{"exp":4000000000}`))
 		case strings.HasPrefix(r.URL.Path, "/school"+base+"/"):
 			fmt.Fprint(w, `{"orgs":[{"sourcedId":"1"}]}`)
@@ -171,6 +174,39 @@ func TestBaseURLWithoutItsPath(t *testing.T) {
 			server.URL+"/token", "--client", "c", "--secret", "s")...)
 		if want := "A OneRoster service answers at " + server.URL + "/school" + base + ": give that URL"; code != 1 ||
 			!strings.Contains(errs, want) {
+			t.Errorf("%s: exit %d: no %q in %s", verb, code, want, errs)
+		}
+	}
+}
+
+// What a scope opened says nothing of clients that ask for none.
+func TestScopeIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(echoing("rows", "", unsigned(`{"exp":4000000000}`)))
+	defer server.Close()
+	for scope, want := range map[string]bool{"": false, "roster.readonly": true} {
+		for _, verb := range []string{"verify --profile sds --only access.token", "sync sds"} {
+			out, errs, _ := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base, "--token-url",
+				server.URL+"/token", "--client", "c", "--secret", "s", "--scope", scope)...)
+			if strings.Contains(out+errs, "for no scope, and this run for \"roster.readonly\"") != want {
+				t.Errorf("%s of %q: %s%s", verb, scope, out, errs)
+			}
+		}
+	}
+}
+
+// A signature that is not taken is told with what was signed.
+func TestBaseString(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
+		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base, "--oauth1", "--client",
+			"c", "--secret", "hush-hush")...)
+		if want := "the base string that was signed is GET&" + url.QueryEscape(server.URL+base); code != 1 ||
+			!strings.Contains(errs, want) || strings.Contains(errs, "hush") {
 			t.Errorf("%s: exit %d: no %q in %s", verb, code, want, errs)
 		}
 	}

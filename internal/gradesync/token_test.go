@@ -15,14 +15,18 @@ import (
 func TestTokenIsRenewedEarly(t *testing.T) {
 	asked := 0
 	exp := time.Now().Add(time.Hour).Truncate(time.Second)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked++
+		if r.PostFormValue("scope") != "" {
+			t.Error("a scope is asked for")
+		}
 		claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d}`, exp.Unix()))
 		w.WriteHeader(http.StatusCreated) // any 2xx does
 		fmt.Fprintf(w, `{"access_token":"e30.%s.x","expires_in":1}`, claims)
 	}))
 	defer server.Close()
-	p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL, Client: "c", Secret: "s"})
+	p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL, Client: "c", Secret: "s",
+		Scope: "x"})
 	if err != nil {
 		t.Fatal(err)
 	}
