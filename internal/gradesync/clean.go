@@ -75,7 +75,7 @@ func (r *run) gather(ctx context.Context, it *Item) {
 	for id, o := range listed {
 		student := o.RefID("student")
 		switch {
-		case known[id], deleted(o), o.RefID("lineItem") != it.ID:
+		case known[id], o.Deleted(), o.RefID("lineItem") != it.ID:
 		case id == r.resultID(it.Class, it.Assignment, student):
 			it.Grades = append(it.Grades, &Grade{Entry: Entry{ID: id, of: oneroster.ByName("result")},
 				Student: Person{ID: student}})

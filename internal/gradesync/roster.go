@@ -96,7 +96,7 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 			r.Teacher) {
 			continue
 		}
-		if deleted(t) {
+		if t.Deleted() {
 			gone = append(gone, t)
 		} else {
 			hits = append(hits, t)
@@ -141,11 +141,11 @@ func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error)
 	}
 	var ids []string
 	for _, c := range hers {
-		if !deleted(c) {
+		if !c.Deleted() {
 			ids = append(ids, c.ID())
 		}
 		switch {
-		case r.Class == c.ID() && r.Class != "", r.Class == "" && !deleted(c):
+		case r.Class == c.ID() && r.Class != "", r.Class == "" && !c.Deleted():
 			if r.Class == "" && len(hers) > 1 {
 				r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another",
 					c.ID(), c.Text("title"), len(hers))
@@ -216,7 +216,7 @@ func (r *run) students(ctx context.Context, c *class) error {
 		return err
 	}
 	for _, s := range all {
-		if !deleted(s) {
+		if !s.Deleted() {
 			c.students = append(c.students, s)
 		}
 	}
@@ -235,7 +235,7 @@ func (r *run) students(ctx context.Context, c *class) error {
 				provider.Quote(c.id), e.ID(), at)
 			return nil
 		}
-		if strings.EqualFold(e.Text("role"), "student") && !deleted(e) {
+		if strings.EqualFold(e.Text("role"), "student") && !e.Deleted() {
 			enrolled[e.RefID("user")] = true
 		}
 	}
@@ -274,7 +274,7 @@ func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
 	var latest wire.Object
 	end := ""
 	for _, s := range all {
-		if deleted(s) {
+		if s.Deleted() {
 			continue
 		}
 		if s.Text("type") != "gradingPeriod" {
@@ -307,10 +307,6 @@ func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
 func day(text string) (string, error) {
 	t, _, err := oneroster.ParseInstant(text)
 	return t.Format(oneroster.DateLayout), err
-}
-
-func deleted(o wire.Object) bool {
-	return strings.EqualFold(o.Text("status"), oneroster.ToBeDeleted)
 }
 
 func name(o wire.Object) string {

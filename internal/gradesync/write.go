@@ -93,7 +93,7 @@ func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 		return nil, fmt.Errorf("%s: answered %d without the %s: Grade Sync takes any "+
 			"success for \"it exists\" and never sends it; answer 404 for what is absent", a.Line(),
 			a.Status, e.of.Name)
-	case deleted(o):
+	case o.Deleted():
 		return nil, fmt.Errorf("%s: answered %d with an object that is tobedeleted: Grade Sync takes it "+
 			"for one that exists and never sends it; answer 404 for what is deleted", a.Line(), a.Status)
 	}
@@ -138,7 +138,7 @@ func differences(of *oneroster.Resource, sent, read wire.Object) []difference {
 	if c := read.Text("comment"); c != "" && sent["comment"] == "" {
 		out = append(out, difference{"comment", `""`, shown(c)})
 	}
-	if deleted(read) {
+	if read.Deleted() {
 		out = append(out, difference{"status", "nothing", shown(oneroster.ToBeDeleted)})
 	}
 	return out

@@ -126,7 +126,7 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 			if n++; n%1000 == 0 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if isActive(o) {
+			if !o.Deleted() { // a status that is neither active nor this is a finding of its own
 				do(&subject{Object: o, resource: resource, id: o.ID()})
 			}
 			return nil
@@ -171,10 +171,6 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 	}
 	return nil
 }
-
-// isActive tells what School Data Sync looks at: anything that is not told to
-// be deleted. A status that is neither is a finding of its own.
-func isActive(o wire.Object) bool { return !equalFold(o.Text("status"), "tobedeleted") }
 
 // find reports a rule that s breaks.
 func (j *judge) find(s *subject, rule, field, value, text string) {

@@ -21,8 +21,7 @@ var nested = []struct{ segment, resource string }{
 // not in a list of that school.
 func (r *run) bySchool(ctx context.Context) error {
 	orgs := oneroster.ByName("org")
-	if err := r.read(ctx, source{"/schools", "/schools", orgs, isActive, []string{"schools", "orgs"},
-		false}); err != nil {
+	if err := r.read(ctx, source{"/schools", orgs, isActive, []string{"schools", "orgs"}, false}); err != nil {
 		return err
 	}
 	ids, err := r.Mirror.GatheredIDs(ctx, orgs)
@@ -36,8 +35,7 @@ func (r *run) bySchool(ctx context.Context) error {
 			}
 			res := oneroster.ByName(n.resource)
 			path := "/schools/" + url.PathEscape(id) + "/" + n.segment
-			if err := r.read(ctx, source{path, path, res, isActive, []string{n.segment, res.Plural},
-				false}); err != nil {
+			if err := r.read(ctx, source{path, res, isActive, []string{n.segment, res.Plural}, false}); err != nil {
 				return err
 			}
 		}
@@ -45,16 +43,15 @@ func (r *run) bySchool(ctx context.Context) error {
 	if r.Contacts {
 		for _, role := range quality.Contacts {
 			filter := "role=" + provider.Quote(role) + " AND " + isActive
-			if err := r.read(ctx, source{"/users", "/users of role " + role, oneroster.ByName("user"),
-				filter, []string{"users"}, false}); err != nil {
+			if err := r.read(ctx, source{"/users", oneroster.ByName("user"), filter, []string{"users"},
+				false}); err != nil {
 				return err
 			}
 		}
 	}
 	if r.Demographics {
 		res := oneroster.ByName("demographics")
-		return r.read(ctx, source{"/demographics", "/demographics", res, isActive, []string{res.Plural},
-			true})
+		return r.read(ctx, source{"/demographics", res, isActive, []string{res.Plural}, true})
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 	return differ(c, mine, theirs), nil
 }
 
-func isGone(o wire.Object) bool { return o == nil || o.Text("status") == oneroster.ToBeDeleted }
+func isGone(o wire.Object) bool { return o == nil || o.Deleted() }
 
 func state(o wire.Object) string {
 	switch {

@@ -18,11 +18,23 @@ import (
 // A source is one list that a pull reads.
 type source struct {
 	path     string
-	key      string // of its cursor
 	resource *oneroster.Resource
 	filter   string
 	wrappers []string
 	whole    bool // the only source of its resource
+}
+
+// key is that of its cursor: one path may be read with several filters.
+func (s source) key() string {
+	if s.whole {
+		return s.path
+	}
+	return s.path + " " + s.filter
+}
+
+// fresh is a cursor before its first page.
+func (s source) fresh(walk int) mirror.Cursor {
+	return mirror.Cursor{Path: s.key(), Resource: s.resource, Filter: s.filter, Walk: walk, Total: -1}
 }
 
 // resources are those that a run reads, in its order.
@@ -49,7 +61,7 @@ var optional = map[string]string{"course": "--courses=false", "demographics": "-
 // gather reads every collection into the pull under way; modes says which are
 // read whole.
 func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
-	r.rows, r.expected, r.total, r.modes = 0, 0, map[string]int{}, modes
+	r.rows, r.expected, r.total, r.modes, r.lists = 0, 0, map[string]int{}, modes, 0
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
@@ -71,8 +83,7 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 			}
 			filter = "dateLastModified>" + provider.Quote(mark)
 		}
-		if err := r.read(ctx, source{"/" + res.Plural, "/" + res.Plural, res, filter, []string{res.Plural},
-			true}); err != nil {
+		if err := r.read(ctx, source{"/" + res.Plural, res, filter, []string{res.Plural}, true}); err != nil {
 			return err
 		}
 	}
@@ -89,7 +100,9 @@ const walks = 3
 
 // read walks one list to its end, and again as long as it does not hold still.
 func (r *run) read(ctx context.Context, s source) error {
-	c, err := r.Mirror.Cursor(ctx, s.key, s.resource)
+	base := r.lists * walks // lists of one resource have walks of their own
+	r.lists++
+	c, err := r.Mirror.Cursor(ctx, s.key(), s.resource)
 	if err != nil {
 		return err
 	}
@@ -100,10 +113,9 @@ func (r *run) read(ctx context.Context, s source) error {
 		}
 		return err
 	}
-	w := &walk{run: r, source: s, c: c}
-	if c.Filter != s.filter || !s.whole {
-		// A nested list is short: it is begun anew rather than remembered.
-		w.c = mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
+	w := &walk{run: r, source: s, c: c, base: base}
+	if c.Filter != s.filter {
+		w.c = s.fresh(base)
 	}
 	for {
 		if err := w.pages(ctx); err != nil {
@@ -116,14 +128,13 @@ func (r *run) read(ctx context.Context, s source) error {
 		switch {
 		case verdict == still, verdict == moved && !w.shrinks():
 			return w.finish(ctx, verdict, have)
-		case w.c.Walk+1 < walks:
+		case w.c.Walk+1 < base+walks:
 		case verdict == moved && have >= w.c.Total:
 			r.note("%s changed each of the %d times that it was read; what slipped through comes with a "+
 				"run of --full", s.path, walks)
 			return w.finish(ctx, verdict, have)
 		default:
-			fresh := mirror.Cursor{Path: s.key, Resource: s.resource, Filter: s.filter, Total: -1}
-			if err := r.Mirror.Again(ctx, fresh, s.whole); err != nil {
+			if err := r.Mirror.Again(ctx, s.fresh(base), s.whole); err != nil {
 				return err
 			}
 			return &Contradiction{fmt.Sprintf("%s says by X-Total-Count that it has %d rows, and gave %d "+
@@ -150,7 +161,7 @@ type walk struct {
 	*run
 	source
 	c    mirror.Cursor
-	seen map[string][]string // dateLastModified by id, of a nested list; one each
+	base int // number of the first walk
 
 	several bool // pages brought rows
 }
@@ -160,7 +171,7 @@ type walk struct {
 func (w *walk) shrinks() bool { return strings.Contains(w.filter, isActive) }
 
 func (w *walk) pages(ctx context.Context) error {
-	w.seen, w.several = map[string][]string{}, w.c.Offset > 0
+	w.several = w.c.Offset > 0
 	way := wire.Walk{Limit: w.Limit, Most: w.Rows, Offset: w.c.Offset}
 	for last := false; !last; {
 		if w.c.Offset == 0 {
@@ -197,7 +208,7 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 	first, n := w.c.Offset, len(page.Objects)
 	if first == 0 {
 		w.c.WalkBegan = clock(a)
-		if w.c.Walk == 0 {
+		if w.c.Walk == w.base {
 			w.c.Began, w.c.Asked = w.c.WalkBegan, w.c.WalkAsked
 		}
 	} else if w.c.Total >= 0 && page.Total >= 0 && page.Total != w.c.Total {
@@ -208,9 +219,6 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 		stamp := stampOf(o)
 		if now == "" || stamp[:min(len(stamp), seconds)] <= now[:seconds] {
 			w.c.Greatest = max(w.c.Greatest, stamp)
-		}
-		if !w.whole {
-			w.seen[o.ID()] = []string{o.Text("dateLastModified")}
 		}
 	}
 	w.several = w.several || first > 0 && n > 0
@@ -228,7 +236,7 @@ const seconds = len("2006-01-02T15:04:05")
 // came counts rows for who waits.
 func (w *walk) came(n, total int) {
 	w.rows += n
-	w.expect(w.key, max(total, w.c.Offset))
+	w.expect(w.key(), max(total, w.c.Offset))
 	w.Progress("reading", w.rows, max(w.expected, w.rows))
 }
 
@@ -261,11 +269,8 @@ const (
 // whether rows changed while several pages were read: a row that is retired then
 // moves all later ones up by one, and one of them slips between two pages.
 func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
-	have = len(w.seen)
-	if w.whole {
-		if have, _, err = w.Mirror.WalkedSince(ctx, w.c, ""); err != nil {
-			return still, have, err
-		}
+	if have, _, err = w.Mirror.WalkedSince(ctx, w.c, ""); err != nil {
+		return still, have, err
 	}
 	counted := w.c.Total >= 0
 	if !counted {
@@ -332,16 +337,14 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 
 // asTheyCame tells whether the walk brought rows as the provider has them now. One
 // that is not active need not have come.
-func (w *walk) asTheyCame(ctx context.Context, rows []wire.Object) (_ bool, err error) {
-	came := w.seen
-	if w.whole {
-		ids := make([]string, len(rows))
-		for i, o := range rows {
-			ids[i] = o.ID()
-		}
-		if came, err = w.Mirror.Walked(ctx, w.c, ids); err != nil {
-			return false, err
-		}
+func (w *walk) asTheyCame(ctx context.Context, rows []wire.Object) (bool, error) {
+	ids := make([]string, len(rows))
+	for i, o := range rows {
+		ids[i] = o.ID()
+	}
+	came, err := w.Mirror.Walked(ctx, w.c, ids)
+	if err != nil {
+		return false, err
 	}
 	for _, o := range rows {
 		stamps := came[o.ID()]
@@ -400,17 +403,9 @@ func (w *walk) probed(ctx context.Context) (string, error) {
 	}
 	// The stamp of an import that is over, on more rows than one page has: to read
 	// them all again would tell nothing.
-	rows := 0
-	for _, stamps := range w.seen {
-		if stamps[0] >= w.c.Greatest {
-			rows++
-		}
-	}
-	if w.whole {
-		var err error
-		if _, rows, err = w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest); err != nil {
-			return "", err
-		}
+	_, rows, err := w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest)
+	if err != nil {
+		return "", err
 	}
 	if rows > w.Limit {
 		from = w.c.Greatest
@@ -426,8 +421,8 @@ func older(stamp, clock string) bool {
 
 // finish ends the walks of a list.
 func (w *walk) finish(ctx context.Context, v verdict, have int) (err error) {
-	if w.c.Walk > 0 && v == still {
-		w.note("%s was read %d times, since it did not hold still", w.path, w.c.Walk+1)
+	if times := w.c.Walk - w.base + 1; times > 1 && v == still {
+		w.note("%s was read %d times, since it did not hold still", w.path, times)
 	}
 	w.brought(w.resource, have)
 	w.c.Done = true

@@ -168,6 +168,7 @@ type run struct {
 	expected int                          // the sum of total
 	total    map[string]int               // X-Total-Count by path
 	modes    map[*oneroster.Resource]bool // of the pull under way: true is read whole
+	lists    int                          // of the pull under way, that were begun
 	silent   bool                         // it was said that a list has no X-Total-Count
 	proving  bool                         // what is read is no part of the report
 }

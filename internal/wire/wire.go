@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"sort"
+	"strings"
 
 	"rollbook/internal/oneroster"
 )
@@ -27,6 +28,9 @@ func (o Object) Text(name string) string {
 	s, _ := o[name].(string)
 	return s
 }
+
+// Deleted tells whether the object is said to be tobedeleted; it may be nil.
+func (o Object) Deleted() bool { return strings.EqualFold(o.Text("status"), oneroster.ToBeDeleted) }
 
 // A Ref is a reference as it came (GUIDRef).
 type Ref struct{ Href, ID, Type string }
