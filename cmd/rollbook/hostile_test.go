@@ -34,14 +34,16 @@ func echoing(kind, secret, token string) http.Handler {
 			_ = json.NewEncoder(w).Encode(body)
 		}
 		last := r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]
-		resource := oneroster.ByName(map[string]string{"teachers": "users", "students": "users", "schools": "orgs",
-			"terms": "academicSessions", "gradingPeriods": "academicSessions"}[last])
+		resource := oneroster.ByName(map[string]string{"teachers": "users", "students": "users",
+			"schools": "orgs",
+			"terms":   "academicSessions", "gradingPeriods": "academicSessions"}[last])
 		if resource == nil {
 			resource = oneroster.ByName(last)
 		}
 		switch {
 		case last == "token" && kind != "no token":
-			tell(200, map[string]any{"access_token": token, "token_type": "bearer", "expires_in": 3600, "scope": echo})
+			tell(200, map[string]any{"access_token": token, "token_type": "bearer", "expires_in": 3600,
+				"scope": echo})
 		case kind == "redirect":
 			http.Redirect(w, r, "/login?was="+url.QueryEscape(echo), http.StatusFound)
 		case kind == "page":
@@ -54,13 +56,15 @@ func echoing(kind, secret, token string) http.Handler {
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, loudly)
 		case resource == nil || r.Method != http.MethodGet:
-			tell(http.StatusNotFound, map[string]any{"statusInfoSet": []any{map[string]any{"imsx_description": loudly}}})
+			info := map[string]any{"imsx_description": loudly}
+			tell(http.StatusNotFound, map[string]any{"statusInfoSet": []any{info}})
 		default:
 			ref := map[string]any{"sourcedId": "x", "href": echo, "type": echo}
 			row := map[string]any{"sourcedId": "x/" + loudly, "status": "active", "email": "t@x.example",
-				"dateLastModified": "2026-11-01T08:00:00.000Z", "title": loudly, "name": loudly, "givenName": loudly,
-				"familyName": loudly, "username": loudly, "role": loudly, loudly: loudly, "orgs": []any{ref}, "parent": ref,
-				"type": "gradingPeriod", "startDate": "2026-08-01", "endDate": "2027-06-30", "metadata": map[string]any{echo: echo}}
+				"dateLastModified": "2026-11-01T08:00:00.000Z", "title": loudly, "name": loudly,
+				"givenName": loudly, "familyName": loudly, "username": loudly, "role": loudly, loudly: loudly,
+				"orgs": []any{ref}, "parent": ref, "type": "gradingPeriod", "startDate": "2026-08-01",
+				"endDate": "2027-06-30", "metadata": map[string]any{echo: echo}}
 			w.Header().Set("X-Total-Count", "1")
 			tell(200, map[string]any{resource.Plural: []any{row}})
 		}
@@ -79,7 +83,8 @@ func TestEchoedSecrets(t *testing.T) {
 			"verify --profile all --write --json", "sync sds --full", "sync sds --full --json --prove",
 			"sync grades --teacher t@x.example", "sync grades --teacher t@x.example --json"} {
 			dir := t.TempDir()
-			args := append(strings.Fields(verb), server.URL+base, "--token-url", server.URL+"/token", "--client",
+			args := append(strings.Fields(verb), server.URL+base, "--token-url", server.URL+"/token",
+				"--client",
 				"cl", "--secret", secret)
 			if !strings.Contains(verb, "grades") {
 				args = append(args, "--tries", "1")
@@ -133,18 +138,22 @@ func TestEverNewRows(t *testing.T) {
 			n++
 			rows[i] = fmt.Sprintf(`{"sourcedId":"%d","status":"active"}`, n)
 		}
-		fmt.Fprintf(w, `{"%s":[%s]}`, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], strings.Join(rows, ","))
+		fmt.Fprintf(w, `{"%s":[%s]}`, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:], strings.Join(rows,
+			","))
 	}))
 	defer server.Close()
 	for _, c := range []struct {
 		count, want string
 		rows        int // that came until then
 	}{
-		{"1000000000", "X-Total-Count is 1000000000, and 2000 rows are read at most: given up; --rows allows more", 100},
-		{"", "2100 rows have come, more follow, and 2000 are read at most: given up; --rows allows more", 2100},
+		{"1000000000",
+			"X-Total-Count is 1000000000, and 2000 rows are read at most: given up; --rows allows more", 100},
+		{"", "2100 rows have come, more follow, and 2000 are read at most: given up; --rows allows more",
+			2100},
 	} {
 		n, count = 0, c.count
-		_, errs, code := rollbook(t, t.TempDir(), "sync", "sds", server.URL+base, "--token-url", server.URL+"/token",
+		_, errs, code := rollbook(t, t.TempDir(), "sync", "sds", server.URL+base, "--token-url",
+			server.URL+"/token",
 			"--client", "c", "--secret", "s", "--rows", "2000", "--limit", "100")
 		if code != 1 || !strings.Contains(errs, c.want) || n != c.rows {
 			t.Errorf("%q: exit %d after %d rows: %s", c.count, code, n, errs)
@@ -170,10 +179,11 @@ func TestBaseURLWithoutItsPath(t *testing.T) {
 	}))
 	defer server.Close()
 	for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
-		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+"/school/", "--token-url",
+		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+"/school/",
+			"--token-url",
 			server.URL+"/token", "--client", "c", "--secret", "s")...)
-		if want := "A OneRoster service answers at " + server.URL + "/school" + base + ": give that URL"; code != 1 ||
-			!strings.Contains(errs, want) {
+		want := "A OneRoster service answers at " + server.URL + "/school" + base + ": give that URL"
+		if code != 1 || !strings.Contains(errs, want) {
 			t.Errorf("%s: exit %d: no %q in %s", verb, code, want, errs)
 		}
 	}
@@ -186,7 +196,8 @@ func TestScopeIsWarnedOf(t *testing.T) {
 	defer server.Close()
 	for scope, want := range map[string]bool{"": false, "roster.readonly": true} {
 		for _, verb := range []string{"verify --profile sds --only access.token", "sync sds"} {
-			out, errs, _ := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base, "--token-url",
+			out, errs, _ := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base,
+				"--token-url",
 				server.URL+"/token", "--client", "c", "--secret", "s", "--scope", scope)...)
 			if strings.Contains(out+errs, "for no scope, and this run for \"roster.readonly\"") != want {
 				t.Errorf("%s of %q: %s%s", verb, scope, out, errs)
@@ -203,7 +214,8 @@ func TestBaseString(t *testing.T) {
 	}))
 	defer server.Close()
 	for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
-		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base, "--oauth1", "--client",
+		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+base, "--oauth1",
+			"--client",
 			"c", "--secret", "hush-hush")...)
 		if want := "the base string that was signed is GET&" + url.QueryEscape(server.URL+base); code != 1 ||
 			!strings.Contains(errs, want) || strings.Contains(errs, "hush") {

@@ -57,7 +57,8 @@ command line was wrong.`,
 	f.BoolVar(&s.Full, "full", false, "read everything, though a delta would do")
 	f.BoolVar(&s.Classic, "classic", false, "read school by school, as School Data Sync (Classic) does")
 	f.IntVar(&s.Limit, "limit", 5000, "rows of a page")
-	f.IntVar(&s.Rows, "rows", 10_000_000, "rows of a collection that are read at most: what does not end is given up")
+	f.IntVar(&s.Rows, "rows", 10_000_000,
+		"rows of a collection that are read at most: what does not end is given up")
 	f.BoolVar(&s.Courses, "courses", true, "read courses")
 	f.BoolVar(&s.Demographics, "demographics", false, "read demographics")
 	f.BoolVar(&s.Contacts, "contacts", false, "judge and count parents, guardians and relatives")
@@ -140,8 +141,8 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		if errors.As(err, &contradiction) {
 			next = "the next run reads that collection anew"
 		}
-		return elsewhere(ctx, s.Provider, fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s",
-			err, next))
+		err = fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
+		return elsewhere(ctx, s.Provider, err)
 	}
 	return errors.Join(s.tell(report), s.verdict(report))
 }
@@ -164,7 +165,8 @@ func (s *sdsSync) verdict(r sds.Report) error {
 			p.Unsettled)
 	}
 	if c := r.Counts; s.failOn != "" && c.Errors > 0 || s.failOn == "warnings" && c.Warnings+c.ByTests > 0 {
-		return fmt.Errorf("--fail-on %s: %d errors, %d warnings, %d findings of Microsoft's tests alone", s.failOn,
+		return fmt.Errorf("--fail-on %s: %d errors, %d warnings, %d findings of Microsoft's tests alone",
+			s.failOn,
 			c.Errors, c.Warnings, c.ByTests)
 	}
 	return nil
@@ -245,7 +247,8 @@ func tellCosts(w io.Writer, costs []sds.Cost) {
 		if c.Count == 1 {
 			often = "once"
 		}
-		fmt.Fprintf(w, "%s %s, %s: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what, often, c.Title,
+		fmt.Fprintf(w, "%s %s, %s: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what, often,
+			c.Title,
 			c.Loses, c.Fix, plainly(c.First))
 	}
 }

@@ -217,7 +217,7 @@ func TestChangesBetweenPagesOfDelta(t *testing.T) {
 		s.once("offset=50&", func() {
 			s.retire("users", "u-0003")
 			s.put("users", "u-0079",
-				time.Now().UTC().Add(time.Millisecond-behind).Format(oneroster.TimeLayout))["givenName"] = "Newer"
+				oneroster.FormatTime(time.Now().Add(time.Millisecond-behind)))["givenName"] = "Newer"
 		})
 		for range 2 {
 			if r, errs, code := f.sync(t); code != 0 || r.Kind != "delta" {

@@ -430,7 +430,8 @@ func TestRosters(t *testing.T) {
 			"is not obeyed"},
 		{"a student without enrollment", "/enrollments", `"role":"student"`, `"role":"proctor"`, nil, "",
 			"lists 4 students whom /enrollments with the filter classSourcedId="},
-		{"a filter that brings nothing", "/enrollments", `{"enrollments":[{`, `{"enrollments":[],"more":[{`, nil, "",
+		{"a filter that brings nothing", "/enrollments", `{"enrollments":[{`, `{"enrollments":[],"more":[{`,
+			nil, "",
 			"GET /enrollments with the filter classSourcedId='cls-001-001-1' brought nothing, and class " +
 				"cls-001-001-1 lists 4 students: does the filter know classSourcedId?"},
 		{"categories are refused", "/categories", `{"categories"`, `{"other"`, nil, "the list is not under",

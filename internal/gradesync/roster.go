@@ -247,11 +247,11 @@ func (r *run) students(ctx context.Context, c *class) error {
 	}
 	switch n := len(without); {
 	case len(enrollments) == 0 && n > 0:
-		r.warn("GET /enrollments with the filter classSourcedId=%s brought nothing, and class %s lists %s: does "+
-			"the filter know classSourcedId?", provider.Quote(c.id), c.id, count(n, "student"))
+		r.warn("GET /enrollments with the filter classSourcedId=%s brought nothing, and class %s lists %s: "+
+			"does the filter know classSourcedId?", provider.Quote(c.id), c.id, count(n, "student"))
 	case n > 0:
-		r.warn("class %s lists %s whom /enrollments with the filter classSourcedId=%s does not have as students of "+
-			"it: %s", c.id, count(n, "student"), provider.Quote(c.id), named(without))
+		r.warn("class %s lists %s whom /enrollments with the filter classSourcedId=%s does not have as "+
+			"students of it: %s", c.id, count(n, "student"), provider.Quote(c.id), named(without))
 	}
 	return nil
 }

@@ -85,7 +85,8 @@ const Flags = "flags"
 const UserFlags = "microsoft.userFlags"
 
 // FlagValues are the user flags that School Data Sync knows.
-var FlagValues = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP", "IEP"}
+var FlagValues = []string{"freeLunch", "reducedLunch", "homeless", "giftedOrTalented", "504", "ELL", "LEP",
+	"IEP"}
 
 // Scopes lists the OAuth scopes of the face, short names, in a fixed order.
 func Scopes() []string {

@@ -284,7 +284,8 @@ func (p *Provider) Elsewhere(ctx context.Context) string {
 		return ""
 	}
 	for _, at := range []string{p.URL + usual, host.Scheme + "://" + host.Host + usual} {
-		if a, err := p.Do(ctx, Call{Path: at + "/orgs", Query: "limit=1"}); err == nil && a.Status == http.StatusOK {
+		if a, err := p.Do(ctx, Call{Path: at + "/orgs", Query: "limit=1"}); err == nil &&
+			a.Status == http.StatusOK {
 			if _, err := a.List("orgs"); err == nil {
 				return at
 			}

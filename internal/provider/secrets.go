@@ -34,7 +34,8 @@ func newKeeper(id, secret string) *keeper {
 	k := &keeper{secret: spellings(secret)}
 	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret)} {
 		for _, code := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			k.secret = append(k.secret, spellings(strings.TrimRight(code.EncodeToString([]byte(pair)), "="))...)
+			k.secret = append(k.secret, spellings(strings.TrimRight(code.EncodeToString([]byte(pair)),
+				"="))...)
 		}
 	}
 	return k
@@ -62,8 +63,10 @@ func spellings(text string) (out [][]byte) {
 	query := url.QueryEscape(text)
 	quoted, _ := json.Marshal(text) // a text can be written
 	said := map[string]bool{}
-	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query, url.QueryEscape(query),
-		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query, strings.ToLower),
+	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
+		url.QueryEscape(query),
+		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query,
+			strings.ToLower),
 		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
 		if !said[s] {
 			said[s] = true

@@ -33,9 +33,15 @@ func TestSecretsComeBack(t *testing.T) {
 			"a name": func(w http.ResponseWriter, _ *http.Request) {
 				fmt.Fprintf(w, `{"orgs":[{"sourcedId":"<%s>"}],"%s":1}`, echo, echo)
 			},
-			"another list":  func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, `{"<%s>":[]}`, echo) },
-			"a description": func(w http.ResponseWriter, _ *http.Request) { failing(w, `{"imsx_description":"<`+echo+`>"}`) },
-			"an error":      func(w http.ResponseWriter, _ *http.Request) { failing(w, "<"+echo+">") },
+			"another list": func(w http.ResponseWriter, _ *http.Request) {
+				fmt.Fprintf(w, `{"<%s>":[]}`,
+					echo)
+			},
+			"a description": func(w http.ResponseWriter, _ *http.Request) {
+				failing(w,
+					`{"imsx_description":"<`+echo+`>"}`)
+			},
+			"an error": func(w http.ResponseWriter, _ *http.Request) { failing(w, "<"+echo+">") },
 			"a redirect": func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", "/<"+echo+">")
 				w.WriteHeader(302)
@@ -58,7 +64,8 @@ func TestSecretsComeBack(t *testing.T) {
 				answer(w, r)
 			}))
 			var notes []string
-			p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token", Client: "cl",
+			p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token",
+				Client: "cl",
 				Secret: secret, Tries: 2, Wait: 1, Note: func(text string) { notes = append(notes, text) }})
 			if err != nil {
 				t.Fatal(err)
@@ -71,7 +78,8 @@ func TestSecretsComeBack(t *testing.T) {
 				}
 			}
 			if !strings.Contains(told, "<(left out)") && !strings.Contains(told, " (left out)") &&
-				!strings.Contains(told, "s does not speak") && kind != "no HTTP" && name != "Basic" && name != "token" {
+				!strings.Contains(told, "s does not speak") && kind != "no HTTP" && name != "Basic" &&
+				name != "token" {
 				t.Errorf("%s in %s is not what was asked for: %s", name, kind, told)
 			}
 			server.Close()
@@ -120,7 +128,8 @@ func TestControlCharacters(t *testing.T) {
 		if said := a.Said(); !strings.Contains(said, c.want) {
 			t.Errorf("%q: %q", c.body, said)
 		}
-		if text := err.Error() + a.Excerpt() + fmt.Sprint(a.Header); strings.ContainsAny(text, "\x1b\x07\x00\x7f") {
+		if text := err.Error() + a.Excerpt() + fmt.Sprint(a.Header); strings.ContainsAny(text,
+			"\x1b\x07\x00\x7f") {
 			t.Errorf("%q: %q", c.body, text)
 		}
 	}
@@ -167,7 +176,8 @@ func TestTokensAreForgotten(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	for range 3000 {
-		if _, err := p.RequestToken(context.Background(), provider.TokenRequest{Client: "c", Secret: "s"}); err != nil {
+		if _, err := p.RequestToken(context.Background(), provider.TokenRequest{Client: "c",
+			Secret: "s"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -190,20 +200,27 @@ func TestNoToken(t *testing.T) {
 			[]string{"redirected (302) to https://login.example/", "--token-url", "login page"}},
 		{"a page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!DOCTYPE html>Hi") },
 			[]string{"a web page", "--token-url"}},
-		{"a mark", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "\ufeff{\"access_token\":\"tttttt\"}") },
+		{"a mark", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w,
+				"\ufeff{\"access_token\":\"tttttt\"}")
+		},
 			[]string{"byte order mark", "leave it out"}},
 		{"a scope is wanted", func(w http.ResponseWriter, _ *http.Request) {
 			failing(w, `{"error":"invalid_scope","error_description":"scope required"}`)
 		}, []string{"answered 400: scope required", "ask for no scope", "grant this client"}},
 		{"refused", status(401), []string{"answered 401", "client id and secret", "Basic"}},
 		{"nothing there", status(404), []string{"answered 404", "spelled right"}},
-		{"nothing in it", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"token":"abcdefg"}`) },
+		{"nothing in it", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w,
+				`{"token":"abcdefg"}`)
+		},
 			[]string{`not under "access_token"; the answer has "token"`}},
 		{"only the token", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "abcdefg\n") },
 			[]string{"not a JSON object", "(left out)"}},
 	} {
 		server := httptest.NewServer(c.answer)
-		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/oauth/token", Client: "c",
+		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/oauth/token",
+			Client: "c",
 			Secret: "s", Tries: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -230,7 +247,8 @@ func TestBaseStringIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _, err = p.List(context.Background(), "/orgs", "limit=5", "orgs")
-	if want := "signed is GET&" + url.QueryEscape(server.URL+"/orgs") + "&limit%3D5%26oauth_consumer_key%3Dkey%26"; err ==
+	want := "signed is GET&" + url.QueryEscape(server.URL+"/orgs") + "&limit%3D5%26oauth_consumer_key%3Dkey%26"
+	if err ==
 		nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("no %q in %v", want, err)
 	}

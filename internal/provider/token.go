@@ -77,7 +77,8 @@ func Granted(a *Answer) (Grant, error) {
 		return no(Busy, "%s", answered)
 	case a.Status/100 == 3:
 		return no(Redirected, "redirected (%d) to %s, and nobody sends a secret after it: give "+
-			"--token-url the address that answers itself; a login page is none", a.Status, a.Header.Get("Location"))
+			"--token-url the address that answers itself; a login page is none", a.Status,
+			a.Header.Get("Location"))
 	case a.Status/100 != 2 && strings.Contains(string(a.Body), "scope"):
 		return no(Refused, "%s. School Data Sync and Grade Sync ask for no scope: grant this client its "+
 			"usual ones when it names none", answered)
@@ -92,8 +93,8 @@ func Granted(a *Answer) (Grant, error) {
 		return no(NotJSON, "the token endpoint's answer is not a JSON object but %s: %s. Is --token-url the "+
 			"address of the token endpoint itself?", a.kind(), a.Excerpt())
 	case bytes.HasPrefix(body, mark):
-		return no(NotJSON, "the token endpoint's answer begins with a byte order mark, at which readers of JSON "+
-			"stumble (RFC 8259 §8.1): leave it out")
+		return no(NotJSON, "the token endpoint's answer begins with a byte order mark, at which readers "+
+			"of JSON stumble (RFC 8259 §8.1): leave it out")
 	case json.Unmarshal(body, &g) != nil:
 		return no(NotJSON, "the token endpoint's answer is not a JSON object: %s", a.Excerpt())
 	case g.AccessToken == "":

@@ -93,7 +93,8 @@ func stamp(j *judge, s *subject) {
 // SDS-G05
 func nulls(j *judge, s *subject) {
 	for _, name := range Nulls(s.Object) {
-		if at := oneroster.ByName(s.resource).Index(name); at < 0 || at > oneroster.Modified { // G01 to G03 speak of those
+		if at := oneroster.ByName(s.resource).Index(name); at < 0 ||
+			at > oneroster.Modified { // G01 to G03 speak of those
 			j.find(s, "SDS-G05", name, "null", name+" is null: leave it out")
 		}
 	}

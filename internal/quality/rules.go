@@ -17,8 +17,8 @@ var rules = []Rule{
 	{"SDS-G02", Error, all, "status is active or tobedeleted", "OneRoster 1.1 knows these two; " + dropped,
 		"serve active, or tobedeleted for what is gone"},
 	{"SDS-G03", Error, all, "dateLastModified is written YYYY-MM-DDTHH:MM:SS.mmmZ",
-		"the tests that Microsoft publishes take no other form; that School Data Sync drops another form of " +
-			"ISO 8601 is told nowhere, and it is advice; where there is no time at all, " + dropped,
+		"the tests that Microsoft publishes take no other form; that School Data Sync drops another form " +
+			"of ISO 8601 is told nowhere, and it is advice; where there is no time at all, " + dropped,
 		"write UTC, three digits of a second, and Z"},
 	{"SDS-G04", Advice, all, "dateLastModified tells when an object changed",
 		"a stamp in the future hides changes from the delta, and one stamp for most rows is that of " +

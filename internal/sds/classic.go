@@ -21,7 +21,8 @@ var nested = []struct{ segment, resource string }{
 // not in a list of that school.
 func (r *run) bySchool(ctx context.Context) error {
 	orgs := oneroster.ByName("org")
-	if err := r.read(ctx, source{"/schools", orgs, isActive, []string{"schools", "orgs"}, false}); err != nil {
+	if err := r.read(ctx, source{"/schools", orgs, isActive, []string{"schools", "orgs"},
+		false}); err != nil {
 		return err
 	}
 	ids, err := r.Mirror.GatheredIDs(ctx, orgs)
@@ -35,7 +36,8 @@ func (r *run) bySchool(ctx context.Context) error {
 			}
 			res := oneroster.ByName(n.resource)
 			path := "/schools/" + url.PathEscape(id) + "/" + n.segment
-			if err := r.read(ctx, source{path, res, isActive, []string{n.segment, res.Plural}, false}); err != nil {
+			if err := r.read(ctx, source{path, res, isActive, []string{n.segment, res.Plural},
+				false}); err != nil {
 				return err
 			}
 		}

@@ -50,12 +50,14 @@ type kind struct {
 func (c *census) cost(f quality.Finding) {
 	k := kind{f.Rule.ID, f.Rule.Severity, f.Tests}
 	if c.costs[k] == nil {
-		loses := map[quality.Severity]string{quality.Catastrophic: "the run stops", quality.Error: "the record is " +
-			"dropped, and what refers to it", quality.Warning: "the value is dropped"}[f.Rule.Severity]
+		loses := map[quality.Severity]string{quality.Catastrophic: "the run stops",
+			quality.Error: "the record is " +
+				"dropped, and what refers to it", quality.Warning: "the value is dropped"}[f.Rule.Severity]
 		if f.Tests {
 			loses = "nothing that is documented; the tests that Microsoft publishes refuse it"
 		}
-		c.costs[k] = &Cost{Rule: k.rule, Severity: f.Rule.Severity.String(), ByTests: f.Tests, Title: f.Rule.Title,
+		c.costs[k] = &Cost{Rule: k.rule, Severity: f.Rule.Severity.String(), ByTests: f.Tests,
+			Title: f.Rule.Title,
 			Loses: loses, Fix: f.Rule.Fix, severity: k.severity,
 			First: strings.TrimSpace(f.Resource+" "+f.SourcedID) + ": " + f.Text}
 	}

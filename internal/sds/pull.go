@@ -298,8 +298,8 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 func (r *run) uncounted(path string) {
 	if !r.silent {
 		r.silent = true
-		r.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be told",
-			path)
+		r.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
+			"told", path)
 	}
 }
 

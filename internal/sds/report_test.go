@@ -35,8 +35,9 @@ func TestCosts(t *testing.T) {
 	var got []string
 	for _, c := range r.Costs {
 		if c.Rule == "SDS-U01" || c.Rule == "SDS-G05" || c.Rule == "SDS-G03" {
-			got = append(got, fmt.Sprint(c.Rule, " ", c.Severity, " ", c.ByTests, " ", c.Count == r.Counts.ByTests ||
-				c.Count < 4, ", ", c.Loses))
+			got = append(got, fmt.Sprint(c.Rule, " ", c.Severity, " ", c.ByTests, " ",
+				c.Count == r.Counts.ByTests ||
+					c.Count < 4, ", ", c.Loses))
 		}
 		if c.Title == "" || c.Fix == "" || !strings.Contains(c.First, ": ") {
 			t.Errorf("%+v", c)
@@ -80,7 +81,8 @@ func TestRowsAreCountedOnce(t *testing.T) {
 // School Data Sync asks for no scope.
 func TestScopeIsWarnedOf(t *testing.T) {
 	s := serve(t, small(12, 1), store.Options{})
-	for scope, want := range map[string]string{"": "[]", "https://purl.imsglobal.org/spec/or/v1p1/scope/roster.readonly": "[School Data Sync asks for no scope, and this run for "} {
+	for scope, want := range map[string]string{"": "[]",
+		"https://purl.imsglobal.org/spec/or/v1p1/scope/roster.readonly": "[School Data Sync asks for no scope, "} {
 		r, _, err := s.sync(t, func(o *sds.Options) { o.Provider.Scope = scope })
 		if got := fmt.Sprint(r.Notes); err != nil || !strings.HasPrefix(got, want) {
 			t.Errorf("%q: %s, %v", scope, got, err)

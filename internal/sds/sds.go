@@ -107,7 +107,7 @@ type Report struct {
 	Matching    string                `json:"matching"`
 	Seconds     float64               `json:"seconds"`
 	Counts      Counts                `json:"counts"`
-	Costs       []Cost                `json:"costs"` // the dearest first; advice that drops nothing is left out
+	Costs       []Cost                `json:"costs"` // the dearest first; without advice
 	Collections map[string]Collection `json:"collections"`
 	Proof       *Proof                `json:"proof,omitempty"`
 	Notes       []string              `json:"notes"`
@@ -135,8 +135,8 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done", Costs: []Cost{},
 		Collections: map[string]Collection{}, Notes: []string{}}}
 	if scope := opt.Provider.Scope; scope != "" {
-		r.note("School Data Sync asks for no scope, and this run for %q: that it would be let in is not shown; "+
-			"run without --scope", scope)
+		r.note("School Data Sync asks for no scope, and this run for %q: that it would be let in is not "+
+			"shown; run without --scope", scope)
 	}
 	began := time.Now()
 	number, err := opt.Mirror.Begin(ctx)

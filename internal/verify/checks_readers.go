@@ -129,7 +129,8 @@ var sdsChecks = []Check{
 	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
 		Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
 		Rule:  ruleSDS + ", user flags (SDS-U07)",
-		Fix:   "Write a comma-separated list of " + strings.Join(oneroster.FlagValues, ", ") + ".", Run: func(p *probe) {
+		Fix:   "Write a comma-separated list of " + strings.Join(oneroster.FlagValues, ", ") + ".",
+		Run: func(p *probe) {
 			c := p.all("user")
 			if c == nil {
 				p.lacks("there are no users")

@@ -136,7 +136,7 @@ func (p *probe) walk() *collection {
 		}
 		fresh := c.take(a, offset, got)
 		last, err := way.Next(got)
-		way.Offset = offset + min(len(got.Objects), c.size) // page.size tells of more rows than were asked for
+		way.Offset = offset + min(len(got.Objects), c.size) // page.size tells of more rows
 		if last {
 			c.whole = true
 			return c

@@ -191,8 +191,8 @@ func (r *run) enter() error {
 	}
 	r.grant = &g
 	if r.p.Scope != "" && (r.profiles["sds"] || r.profiles["sds-classic"] || r.profiles["gradesync"]) {
-		r.note("School Data Sync and Grade Sync ask for no scope, and this run for %q: that they would be let in "+
-			"is not shown; run without --scope too", r.p.Scope)
+		r.note("School Data Sync and Grade Sync ask for no scope, and this run for %q: that they would be let "+
+			"in is not shown; run without --scope too", r.p.Scope)
 	}
 	r.seen["token"] = a
 	return r.firstRead()

@@ -33,8 +33,8 @@ func (w *Walk) Next(page Page) (last bool, err error) {
 			if page.Total < 0 && !page.More && n < w.Limit {
 				return true, nil
 			}
-			return false, fmt.Errorf("two pages begin with the same row %q: the provider pays no heed to offset",
-				top)
+			return false, fmt.Errorf("two pages begin with the same row %q: the provider pays no heed to "+
+				"offset", top)
 		}
 		w.top = top
 	}

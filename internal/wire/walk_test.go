@@ -34,11 +34,14 @@ func TestWalk(t *testing.T) {
 		{"all at once each time", provider{rows: 7, cut: 10, heedless: true}, 0, 2, ""},
 		{"the first page each time", provider{rows: 7, cut: 3, counts: true, heedless: true}, 0, 2,
 			`begin with the same row "0": the provider pays no heed to offset`},
-		{"the first full page each time", provider{rows: 70, cut: 10, heedless: true}, 0, 2, "no heed to offset"},
+		{"the first full page each time", provider{rows: 70, cut: 10, heedless: true}, 0, 2,
+			"no heed to offset"},
 		{"no end, by its own count", provider{cut: 10, endless: true, counts: true}, 0, 8,
 			"X-Total-Count is 20, and the pages do not end"},
-		{"no end", provider{cut: 10, endless: true}, 95, 10, "100 rows have come, more follow, and 95 are read at most"},
-		{"more than are wanted", provider{rows: 96, cut: 10, counts: true}, 95, 1, "X-Total-Count is 96, and 95"},
+		{"no end", provider{cut: 10, endless: true}, 95, 10,
+			"100 rows have come, more follow, and 95 are read at most"},
+		{"more than are wanted", provider{rows: 96, cut: 10, counts: true}, 95, 1,
+			"X-Total-Count is 96, and 95"},
 		{"as many as are read", provider{rows: 95, cut: 10, counts: true}, 95, 10, ""},
 	} {
 		w, calls := wire.Walk{Limit: 10, Most: c.most}, 0
