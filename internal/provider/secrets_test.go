@@ -210,6 +210,9 @@ func TestNoToken(t *testing.T) {
 		}, []string{"answered 400: scope required", "ask for no scope", "grant this client"}},
 		{"refused", status(401), []string{"answered 401", "client id and secret", "Basic"}},
 		{"nothing there", status(404), []string{"answered 404", "spelled right"}},
+		{"too long", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"access_token":"abcdefg%s"}`, strings.Repeat("x", 1<<20))
+		}, []string{"has 1048583 bytes: no server takes"}},
 		{"nothing in it", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w,
 				`{"token":"abcdefg"}`)

@@ -43,17 +43,21 @@ func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, e
 		Who:    Who{Header: basic.Header.Get("Authorization")}, grant: true})
 }
 
+// longestToken is more than servers take in a header.
+const longestToken = 16 << 10
+
 var mark = []byte("\ufeff") // of byte order
 
 // remember keeps what a token endpoint answered for Granted, and its tokens from being told.
 func (a *Answer) remember() {
 	a.grant = a.Body
 	var members map[string]any
-	if json.Unmarshal(bytes.TrimPrefix(a.Body, mark), &members) != nil && !bytes.ContainsAny(a.Body, " <") {
+	if json.Unmarshal(bytes.TrimPrefix(a.Body, mark), &members) != nil && len(a.Body) <= longestToken &&
+		!bytes.ContainsAny(a.Body, " <") {
 		a.keeper.add(string(bytes.TrimSpace(a.Body))) // some answer with nothing but the token
 	}
 	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
-		if text, ok := members[name].(string); ok {
+		if text, ok := members[name].(string); ok && len(text) <= longestToken {
 			a.keeper.add(text)
 		}
 	}
@@ -100,6 +104,9 @@ func Granted(a *Answer) (Grant, error) {
 	case g.AccessToken == "":
 		members, _ := a.Members()
 		return no(Refused, "%v", misplaced("token", []string{"access_token"}, members))
+	case len(g.AccessToken) > longestToken:
+		return no(Misshapen, "the access_token has %d bytes: no server takes a header of that length",
+			len(g.AccessToken))
 	case strings.ContainsFunc(g.AccessToken, func(c rune) bool { return c <= ' ' || c > '~' }):
 		return no(Misshapen, "the access_token has spaces, line breaks or letters beyond ASCII, which no "+
 			"header can carry (RFC 6750 §2.1)")
