@@ -1,4 +1,4 @@
-// Package mirror is what a reader keeps of somebody's provider: one SQLite file
+// Package mirror owns what a reader keeps of somebody's provider: one SQLite file
 // with every object as it was last served, where the next delta begins, and how
 // the runs went. A pull is gathered beside the objects, a page a transaction,
 // and becomes the mirror in one: a process that is killed loses a page at most,

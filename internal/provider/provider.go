@@ -1,7 +1,7 @@
-// Package provider is somebody's OneRoster 1.1 service as a reader sees it: a
-// base URL, credentials, one call at a time, and what came back. It asks for
-// tokens or signs, makes sentences of what goes wrong on the wire, and retries
-// with care where it is told to. It judges nothing: the packages above do.
+// Package provider owns the calls of somebody's OneRoster 1.1 service as a reader makes
+// them: tokens or signatures, one call at a time or with care, and what came back, without
+// the secrets of the connection and with a sentence for what went wrong on the wire. It
+// judges nothing: the packages above do.
 package provider
 
 import (

@@ -1,7 +1,7 @@
-// Package quality is what School Data Sync demands of rosters, as data: one
-// rule a row, why it is one, and how to fulfil it; and a judge that reads
-// objects as they were served and finds what breaks a rule. It calls nobody and
-// stores nothing: who judges brings the objects.
+// Package quality owns what School Data Sync demands of rosters, as data: one
+// rule a row, why it is one, and how to fulfil it; what one object must be like; and a
+// judge that reads objects as they were served and finds what breaks a rule. It calls
+// nobody and stores nothing: who judges brings the objects.
 package quality
 
 import (

@@ -1,5 +1,6 @@
-// Package wire is OneRoster's JSON as it came: objects, references, pages, whatever
-// was made of the standard on the way. It calls nobody and judges nothing.
+// Package wire owns OneRoster's JSON as it came, whatever was made of the standard on the
+// way: objects, how two of them differ, pages, and where a list of pages ends. It calls
+// nobody and judges nothing.
 package wire
 
 import (
