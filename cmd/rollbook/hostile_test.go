@@ -171,20 +171,21 @@ func TestBaseURLWithoutItsPath(t *testing.T) {
 				t.Errorf("the scope %q is asked for", scope)
 			}
 			fmt.Fprintf(w, `{"access_token":%q}`, unsigned(`{"exp":4000000000}`))
-		case strings.HasPrefix(r.URL.Path, "/school"+base+"/"):
+		case strings.HasPrefix(r.URL.Path, "/school"+base+"/"), strings.HasPrefix(r.URL.Path, base+"/"):
 			fmt.Fprint(w, `{"orgs":[{"sourcedId":"1"}]}`)
 		default:
 			w.WriteHeader(404)
 		}
 	}))
 	defer server.Close()
-	for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
-		_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+"/school/",
-			"--token-url",
-			server.URL+"/token", "--client", "c", "--secret", "s")...)
-		want := "A OneRoster service answers at " + server.URL + "/school" + base + ": give that URL"
-		if code != 1 || !strings.Contains(errs, want) {
-			t.Errorf("%s: exit %d: no %q in %s", verb, code, want, errs)
+	for given, at := range map[string]string{"/school/": "/school" + base, "": base, "/ims/oneRoster": base} {
+		for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
+			_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+given,
+				"--token-url", server.URL+"/token", "--client", "c", "--secret", "s")...)
+			want := "A OneRoster service answers at " + server.URL + at + ": give that URL"
+			if code != 1 || !strings.Contains(errs, want) {
+				t.Errorf("%s %s: exit %d: no %q in %s", verb, given, code, want, errs)
+			}
 		}
 	}
 }

@@ -274,13 +274,10 @@ func (p *Provider) identify(ctx context.Context, r *http.Request, a *Answer) err
 const usual = "/ims/oneroster/v1p1"
 
 // Elsewhere is where the service answers, if it does not at its base URL, which lacks the
-// usual path, but there; else "".
+// usual path or has it in part, but there; else "".
 func (p *Provider) Elsewhere(ctx context.Context) string {
-	if strings.Contains(strings.ToLower(p.URL), "/oneroster") {
-		return ""
-	}
 	host, err := url.Parse(p.URL)
-	if err != nil {
+	if err != nil || strings.HasSuffix(strings.ToLower(p.URL), usual) {
 		return ""
 	}
 	for _, at := range []string{p.URL + usual, host.Scheme + "://" + host.Host + usual} {

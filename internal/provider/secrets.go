@@ -94,7 +94,9 @@ func (k *keeper) clean(text []byte) []byte {
 func (k *keeper) cleanIn(v any) any {
 	switch v := v.(type) {
 	case string:
-		return string(k.clean([]byte(v)))
+		if len(v) >= leastSecret {
+			return string(k.clean([]byte(v)))
+		}
 	case []any:
 		for i := range v {
 			v[i] = k.cleanIn(v[i])
