@@ -144,8 +144,9 @@ func (p *Provider) Token(ctx context.Context) (string, error) {
 	return p.token, nil
 }
 
-// beforeItEnds keeps a minute in hand, or half of a shorter life. RFC 6749 leaves
-// expires_in out at the server's will: then a token lives an hour, and a 401 renews it.
+// beforeItEnds keeps a minute in hand, or half of a shorter life; a longer one than a day
+// is a day. RFC 6749 leaves expires_in out at the server's will: then a token lives an
+// hour, and a 401 renews it.
 func (p *Provider) beforeItEnds(g Grant) (time.Time, error) {
 	life := time.Hour
 	if n, err := g.ExpiresIn.Float64(); err == nil && n > 0 {

@@ -64,7 +64,7 @@ func ident(j *judge, s *subject) {
 
 // SDS-G02
 func status(j *judge, s *subject) {
-	if !equalFold(s.Text("status"), "active") {
+	if !strings.EqualFold(s.Text("status"), "active") {
 		j.find(s, "SDS-G02", "status", written(s.Object["status"]),
 			"status is neither active nor tobedeleted")
 	}

@@ -2,13 +2,14 @@ package quality
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
 // Organizations, sessions and courses.
 
 func lookAtOrg(j *judge, s *subject) {
-	o := &org{parent: s.RefID("parent"), school: equalFold(s.Text("type"), "school"),
+	o := &org{parent: s.RefID("parent"), school: strings.EqualFold(s.Text("type"), "school"),
 		children: map[string]bool{}}
 	for _, c := range s.Refs("children") {
 		o.children[c.ID] = true
@@ -105,7 +106,7 @@ func sessionTree(j *judge, s *subject) {
 	}
 	years, at := 0, x
 	for steps := 0; at != nil; steps++ {
-		if equalFold(at.kind, "schoolYear") {
+		if strings.EqualFold(at.kind, "schoolYear") {
 			years++
 		}
 		if steps > len(j.sessions) {
@@ -142,7 +143,7 @@ func sessionYear(j *judge, s *subject) {
 	case last > year:
 		j.find(s, "SDS-S03", "endDate", s.Text("endDate"),
 			fmt.Sprintf("the school year %d ends in %d at the latest", year, year))
-	case equalFold(x.kind, "schoolYear") && last != year:
+	case strings.EqualFold(x.kind, "schoolYear") && last != year:
 		j.find(s, "SDS-S03", "schoolYear", text,
 			fmt.Sprintf("a school year is named for the year in which it ends, %d", last))
 	}

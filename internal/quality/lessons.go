@@ -133,7 +133,7 @@ func keepEnrollment(j *judge, s *subject) {
 	switch role {
 	case "teacher":
 		c.teachers++
-		if primary, _ := s.Object["primary"].(string); equalFold(primary, "true") {
+		if primary, _ := s.Object["primary"].(string); strings.EqualFold(primary, "true") {
 			c.primary++
 		}
 	case "student":

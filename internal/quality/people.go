@@ -31,7 +31,7 @@ func lookAtUser(j *judge, s *subject) {
 		j.users[s.id] = u
 	}
 	role := s.Text("role")
-	u.group, u.teacher, u.grades = GroupOf(role), equalFold(role, "teacher"), len(s.Texts("grades")) > 0
+	u.group, u.teacher, u.grades = GroupOf(role), strings.EqualFold(role, "teacher"), len(s.Texts("grades")) > 0
 	if field := j.matchedBy(u.group); field != "" && s.Text(field) != "" {
 		j.holders[j.holder(u.group, field, s.Text(field))]++
 	}
@@ -113,10 +113,10 @@ func userAgents(j *judge, s *subject) {
 func userValues(j *judge, s *subject) {
 	role := s.Text("role")
 	switch {
-	case equalFold(role, "aide"):
+	case strings.EqualFold(role, "aide"):
 		j.milder(s, "SDS-U07", Advice, "role", role,
 			"aide is not on the list that Microsoft publishes, though its examples have it")
-	case GroupOf(role) == Other && !equalFold(role, "other"):
+	case GroupOf(role) == Other && !strings.EqualFold(role, "other"):
 		j.find(s, "SDS-U07", "role", written(s.Object["role"]),
 			"no role that School Data Sync knows: the person is in no group")
 	}
@@ -170,7 +170,7 @@ func demographicsMembers(j *judge, s *subject) {
 	}
 	for _, name := range truths {
 		v, there := s.Object[name]
-		if text, ok := v.(string); there && v != nil && (!ok || !equalFold(text, "true") && !equalFold(text,
+		if text, ok := v.(string); there && v != nil && (!ok || !strings.EqualFold(text, "true") && !strings.EqualFold(text,
 			"false")) {
 			j.find(s, "SDS-D01", name, written(v), name+` is not the text "true" or "false"`)
 		}

@@ -59,8 +59,6 @@ func union(a, b map[string]bool) map[string]bool {
 
 func in(list map[string]bool, word string) bool { return list[strings.ToLower(word)] }
 
-func equalFold(a, b string) bool { return strings.EqualFold(a, b) }
-
 // A Group is how School Data Sync sorts people.
 type Group uint8
 
@@ -74,7 +72,7 @@ const (
 // GroupOf sorts a role.
 func GroupOf(role string) Group {
 	switch {
-	case equalFold(role, "student"):
+	case strings.EqualFold(role, "student"):
 		return Student
 	case in(staffRoles, role):
 		return Staff
