@@ -23,6 +23,12 @@ var brokenAccess = []broken{
 		spoil: grants(func(g map[string]any) { g["expires_in"] = 60 })},
 	{name: "a token has no type", check: "access.token",
 		spoil: grants(func(g map[string]any) { delete(g, "token_type") })},
+	{name: "a token is created", check: "access.token", spoil: tokens(func(_ *service, _ *http.Request,
+		a *answer) {
+		if a.status == http.StatusOK {
+			a.status = http.StatusCreated
+		}
+	})},
 	{name: "a token is text/plain", check: "access.token",
 		spoil: tokens(func(_ *service, _ *http.Request,
 			a *answer) {
