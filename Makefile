@@ -85,6 +85,7 @@ docs:
 # release.
 soak: packages kills
 	ROLLBOOK_WIDE=1000000 go test ./internal/store -run TestBrokenFiltersNeverWiden -timeout 60m
+	ROLLBOOK_CAUSES=all go test ./internal/verify -run TestOneMistakeIsOneCause -count=1 -v -timeout 60m
 
 # Whether the tests notice a fault: see tools/mutants/run. An hour or more.
 MUTANTS := query oneroster auth bulk rest store $(notdir $(wildcard internal/intake))

@@ -21,6 +21,9 @@ type verification struct {
 	opt    verify.Options
 	report string // folder
 	asJSON bool
+
+	since   string // path of an earlier report
+	earlier []byte // what it holds
 }
 
 func verifyCommand() *cobra.Command {
@@ -28,9 +31,11 @@ func verifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify URL",
 		Short: "Hold a OneRoster 1.1 provider, anybody's, to what its readers need",
-		Long: `Verify reads a provider as its readers do and tells every way in which it
-falls short: the request, what came back, whose rule that breaks, and what to
-change. It needs nothing but credentials. docs/checks.md lists the checks.
+		Long: `Verify reads a provider as its readers do and tells the causes for which it
+falls short, the worst first: what a school loses by each, the request, what
+came back, whose rule that breaks, and what to change. What fails only because
+something else does is not told again. It needs nothing but credentials.
+docs/checks.md lists the checks.
 
   rollbook verify https://host/ims/oneroster/v1p1 --token-url https://host/token --client ID --profile sds
 
@@ -58,6 +63,8 @@ checked, 2 the command line was wrong.`,
 		"run these checks alone: ids of docs/checks.md, or their first words")
 	f.IntVar(&v.opt.MaxRows, "rows", 200_000, "how many rows of a collection are read at most")
 	f.StringVar(&v.report, "report", "", "folder to write report.html, junit.xml and report.json to")
+	f.StringVar(&v.since, "since", "",
+		"report.json of an earlier run: tells which causes are new, gone and the same")
 	f.BoolVar(&v.asJSON, "json", false, "print the report as JSON")
 	return cmd
 }
@@ -77,6 +84,12 @@ func (v *verification) check() error {
 		}
 		if err != nil {
 			return usageError{fmt.Errorf("--report: %w", err)}
+		}
+	}
+	if v.since != "" {
+		var err error
+		if v.earlier, err = os.ReadFile(v.since); err != nil {
+			return usageError{fmt.Errorf("--since: %w", err)}
 		}
 	}
 	for _, name := range v.opt.Profiles {
@@ -103,32 +116,27 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	}
 	meter := newMeter("checks")
 	v.opt.Progress = func(done, all int, area string) { meter.step(done, all, area) }
-	if !v.asJSON { // the table grows while the checks run
-		header := verify.AreaHeader
-		v.opt.Area = func(a verify.AreaCount) {
-			if header != "" {
-				meter.line(out, header)
-				header = ""
-			}
-			meter.line(out, a.String())
-		}
-	}
 	report, err := verify.Run(ctx, p, v.opt)
 	meter.done()
 	if err != nil {
-		return elsewhere(ctx, p, err)
+		err = elsewhere(ctx, p, err)
 	}
-	if v.asJSON {
-		err = json.NewEncoder(out).Encode(report.JSON())
-	} else {
-		fmt.Fprintln(out)
-		err = report.WriteText(out)
+	if v.since != "" {
+		if wrong := report.Since(v.earlier); wrong != nil {
+			err = errors.Join(err, fmt.Errorf("--since %s: %w", v.since, wrong))
+		}
+	}
+	switch {
+	case v.asJSON:
+		err = errors.Join(err, json.NewEncoder(out).Encode(report.JSON()))
+	case len(report.Rows) > 0: // else what is said of the error says all
+		err = errors.Join(err, report.WriteText(out))
 	}
 	if v.report != "" {
 		err = errors.Join(err, writeReports(errs, report, v.report))
 	}
-	if failed := report.Counts().Failed; failed > 0 {
-		err = errors.Join(err, fmt.Errorf("%d required checks failed", failed))
+	if n := len(report.Causes()); n > 0 && len(report.Rows) > 0 {
+		err = errors.Join(err, errors.New(report.Verdict()))
 	}
 	return err
 }

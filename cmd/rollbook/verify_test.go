@@ -129,7 +129,7 @@ func TestVerifyOtherServers(t *testing.T) {
 			"token":    `{"access_token":"x","token_type":"bearer","expires_in":3600}`,
 			"v1/orgs":  `{"orgs":[{"sourcedId":"1","name":"A","type":"school"},{"sourcedId":"2","name":"B","type":"district"}]}`,
 			"v1/users": `{"users":[{"sourcedId":7,"username":null}]}`,
-		}))), "FAILED  filter.no-match", "60s"},
+		}))), "CAUSE 1  access.", "60s"},
 		{"a web site", granting(func(w http.ResponseWriter,
 			r *http.Request) {
 			fmt.Fprint(w, "<!DOCTYPE html><title>Welcome</title>")
@@ -153,9 +153,9 @@ func TestVerifyOtherServers(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		}), "hung up without an answer", "60s"},
 		{"lists of nothing", always(`{"orgs":[null,1,"x",{}],"users":[{"orgs":[[]],"agents":{"a":1}}]}`),
-			"FAILED", "60s"},
-		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "FAILED", "60s"},
-		{"an empty object", always(`{}`), "FAILED", "60s"},
+			"CAUSE 1", "60s"},
+		{"objects for lists", always(`{"orgs":{},"users":null,"classes":7}`), "CAUSE 1", "60s"},
+		{"an empty object", always(`{}`), "CAUSE 1", "60s"},
 		{"a list without a wrapper", always(`[]`), "is this the base URL", "60s"},
 		{"deep nesting", always(strings.Repeat(`{"orgs":[`, 20000)), "is this the base URL", "60s"},
 		{"errors in its own shape", granting(func(w http.ResponseWriter,
@@ -188,7 +188,7 @@ func TestVerifyOtherServers(t *testing.T) {
 			Bytes: server.Certificate().Raw}), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		sentence(t, server.URL, "FAILED", "--ca", ca)
+		sentence(t, server.URL, "CAUSE 1", "--ca", ca)
 		sentence(t, strings.Replace(server.URL, "https:", "http:", 1), "token endpoint answered 400")
 	})
 	t.Run("no HTTP at all", func(t *testing.T) {

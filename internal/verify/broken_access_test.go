@@ -89,12 +89,12 @@ var brokenAccess = []broken{
 		spoil: where(func(r *http.Request) bool {
 			return r.Header.Get("Authorization") == "Bearer not-a-token"
 		}, func(a *answer) { a.refuse(500) })},
-	{name: "a token's end is read without its signature", check: "access.expired-token",
+	{name: "a token's end is read without its signature", check: "access.expired-token", cause: "access.foreign-token",
 		spoil: lets(func(r *http.Request) bool {
 			end, _ := claim(r, "exp").(float64)
 			return end > float64(time.Now().Unix()) && claim(r, "jti") != nil
 		})},
-	{name: "a token's end is not read", check: "access.expired-token",
+	{name: "a token's end is not read", check: "access.expired-token", cause: "access.foreign-token",
 		spoil: lets(func(r *http.Request) bool { return claim(r, "jti") != nil })},
 	{name: "a scheme in lower case is refused", check: "access.scheme",
 		spoil: where(func(r *http.Request) bool {

@@ -125,7 +125,7 @@ var brokenData = []broken{
 			o["agents"] = []any{}
 		}
 	}, "user")},
-	{name: "users have an attribute of their own", check: "data.unknown-attributes",
+	{name: "users have an attribute of their own", check: "data.unknown-attributes", cause: "fields.list",
 		spoil: objects(func(o map[string]any) { o["preferredName"] = "Jo" }, "user")},
 	{name: "empty lists are left out", check: "data.lists", spoil: objects(func(o map[string]any) {
 		for k, v := range o {
@@ -135,20 +135,20 @@ var brokenData = []broken{
 		}
 	})},
 
-	{name: "every row has the time of the export", check: "delta.constant",
+	{name: "every row has the time of the export", check: "delta.constant", cause: "filter.greater",
 		spoil: stamps(func(string) string { return "2026-09-01T08:00:00.000Z" })},
 	{name: "dateLastModified is in the future", check: "delta.future",
 		spoil: stamps(func(s string) string { return "2099" + s[4:] })},
 	{name: "dateLastModified is local time", check: "delta.future", spoil: stamps(ahead)},
-	{name: "dateLastModified is not filtered by", check: "delta.later", spoil: swaps("^dateLastModified>.*",
+	{name: "dateLastModified is not filtered by", check: "delta.later", cause: "filter.greater", spoil: swaps("^dateLastModified>.*",
 		"")},
-	{name: "the delta brings what is equal", check: "delta.later", spoil: swaps("^dateLastModified>'",
+	{name: "the delta brings what is equal", check: "delta.later", cause: "filter.greater", spoil: swaps("^dateLastModified>'",
 		"dateLastModified>='")},
-	{name: "the delta is of whole days", check: "delta.later",
+	{name: "the delta is of whole days", check: "delta.later", cause: "filter.greater",
 		spoil: swaps(`^(dateLastModified>'\d\d\d\d-\d\d-\d\d)[^']*'$`, "$1'")},
-	{name: "the delta leaves out what is deleted", check: "delta.later",
+	{name: "the delta leaves out what is deleted", check: "delta.later", cause: "filter.greater",
 		spoil: swaps("^(dateLastModified>.*)$", "$1 AND status='active'")},
-	{name: "an empty delta is 404", check: "delta.nothing", spoil: none(func(a *answer) { a.refuse(404) })},
+	{name: "an empty delta is 404", check: "delta.nothing", cause: "filter.no-match", spoil: none(func(a *answer) { a.refuse(404) })},
 	{name: "an empty delta is a full pull", check: "delta.nothing",
 		spoil: swaps("^dateLastModified>'2999.*", "")},
 	{name: "a delta of what is active is of everything", check: "delta.active",

@@ -40,7 +40,7 @@ var brokenFilters = []broken{
 				a.body = []byte(`{"` + routeOf(r).Segments[0] + `":[]}`)
 			}
 		})},
-	{name: "an unknown status is 400", check: "filter.unknown-value", spoil: refusesFilter(`='norecords'`)},
+	{name: "an unknown status is 400", check: "filter.unknown-value", cause: "filter.no-match", spoil: refusesFilter(`='norecords'`)},
 	{name: "an unknown role is everybody", check: "filter.unknown-value", spoil: swaps(`^role='norecords'$`,
 		"")},
 	{name: "!= is =", check: "filter.not-equal", spoil: swaps("!=", "=")},

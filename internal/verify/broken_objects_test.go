@@ -96,7 +96,7 @@ var brokenObjects = []broken{
 		spoil: unknown(func(a *answer) { a.drop("imsx_codeMinor") })},
 	{name: "an error has no description", check: "error.unknown-id",
 		spoil: unknown(func(a *answer) { a.drop("imsx_description") })},
-	{name: "an error has no severity", check: "error.bad-filter",
+	{name: "an error has no severity", check: "error.bad-filter", cause: "filter.unknown-field",
 		spoil: where(bad, func(a *answer) { a.drop("imsx_severity") })},
 	{name: "an error is a success", check: "error.bad-filter",
 		spoil: where(bad, func(a *answer) {

@@ -45,7 +45,7 @@ var brokenPages = []broken{
 		spoil: where(isList, func(a *answer) { a.header.Set("Content-Type", "text/html") })},
 	{name: "students hold teachers", check: "list.view", spoil: serves("/students", "/users")},
 	{name: "schools are all orgs", check: "list.view", spoil: serves("/schools", "/orgs")},
-	{name: "schools lack one", check: "list.view", spoil: asks(func(r *http.Request, q url.Values) {
+	{name: "schools lack one", check: "list.view", cause: "page.total", spoil: asks(func(r *http.Request, q url.Values) {
 		if below(r) == "/schools" {
 			q.Set("offset", strconv.Itoa(number(q, "offset", 0)+1))
 		}
@@ -93,9 +93,9 @@ var brokenPages = []broken{
 				a.setTotal((a.total() + limit - 1) / limit)
 			}
 		})},
-	{name: "a row is left out at each seam", check: "page.total",
+	{name: "a row is left out at each seam", check: "page.total", cause: "page.offset",
 		spoil: offsets(func(n int) int { return n + 1 })},
-	{name: "pages overlap by a row", check: "page.unique", spoil: offsets(func(n int) int { return n - 1 })},
+	{name: "pages overlap by a row", check: "page.unique", cause: "page.offset", spoil: offsets(func(n int) int { return n - 1 })},
 	{name: "limit is cut to 50", check: "page.size", spoil: limits(func(n int) int { return min(n, 50) })},
 	{name: "limit is cut to 100, and the next page linked", check: "page.size",
 		spoil: limits(func(n int) int { return min(n, 100) })},

@@ -76,7 +76,7 @@ var brokenRules = []broken{
 	{name: "rule: enrolled again and again", check: "SDS-E03", spoil: pointing("user", "a1", "enrollment")},
 	{name: "rule: enrolled in another century", check: "SDS-E04",
 		spoil: objects(func(o map[string]any) { o["beginDate"] = "1999-01-01" }, "enrollment")},
-	{name: "rule: truths that are no texts", check: "SDS-D01",
+	{name: "rule: truths that are no texts", check: "SDS-D01", cause: "data.types",
 		spoil: objects(func(o map[string]any) { o["asian"] = true }, "demographics")},
 	{name: "rule: a course has no org", check: "SDS-K01",
 		spoil: objects(func(o map[string]any) { delete(o, "org") }, "course")},

@@ -14,7 +14,8 @@ func WriteCatalogue(w io.Writer) error {
 
 Generated from the catalogue in internal/verify by make docs. A check runs on every path of the route table that it
 concerns and that the chosen profiles need. A required check that fails makes the exit code 1; advice does not. A check
-that finds nothing to work on is neither passed nor failed, and says what the data lacks.
+that finds nothing to work on is neither passed nor failed, and says what the data lacks. Neither is one that stands on
+another which failed on the same path: what fails for itself is told as a cause, what only follows from it is not judged.
 
 | Profile | Whose needs |
 |---|---|

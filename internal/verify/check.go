@@ -144,6 +144,7 @@ type Result struct {
 	Failures []Failure // the first of them
 	More     int       // how many more there are
 	Lacks    string    // why it could not run
+	Because  *Check    // that failed, and whose failure this one would only repeat
 }
 
 // A probe is a check at work on one target.

@@ -104,8 +104,10 @@ var authChecks = []Check{
 				}
 				if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil &&
 					ip.IsLoopback() {
-					continue // a test on one machine
+					p.lacks("%s is on this machine", at)
+					continue
 				}
+				p.ok()
 				p.fail(nil, "%s is plain HTTP: names and grades of children can be read on the way", at)
 			}
 		}},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -236,15 +237,21 @@ func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) stri
 func (p *probe) rowFailure(c *collection, o wire.Object, wrong string) {
 	var a *provider.Answer
 	if len(p.failures) < moreMaximum {
-		a = p.row(c, o)
+		a = c.row(o)
 	}
 	p.fail(a, "%s: %s", o.ID(), wrong)
 }
 
-// row is a walked object as an answer: the request that shows it alone.
-func (r *run) row(c *collection, o wire.Object) *provider.Answer {
-	return &provider.Answer{URL: r.p.URL + c.route.Path + "?" + provider.Query("filter", "sourcedId="+
-		provider.Quote(o.ID())), Status: http.StatusOK, Body: []byte(o.Canonical())}
+// row is the answer that a walked object came with, cut down to it.
+func (c *collection) row(o wire.Object) *provider.Answer {
+	for _, pg := range c.pages {
+		if slices.Contains(pg.ids, o.ID()) {
+			a := *pg.answer
+			a.Body = []byte(o.Canonical())
+			return &a
+		}
+	}
+	return c.first
 }
 
 func text(v any) string {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -233,14 +234,15 @@ func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool
 // hangs is hang; strictly, only active links count for may too.
 func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[string]bool, ok bool) {
 	own := p.all(p.route.Resource.Name)
-	if own == nil || !own.whole {
+	if own == nil || !own.whole || own.bare(p.route.Scope.By) {
 		return nil, nil, false
 	}
 	var through map[string]bool // ids or links that active records lead to
 	var loosely map[string]bool
 	if t := p.route.Scope.Through; t != nil {
 		c := p.reading("/" + oneroster.ByName(t.Resource).Plural)
-		if c == nil || c.broken != nil || !c.whole {
+		if c == nil || c.broken != nil || !c.whole || c.bare(t.Match) ||
+			c.bare([]oneroster.Match{{Field: t.Link, Var: "link"}}) {
 			return nil, nil, false
 		}
 		through, loosely = map[string]bool{}, map[string]bool{}
@@ -289,6 +291,20 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 	return must, may, true
 }
 
+// bare tells whether no row names what conditions compare with a parent: then it is not the
+// nested list that is wrong.
+func (c *collection) bare(conditions []oneroster.Match) bool {
+	for _, m := range conditions {
+		if m.Var == "" || strings.HasPrefix(m.Field, "metadata.") || len(c.records()) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(c.records(), func(rec oneroster.Record) bool { return rec.Get(m.Field) != "" }) {
+			return true
+		}
+	}
+	return false
+}
+
 func matches(rec oneroster.Record, conditions []oneroster.Match, vars map[string]string) bool {
 	for _, m := range conditions {
 		want := m.Value
@@ -326,7 +342,7 @@ func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok
 		}
 	}
 	if best < 0 {
-		p.lacks("the lists that this one hangs on were not read whole, or have no rows")
+		p.lacks("the lists that this one hangs on were not read whole, or have no rows that name a parent")
 		return nil, nil, nil, false
 	}
 	return vars, must, may, true

@@ -58,7 +58,7 @@ func (p *probe) broken(rule quality.Rule) {
 		var a *provider.Answer
 		if c := p.listed(f.Resource); c != nil && f.SourcedID != "" && len(p.failures) < moreMaximum {
 			if at, there := c.at[f.SourcedID]; there {
-				a = p.row(c, c.objects[at])
+				a = c.row(c.objects[at])
 			}
 		}
 		text := strings.TrimSpace(f.Resource + " " + f.SourcedID)

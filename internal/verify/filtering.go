@@ -370,6 +370,11 @@ func (p *probe) order(predicate string, is func(v, at string) bool) {
 		if len(vs) == 0 {
 			continue
 		}
+		if a := p.get(p.route.Path, "filter", "dateLastModified>='2000-01-01'"); f.Kind == oneroster.Date &&
+			a.Status == http.StatusBadRequest {
+			p.lacks("bare dates are refused (filter.date-only)")
+			continue
+		}
 		for _, at := range []string{vs[0], vs[len(vs)/2], vs[len(vs)-1]} {
 			has := func(r oneroster.Record) bool { v := r.Values[i]; return v != "" && is(v, at) }
 			p.filtered(c, f.Name+predicate+provider.Quote(at), has, has, f.Name)
@@ -505,9 +510,16 @@ func checkEncoding(p *probe) {
 		has := func(same func(a, b string) bool) func(oneroster.Record) bool {
 			return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
 		}
+		understood := false
 		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"),
 			condition("%27", "%27", "=", "%20")} {
+			before := len(p.failures)
 			p.selected(c, p.raw(p.route.Path, q), has(exactly), has(strings.EqualFold), f.Name)
+			understood = understood || len(p.failures) == before
+		}
+		if !understood { // in no spelling
+			p.failures, p.held = nil, false
+			p.lacks("a filter of two conditions is not understood (filter.equal, filter.and)")
 		}
 	})
 }

@@ -57,7 +57,7 @@ func (r *Report) sheet() sheet {
 		Verdict: r.Verdict(), Counts: r.Counts(),
 		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised),
 		Unchecked: r.gaps(), Passed: r.passed()}
-	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed > 0
+	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed+p.Counts.Advice >= max(1, p.Counts.Unchecked)
 	for _, profile := range Profiles {
 		if contains(r.Profiles, profile.Name) {
 			p.Profiles = append(p.Profiles, profile)
@@ -78,10 +78,10 @@ type rowCount struct {
 	N    int
 }
 
-// Verdict is what the run came to, in one sentence. It counts checks, and the
-// paths on which they fail.
+// Verdict is what the run came to, in one sentence. It counts causes, and the paths on
+// which they show.
 func (r *Report) Verdict() string {
-	failed, advice, counts := r.Findings(Failed), r.Findings(Advised), r.Counts()
+	failed, advice, counts := r.Causes(), r.Findings(Advised), r.Counts()
 	paths := map[string]bool{}
 	for _, res := range r.Of(Failed) {
 		if res.Target != "" {
@@ -90,16 +90,16 @@ func (r *Report) Verdict() string {
 	}
 	switch n := len(failed); {
 	case n > 0:
-		text := fmt.Sprintf("Not ready: %d required checks fail", n)
-		if n == 1 {
-			text = "Not ready: 1 required check fails"
-		}
+		text := "Not ready: " + plural(n, "cause")
 		if len(paths) > 0 {
 			text += " on " + plural(len(paths), "path")
 		}
 		return text + "."
 	case counts.Passed == 0:
 		return "Nothing could be checked."
+	case counts.Unchecked > counts.Passed+counts.Advice:
+		return fmt.Sprintf("What could be checked holds, and most could not: %s of %d.",
+			plural(counts.Unchecked, "result"), counts.Unchecked+counts.Passed+counts.Advice)
 	case len(advice) == 1:
 		return "Every required check holds; 1 piece of advice " + onPaths(advice[0].Results) + "."
 	case len(advice) > 1:
@@ -229,8 +229,11 @@ func target(route *oneroster.Route) string {
 type findingView struct {
 	ID       string // of the element
 	State    string // as mark
+	N        int    // which cause of how grave; 0 for advice
+	Cause    Cause
 	Check    *Check
-	On       string // on how many paths
+	On       string   // on how many paths
+	Hang     []string // checks that were not judged because of it
 	Evidence []evidence
 }
 
@@ -246,9 +249,15 @@ type evidence struct {
 
 func (r *Report) findingViews(s State) []findingView {
 	var out []findingView
-	for _, f := range r.Findings(s) {
+	for n, f := range r.causes(s) {
 		view := findingView{ID: "check-" + strings.ReplaceAll(f.Check.ID, ".", "-"), State: mark(s),
-			Check: f.Check, On: onPaths(f.Results)}
+			Cause: f, Check: f.Check, On: onPaths(f.Results)}
+		if s == Failed {
+			view.N = n + 1
+		}
+		for _, h := range (&Report{Results: f.Hang}).Findings(Unchecked) {
+			view.Hang = append(view.Hang, h.Check.ID+" "+onPaths(h.Results))
+		}
 		for i, res := range f.Results {
 			e := evidence{ID: fmt.Sprintf("%s-%d", view.ID, i+1), Target: res.Target, More: res.More,
 				Open: s == Failed && i == 0}
@@ -301,7 +310,7 @@ type reason struct {
 
 func (r *Report) gaps() []gap {
 	var out []gap
-	for _, f := range r.Findings(Unchecked) {
+	for _, f := range (&Report{Results: r.lacking()}).Findings(Unchecked) {
 		g := gap{Check: f.Check}
 		at := map[string]int{}
 		for _, res := range f.Results {

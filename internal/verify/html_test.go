@@ -254,17 +254,18 @@ func TestReportCounts(t *testing.T) {
 		for _, want := range []struct {
 			what, expression, text string
 		}{
-			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", c.Failed, c.Advice, c.Passed, c.Unchecked)},
+			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", len(r.Causes()), len(r.Findings(verify.Advised)), c.Passed, c.Unchecked)},
 			{"verdict", `document.querySelector(".verdict").textContent`, r.Verdict()},
 			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
 			{"failures", `String(document.querySelectorAll("#failures article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Failed)))},
 			{"advice", `String(document.querySelectorAll("#advice article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Advised)))},
-			{"failed targets", `String(document.querySelectorAll("#failures article details").length)`,
+			{"failed targets", `String(document.querySelectorAll("#failures article details:not(.hang)").length)`,
 				fmt.Sprint(len(r.Of(verify.Failed)))},
-			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`,
-				fmt.Sprint(len(r.Findings(verify.Unchecked)))},
+			{"causes that carry", `String(document.querySelectorAll("#failures .hang").length)`,
+				fmt.Sprint(carrying(r))},
+			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`, fmt.Sprint(gaps(r))},
 			{"passed checks", `String(document.querySelectorAll(".holds li").length)`,
 				fmt.Sprint(len(r.Findings(verify.Passed)))},
 			{"routes", `String(document.querySelectorAll(".tile").length)`,
@@ -280,6 +281,26 @@ func TestReportCounts(t *testing.T) {
 			}
 		}
 	})
+}
+
+func carrying(r *verify.Report) (n int) {
+	for _, c := range r.Causes() {
+		if len(c.Hang) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// gaps counts the checks that were not judged for another reason than a cause.
+func gaps(r *verify.Report) int {
+	ids := map[string]bool{}
+	for _, res := range r.Of(verify.Unchecked) {
+		if res.Because == nil {
+			ids[res.Check.ID] = true
+		}
+	}
+	return len(ids)
 }
 
 func failedRoutes(r *verify.Report) int {
@@ -467,9 +488,12 @@ func TestReportSays(t *testing.T) {
 		{"advice", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs",
 			State: verify.Advised}}}, "Every required check holds; 1 piece of advice on 1 path.", ""},
 		{"one fails once", verify.Report{Results: []verify.Result{{Check: must, State: verify.Failed}}},
-			"Not ready: 1 required check fails.", ""},
-		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 required check fails on 1 path.",
+			"Not ready: 1 cause.", ""},
+		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 cause on 1 path.",
 			"Try it"},
+		{"most is not checked", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs",
+			State: verify.Unchecked}, {Check: should, Target: "/users", State: verify.Unchecked}}},
+			"What could be checked holds, and most could not: 2 results of 3.", "verdict ready"},
 		{"more", failed(verify.Failure{Text: "no"}), "And 2 more failures like it on this path.", ""},
 		{"asked by the client", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `curl -i -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs?filter=name%3D%27a%27'`, ""},
 		{"asked in plain letters", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `GET https://r.example/orgs?filter=name='a'`, ""},

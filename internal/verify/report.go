@@ -34,6 +34,7 @@ type Report struct {
 }
 
 func (r *run) report() *Report {
+	judgeCauses(r.results)
 	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Began: r.began.UTC(),
 		Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
 	for _, p := range Profiles {
@@ -116,14 +117,26 @@ type Finding struct {
 }
 
 // Targets names the paths, the first few of many.
-func (f Finding) Targets() string {
-	var out []string
+func (f Finding) Targets() string { return few(f.paths()) }
+
+func (f Finding) paths() []string {
+	out := []string{}
 	for _, r := range f.Results {
 		if r.Target != "" {
 			out = append(out, r.Target)
 		}
 	}
-	return few(out)
+	return out
+}
+
+// first is the first failure that came; the zero Failure where none was kept.
+func (f Finding) first() Failure {
+	for _, r := range f.Results {
+		if len(r.Failures) > 0 {
+			return r.Failures[0]
+		}
+	}
+	return Failure{}
 }
 
 // Findings groups the results in a state by check.
@@ -194,6 +207,9 @@ func (r *Report) JSON() map[string]any {
 		if res.Lacks != "" {
 			m["lacks"] = res.Lacks
 		}
+		if res.Because != nil {
+			m["because"] = res.Because.ID
+		}
 		if len(res.Failures) > 0 {
 			var failures []map[string]any
 			for _, f := range res.Failures {
@@ -211,7 +227,15 @@ func (r *Report) JSON() map[string]any {
 			"notChecked": row.Unchecked, "calls": row.Calls, "medianMs": ms(row.Median),
 			"maxMs": ms(row.Max)})
 	}
-	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write,
+	causes := []map[string]any{}
+	for _, cause := range r.Causes() {
+		f := cause.first()
+		causes = append(causes, map[string]any{"cause": cause.Check.ID, "title": cause.Title(),
+			"harm": cause.Harm.String(), "loses": cause.Loses(), "paths": cause.paths(), "text": f.Text,
+			"request": f.Request, "status": f.Status, "body": f.Body, "rule": cause.Check.Rule,
+			"fix": cause.Fix(), "hang": len(cause.Hang)})
+	}
+	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write, "causes": causes,
 		"began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
 		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked,
 		"ok": c.Failed == 0, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
@@ -222,6 +246,7 @@ func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 // junit is the format that build servers read.
 type junitSuites struct {
 	XMLName xml.Name     `xml:"testsuites"`
+	Name    string       `xml:"name,attr"`
 	Suites  []junitSuite `xml:"testsuite"`
 }
 
@@ -253,7 +278,7 @@ type junitSkipped struct {
 // WriteJUnit writes the report as JUnit XML: a suite for each area. Advice is no
 // failure there either.
 func (r *Report) WriteJUnit(w io.Writer) error {
-	var all junitSuites
+	all := junitSuites{Name: r.Verdict()}
 	for _, area := range r.Areas() {
 		s := junitSuite{Name: area.Area}
 		for _, res := range r.Results {

@@ -182,7 +182,9 @@ func (c *collection) take(a *provider.Answer, offset int, got wire.Page) int {
 		if id == "" {
 			c.unnamed++
 		} else if _, known := c.at[id]; known {
-			c.twice = append(c.twice, id)
+			if total := c.first.Total(); total < 0 || offset < total { // page.past-end looks beyond
+				c.twice = append(c.twice, id)
+			}
 			continue
 		} else {
 			c.at[id] = len(c.objects)

@@ -4,26 +4,42 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
 
-// WriteText writes the report for a terminal: every failure with what was
-// asked, what came, whose rule it breaks and what to change; then advice, then
-// what could not be checked, then the sum. The table by area is not part of it:
-// it is shown while the checks run.
+// WriteText writes the report for a terminal: how many causes there are; each, the worst
+// first, with what a school loses by it, what was asked, what came, whose rule it breaks, what
+// to change, and what hangs on it; then advice, then what could not be checked, then the table
+// by area and the sum.
 func (r *Report) WriteText(to io.Writer) error {
 	w := bufio.NewWriter(to)
-	for _, f := range r.Findings(Failed) {
-		writeFinding(w, "FAILED", f, len(f.Results))
+	causes := r.Causes()
+	if len(causes) > 0 {
+		fmt.Fprintf(w, "%s, the worst first:\n", plural(len(causes), "cause"))
 	}
-	for _, f := range r.Findings(Advised) {
-		writeFinding(w, "ADVICE", f, 1)
+	for i, c := range causes {
+		fmt.Fprintf(w, "%4d  %-14s  %s%s\n", i+1, c.Harm, c.Check.ID, c.weight())
 	}
-	writeLacks(w, r.Of(Unchecked))
+	if len(causes) > 0 {
+		fmt.Fprintln(w)
+	}
+	for i, c := range causes {
+		writeCause(w, fmt.Sprintf("CAUSE %d", i+1), c, len(c.Results))
+	}
+	for _, c := range r.causes(Advised) {
+		writeCause(w, "ADVICE", c, 1)
+	}
+	writeLacks(w, r.lacking())
 	for _, note := range r.Notes {
 		fmt.Fprintf(w, "note: %s\n", note)
 	}
+	fmt.Fprintln(w, areaHeader)
+	for _, a := range r.Areas() {
+		fmt.Fprintln(w, a)
+	}
+	fmt.Fprintf(w, "\n%s\n", r.Verdict())
 	c := r.Counts()
 	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed,
 		advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
@@ -47,8 +63,21 @@ func rounded(d time.Duration) time.Duration {
 // rest what was asked is enough.
 const shown = 3
 
-func writeFinding(w io.Writer, word string, f Finding, targets int) {
-	fmt.Fprintf(w, "%s  %s: %s\n", word, f.Check.ID, f.Check.Title)
+// weight says on how many paths a cause shows, and what hangs on it.
+func (c Cause) weight() string {
+	text := " (" + onPaths(c.Results)
+	if n := len(c.Hang); n > 0 {
+		text += "; " + plural(n, "result") + " of other checks hang on it"
+	}
+	return text + ")"
+}
+
+func writeCause(w io.Writer, word string, c Cause, targets int) {
+	f := c.Finding
+	fmt.Fprintf(w, "%s  %s: %s\n", word, f.Check.ID, c.Title())
+	if c.Harm != Wish {
+		fmt.Fprintf(w, "        %s: %s\n", c.Harm, c.Loses())
+	}
 	for i, res := range f.Results {
 		if i == targets {
 			fmt.Fprintf(w, "        likewise on %s\n", Finding{f.Check, f.Results[i:]}.Targets())
@@ -78,7 +107,20 @@ func writeFinding(w io.Writer, word string, f Finding, targets int) {
 			fmt.Fprintf(w, "          and %d more like it\n", more)
 		}
 	}
-	fmt.Fprintf(w, "        rule    %s\n        change  %s\n\n", f.Check.Rule, f.Check.Fix)
+	fmt.Fprintf(w, "        rule    %s\n        change  %s\n", f.Check.Rule, c.Fix())
+	if hang := (&Report{Results: c.Hang}).Findings(Unchecked); len(hang) > 0 {
+		var ids []string
+		for _, h := range hang {
+			ids = append(ids, h.Check.ID)
+		}
+		fmt.Fprintf(w, "        not judged because of it: %s\n", few(ids))
+	}
+	fmt.Fprintln(w)
+}
+
+// lacking is what was not checked for what the data lacks, and for no cause.
+func (r *Report) lacking() []Result {
+	return slices.DeleteFunc(r.Of(Unchecked), func(res Result) bool { return res.Because != nil })
 }
 
 // writeLacks tells what the data lacks, each reason once with its checks and
@@ -119,8 +161,8 @@ func few(items []string) string {
 	return strings.Join(items, ", ")
 }
 
-// AreaHeader is the head of the table by area, whose rows are AreaCount.String.
-var AreaHeader = fmt.Sprintf("%-18s %8s %8s %8s %12s", "", "passed", "failed", "advice", "not checked")
+// areaHeader is the head of the table by area, whose rows are AreaCount.String.
+var areaHeader = fmt.Sprintf("%-18s %8s %8s %8s %12s", "", "passed", "failed", "advice", "not checked")
 
 func (a AreaCount) String() string {
 	return fmt.Sprintf("%-18s %8d %8d %8d %12d", a.Area, a.Passed, a.Failed, a.Advice, a.Unchecked)

@@ -28,8 +28,6 @@ type Options struct {
 	Now      time.Time // what today is; zero is the clock's
 	// Progress is told before each check how many are done, of how many.
 	Progress func(done, all int, area string)
-	// Area is told when the checks of an area are through.
-	Area func(AreaCount)
 }
 
 // A Profile is a reader whose needs are checked: the routes that it calls, nil
@@ -86,8 +84,8 @@ func KnownProfile(name string) bool {
 	return name == "all"
 }
 
-// Run holds a provider to the checks of the profiles. An error means that
-// nothing could be checked: there is no way in, or the context ended.
+// Run holds a provider to the checks of the profiles. With an error, that there is no way in
+// or that the context ended, comes a report of what there was until then.
 func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error) {
 	if opt.MaxRows == 0 {
 		opt.MaxRows = 200_000
@@ -97,11 +95,14 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	r := newRun(ctx, p, opt)
 	if err := r.enter(); err != nil {
-		return nil, err
+		p := &probe{run: r, check: &connect}
+		p.fail(nil, "%v", err)
+		r.results = []Result{p.result()}
+		return r.report(), err
 	}
 	r.survey()
 	if err := ctx.Err(); err != nil {
-		return nil, err
+		return r.report(), err
 	}
 	plan := r.plan()
 	for i, t := range plan {
@@ -111,10 +112,8 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		r.run(t)
 		if err := ctx.Err(); err != nil {
 			r.cleanUp()
-			return nil, err
-		}
-		if last := i+1 == len(plan) || plan[i+1].check.Area != t.check.Area; last && opt.Area != nil {
-			opt.Area(r.area(t.check.Area))
+			r.note("ended before the checks were through: %d of %d ran", i+1, len(plan))
+			return r.report(), err
 		}
 	}
 	r.cleanUp()
@@ -174,6 +173,11 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	}
 	return r
 }
+
+// connect is what all checks stand on.
+var connect = Check{ID: "access.connect", Area: areaAuth, Title: "A reader gets a token, and reads a first list",
+	Rule: ruleREST + "; every reader", Fix: "See to the address, the certificate, the client's id, secret " +
+		"and scopes, and the path of the service, as the failure says."}
 
 // enter finds out whether there is a way in at all.
 func (r *run) enter() error {
@@ -425,15 +429,6 @@ func (r *run) newer(path, since string) int {
 		return -1
 	}
 	return a.Total()
-}
-
-func (r *run) area(name string) AreaCount {
-	for _, a := range (&Report{Results: r.results}).Areas() {
-		if a.Area == name {
-			return a
-		}
-	}
-	return AreaCount{Area: name}
 }
 
 func (r *run) note(format string, args ...any) {

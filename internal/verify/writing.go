@@ -180,13 +180,19 @@ func (p *probe) make() (written, *provider.Answer, bool) {
 
 // read reads the object; nil with a failure told.
 func (p *probe) read(it written) wire.Object {
+	o, _ := p.readBack(it)
+	return o
+}
+
+// readBack is read with the answer.
+func (p *probe) readBack(it written) (wire.Object, *provider.Answer) {
 	a := p.call(provider.Call{Path: it.path()})
 	o, _, err := a.One(it.res.Wrapper())
 	if a.Status != http.StatusOK || err != nil {
 		p.fail(a, "reading what was written is answered %d", a.Status)
-		return nil
+		return nil, a
 	}
-	return o
+	return o, a
 }
 
 // tick waits until the provider's clock has left the stamp behind: a write in
@@ -219,20 +225,18 @@ func (p *probe) onTime(a *provider.Answer, o wire.Object) {
 // same wants the stored object to say what was put, and nothing that it did
 // not say.
 func (p *probe) same(it written) {
-	o := p.read(it)
+	o, a := p.readBack(it)
 	if o == nil {
 		return
 	}
 	for key, sent := range it.values {
 		if got := o[key]; !means(it.res.Field(key), sent, got) {
-			p.fail(&provider.Answer{Call: provider.Call{Method: http.MethodGet}, URL: p.p.URL + it.path(),
-				Status: http.StatusOK, Body: []byte(o.Canonical())},
-				"%s was written as %s and is read as %s", key, text(sent), text(got))
+			p.fail(a, "%s was written as %s and is read as %s", key, text(sent), text(got))
 		}
 	}
 	for _, key := range []string{"description", "comment"} {
 		if _, sent := it.values[key]; !sent && it.res.Field(key) != nil && o[key] != nil {
-			p.fail(nil, "%s is still %s after a PUT without it: the object was not replaced", key,
+			p.fail(a, "%s is still %s after a PUT without it: the object was not replaced", key,
 				text(o[key]))
 		}
 	}

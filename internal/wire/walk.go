@@ -12,7 +12,7 @@ type Walk struct {
 	Most   int // rows after which the list is given up as endless; 0 is no bound
 	Offset int // of the next page
 
-	top string // id of the first row of the page before
+	top string // the first row of the page before: its id, or all of one without
 }
 
 // ErrMost is a list of more rows than are to be read.
@@ -29,7 +29,10 @@ func (w *Walk) Next(page Page) (last bool, err error) {
 	}
 	if n > 0 {
 		top := page.Objects[0].ID()
-		if first > 0 && top == w.top && top != "" {
+		if top == "" {
+			top = page.Objects[0].Canonical()
+		}
+		if first > 0 && top == w.top {
 			if page.Total < 0 && !page.More && n < w.Limit {
 				return true, nil
 			}

@@ -15,6 +15,7 @@ func TestWalk(t *testing.T) {
 		rows, cut     int // rows that it has, and gives at most
 		counts, links bool
 		heedless      bool // of offset
+		unnamed       bool // rows have no id
 		endless       bool // ever new rows, and a count that is not true
 	}
 	for _, c := range []struct {
@@ -36,6 +37,8 @@ func TestWalk(t *testing.T) {
 			`begin with the same row "0": the provider pays no heed to offset`},
 		{"the first full page each time", provider{rows: 70, cut: 10, heedless: true}, 0, 2,
 			"no heed to offset"},
+		{"the first page each time, of rows without ids", provider{rows: 3, cut: 3, heedless: true, unnamed: true},
+			0, 2, ""},
 		{"no end, by its own count", provider{cut: 10, endless: true, counts: true}, 0, 8,
 			"X-Total-Count is 20, and the pages do not end"},
 		{"no end", provider{cut: 10, endless: true}, 95, 10,
@@ -53,7 +56,11 @@ func TestWalk(t *testing.T) {
 				at = 0
 			}
 			for i := at; (i < c.of.rows || c.of.endless) && i < at+c.of.cut; i++ {
-				page.Objects = append(page.Objects, wire.Object{"sourcedId": fmt.Sprint(i)})
+				key := "sourcedId"
+				if c.of.unnamed {
+					key = "name"
+				}
+				page.Objects = append(page.Objects, wire.Object{key: fmt.Sprint(i)})
 			}
 			if c.of.counts {
 				page.Total = max(c.of.rows, map[bool]int{true: 20}[c.of.endless])

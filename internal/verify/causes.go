@@ -1,0 +1,434 @@
+package verify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// Harm is what a mistake does to who reads, the worst first.
+type Harm uint8
+
+const (
+	Shut    Harm = iota // nobody comes in
+	Wrong               // wrong rows come, or rows come to a stranger, and nobody notices
+	Lost                // rows do not come
+	Refused             // a request that readers send is refused
+	Form                // what comes has not the form of the standard
+	Wish                // advice
+)
+
+func (h Harm) String() string {
+	return [...]string{"cannot connect", "wrong rows", "rows lost", "refused", "form", "advice"}[h]
+}
+
+func (h Harm) loses() string {
+	return [...]string{
+		"no reader gets in: no class and no team is made, and those that are there grow old",
+		"readers take what is wrong for right, and are told nothing: people stand in classes that are not " +
+			"theirs, or are missing in their own",
+		"people and classes that the reader does not get are taken for gone: children vanish from their " +
+			"classes, some of them only after a later run",
+		"the reader that asks so gives up, or goes without: its run ends in an error, or a part of the " +
+			"roster is never read",
+		"readers that hold to the standard stumble over it: one skips the record, another ends its run",
+		"nothing today: a reader is slower for it, or a person has to look twice",
+	}[h]
+}
+
+// Loses says what a school loses by a cause.
+func (c Cause) Loses() string {
+	if c.Harm == Wrong && (c.Check.Area == areaAuth || strings.HasSuffix(c.Check.ID, ".no-token")) {
+		return "whoever asks is served: strangers can read, or write, the names, addresses and grades of children"
+	}
+	return c.Harm.loses()
+}
+
+// A ground is a check whose failure makes others fail that stand on it: they would tell of
+// the same mistake once more. Carries names those by their ids, or by what is before the dot.
+type ground struct{ check, carries string }
+
+// grounds, each before what stands on it. Where one failed, on the same path or on the list
+// that a check works on, what it carries is not judged.
+var grounds = []ground{
+	{"access.earlier-token", "route list page link filter sort fields one nested data delta error sds SDS " +
+		"gradesync Q put delete"},
+	{"access.foreign-token", "access.expired-token"},
+	{"access.signature", "access.timestamp"},
+	{"list.answer", "access.no-token access.no-token-single route page link filter sort fields one nested " +
+		"data delta error sds SDS gradesync Q put delete"},
+	{"access.no-token", "access.no-token-single put.no-token"},
+	{"route.redirect", "route.slashes route.letter-case"},
+	{"route.unknown-path", "route.method"},
+	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
+	{"list.content-type", "error"},
+	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
+	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
+		"gradesync.classes"},
+	{"page.stable", "route list.view page link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
+	{"page.size", "page.unique page.offset page.total page.default link filter.pages sort fields " +
+		"nested sds gradesync"},
+	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
+		"nested data.resolve delta sds SDS Q"},
+	{"page.default", "route.extra-parameters route.slashes"},
+	{"page.unique", "page.total page.past-end link filter.pages sort.ties nested.total delta.pages sds.pages"},
+	{"page.total", "list.view page.past-end page.default link filter nested.total nested.unknown-parent-empty " +
+		"fields.filter delta.pages sds gradesync.classes"},
+	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
+	{"link.next", "link.others link.there gradesync.links"},
+	{"link.there", "gradesync.links"},
+	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
+	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
+		"filter.date-only sort delta SDS Q sds"},
+	{"data.types", "filter sort fields nested data SDS Q sds gradesync"},
+	{"data.values", "list.view nested SDS Q filter sds gradesync"},
+	{"data.dates", "filter sort fields sds SDS Q"},
+	{"data.required", "nested data.empty SDS Q fields sort"},
+	{"data.empty", "fields SDS"},
+	{"data.references", "filter.csv-name filter.reference data.resolve data.href SDS Q"},
+	{"data.resolve", "filter fields sort nested data.href SDS Q delta.active"},
+	{"data.children", "fields"},
+	{"data.agents", "SDS"},
+	{"data.unknown-attributes", "fields"},
+	{"delta.future", "filter delta"},
+	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
+	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
+	{"filter.id", "filter nested fields.filter put delete"},
+	{"filter.status", "link.query delta.active delta.deleted nested put delete"},
+	{"filter.no-match", "filter nested.both-parents nested.unknown-parent nested.unknown-parent-empty delta"},
+	{"filter.unknown-value", "filter.total nested.filter"},
+	{"filter.apostrophe", "filter nested.filter delta sds"},
+	{"filter.not-equal", "filter nested.filter"},
+	{"filter.contains", "filter.percent filter.underscore filter.equals-in-value sds"},
+	{"filter.or", "filter.and-in-value nested.filter"},
+	{"filter.and", "filter.and-in-value filter.unknown-field filter.unreadable filter.encoding delta.active " +
+		"delta.deleted sds gradesync filter.lower-case"},
+	{"filter.greater", "filter.greater-equal filter.less filter.less-equal filter.number filter.zone " +
+		"filter.date-only delta sds put delete"},
+	{"filter.greater-equal", "filter.zone filter.date-only"},
+	{"filter.less", "filter.less-equal filter.date-only"},
+	{"filter.total", "delta.pages sds"},
+	{"filter.pages", "link.query fields.filter delta.pages sds"},
+	{"filter.unreadable", "filter.unknown-field filter.apostrophe error.bad-filter"},
+	{"filter.unknown-field", "error.bad-filter"},
+	{"sort.ascending", "sort link.query"},
+	{"sort.descending", "sort.ties"},
+	{"fields.list", "fields.single fields.blank link.query"},
+	{"fields.filter", "link.query"},
+	{"link.query", "link.others"},
+	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
+		"error.unknown-id fields.single sds gradesync"},
+	{"one.same", "fields.single"},
+	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
+	{"nested.rows", "nested gradesync sds"},
+	{"nested.unknown-parent", "nested.unknown-parent-empty"},
+	{"nested.total", "nested.unknown-parent-empty gradesync"},
+	{"delta.deleted", "delta nested.rows sds SDS Q"},
+	{"put.create", "put delete"},
+	{"put.path-id", "put.malformed"},
+	{"put.malformed", "put.unknown-reference"},
+	{"put.read-back", "put.replace put.minimal put.same-ids delete.again"},
+	{"delete.gone", "put delete"},
+	{"delete.unknown", "put.no-token put.scope"},
+	{"put.burst", "put delete"},
+}
+
+// A Cause is one mistake of a provider: a check that failed for no failure of another, with
+// the paths on which it did, and what was not judged because of it.
+type Cause struct {
+	Finding
+	Harm Harm
+	Hang []Result
+}
+
+// Title says what is wrong.
+func (c Cause) Title() string {
+	switch c.kind() {
+	case breaks:
+		return "The server breaks on " + c.asked() + ", where this must hold: " + c.Check.Title
+	case forbidden:
+		return "The token may not read " + c.Targets()
+	case unserved:
+		return c.Targets() + " is not served"
+	}
+	return c.Check.Title
+}
+
+// Fix is what to change.
+func (c Cause) Fix() string {
+	switch c.kind() {
+	case breaks:
+		return "Look the request up in the server's log. " + c.Check.Fix
+	case forbidden:
+		return "Grant the client the scopes that open these paths (roster.readonly, or those of the " +
+			"gradebook); " + "a provider whose readers send no scope grants all that the client may have."
+	}
+	return c.Check.Fix
+}
+
+type kind uint8
+
+const (
+	plainly   kind = iota
+	breaks         // 5xx, or no whole answer
+	forbidden      // 403
+	unserved       // 404 where a list is
+)
+
+// kind is how the cause shows: by the answers that came.
+func (c Cause) kind() kind {
+	all := func(is func(f Failure) bool) bool {
+		return !slices.ContainsFunc(c.Results, func(r Result) bool {
+			return len(r.Failures) == 0 || !is(r.Failures[0])
+		})
+	}
+	lists := c.Check.ID == "list.answer"
+	switch {
+	case all(func(f Failure) bool { return f.Request != "" && (f.Status == 0 || f.Status >= 500) }):
+		return breaks
+	case lists && all(func(f Failure) bool { return f.Status == http.StatusForbidden }):
+		return forbidden
+	case lists && all(func(f Failure) bool { return f.Status == http.StatusNotFound }):
+		return unserved
+	}
+	return plainly
+}
+
+// asked is the request of the first failure, below the base.
+func (c Cause) asked() string {
+	method, at, _ := strings.Cut(c.first().Request, " ")
+	at, _, _ = strings.Cut(at, " with ")
+	if _, below, ok := strings.Cut(at, oneroster.V1p1.Base); ok {
+		at = below
+	}
+	return method + " " + at
+}
+
+// holds tells whether a check stands on the ground.
+func (g ground) holds(id string) bool {
+	before, _, dotted := strings.Cut(id, ".")
+	if !dotted { // a rule: SDS-G02, Q-08
+		before, _, _ = strings.Cut(id, "-")
+	}
+	for _, word := range strings.Fields(g.carries) {
+		if (word == id || word == before) && g.check != id {
+			return true
+		}
+	}
+	return false
+}
+
+// judgeCauses finds out which failures only tell of another one: they become not checked,
+// because of it.
+func judgeCauses(results []Result) {
+	failed := map[string][]*Result{} // by check
+	var order []string
+	for i := range results {
+		r := &results[i]
+		if r.State != Failed && r.State != Advised {
+			continue
+		}
+		if failed[r.Check.ID] == nil {
+			order = append(order, r.Check.ID)
+		}
+		failed[r.Check.ID] = append(failed[r.Check.ID], r)
+	}
+	rank := func(id string) int {
+		if i := slices.IndexFunc(grounds, func(g ground) bool { return g.check == id }); i >= 0 {
+			return i
+		}
+		return len(grounds)
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return rank(a) - rank(b) })
+	for _, id := range order {
+		var echoes, own []*Result
+		because := map[*Check]int{}
+		for _, r := range failed[id] {
+			if r.Because = groundOf(failed, r, rank(id)); r.Because != nil {
+				echoes = append(echoes, r)
+				because[r.Because]++
+			} else {
+				own = append(own, r)
+			}
+		}
+		var most *Check
+		for check, n := range because {
+			if most == nil || n > because[most] || n == because[most] && check.ID < most.ID {
+				most = check
+			}
+		}
+		// Some paths more are no other mistake, unless it is one of data, which is on some.
+		if spread := 4; most != nil {
+			if most.Area == areaData {
+				spread = 1
+			}
+			if len(own) > spread*len(echoes) {
+				continue
+			}
+			for _, r := range own {
+				r.Because = most
+			}
+		}
+	}
+	for i := range results {
+		if r := &results[i]; r.Because != nil {
+			r.State, r.Failures, r.More = Unchecked, nil, 0
+			r.Lacks = "it stands on " + r.Because.ID + ", which failed"
+		}
+	}
+}
+
+// groundOf is the check that a failure stands on and that failed where it works; nil where
+// there is none. An advice carries advice.
+func groundOf(failed map[string][]*Result, r *Result, rank int) *Check {
+	for _, g := range grounds[:min(rank, len(grounds))] {
+		if len(failed[g.check]) == 0 || !g.holds(r.Check.ID) {
+			continue
+		}
+		for _, other := range failed[g.check] {
+			if other.State == Advised && r.State == Failed || !meet(r.Target, other.Target) {
+				continue
+			}
+			if other.Because != nil {
+				return other.Because
+			}
+			return other.Check
+		}
+	}
+	return nil
+}
+
+// meet tells whether a check on one path works with what another one reads: what is of the
+// whole service works with everything.
+func meet(target, ground string) bool {
+	if target == ground || target == "" || ground == "" {
+		return true
+	}
+	_, target, _ = strings.Cut(target, "/") // without the verb
+	_, ground, _ = strings.Cut(ground, "/")
+	first, _, _ := strings.Cut(target, "/")
+	list, _, _ := strings.Cut(ground, "/")
+	return first == list || resourceOf(target) == resourceOf(ground)
+}
+
+// resourceOf names the resource of a path of the route table.
+func resourceOf(path string) string {
+	for i := range oneroster.V1p1.Routes {
+		if route := &oneroster.V1p1.Routes[i]; route.Path == "/"+path {
+			return route.Resource.Name
+		}
+	}
+	return path
+}
+
+// harmOf is what the failure of a check does.
+func harmOf(c *Check) Harm {
+	if c.Advice {
+		return Wish
+	}
+	best, length := Form, -1
+	for _, h := range harms {
+		for _, word := range strings.Fields(h.checks) {
+			if strings.HasPrefix(c.ID, word) && len(word) > length {
+				best, length = h.harm, len(word)
+			}
+		}
+	}
+	return best
+}
+
+// harms are told by the ids of checks, or their beginnings: the longest that fits counts.
+var harms = []struct {
+	harm   Harm
+	checks string
+}{
+	{Shut, "access.connect access.token access.scheme access.earlier-token"},
+	{Wrong, "access filter nested list.view page.unique page.stable page.offset one.same one.view one.answer " +
+		"fields.filter link.query delta put delete data.resolve data.status data.agents data.children"},
+	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
+		"filter.pages list.total-header nested.rows SDS sds gradesync"},
+	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
+		"filter.csv-name sort page.past-end page.nonsense put.create put.minimal put.burst gradesync.absent " +
+		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id"},
+	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
+}
+
+// Causes of what failed, by harm, those first on which most hangs.
+func (r *Report) Causes() []Cause { return r.causes(Failed) }
+
+func (r *Report) causes(s State) []Cause {
+	var out []Cause
+	for _, f := range r.Findings(s) {
+		c := Cause{Finding: f, Harm: harmOf(f.Check)}
+		if s == Advised {
+			c.Harm = Wish
+		}
+		for _, res := range r.Results {
+			if res.Because == f.Check {
+				c.Hang = append(c.Hang, res)
+			}
+		}
+		out = append(out, c)
+	}
+	slices.SortStableFunc(out, func(a, b Cause) int {
+		if a.Harm != b.Harm {
+			return int(a.Harm) - int(b.Harm)
+		}
+		return len(b.Hang) - len(a.Hang)
+	})
+	return out
+}
+
+// Since notes which causes are new, gone and the same since an earlier report, which is one
+// of report.json.
+func (r *Report) Since(earlier []byte) error {
+	var before struct {
+		URL      string
+		Began    string
+		Profiles []string
+		Causes   []struct{ Cause string }
+	}
+	if err := json.Unmarshal(earlier, &before); err != nil {
+		return fmt.Errorf("not a report of rollbook verify in JSON: %w", err)
+	} else if before.Causes == nil || before.Began == "" {
+		return errors.New("not a report of rollbook verify in JSON that tells causes")
+	}
+	fresh, same, gone := []string{}, []string{}, []string{}
+	was := map[string]bool{}
+	for _, c := range before.Causes {
+		was[c.Cause] = true
+		gone = append(gone, c.Cause)
+	}
+	for _, c := range r.Causes() {
+		if id := c.Check.ID; was[id] {
+			same = append(same, id)
+			gone = slices.DeleteFunc(gone, func(other string) bool { return other == id })
+		} else {
+			fresh = append(fresh, id)
+		}
+	}
+	text := "since the report of " + before.Began
+	if before.URL != r.URL {
+		text += " on " + before.URL
+	}
+	if !slices.Equal(before.Profiles, r.Profiles) {
+		text += ", of other profiles (" + strings.Join(before.Profiles, ", ") + ")"
+	}
+	for _, part := range []struct {
+		word string
+		ids  []string
+	}{{"new", fresh}, {"gone", gone}, {"the same", same}} {
+		list := strings.Join(part.ids, ", ")
+		if list == "" {
+			list = "none"
+		}
+		text += "; " + part.word + ": " + list
+	}
+	r.Notes = append(r.Notes, text)
+	return nil
+}
