@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rollbook/internal/store/storetest"
@@ -285,5 +286,70 @@ func sentence(t *testing.T, server, want string, args ...string) {
 		if strings.Contains(out+errs, trace) {
 			t.Errorf("%q is in\n%.3000s%s", trace, out, errs)
 		}
+	}
+}
+
+// A report is written where nobody gets in, and the next one tells what is new, gone and the
+// same since then.
+func TestVerifySince(t *testing.T) {
+	t.Parallel()
+	dir, open := t.TempDir(), atomic.Bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case !open.Load():
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.URL.Path == "/token":
+			_, _ = w.Write([]byte(`{"access_token":"opaque","token_type":"bearer","expires_in":3600}`))
+		default:
+			_, _ = w.Write([]byte(`{}`))
+		}
+	}))
+	defer server.Close()
+	run := func(code int, args ...string) (out string) {
+		t.Helper()
+		out, errs, got := rollbook(t, dir, append([]string{"verify", server.URL + "/v1", "--token-url",
+			server.URL + "/token", "--client", "c", "--secret", "s", "--only", "list.answer"}, args...)...)
+		if got != code {
+			t.Fatalf("exit %d, not %d: %s%s", got, code, out, errs)
+		}
+		return out + errs
+	}
+	type told struct {
+		OK     bool
+		Causes []struct{ Cause, Harm, Loses, Fix string }
+		Notes  []string
+	}
+	written := func(name string) (r told) {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, name, "report.json"))
+		if err == nil {
+			err = json.Unmarshal(text, &r)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if out := run(1, "--report", "shut"); !strings.Contains(out, "401") {
+		t.Errorf("nothing is said of the token: %s", out)
+	}
+	shut := written("shut")
+	if len(shut.Causes) != 1 || shut.Causes[0].Cause != "access.connect" ||
+		shut.Causes[0].Harm != "cannot connect" || shut.OK {
+		t.Errorf("nobody gets in, and the report says %+v", shut)
+	}
+	open.Store(true)
+	out := run(1, "--report", "opened", "--since", filepath.Join("shut", "report.json"))
+	if want := "new: list.answer; gone: access.connect; the same: none"; !strings.Contains(out, want) {
+		t.Errorf("no %q in %s", want, out)
+	}
+	out = run(1, "--since", filepath.Join("opened", "report.json"), "--json")
+	if want := "new: none; gone: none; the same: list.answer"; !strings.Contains(out, want) {
+		t.Errorf("no %q in %s", want, out)
+	}
+	run(2, "--since", "nowhere.json")
+	if out = run(1, "--since", filepath.Join("opened", "junit.xml")); !strings.Contains(out,
+		"not a report of rollbook verify in JSON") {
+		t.Errorf("JUnit is taken for an earlier report: %s", out)
 	}
 }
