@@ -118,6 +118,7 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	v.opt.Progress = func(done, all int, area string) { meter.step(done, all, area) }
 	report, err := verify.Run(ctx, p, v.opt)
 	meter.done()
+	shut := err != nil && len(report.Rows) == 0 // what is said of the error says all
 	if err != nil {
 		err = elsewhere(ctx, p, err)
 	}
@@ -129,13 +130,13 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	switch {
 	case v.asJSON:
 		err = errors.Join(err, json.NewEncoder(out).Encode(report.JSON()))
-	case len(report.Rows) > 0: // else what is said of the error says all
+	case !shut:
 		err = errors.Join(err, report.WriteText(out))
 	}
 	if v.report != "" {
 		err = errors.Join(err, writeReports(errs, report, v.report))
 	}
-	if n := len(report.Causes()); n > 0 && len(report.Rows) > 0 {
+	if len(report.Causes()) > 0 && !shut {
 		err = errors.Join(err, errors.New(report.Verdict()))
 	}
 	return err

@@ -77,9 +77,8 @@ var grounds = []ground{
 		"nested data.resolve delta sds SDS Q"},
 	{"page.default", "route.extra-parameters route.slashes"},
 	{"page.unique", "page.total page.past-end link filter.pages sort.ties nested.total delta.pages sds.pages"},
-	{"page.total", "list.view page.past-end page.default link filter nested.total nested.unknown-parent-empty " +
+	{"page.total", "list.view page.past-end link filter nested.total nested.unknown-parent-empty " +
 		"fields.filter delta.pages sds gradesync.classes"},
-	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
@@ -96,6 +95,7 @@ var grounds = []ground{
 	{"data.agents", "SDS"},
 	{"data.unknown-attributes", "fields"},
 	{"delta.future", "filter delta"},
+	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
@@ -106,7 +106,7 @@ var grounds = []ground{
 	{"filter.not-equal", "filter nested.filter"},
 	{"filter.contains", "filter.percent filter.underscore filter.equals-in-value sds"},
 	{"filter.or", "filter.and-in-value nested.filter"},
-	{"filter.and", "filter.and-in-value filter.unknown-field filter.unreadable filter.encoding delta.active " +
+	{"filter.and", "filter.and-in-value filter.unknown-field filter.unreadable delta.active " +
 		"delta.deleted sds gradesync filter.lower-case"},
 	{"filter.greater", "filter.greater-equal filter.less filter.less-equal filter.number filter.zone " +
 		"filter.date-only delta sds put delete"},
@@ -114,7 +114,7 @@ var grounds = []ground{
 	{"filter.less", "filter.less-equal filter.date-only"},
 	{"filter.total", "delta.pages sds"},
 	{"filter.pages", "link.query fields.filter delta.pages sds"},
-	{"filter.unreadable", "filter.unknown-field filter.apostrophe error.bad-filter"},
+	{"filter.unreadable", "filter.unknown-field error.bad-filter"},
 	{"filter.unknown-field", "error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
 	{"sort.descending", "sort.ties"},
@@ -128,7 +128,7 @@ var grounds = []ground{
 	{"nested.rows", "nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
 	{"nested.total", "nested.unknown-parent-empty gradesync"},
-	{"delta.deleted", "delta nested.rows sds SDS Q"},
+	{"delta.deleted", "delta sds SDS Q"},
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
@@ -174,7 +174,7 @@ func (c Cause) Fix() string {
 type kind uint8
 
 const (
-	plainly   kind = iota
+	fails     kind = iota
 	breaks         // 5xx, or no whole answer
 	forbidden      // 403
 	unserved       // 404 where a list is
@@ -196,7 +196,7 @@ func (c Cause) kind() kind {
 	case lists && all(func(f Failure) bool { return f.Status == http.StatusNotFound }):
 		return unserved
 	}
-	return plainly
+	return fails
 }
 
 // asked is the request of the first failure, below the base.

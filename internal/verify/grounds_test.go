@@ -1,0 +1,43 @@
+package verify
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What checks stand on is told by checks that there are, each before what it carries by name:
+// later it would be of no effect.
+func TestGrounds(t *testing.T) {
+	known := map[string]bool{connect.ID: true}
+	for i := range Checks {
+		id := Checks[i].ID
+		kind, _, dotted := strings.Cut(id, ".")
+		if !dotted {
+			kind, _, _ = strings.Cut(id, "-")
+		}
+		known[id], known[kind] = true, true
+	}
+	var before []string
+	for _, g := range grounds {
+		if !known[g.check] || slices.Contains(before, g.check) {
+			t.Errorf("%s is no check, or stands there twice", g.check)
+		}
+		before = append(before, g.check)
+		for _, word := range strings.Fields(g.carries) {
+			if !known[word] {
+				t.Errorf("%s carries %s, which is no check", g.check, word)
+			}
+			if slices.Contains(before, word) {
+				t.Errorf("%s comes after %s, which it carries", g.check, word)
+			}
+		}
+	}
+	for _, h := range harms {
+		for _, word := range strings.Fields(h.checks) {
+			if !known[word] {
+				t.Errorf("harm %s is of %s, which is no check", h.harm, word)
+			}
+		}
+	}
+}
