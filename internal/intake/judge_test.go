@@ -106,6 +106,17 @@ func guards(v intake.Verdict) string {
 	return strings.Join(slices.Compact(out), " ")
 }
 
+// said is what a guard says, a line each.
+func said(v intake.Verdict, guard string) string {
+	var out []string
+	for _, o := range v.Objections {
+		if o.Guard == guard {
+			out = append(out, o.Text)
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
 var monday = time.Date(2026, 9, 14, 0, 0, 0, 0, time.UTC)
 
 func TestNights(t *testing.T) {

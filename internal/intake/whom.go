@@ -96,9 +96,11 @@ func (j *judgement) whom(s share, hit func(*tally) int) string {
 		return ": " + all
 	}
 	delete(grades, "")
+	one := len(schools) == 1 // which one it is is no news
+	delete(schools, "")
 	for _, p := range append(sorted(schools), sorted(grades)...) {
 		switch {
-		case p.n*10 < n*9 || len(schools) == 1 && p.grade == "":
+		case p.n*10 < n*9 || one && p.grade == "":
 		case p.grade != "":
 			return ", nearly all in grade " + strings.TrimPrefix(p.grade, "0")
 		default:
