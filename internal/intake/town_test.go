@@ -45,6 +45,13 @@ func townOf(pupils, teachers, classes int) district {
 	return d
 }
 
+// unread is a town in which School Data Sync stops at the start: to judge what it makes of one takes most of
+// the time of a test.
+func unread(d district) district {
+	delete(d, oneroster.ByName("academicSession"))
+	return d
+}
+
 // words are names of which no two are alike.
 func words(s, i int) string {
 	return fmt.Sprintf("%c%c%c", 'a'+i%26, 'a'+(7*i+3*s)%26, 'a'+(i/26+5*s)%26)
