@@ -74,7 +74,6 @@ type side struct {
 	runs    map[uint64]bool   // classes in session
 	begun   map[uint64]bool   // of them those whose terms have begun
 	linked  map[uint64]bool   // users that have agents, of the district as it is
-	excuse  map[string]int    // records that are left without because a school closes, by "resource.field"
 }
 
 func (s *side) begin() {
@@ -84,7 +83,7 @@ func (s *side) begin() {
 	s.school, s.grade = map[string]int{}, map[string]int{}
 	s.pupils, s.at = map[string]int{}, map[string]int{}
 	s.begins, s.ends = map[string]string{}, map[string]string{}
-	s.runs, s.begun, s.excuse = map[uint64]bool{}, map[uint64]bool{}, map[string]int{}
+	s.runs, s.begun = map[uint64]bool{}, map[uint64]bool{}
 }
 
 // each yields the records of a resource, and counts them the first time. Without
@@ -153,7 +152,6 @@ func (s *side) add(rec oneroster.Record) {
 	}
 	s.link(rec)
 	if !s.isNow {
-		s.excused(rec)
 		s.j.joins.meet(s.j, rec)
 		return
 	}
@@ -278,19 +276,6 @@ func (j *judgement) belongs(rec oneroster.Record) bool {
 		}
 	}
 	return false
-}
-
-// excused counts a record of such a school that is left without what it needs.
-func (s *side) excused(rec oneroster.Record) {
-	if len(s.j.closed) == 0 || !s.j.closed[key(rec)] {
-		return
-	}
-	for i, f := range rec.Resource.Fields {
-		gone := func(id string) bool { return s.j.closed[hash(f.To+"/"+id)] }
-		if f.To != "" && f.Required && len(slices.DeleteFunc(oneroster.Items(rec.Values[i]), gone)) == 0 {
-			s.excuse[rec.Resource.Name+"."+f.Name]++
-		}
-	}
 }
 
 func (j *judgement) tally(g group) *tally {

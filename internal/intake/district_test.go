@@ -102,7 +102,7 @@ func (d district) closed() (district, []intake.Without) {
 					func(id string) bool { return !there[f.To+"/"+id] })
 				rec.Values[i] = oneroster.Join(left...)
 				if w := lost[f.Name]; len(left) == 0 && f.Required && f.Kind == oneroster.Refs {
-					lost[f.Name] = intake.Without{r, f.Name, w.Count + 1, cmp.Or(w.First, rec.ID())}
+					lost[f.Name] = intake.Without{r, f.Name, append(w.IDs, rec.ID())}
 				}
 				stays = stays && (len(left) > 0 || !f.Required || f.Kind == oneroster.Refs)
 			}

@@ -171,8 +171,10 @@ func (j *judgement) guardEmpty() {
 
 func (j *judgement) guardWithout() {
 	for _, w := range j.Without() {
-		n := w.Count - j.then.excuse[w.Resource.Name+"."+w.Field]
-		if n <= 0 {
+		closes := func(id string) bool { return j.closed[hash(w.Resource.Name+"/"+id)] }
+		left := slices.DeleteFunc(slices.Clone(w.IDs), closes)
+		n := len(left)
+		if n == 0 {
 			continue
 		}
 		lost := "a"
@@ -181,7 +183,7 @@ func (j *judgement) guardWithout() {
 		}
 		j.object(Objection{Guard: "without", Resource: w.Resource.Plural, Count: n,
 			Text: fmt.Sprintf("%s would be left without %s %s: %s is one", several(n, w.Resource), lost,
-				w.Resource.Field(w.Field).To, w.First)})
+				w.Resource.Field(w.Field).To, left[0])})
 	}
 }
 

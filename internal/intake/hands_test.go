@@ -152,7 +152,8 @@ func TestNamesInCommon(t *testing.T) {
 		after := before.clone()
 		rename(after, c.is, "new")
 		v := judge(t, newNight(before, after), intake.Context{})
-		want := fmt.Sprintf("2 of 30 ids of users would name another person: id-000 is %s, and would be %s", c.was, c.is)
+		want := fmt.Sprintf("2 of 30 ids of users would name another person: id-000 is %s, and would be %s",
+			c.was, c.is)
 		if got := said(v, "hands"); c.another && got != want || !c.another && got != "" {
 			t.Errorf("%s and %s: %q", c.was, c.is, got)
 		}

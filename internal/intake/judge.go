@@ -24,17 +24,16 @@ type Comparison interface {
 	Differences(ctx context.Context, yield func(before, after oneroster.Record) error) error
 	// Imported is how many active records of a resource earlier imports brought.
 	Imported(r *oneroster.Resource) int
-	// Without counts active records that would be left without one that they need.
+	// Without are active records that would be left without one that they need.
 	Without() []Without
 }
 
-// Without is Count active records whose Field would lead nowhere. It is an alias
+// Without are active records whose Field would lead nowhere. It is an alias
 // so that who makes it need not import this package.
 type Without = struct {
 	Resource *oneroster.Resource
 	Field    string
-	Count    int
-	First    string // sourcedId of one of them
+	IDs      []string // their sourcedIds
 }
 
 // Context is what a judgement needs to know beside the district.

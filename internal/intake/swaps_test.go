@@ -309,7 +309,8 @@ func TestLimitsOfRises(t *testing.T) {
 		if got := said(judged(t, n, limits, intake.Context{}), "rises"); got != c.want {
 			t.Errorf("%s: %q, want %q", c.name, got, c.want)
 		}
-		if n.local = map[*oneroster.Resource]bool{oneroster.ByName("enrollment"): true, oneroster.ByName("user"): true}; c.want == "" {
+		n.local = map[*oneroster.Resource]bool{oneroster.ByName("enrollment"): true, oneroster.ByName("user"): true}
+		if c.want == "" {
 			continue
 		}
 		if got := said(judged(t, n, limits, intake.Context{}), "rises"); got != "" {

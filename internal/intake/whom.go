@@ -77,11 +77,13 @@ func (j *judgement) whom(s share, hit func(*tally) int) string {
 	places, schools, grades := map[place]*part{}, map[string]*part{}, map[string]*part{}
 	n, of := 0, 0
 	for g, t := range j.groups {
-		if g.of != s.of || s.role != "" && g.role != s.role || g.closing {
+		if g.of != s.of || s.role != "" && g.role != s.role {
+			continue
+		}
+		if of += t.before; g.closing {
 			continue
 		}
 		n += hit(t)
-		of += t.before
 		into(places, g.at, g.at, hit(t), t.before)
 		into(schools, g.at.school, place{school: g.at.school}, hit(t), t.before)
 		into(grades, g.at.grade, place{grade: g.at.grade}, hit(t), t.before)

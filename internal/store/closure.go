@@ -237,9 +237,9 @@ func (c *closing) settle(ctx context.Context, r *row, n int) error {
 
 func (c *closing) lose(field, id string) {
 	if c.lost[field] == nil {
-		c.lost[field] = &Without{Resource: c.table.Resource, Field: field, First: id}
+		c.lost[field] = &Without{Resource: c.table.Resource, Field: field}
 	}
-	c.lost[field].Count++
+	c.lost[field].IDs = append(c.lost[field].IDs, id)
 }
 
 // retireWith retires a record with what it belongs to; one that was only to come does

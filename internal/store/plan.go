@@ -17,14 +17,13 @@ type Counts struct {
 	With                          int // retired with what they belong to
 }
 
-// Without is Count records that have nothing left in a Field that they need, since all
+// Without are records that have nothing left in a Field that they need, since all
 // that it refers to is deleted: they are retired with it. It is an alias so that who
 // judges it need not import this package.
 type Without = struct {
 	Resource *oneroster.Resource
 	Field    string
-	Count    int
-	First    string // sourcedId of one
+	IDs      []string // their sourcedIds
 }
 
 // A Plan is what a source would change of a district, found against one state of it
@@ -137,7 +136,7 @@ func (p *Plan) Empty() bool {
 // judge.
 func (p *Plan) Imported(r *oneroster.Resource) int { return p.imported[r] }
 
-// Without counts the records that are retired because nothing is left in a list that
+// Without are the records that are retired because nothing is left in a list that
 // they need.
 func (p *Plan) Without() []Without { return p.without }
 
