@@ -12,7 +12,7 @@ import (
 	"rollbook/internal/sandbox"
 )
 
-// made is a district of n people, or courses, that have nothing in common.
+// made is a district of n people, courses, classes or enrollments, that have nothing in common.
 func made(resource string, n int) district {
 	r := oneroster.ByName(resource)
 	d := district{}
@@ -31,7 +31,9 @@ func made(resource string, n int) district {
 			rec.Set("class", word)
 		} else {
 			rec.Set("title", word)
-			rec.Set("courseCode", word)
+			if resource == "course" {
+				rec.Set("courseCode", word)
+			}
 		}
 		d[r] = append(d[r], rec)
 	}
