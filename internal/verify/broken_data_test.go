@@ -239,7 +239,7 @@ var brokenReaders = []broken{
 	{name: "a pull has no total", check: "sds.pull",
 		spoil: where(func(r *http.Request) bool { return r.URL.Query().Get("limit") == "5000" },
 			func(a *answer) { a.header.Del("X-Total-Count") })},
-	{name: "a pull is cut to 10 rows", check: "sds.pull",
+	{name: "a pull is cut to 10 rows", check: "sds.pull", cause: "page.size",
 		spoil: limits(func(n int) int { return min(n, 10) })},
 	{name: "a pull is refused", check: "sds.pull",
 		spoil: refuses(func(r *http.Request) bool { return number(r.URL.Query(), "limit", 0) >= 5000 })},
@@ -293,7 +293,7 @@ var brokenReaders = []broken{
 				q.Set("offset", "1000")
 			}
 		})},
-	{name: "a class's students are cut to 5", check: "gradesync.classes",
+	{name: "a class's students are cut to 5", check: "gradesync.classes", cause: "page.size",
 		spoil: asks(func(r *http.Request, q url.Values) {
 			if strings.HasSuffix(below(r), "/students") {
 				q.Set("limit", "5")

@@ -8,20 +8,20 @@ import (
 // Each rule by which School Data Sync judges rosters, broken once on the wire.
 // What exactly a rule finds is tested where the rules are.
 var brokenRules = []broken{
-	{name: "rule: one course id is a number", check: "SDS-G01", spoil: objects(func(o map[string]any) {
+	{name: "rule: one course id is a number", check: "SDS-G01", cause: "data.id", spoil: objects(func(o map[string]any) {
 		if o["sourcedId"] == "crs-high-09-1" {
 			o["sourcedId"] = 17
 		}
 	}, "course")},
-	{name: "rule: a class has no status", check: "SDS-G02",
+	{name: "rule: a class has no status", check: "SDS-G02", cause: "data.status",
 		spoil: objects(func(o map[string]any) { delete(o, "status") }, "class")},
-	{name: "rule: stamps without fraction", check: "SDS-G03",
+	{name: "rule: stamps without fraction", check: "SDS-G03", cause: "data.modified",
 		spoil: stamps(func(s string) string { return s[:19] + "Z" })},
-	{name: "rule: a member is null", check: "SDS-G05",
+	{name: "rule: a member is null", check: "SDS-G05", cause: "data.empty",
 		spoil: objects(func(o map[string]any) { fillUp(o, "middleName", nil) }, "user")},
-	{name: "rule: a class of a course that is not there", check: "SDS-G06",
+	{name: "rule: a class of a course that is not there", check: "SDS-G06", cause: "data.resolve",
 		spoil: pointing("school", "no-such-school", "class")},
-	{name: "rule: a session has no title", check: "SDS-S01",
+	{name: "rule: a session has no title", check: "SDS-S01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "title") }, "academicSession")},
 	{name: "rule: a session ends before it starts", check: "SDS-S02",
 		spoil: objects(func(o map[string]any) {
@@ -36,9 +36,9 @@ var brokenRules = []broken{
 		spoil: objects(func(o map[string]any) { delete(o, "identifier") }, "org")},
 	{name: "rule: schools have no parent", check: "SDS-O02",
 		spoil: objects(func(o map[string]any) { delete(o, "parent") }, "org")},
-	{name: "rule: a user has no username", check: "SDS-U01",
+	{name: "rule: a user has no username", check: "SDS-U01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "username") }, "user")},
-	{name: "rule: a user has no org", check: "SDS-U02",
+	{name: "rule: a user has no org", check: "SDS-U02", cause: "data.required",
 		spoil: objects(func(o map[string]any) { o["orgs"] = []any{} }, "user")},
 	{name: "rule: everybody has one address", check: "SDS-U03",
 		spoil: objects(func(o map[string]any) { o["email"] = "all@example.org" }, "user")},
@@ -47,7 +47,7 @@ var brokenRules = []broken{
 			delete(o, "email")
 		}
 	}, "user")},
-	{name: "rule: students name no agents", check: "SDS-U06", spoil: objects(func(o map[string]any) {
+	{name: "rule: students name no agents", check: "SDS-U06", cause: "data.agents", spoil: objects(func(o map[string]any) {
 		if text(o, "role") == "student" {
 			o["agents"] = []any{}
 		}
@@ -61,7 +61,7 @@ var brokenRules = []broken{
 			o["birthDate"] = "2012-01-02"
 		}
 	}, "user", "demographics")},
-	{name: "rule: a class has no title", check: "SDS-C01",
+	{name: "rule: a class has no title", check: "SDS-C01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "title") }, "class")},
 	{name: "rule: a title no Team can have", check: "SDS-C02",
 		spoil: objects(func(o map[string]any) { o["title"] = text(o, "title") + ": a/b?" }, "class")},
@@ -78,7 +78,7 @@ var brokenRules = []broken{
 		spoil: objects(func(o map[string]any) { o["beginDate"] = "1999-01-01" }, "enrollment")},
 	{name: "rule: truths that are no texts", check: "SDS-D01", cause: "data.types",
 		spoil: objects(func(o map[string]any) { o["asian"] = true }, "demographics")},
-	{name: "rule: a course has no org", check: "SDS-K01",
+	{name: "rule: a course has no org", check: "SDS-K01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "org") }, "course")},
 	{name: "rule: there are no users", check: "SDS-X01",
 		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
