@@ -32,7 +32,7 @@ func TestWritesUnderAnotherIsolation(t *testing.T) {
 // Processes that start together on a schema that is not there yet all find it made.
 func TestFirstStartsTogether(t *testing.T) {
 	base, _, _ := strings.Cut(storetest.Postgres(t), "&search_path=")
-	for round := range 5 {
+	for round := range 2 {
 		var all sync.WaitGroup
 		for range 24 {
 			all.Go(func() {
