@@ -25,7 +25,7 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 		tell = t.Logf
 	}
 	for i, b := range brokenProviders() {
-		if b.oauth1 || !all && i%41 != 3 {
+		if b.oauth1 || !all && i%29 != 3 {
 			continue
 		}
 		s := quick
