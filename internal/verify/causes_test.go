@@ -14,6 +14,7 @@ import (
 // One mistake is told as one cause, or a few, and the cause that it is comes first: of some
 // of the broken providers. Where ROLLBOOK_CAUSES says all, it is of four in five of them.
 func TestOneMistakeIsOneCause(t *testing.T) {
+	t.Parallel()
 	read, written := correct(t, t.TempDir()+"/read.db"), correct(t, t.TempDir()+"/written.db")
 	quick, half := read.remembered(everything), written.remembered(roster)
 	st := newStage()
@@ -72,6 +73,7 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 
 // Five mistakes at once are five causes, the worst first.
 func TestFiveMistakesAreFiveCauses(t *testing.T) {
+	t.Parallel()
 	s := correct(t, t.TempDir()+"/read.db").remembered(everything)
 	st := newStage()
 	defer st.server.Close()
@@ -118,6 +120,7 @@ func TestFiveMistakesAreFiveCauses(t *testing.T) {
 
 // A report tells requests as they were sent: the provider has each of them in its log.
 func TestReportsTellWhatWasSent(t *testing.T) {
+	t.Parallel()
 	s := correct(t, t.TempDir()+"/log.db")
 	spoiled := http.Handler(s)
 	for _, b := range brokenProviders() {

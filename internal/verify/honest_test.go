@@ -13,6 +13,7 @@ import (
 // Providers that do what the standard leaves open otherwise than ours are not
 // failed for it.
 func TestHonestProviders(t *testing.T) {
+	t.Parallel()
 	s := correct(t, t.TempDir()+"/honest.db").remembered(everything)
 	st := newStage()
 	defer st.server.Close()

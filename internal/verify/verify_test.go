@@ -13,6 +13,7 @@ import (
 // The correct provider passes every check of every profile, on both engines,
 // with tokens and with signatures, and nearly every check finds what it needs.
 func TestCorrectProvider(t *testing.T) {
+	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := correct(t, dsn)
 		for _, oauth1 := range []bool{false, true} {

@@ -182,7 +182,8 @@ func (s *Server) init() error {
 // for ours.
 func (s *Server) start() error {
 	s.cmd = exec.Command(filepath.Join(s.bin, "postgres"), append([]string{"-D", s.data(), "-k", s.dir,
-		"-p", "5432", "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "jit=off"},
+		"-p", "5432", "-c", "listen_addresses=", "-c", "max_connections=300", "-c", "jit=off",
+		"-c", "dynamic_shared_memory_type=mmap"}, // a server that is killed leaves nothing outside its folder
 		s.more...)...)
 	if !s.lasting {
 		s.cmd.Args = append(s.cmd.Args, "-c", "fsync=off", "-c", "synchronous_commit=off", "-c",
