@@ -76,7 +76,8 @@ func TestLimitsOfChange(t *testing.T) {
 				rec.Set("location", "Tent")
 			}
 		}
-		v := judged(t, &night{before: before, after: after}, intake.Limits{"guard-change": c.limit}, intake.Context{})
+		limits := intake.Limits{"guard-change": c.limit}
+		v := judged(t, &night{before: before, after: after}, limits, intake.Context{})
 		if held, noted := said(v, "change"), strings.Join(v.Notes, "\n"); held != c.held || noted != c.noted {
 			t.Errorf("%+v: %q, noted %q", c, held, noted)
 		}
@@ -92,7 +93,8 @@ func TestNotes(t *testing.T) {
 	}{
 		{100, 5, 10, ""}, {100, 6, 10, "6 of 100 courses would be retired (held from 10 % on)"},
 		{100, 10, 10, "10 of 100 courses would be retired (held from 10 % on)"}, {100, 11, 10, ""},
-		{20, 2, 5, "2 of 20 courses would be retired"}, {20, 2, 10, "2 of 20 courses would be retired (held from 10 % on)"},
+		{20, 2, 5, "2 of 20 courses would be retired"},
+		{20, 2, 10, "2 of 20 courses would be retired (held from 10 % on)"},
 		{20, 1, 5, "1 of 20 courses would be retired (held from 5 % on)"}, {19, 2, 5, ""}, {20, 20, 100, ""},
 		{20, 0, 5, ""}, {20, 1, 10, ""}, {20, 1, 0, ""},
 	} {
@@ -234,23 +236,27 @@ func TestWhatIsSaidOfATown(t *testing.T) {
 		do   func(district)
 		want intake.Objection
 	}{
-		{send("user", "s0", "s1", 40), intake.Objection{Guard: "moves", Resource: "users", Count: 40, Of: 60, Limit: 50,
-			Text: "users would be at another school than now: 40 of 60 of School s0"}},
+		{send("user", "s0", "s1", 40), intake.Objection{Guard: "moves", Resource: "users", Count: 40, Of: 60,
+			Limit: 50,
+			Text:  "users would be at another school than now: 40 of 60 of School s0"}},
 		{swapped(60, 70), intake.Objection{Guard: "moves", Resource: "enrollments", Count: 70, Of: 110, Limit: 50,
-			Text: "enrollments would be at another school than now: 60 of 110 of School s0 and 70 of 110 of School s1"}},
+			Text: "enrollments would be at another school than now: 60 of 110 of School s0 and 70 of " +
+				"110 of School s1"}},
 		{swapped(70, 60), intake.Objection{Guard: "moves", Resource: "enrollments", Count: 70, Of: 110, Limit: 50,
-			Text: "enrollments would be at another school than now: 70 of 110 of School s0 and 60 of 110 of School s1"}},
-		{both(leave("s0", 60), leave("s1", 66)), intake.Objection{Guard: "falls", Resource: "enrollments", Count: 66,
-			Of: 110, Limit: 50, Text: "the enrollments of 2 schools would fall by more than 50 %: School s1 from 110 to 44 " +
-				"and School s0 from 110 to 50"}},
+			Text: "enrollments would be at another school than now: 70 of 110 of School s0 and 60 of " +
+				"110 of School s1"}},
+		{both(leave("s0", 60), leave("s1", 66)), intake.Objection{Guard: "falls", Resource: "enrollments",
+			Count: 66, Of: 110, Limit: 50, Text: "the enrollments of 2 schools would fall by more than 50 %: " +
+				"School s1 from 110 to 44 and School s0 from 110 to 50"}},
 		{leave("s0", 60), intake.Objection{Guard: "falls", Resource: "enrollments", Count: 60,
 			Of: 110, Limit: 50, Text: "the enrollments of one school would fall: School s0 from 110 to 50"}},
 		{founded("school", 3), intake.Objection{Guard: "growth", Resource: "orgs", Count: 3, Of: 2, Limit: 50,
 			Text: "3 orgs of the type school would be added to 2"}},
 		{founded("district", 1), intake.Objection{Guard: "growth", Resource: "orgs", Count: 1, Of: 1, Limit: 50,
 			Text: "1 org of the type district would be added to 1"}},
-		{come("student", "s0", 60), intake.Objection{Guard: "growth", Resource: "users", Count: 60, Of: 100, Limit: 50,
-			Text: "60 students would be added to 100"}},
+		{come("student", "s0", 60), intake.Objection{Guard: "growth", Resource: "users", Count: 60, Of: 100,
+			Limit: 50,
+			Text:  "60 students would be added to 100"}},
 		{both(come("student", "s0", 60), func(d district) {
 			gone := of(is("role", "student"), first(10))
 			d.edit("user", func(rec oneroster.Record) {

@@ -111,7 +111,8 @@ func TestWithout(t *testing.T) {
 		{"one that closes", "s0", []string{"s0"}, nil, ""},
 		{"two, of which one closes", "s0", []string{"s0", "s2"}, nil,
 			"1 user would be left without any org: x is one"},
-		{"one, and another one closes", "s1", []string{"s2"}, nil, "1 user would be left without any org: x is one"},
+		{"one, and another one closes", "s1", []string{"s2"}, nil,
+			"1 user would be left without any org: x is one"},
 		{"a class", "s0", nil, []intake.Without{{oneroster.ByName("enrollment"), "class", []string{"e1", "e2"}}},
 			"2 enrollments would be left without a class: e1 is one"},
 	} {

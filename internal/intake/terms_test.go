@@ -60,8 +60,8 @@ func TestClassesInSession(t *testing.T) {
 	after := before.clone()
 	after.set("academicSession", "endDate", "2026-09-01") // no class differs, and all have ended
 	v := judge(t, &night{before: before, after: after}, intake.Context{})
-	if got, want := said(v, "loss"), "20 of 20 classes that are in session would be in terms that have ended or not "+
-		"begun: all of them"; got != want {
+	if got, want := said(v, "loss"), "20 of 20 classes that are in session would be in terms that have ended or "+
+		"not begun: all of them"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -113,7 +113,8 @@ func TestFallsOfASmallSchool(t *testing.T) {
 	}{
 		{8, 5, 0, 50, ""}, {9, 6, 0, 50, "Small from 27 to 9"}, {8, 5, 4, 50, ""},
 		{8, 5, 5, 50, "Small from 24 to 4"}, {8, 5, 5, 60, ""},
-		{8, 0, 12, 50, ""}, {8, 0, 13, 50, "Small from 24 to 11"}, {6, 5, 3, 50, ""}, {7, 5, 3, 50, ""}, {7, 5, 4, 50, "Small from 21 to 2"},
+		{8, 0, 12, 50, ""}, {8, 0, 13, 50, "Small from 24 to 11"}, {6, 5, 3, 50, ""},
+		{7, 5, 3, 50, ""}, {7, 5, 4, 50, "Small from 21 to 2"},
 		{7, 5, 6, 50, "Small from 21 to 0"},
 	} {
 		before := district{}
@@ -134,7 +135,8 @@ func TestFallsOfASmallSchool(t *testing.T) {
 		after.drop("user", func(rec oneroster.Record) bool { return left[rec.ID()] })
 		after.drop("enrollment", func(rec oneroster.Record) bool { return left[rec.Get("user")] })
 		after.drop("enrollment", first(c.more))
-		v := judged(t, &night{before: before, after: after}, intake.Limits{"guard-falls": c.limit}, intake.Context{})
+		limits := intake.Limits{"guard-falls": c.limit}
+		v := judged(t, &night{before: before, after: after}, limits, intake.Context{})
 		want := c.want
 		if want != "" {
 			want = "the enrollments of one school would fall: " + want
