@@ -52,7 +52,7 @@ func elsewhere(ctx context.Context, p *provider.Provider, err error) error {
 		return err
 	}
 	if at := p.Elsewhere(ctx); at != "" {
-		return fmt.Errorf("%w. A OneRoster service answers at %s: give that URL", err, at)
+		return fmt.Errorf("%w; a OneRoster service answers at %s: give that URL", err, at)
 	}
 	return err
 }

@@ -182,7 +182,7 @@ func TestBaseURLWithoutItsPath(t *testing.T) {
 		for _, verb := range []string{"verify", "sync sds", "sync grades --teacher t@x.example"} {
 			_, errs, code := rollbook(t, t.TempDir(), append(strings.Fields(verb), server.URL+given,
 				"--token-url", server.URL+"/token", "--client", "c", "--secret", "s")...)
-			want := "A OneRoster service answers at " + server.URL + at + ": give that URL"
+			want := "a OneRoster service answers at " + server.URL + at + ": give that URL"
 			if code != 1 || !strings.Contains(errs, want) {
 				t.Errorf("%s %s: exit %d: no %q in %s", verb, given, code, want, errs)
 			}

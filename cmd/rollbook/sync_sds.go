@@ -166,8 +166,7 @@ func (s *sdsSync) verdict(r sds.Report) error {
 	}
 	if c := r.Counts; s.failOn != "" && c.Errors > 0 || s.failOn == "warnings" && c.Warnings+c.ByTests > 0 {
 		return fmt.Errorf("--fail-on %s: %d errors, %d warnings, %d findings of Microsoft's tests alone",
-			s.failOn,
-			c.Errors, c.Warnings, c.ByTests)
+			s.failOn, c.Errors, c.Warnings, c.ByTests)
 	}
 	return nil
 }
@@ -248,8 +247,7 @@ func tellCosts(w io.Writer, costs []sds.Cost) {
 			often = "once"
 		}
 		fmt.Fprintf(w, "%s %s, %s: %s\n    lost: %s\n    do:   %s\n    e.g.  %s\n", c.Rule, what, often,
-			c.Title,
-			c.Loses, c.Fix, plainly(c.First))
+			c.Title, c.Loses, c.Fix, plainly(c.First))
 	}
 }
 

@@ -74,7 +74,7 @@ func (v *verification) check() error {
 		return usageError{fmt.Errorf("--rows %d: give a number from 1 up", v.opt.MaxRows)}
 	}
 	if v.report != "" { // told now, not after minutes
-		err := os.MkdirAll(v.report, 0o755)
+		err := os.MkdirAll(v.report, 0o700)
 		var f *os.File
 		if err == nil {
 			f, err = os.CreateTemp(v.report, ".write-*")
@@ -142,11 +142,9 @@ func (v *verification) run(ctx context.Context, out, errs io.Writer, url string)
 	return err
 }
 
-// writeReports writes the report in every form.
+// writeReports writes the report in every form. It quotes what is served of children: nobody
+// else on this machine reads it.
 func writeReports(errs io.Writer, report *verify.Report, folder string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -155,10 +153,12 @@ func writeReports(errs io.Writer, report *verify.Report, folder string) error {
 		{"junit.xml", report.WriteJUnit},
 		{"report.json", func(w io.Writer) error { return json.NewEncoder(w).Encode(report.JSON()) }},
 	} {
-		f, err := os.Create(filepath.Join(folder, file.name))
+		at := filepath.Join(folder, file.name)
+		f, err := os.OpenFile(at, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
+		_ = f.Chmod(0o600) // of an earlier report
 		if err := errors.Join(file.write(f), f.Close()); err != nil {
 			return fmt.Errorf("%s: %w", f.Name(), err)
 		}

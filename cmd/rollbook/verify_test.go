@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"encoding/pem"
 	"encoding/xml"
@@ -347,9 +348,81 @@ func TestVerifySince(t *testing.T) {
 	if want := "new: none; gone: none; the same: list.answer"; !strings.Contains(out, want) {
 		t.Errorf("no %q in %s", want, out)
 	}
+	// The check list.answer is not among those that are run now.
+	out, _, _ = rollbook(t, dir, "verify", server.URL+"/v1", "--token-url", server.URL+"/token", "--client", "c",
+		"--secret", "s", "--only", "list.wrapper", "--since", filepath.Join("opened", "report.json"))
+	if want := "gone: none; the same: none; not checked this time: list.answer"; !strings.Contains(out, want) {
+		t.Errorf("no %q in %s", want, out)
+	}
+	for _, name := range []string{"report.html", "report.json", "junit.xml"} {
+		if at, err := os.Stat(filepath.Join(dir, "opened", name)); err != nil || at.Mode().Perm() != 0o600 {
+			t.Errorf("%s can be read by others: %v %v", name, at.Mode(), err)
+		}
+	}
 	run(2, "--since", "nowhere.json")
 	if out = run(1, "--since", filepath.Join("opened", "junit.xml")); !strings.Contains(out,
 		"not a report of rollbook verify in JSON") {
 		t.Errorf("JUnit is taken for an earlier report: %s", out)
+	}
+}
+
+// A run that is broken off accuses nobody of it, and does not call a provider right that it did
+// not look at.
+func TestVerifyBrokenOff(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"/orgs", "filter="} { // before anything was read, and among the checks
+		t.Run(at, func(t *testing.T) {
+			dir, reached := t.TempDir(), make(chan struct{}, 1)
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				list := strings.TrimPrefix(r.URL.Path, "/v1/")
+				switch {
+				case r.URL.Path == "/token":
+					_, _ = w.Write([]byte(`{"access_token":"opaque","token_type":"bearer","expires_in":3600}`))
+				case strings.Contains(r.RequestURI, at):
+					select {
+					case reached <- struct{}{}:
+					default:
+					}
+					<-r.Context().Done()
+				default:
+					w.Header().Set("X-Total-Count", "1")
+					w.Header().Set("Content-Type", "application/json")
+					fmt.Fprintf(w, `{%q:[{"sourcedId":"1"}]}`, list)
+				}
+			}))
+			defer server.Close()
+			cmd := program(dir, "verify", server.URL+"/v1", "--token-url", server.URL+"/token", "--client", "c",
+				"--secret", "s", "--only", "list.wrapper,filter.equal,filter.id", "--report", "out")
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-reached
+			_ = cmd.Process.Signal(os.Interrupt)
+			_ = cmd.Wait() // the exit code tells
+			text, err := os.ReadFile(filepath.Join(dir, "out", "report.json"))
+			var report struct {
+				OK, BrokenOff bool
+				Results       []struct {
+					Check, State string
+					Failures     []struct{ Text string }
+				}
+			}
+			if err == nil {
+				err = json.Unmarshal(text, &report)
+			}
+			if err != nil || cmd.ProcessState.ExitCode() != 130 || report.OK || !report.BrokenOff {
+				t.Errorf("exit %d, %v, %.300s\n%s", cmd.ProcessState.ExitCode(), err, text, out.String())
+			}
+			if strings.Contains(string(text), "access.connect") || strings.Contains(string(text), "canceled") {
+				t.Errorf("the provider is accused of it: %.2000s", text)
+			}
+			page, err := os.ReadFile(filepath.Join(dir, "out", "report.html"))
+			if err != nil || !strings.Contains(string(page), "roken off") ||
+				strings.Contains(string(page), `class="verdict ready"`) {
+				t.Errorf("%v: the page does not say that it was broken off", err)
+			}
+		})
 	}
 }

@@ -154,6 +154,9 @@ func (c Cause) Title() string {
 	case forbidden:
 		return "The token may not read " + c.Targets()
 	case unserved:
+		if len(c.Results) > 1 {
+			return c.Targets() + " are not served"
+		}
 		return c.Targets() + " is not served"
 	}
 	return c.Check.Title
@@ -385,7 +388,7 @@ func (r *Report) causes(s State) []Cause {
 }
 
 // Since notes which causes are new, gone and the same since an earlier report, which is one
-// of report.json.
+// of report.json. One that was not looked at this time is not called gone.
 func (r *Report) Since(earlier []byte) error {
 	var before struct {
 		URL      string
@@ -398,18 +401,25 @@ func (r *Report) Since(earlier []byte) error {
 	} else if before.Causes == nil || before.Began == "" {
 		return errors.New("not a report of rollbook verify in JSON that tells causes")
 	}
-	fresh, same, gone := []string{}, []string{}, []string{}
-	was := map[string]bool{}
-	for _, c := range before.Causes {
-		was[c.Cause] = true
-		gone = append(gone, c.Cause)
+	var fresh, same, gone, open []string
+	now, held := map[string]bool{}, map[string]bool{connect.ID: len(r.Rows) > 0}
+	for _, res := range r.Of(Passed) {
+		held[res.Check.ID] = true
 	}
 	for _, c := range r.Causes() {
-		if id := c.Check.ID; was[id] {
-			same = append(same, id)
-			gone = slices.DeleteFunc(gone, func(other string) bool { return other == id })
-		} else {
-			fresh = append(fresh, id)
+		now[c.Check.ID] = true
+		if !slices.ContainsFunc(before.Causes, func(b struct{ Cause string }) bool { return b.Cause == c.Check.ID }) {
+			fresh = append(fresh, c.Check.ID)
+		}
+	}
+	for _, b := range before.Causes {
+		switch {
+		case now[b.Cause]:
+			same = append(same, b.Cause)
+		case held[b.Cause]:
+			gone = append(gone, b.Cause)
+		default:
+			open = append(open, b.Cause)
 		}
 	}
 	text := "since the report of " + before.Began
@@ -422,7 +432,7 @@ func (r *Report) Since(earlier []byte) error {
 	for _, part := range []struct {
 		word string
 		ids  []string
-	}{{"new", fresh}, {"gone", gone}, {"the same", same}} {
+	}{{"new", fresh}, {"gone", gone}, {"the same", same}, {"not checked this time", open}} {
 		list := strings.Join(part.ids, ", ")
 		if list == "" {
 			list = "none"

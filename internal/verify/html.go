@@ -57,7 +57,7 @@ func (r *Report) sheet() sheet {
 		Verdict: r.Verdict(), Counts: r.Counts(),
 		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised),
 		Unchecked: r.gaps(), Passed: r.passed()}
-	p.Ready = p.Counts.Failed == 0 && p.Counts.Passed+p.Counts.Advice >= max(1, p.Counts.Unchecked)
+	p.Ready = !r.Broken && p.Counts.Failed == 0 && p.Counts.Passed+p.Counts.Advice >= max(1, p.Counts.Unchecked)
 	for _, profile := range Profiles {
 		if contains(r.Profiles, profile.Name) {
 			p.Profiles = append(p.Profiles, profile)
@@ -94,7 +94,12 @@ func (r *Report) Verdict() string {
 		if len(paths) > 0 {
 			text += " on " + plural(len(paths), "path")
 		}
+		if r.Broken {
+			text += " until the run was broken off"
+		}
 		return text + "."
+	case r.Broken:
+		return "Broken off before the checks were through; nothing had failed until then."
 	case counts.Passed == 0:
 		return "Nothing could be checked."
 	case counts.Unchecked > counts.Passed+counts.Advice:

@@ -25,6 +25,7 @@ type Report struct {
 	Profiles []string
 	Write    bool
 	OAuth1   bool // requests were signed, not opened by a token
+	Broken   bool // off: the run was ended before the checks were through
 	Began    time.Time
 	Took     time.Duration
 	Results  []Result
@@ -35,8 +36,9 @@ type Report struct {
 
 func (r *run) report() *Report {
 	judgeCauses(r.results)
-	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Began: r.began.UTC(),
-		Took: time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
+	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Broken: r.ctx.Err() != nil,
+		Began: r.began.UTC(),
+		Took:  time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
 	for _, p := range Profiles {
 		if r.profiles[p.Name] {
 			out.Profiles = append(out.Profiles, p.Name)
@@ -238,7 +240,7 @@ func (r *Report) JSON() map[string]any {
 	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write, "causes": causes,
 		"began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
 		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked,
-		"ok": c.Failed == 0, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
+		"ok": c.Failed == 0 && !r.Broken, "brokenOff": r.Broken, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

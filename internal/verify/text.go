@@ -41,16 +41,14 @@ func (r *Report) WriteText(to io.Writer) error {
 	}
 	fmt.Fprintf(w, "\n%s\n", r.Verdict())
 	c := r.Counts()
-	fmt.Fprintf(w, "%d passed, %d failed, %s, %d not checked; %s in %s", c.Passed, c.Failed,
-		advice(c.Advice), c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
+	fmt.Fprintf(w, "Of results: %d passed, %d failed, %d advice, %d not checked; %s in %s", c.Passed, c.Failed,
+		c.Advice, c.Unchecked, plural(len(r.Calls), "call"), r.Took.Round(100*time.Millisecond))
 	if v := r.speed(); v != nil {
 		fmt.Fprintf(w, ", half of them within %s, the slowest %s", rounded(v.Median), rounded(v.Slowest))
 	}
 	fmt.Fprintln(w)
 	return w.Flush()
 }
-
-func advice(n int) string { return plural(n, "piece") + " of advice" }
 
 func rounded(d time.Duration) time.Duration {
 	if d > time.Second {

@@ -95,9 +95,11 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	r := newRun(ctx, p, opt)
 	if err := r.enter(); err != nil {
-		p := &probe{run: r, check: &connect}
-		p.fail(nil, "%v", err)
-		r.results = []Result{p.result()}
+		if ctx.Err() == nil {
+			p := &probe{run: r, check: &connect}
+			p.fail(nil, "%v", err)
+			r.results = []Result{p.result()}
+		}
 		return r.report(), err
 	}
 	r.survey()
@@ -111,8 +113,9 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		}
 		r.run(t)
 		if err := ctx.Err(); err != nil {
+			r.results = r.results[:i] // what we broke off ourselves is no fault of the provider's
 			r.cleanUp()
-			r.note("ended before the checks were through: %d of %d ran", i+1, len(plan))
+			r.note("broken off: %d of %d checks were through", i, len(plan))
 			return r.report(), err
 		}
 	}
