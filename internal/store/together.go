@@ -26,23 +26,23 @@ const (
 )
 
 // together does a put, alone or with others that wait. It returns when ctx ends, though
-// the put may be done then.
+// the put may be done then; what has ended before its turn is not begun.
 func (s *Store) together(ctx context.Context, p *put) error {
 	p.done = make(chan struct{})
 	s.queue.mu.Lock()
 	s.queue.waiting = append(s.queue.waiting, p)
 	s.queue.mu.Unlock()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-p.done:
 			return p.err
 		case <-ctx.Done():
-			s.queue.leave(p)
-			return ctx.Err()
 		case s.queue.turn <- struct{}{}:
 			s.putNext(ctx)
 		}
 	}
+	s.queue.leave(p)
+	return ctx.Err()
 }
 
 // putNext does what waits, in its turn.
