@@ -208,21 +208,6 @@ func TestWhatIsSaidOfATown(t *testing.T) {
 			}
 		}
 	}
-	come := func(role, school string, n int) func(district) {
-		return func(d district) {
-			for i := range n {
-				d.person(role, fmt.Sprint("new-", role, i), school)
-			}
-		}
-	}
-	founded := func(kind string, n int) func(district) {
-		return func(d district) {
-			for i := range n {
-				d.found("org", "sourcedId", fmt.Sprint("new", i), "name", fmt.Sprint("New ", i), "type", kind, "parent",
-					"d")
-			}
-		}
-	}
 	leave := func(school string, n int) func(district) {
 		return func(d district) { d.drop("enrollment", of(is("school", school), first(n))) }
 	}
@@ -254,10 +239,10 @@ func TestWhatIsSaidOfATown(t *testing.T) {
 			Text: "3 orgs of the type school would be added to 2"}},
 		{founded("district", 1), intake.Objection{Guard: "growth", Resource: "orgs", Count: 1, Of: 1, Limit: 50,
 			Text: "1 org of the type district would be added to 1"}},
-		{come("student", "s0", 60), intake.Objection{Guard: "growth", Resource: "users", Count: 60, Of: 100,
+		{people("student", "s0", 60), intake.Objection{Guard: "growth", Resource: "users", Count: 60, Of: 100,
 			Limit: 50,
 			Text:  "60 students would be added to 100"}},
-		{both(come("student", "s0", 60), func(d district) {
+		{both(people("student", "s0", 60), func(d district) {
 			gone := of(is("role", "student"), first(10))
 			d.edit("user", func(rec oneroster.Record) {
 				if gone(rec) {

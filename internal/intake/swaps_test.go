@@ -203,16 +203,6 @@ func TestLimitsOfSeats(t *testing.T) {
 // Pupils and families who would be staff are held beyond five, or a tenth of few pupils; one who would
 // be staff in classes, where these are many.
 func TestLimitsOfRises(t *testing.T) {
-	become := func(role string, n int, other string) func(district) {
-		return func(d district) {
-			some := of(is("role", role), first(n))
-			d.edit("user", func(rec oneroster.Record) {
-				if some(rec) {
-					rec.Set("role", other)
-				}
-			})
-		}
-	}
 	serve := func(users, classes int, role string) func(district) {
 		return func(d district) {
 			for i := range users {

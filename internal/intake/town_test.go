@@ -76,6 +76,37 @@ func (d district) person(role, id, school string) {
 		"orgs", school, "grades", grade, "enabledUser", "true")
 }
 
+// people are some who are new at a school.
+func people(role, school string, n int) func(district) {
+	return func(d district) {
+		for i := range n {
+			d.person(role, fmt.Sprint("new-", role, i), school)
+		}
+	}
+}
+
+// founded are some orgs that are new in the district.
+func founded(kind string, n int) func(district) {
+	return func(d district) {
+		for i := range n {
+			d.found("org", "sourcedId", fmt.Sprint("new", i), "name", fmt.Sprint("New ", i), "type", kind, "parent",
+				"d")
+		}
+	}
+}
+
+// become gives the first of a role another one.
+func become(role string, n int, other string) func(district) {
+	return func(d district) {
+		some := of(is("role", role), first(n))
+		d.edit("user", func(rec oneroster.Record) {
+			if some(rec) {
+				rec.Set("role", other)
+			}
+		})
+	}
+}
+
 func (d district) enrolled(user, class, school, role string) {
 	d.found("enrollment", "sourcedId", user+" "+class, "user", user, "class", class, "school", school, "role",
 		role)
@@ -96,21 +127,6 @@ func TestLimitsOfATown(t *testing.T) {
 	}
 	gone := func(resource string, which func(oneroster.Record) bool, n int) func(district) {
 		return func(d district) { d.drop(resource, of(which, first(n))) }
-	}
-	people := func(role, school string, n int) func(district) {
-		return func(d district) {
-			for i := range n {
-				d.person(role, fmt.Sprint("new-", role, i), school)
-			}
-		}
-	}
-	founded := func(kind string, n int) func(district) {
-		return func(d district) {
-			for i := range n {
-				d.found("org", "sourcedId", fmt.Sprint("new", i), "name", fmt.Sprint("New ", i), "type", kind, "parent",
-					"d")
-			}
-		}
 	}
 	classes := func(n int, role, user string) func(district) {
 		return func(d district) {

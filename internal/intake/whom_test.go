@@ -154,16 +154,6 @@ func TestNamesOfSchools(t *testing.T) {
 
 // Where a role is hit more than others it is named, with what becomes of it.
 func TestRolesThatAreHit(t *testing.T) {
-	become := func(role string, n int, other string) func(district) {
-		return func(d district) {
-			some := of(is("role", role), first(n))
-			d.edit("user", func(rec oneroster.Record) {
-				if some(rec) {
-					rec.Set("role", other)
-				}
-			})
-		}
-	}
 	gone := func(resource, role string, n int) func(district) {
 		return func(d district) { d.drop(resource, of(is("role", role), first(n))) }
 	}

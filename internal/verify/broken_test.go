@@ -31,6 +31,18 @@ type broken struct {
 	config      func(*provider.Config)
 }
 
+// of is the correct provider that it is made of: one that remembers, one that remembers what
+// no write changes, or, where each token must be a new one, one that remembers nothing.
+func (b broken) of(read, quick, half *service) *service {
+	switch kind, _, _ := strings.Cut(b.check, "."); {
+	case b.check == "access.earlier-token":
+		return read
+	case kind == "put", kind == "delete":
+		return half
+	}
+	return quick
+}
+
 // neverPassed are the rules that the made-up district breaks a little, as advice:
 // it was imported in one go, has aides, and courses that no class is of.
 var neverPassed = []string{"SDS-G04", "SDS-U07", "Q-08"}
@@ -84,13 +96,7 @@ func TestBrokenProviders(t *testing.T) {
 			t.Parallel()
 			st := <-stages
 			defer func() { stages <- st }()
-			s := quick
-			switch kind, _, _ := strings.Cut(b.check, "."); {
-			case b.check == "access.earlier-token": // wants a new one each time
-				s = read
-			case kind == "put", kind == "delete":
-				s = half
-			}
+			s := b.of(read, quick, half)
 			if !passed[b.check] {
 				t.Errorf("the correct provider does not pass %s anywhere", b.check)
 			}

@@ -29,13 +29,7 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 		if b.oauth1 || !all && i%29 != 3 {
 			continue
 		}
-		s := quick
-		switch kind, _, _ := strings.Cut(b.check, "."); {
-		case b.check == "access.earlier-token": // wants a new one each time
-			s = read
-		case kind == "put", kind == "delete":
-			s = half
-		}
+		s := b.of(read, quick, half)
 		report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"all"}, Write: s == half})
 		if err != nil {
 			t.Fatalf("%s: %v", b.name, err)
