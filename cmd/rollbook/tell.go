@@ -88,7 +88,8 @@ func tellDocument(w io.Writer, doc intake.Document) error {
 		out := newTable(w)
 		out.AppendHeader(table.Row{"for example", "field", "before", "after"})
 		for _, e := range doc.Examples {
-			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, oneroster.Spelled(e.Before), oneroster.Spelled(e.After)})
+			out.AppendRow(table.Row{e.Resource + "/" + e.ID, e.Field, oneroster.Spelled(e.Before),
+				oneroster.Spelled(e.After)})
 		}
 		out.Render()
 	}

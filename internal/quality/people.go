@@ -170,8 +170,9 @@ func demographicsMembers(j *judge, s *subject) {
 	}
 	for _, name := range truths {
 		v, there := s.Object[name]
-		if text, ok := v.(string); there && v != nil && (!ok || !strings.EqualFold(text, "true") && !strings.EqualFold(text,
-			"false")) {
+		text, ok := v.(string)
+		ok = ok && (strings.EqualFold(text, "true") || strings.EqualFold(text, "false"))
+		if there && v != nil && !ok {
 			j.find(s, "SDS-D01", name, written(v), name+` is not the text "true" or "false"`)
 		}
 	}

@@ -163,7 +163,8 @@ func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 }
 
 func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec auth.Secret) error {
-	_, err := tx.ExecContext(ctx, s.sql(`INSERT INTO "secrets" ("id", "client", "hash", "sealed", "created", "expires")
+	_, err := tx.ExecContext(ctx, s.sql(`
+		INSERT INTO "secrets" ("id", "client", "hash", "sealed", "created", "expires")
 		VALUES ($1, $2, $3, $4, $5, $6)`),
 		sec.ID, client, sec.Hash, sec.Sealed, stampText(sec.Created), stampText(sec.Expires))
 	return err

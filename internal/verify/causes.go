@@ -402,13 +402,16 @@ func (r *Report) Since(earlier []byte) error {
 		return errors.New("not a report of rollbook verify in JSON that tells causes")
 	}
 	var fresh, same, gone, open []string
-	now, held := map[string]bool{}, map[string]bool{connect.ID: len(r.Rows) > 0}
+	now, told, held := map[string]bool{}, map[string]bool{}, map[string]bool{connect.ID: len(r.Rows) > 0}
 	for _, res := range r.Of(Passed) {
 		held[res.Check.ID] = true
 	}
+	for _, b := range before.Causes {
+		told[b.Cause] = true
+	}
 	for _, c := range r.Causes() {
 		now[c.Check.ID] = true
-		if !slices.ContainsFunc(before.Causes, func(b struct{ Cause string }) bool { return b.Cause == c.Check.ID }) {
+		if !told[c.Check.ID] {
 			fresh = append(fresh, c.Check.ID)
 		}
 	}

@@ -240,7 +240,8 @@ func (r *Report) JSON() map[string]any {
 	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write, "causes": causes,
 		"began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
 		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked,
-		"ok": c.Failed == 0 && !r.Broken, "brokenOff": r.Broken, "rows": r.Rows, "notes": r.Notes, "results": results, "routes": routes}
+		"ok": c.Failed == 0 && !r.Broken, "brokenOff": r.Broken, "rows": r.Rows, "notes": r.Notes,
+		"results": results, "routes": routes}
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -255,8 +255,10 @@ var opening = []promise{
 		}
 	}},
 	{"a place is told without its password", func(t *trial) {
-		for dsn, want := range map[string]string{"postgres://u:geheim@h/d?search_path=x": "postgres://u:xxxxx@h/d?search_path=x", "postgresql://u@h/d": "postgresql://u@h/d",
-			"sqlite:///a/b.db": "/a/b.db", "/a/../c.db": "/c.db"} {
+		for dsn, want := range map[string]string{
+			"postgres://u:geheim@h/d?search_path=x": "postgres://u:xxxxx@h/d?search_path=x",
+			"postgresql://u@h/d":                    "postgresql://u@h/d",
+			"sqlite:///a/b.db":                      "/a/b.db", "/a/../c.db": "/c.db"} {
 			t.equal(dsn, store.Place(dsn), want)
 		}
 	}},
