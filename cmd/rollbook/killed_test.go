@@ -28,7 +28,7 @@ import (
 // lost, and the same command line is taken afterwards. ROLLBOOK_KILLS sets how many
 // times it is killed on SQLite; on PostgreSQL it is a fifth of that.
 func TestKilled(t *testing.T) {
-	kills := map[string]int{"sqlite": 12, "postgres": 4}
+	kills := map[string]int{"sqlite": 9, "postgres": 3}
 	if text := os.Getenv("ROLLBOOK_KILLS"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

@@ -290,7 +290,7 @@ func TestHistoryOfPublications(t *testing.T) {
 		h := &history{T: t, ctx: t.Context(), now: time.Date(2026, 9, 1, 6, 0, 0, 0, time.UTC),
 			rng: rand.New(rand.NewPCG(8, 3)), reader: map[string]string{}, latest: map[string]string{}}
 		h.s = storetest.Open(t, dsn, store.Options{Now: func() time.Time { return h.now }})
-		h.life = sandbox.NewLife(sandbox.Options{Students: 100, Seed: 5, Today: h.now})
+		h.life = sandbox.NewLife(sandbox.Options{Students: 60, Seed: 5, Today: h.now})
 		steps := 40
 		if strings.HasPrefix(dsn, "postgres") {
 			steps = 14

@@ -26,7 +26,7 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 		tell = t.Logf
 	}
 	for i, b := range brokenProviders() {
-		if b.oauth1 || !all && i%29 != 3 {
+		if b.oauth1 || !all && i%43 != 3 {
 			continue
 		}
 		s := b.of(read, quick, half)

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"sort"
 	"strconv"
 	"strings"
@@ -92,11 +93,15 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 	came := map[string]bool{}
 	for _, o := range got.Objects {
 		came[o.ID()] = true
-		rec := o.Record(p.route.Resource)
-		if i, known := c.at[o.ID()]; known && len(o) < len(c.objects[i]) { // a selection of fields
-			rec = c.records()[i]
-		} else if !known && len(o) == 1 {
+		i, known := c.at[o.ID()]
+		var rec oneroster.Record
+		switch {
+		case known && (len(o) < len(c.objects[i]) || reflect.DeepEqual(o, c.objects[i])):
+			rec = c.records()[i] // a selection of fields, or the row of the walk: most are
+		case !known && len(o) == 1:
 			continue // a selection of fields of a row that the walk did not meet
+		default:
+			rec = o.Record(p.route.Resource)
 		}
 		if !may(rec) {
 			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), values(rec, fields))
