@@ -44,15 +44,16 @@ func TestDeepPages(t *testing.T) {
 						if err != nil {
 							t.Fatal(err)
 						}
-						for _, offset := range offsets {
-							q := query.Query{Filter: f, Sort: r.Field(sorted), Desc: desc, Limit: 60,
-								Offset: offset}
+						q := query.Query{Filter: f, Sort: r.Field(sorted), Desc: desc, Limit: len(all)}
+						ordered, wantTotal := query.Select(q, all)
+						q.Limit = 60
+						for _, q.Offset = range offsets {
 							got, total := list(t, s, store.Selection{Route: route("getAllResults"), Query: q})
-							want, wantTotal := query.Select(q, all)
+							want := ordered[min(q.Offset, len(ordered)):min(q.Offset+q.Limit, len(ordered))]
 							if total != wantTotal || strings.Join(idsOf(got),
 								" ") != strings.Join(idsOf(want), " ") {
 								t.Fatalf("%q sorted by %q desc %v at %d: %d of %d, want %d of %d", filter,
-									sorted, desc, offset, len(got), total, len(want), wantTotal)
+									sorted, desc, q.Offset, len(got), total, len(want), wantTotal)
 							}
 						}
 					}
