@@ -41,7 +41,7 @@ func TestLaterPagesTellNoLaterDate(t *testing.T) {
 		put("b")
 		_, _ = page(ctx, "nobody", 0), page(ctx, "nobody", 0) // the edition is made, and what it answers remembered
 
-		request := store.Asking(ctx)
+		request, _ := s.Asking(ctx)
 		if _, err := s.Version(request); err != nil {
 			t.Fatal(err)
 		}

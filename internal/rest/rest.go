@@ -146,10 +146,11 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			panic(broken)
 		}
 	}()
-	r = r.WithContext(store.Asking(r.Context()))
+	ctx, at := s.Store.Asking(r.Context())
+	r = r.WithContext(ctx)
 	q.Request = r
-	// A reader begins its next delta by it: it is taken before anything is read.
-	w.Header().Set("Date", s.Store.Time().UTC().Format(http.TimeFormat))
+	// A reader begins its next delta by it.
+	w.Header().Set("Date", at.UTC().Format(http.TimeFormat))
 	s.answer(q)
 }
 

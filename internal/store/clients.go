@@ -110,13 +110,17 @@ func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
 // does not hold any more. One waits for the other, since PostgreSQL shows nobody's client to
 // who adds one of the same name at that moment; nobody waits for an import.
 func (s *Store) rewrite(ctx context.Context, do func(tx *sql.Tx) error) error {
-	return s.keep(ctx, func(tx *sql.Tx) error {
+	err := s.keep(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE "book" SET "version" = "version" + 1 WHERE "id" = 1`)
 		if err != nil {
 			return err
 		}
 		return do(tx)
 	})
+	if err == nil {
+		s.settle(time.Now())
+	}
+	return err
 }
 
 // Version rises whenever clients, their secrets or the signing key change.

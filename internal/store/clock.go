@@ -33,6 +33,14 @@ type change struct {
 // write runs do as one transaction under the write lock and stamps it. When do
 // returns errUnchanged the store is as before and write returns nil.
 func (s *Store) write(ctx context.Context, do func(c *change) error) (stamp string, err error) {
+	if stamp, err = s.change(ctx, do); stamp != "" {
+		s.settle(time.Now())
+	}
+	return stamp, err
+}
+
+// change is write for who settles it.
+func (s *Store) change(ctx context.Context, do func(c *change) error) (stamp string, err error) {
 	err = s.retry(ctx, func() error {
 		stamp, err = s.writeOnce(ctx, do)
 		return err

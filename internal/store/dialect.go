@@ -47,6 +47,7 @@ type dialect struct {
 	// lastly reads what the last changes are: of the district, of the book of clients, and
 	// of walks, -1 where those are not in the same database.
 	lastly string
+	leased bool // what was answered to that is good for leaseTime
 }
 
 // sql turns the common text of a statement ($1, TEXT) into the engine's.

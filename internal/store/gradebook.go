@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"rollbook/internal/oneroster"
 )
@@ -40,6 +41,7 @@ type put struct {
 
 	cause string
 	done  chan struct{} // closed when it is on the disk, or has failed
+	at    time.Time     // when that was
 }
 
 // put creates or replaces objects of one table, none of them twice. One that is refused

@@ -36,6 +36,7 @@ var postgresDialect = &dialect{
 	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
 	lastly: `SELECT c."rev", b."version", (SELECT COALESCE(MAX("id"), 0) FROM "walks")
 		FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
+	leased: true,
 }
 
 // openPostgres connects to the schema that the DSN names (search_path), made

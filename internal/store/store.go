@@ -66,6 +66,7 @@ type Store struct {
 	standby *standby
 	kept    sync.Map // prepared statements, by repeatedOf
 	queue   queue
+	leases  leases
 
 	stamping   sync.Mutex
 	committing *time.Time // the wall clock when the change was stamped that is being committed

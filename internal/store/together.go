@@ -35,6 +35,9 @@ func (s *Store) together(ctx context.Context, p *put) error {
 	for ctx.Err() == nil {
 		select {
 		case <-p.done:
+			if p.changed && p.err == nil {
+				s.settle(p.at)
+			}
 			return p.err
 		case <-ctx.Done():
 		case s.queue.turn <- struct{}{}:
@@ -87,7 +90,7 @@ func (q *queue) next() (puts []*put) {
 func (s *Store) putAll(ctx context.Context, puts []*put) {
 	ctx, stop := context.WithTimeout(By(context.WithoutCancel(ctx), puts[0].cause), longestTogether)
 	defer stop()
-	stamp, err := s.write(ctx, func(c *change) error {
+	stamp, err := s.change(ctx, func(c *change) error {
 		if err := c.put(ctx, puts[0].table, puts); err != nil {
 			return err
 		}
@@ -102,7 +105,9 @@ func (s *Store) putAll(ctx context.Context, puts []*put) {
 		}
 		return
 	}
+	at := time.Now()
 	for _, p := range puts {
+		p.at = at
 		if err != nil {
 			p.err = err
 		}

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
@@ -36,44 +35,6 @@ func (s *Store) Versions(ctx context.Context, last *Versions) (*Versions, error)
 		}
 	}
 	return versionsOf(ctx, s.read)
-}
-
-// changes are the last ones: in the district, in the book of clients, and, where the dialect
-// has them together, of walks.
-type changes struct {
-	rev, book, walk int64
-	at              time.Time // before they were asked, of an Asking
-}
-
-type asking struct{}
-
-// Asking lets what is asked under a context, which is that of one request, be of one
-// moment: what the last changes are is asked once.
-func Asking(ctx context.Context) context.Context { return context.WithValue(ctx, asking{}, &changes{}) }
-
-func (s *Store) last(ctx context.Context) (now changes, err error) {
-	known, _ := ctx.Value(asking{}).(*changes)
-	if known != nil && known.book > 0 {
-		return *known, nil
-	}
-	if known != nil {
-		now.at = s.Time()
-	}
-	// Lists wait elsewhere.
-	err = s.repeated(ctx, s.engine.book, s.lastly).row(ctx).Scan(&now.rev, &now.book, &now.walk)
-	if known != nil && err == nil {
-		*known = now
-	}
-	return now, err
-}
-
-// TimeOf is Time of the moment that a context is of (Asking): where the last changes were
-// asked already, a time before that.
-func (s *Store) TimeOf(ctx context.Context) time.Time {
-	if known, _ := ctx.Value(asking{}).(*changes); known != nil && known.book > 0 {
-		return known.at
-	}
-	return s.Time()
 }
 
 // querier is what a pool and a transaction can both do.

@@ -56,6 +56,9 @@ func (s *Store) NoteWalk(ctx context.Context, w WalkNote) (id int64, err error) 
 				stampText(w.Began), stampText(w.AsOf), stampText(w.Last)).Scan(&id)
 		})
 	}
+	if err == nil {
+		s.settle(time.Now())
+	}
 	return id, err
 }
 

@@ -282,7 +282,8 @@ var views = []promise{
 			return n
 		}
 		t.put("category", "sourcedId", "k", "title", "x")
-		first, book, request := versions(ctx, nil), version(ctx), store.Asking(ctx)
+		first, book := versions(ctx, nil), version(ctx)
+		request, _ := t.s.Asking(ctx)
 		if versions(ctx, first) != first || versions(request, first) != first {
 			t.Error("what has not changed is read again")
 		}
@@ -290,12 +291,75 @@ var views = []promise{
 		t.must(t.s.AddClient(ctx, auth.Client{ID: "c", Name: "c"}))
 		t.equal("a request sees one moment", []any{versions(request, first) == first, version(request)},
 			[]any{true, book})
-		now := versions(store.Asking(ctx), first)
+		next, _ := t.s.Asking(ctx)
+		now := versions(next, first)
 		t.equal("the next one another", []int64{now.Rev, now.Of(oneroster.ByName("category"))},
 			[]int64{first.Rev + 1, first.Rev + 1})
 		t.equal("and so does who asks of no request", []any{versions(ctx, first), version(ctx)},
 			[]any{now, book + 1})
 	}},
+	{"who is told that something is done finds it done, whichever process is asked", func(t *trial) {
+		other := Open(t.T, t.dsn, store.Options{})
+		now, err := t.s.Versions(ctx, nil)
+		t.must(err)
+		rev, walk := now.Rev, int64(0)
+		book, err := t.s.Version(ctx)
+		t.must(err)
+		ended := make(chan struct{})
+		var asked sync.WaitGroup
+		asked.Go(func() { // all the time, so that the answer to any other request may be used
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+					request, _ := other.Asking(ctx)
+					_, _ = other.Version(request)
+				}
+			}
+		})
+		defer asked.Wait()
+		defer close(ended)
+		for n := range int64(8) {
+			t.put("category", "sourcedId", "k", "title", fmt.Sprint(n))
+			request, _ := other.Asking(ctx)
+			now, err = other.Versions(request, now)
+			t.must(err)
+			t.equal("after a grade", now.Rev, rev+2*n+1)
+
+			t.take(Rec("org", "sourcedId", "o", "name", fmt.Sprint(n), "type", "school"))
+			request, _ = other.Asking(ctx)
+			now, err = other.Versions(request, now)
+			t.must(err)
+			t.equal("after an import", now.Rev, rev+2*n+2)
+
+			t.must(t.s.AddClient(ctx, auth.Client{ID: fmt.Sprint(n), Name: fmt.Sprint(n)}))
+			request, _ = other.Asking(ctx)
+			version, err := other.Version(request)
+			t.must(err)
+			t.equal("after a client", version, book+n+1)
+
+			id, err := t.s.NoteWalk(ctx, store.WalkNote{Process: "p", Client: "c", Edition: n})
+			t.must(err)
+			request, _ = other.Asking(ctx)
+			_, walk, err = other.Walks(request, walk)
+			t.must(err)
+			t.equal("after a first page", walk, id)
+		}
+	}},
+	{"what was asked a moment ago is not asked again where that costs, and told to be of then",
+		func(t *trial) {
+			s, again := Open(t.T, t.dsn, store.Options{}), false
+			for n := 0; n < 1000 && !again; n++ {
+				_, err := s.Version(ctx)
+				t.must(err)
+				before := s.Time()
+				request, at := s.Asking(ctx)
+				again = at.Before(before)
+				t.equal("the moment of a request", s.TimeOf(request), at)
+			}
+			t.equal("asked before the request", again, t.postgres())
+		}},
 	{"a view has what was served at an earlier change, as far as the journal goes back", func(t *trial) {
 		t.crowded()
 		var before []moment
