@@ -50,6 +50,7 @@ type collection struct {
 	last     int // the greatest place
 	loose    int // bytes of segments that are held in memory
 	own      int // bytes of chunks of an earlier collection, that no later one has
+	ids      *ids
 
 	before  int64    // version of the collection that this one follows; 0 is none
 	changes []change // since then, by place
@@ -116,7 +117,7 @@ func (c *collection) chunk(owned map[int]bool, place int) *chunk {
 
 // build renders a whole resource into a file that nobody else sees.
 func build(ctx context.Context, view *store.View, r rendering) (*collection, error) {
-	c, owned := &collection{version: view.Of(r.resource)}, map[int]bool{}
+	c, owned := &collection{version: view.Of(r.resource), ids: &ids{}}, map[int]bool{}
 	return c, c.write(r, owned, func(put func(place int, values []string) error) error {
 		return view.Since(ctx, r.resource, -1, put)
 	})

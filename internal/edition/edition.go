@@ -249,6 +249,17 @@ func (d *District) holder(r rendering) *holder {
 	return h
 }
 
+// made is the holder of a rendering that readers of lists have asked for; nil where there is none.
+func (d *District) made(r rendering) *holder {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	h := d.collections[r]
+	if h != nil {
+		h.asked.Store(d.walks.time().Unix())
+	}
+	return h
+}
+
 // sweep forgets the collections that nobody reads, and the addresses that nobody asks at.
 func (d *District) sweep(now time.Time) {
 	d.swept = now

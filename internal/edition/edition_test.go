@@ -50,7 +50,7 @@ func (r roster) Records(ctx context.Context, yield func(oneroster.Row) error) er
 			return nil
 		}
 		if (n+7*r.night)%40 == 0 {
-			row.Set("metadata", fmt.Sprintf(`{"night":"%d"}`, r.night))
+			row.Set("metadata", fmt.Sprintf(`{"night":"%d",%q:"IsManaged"}`, r.night, oneroster.UserFlags))
 		}
 		return yield(row)
 	})

@@ -110,7 +110,15 @@ func (s *service) one(q *request) {
 		q.refuse(err)
 		return
 	}
-	rec, err := s.Store.Get(q.Context(), store.Selection{Route: q.route, Vars: q.vars})
+	sel := store.Selection{Route: q.route, Vars: q.vars, Query: parsed}
+	buf, found := s.District.One(q.Context(), q.wrapped(), edition.Ask{Selection: sel, Base: q.base,
+		Veiled: !q.flags()})
+	if found {
+		q.w.Header().Set("X-Total-Count", "1")
+		q.wrap(http.StatusOK, buf, parsed)
+		return
+	}
+	rec, err := s.Store.Get(q.Context(), sel)
 	if errors.Is(err, store.ErrNotFound) {
 		q.unknown()
 		return
@@ -130,13 +138,20 @@ func (q *request) unknown() {
 
 // object writes one object in its wrapper.
 func (q *request) object(status int, rec oneroster.Record, parsed query.Query) {
-	q.rows = 1
-	q.header(status)
 	if !q.flags() {
 		oneroster.Veil(rec.Resource, rec.Values)
 	}
-	buf := []byte(`{"` + rec.Resource.Wrapper() + `":`)
-	buf = oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(buf, rec.Values)
+	q.wrap(status, oneroster.NewWriter(rec.Resource, q.base, parsed.Fields).Append(q.wrapped(), rec.Values),
+		parsed)
+}
+
+// wrapped begins the wrapper of one object.
+func (q *request) wrapped() []byte { return []byte(`{"` + q.route.Resource.Wrapper() + `":`) }
+
+// wrap sends one object that stands in the begin of its wrapper.
+func (q *request) wrap(status int, buf []byte, parsed query.Query) {
+	q.rows = 1
+	q.header(status)
 	buf = q.appendWarnings(buf, parsed.Warnings)
 	buf = append(buf, '}')
 	q.bytes += int64(len(buf))
