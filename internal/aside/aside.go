@@ -110,8 +110,11 @@ func AppendTexts(buf []byte, texts ...string) []byte {
 // damaged.
 func Texts(text string, out []string) ([]string, bool) {
 	for len(text) > 0 {
-		var head [binary.MaxVarintLen64]byte
-		length, n := binary.Uvarint(head[:copy(head[:], text)])
+		length, n := uint64(text[0]), 1
+		if length >= 0x80 { // else it is one byte, which most are
+			var head [binary.MaxVarintLen64]byte
+			length, n = binary.Uvarint(head[:copy(head[:], text)])
+		}
 		if n <= 0 || uint64(len(text)-n) < length {
 			return nil, false
 		}

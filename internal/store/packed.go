@@ -12,7 +12,11 @@ import (
 // put puts a row aside that a plan is to write: a first import of a large district is more
 // than memory should hold.
 func (p *Plan) put(r *row) (at int64, err error) {
-	at, err = p.aside.Put(func(buf []byte) []byte { return packRow(buf, r) })
+	return putAside(&p.aside, r)
+}
+
+func putAside(f *aside.File, r *row) (at int64, err error) {
+	at, err = f.Put(func(buf []byte) []byte { return packRow(buf, r) })
 	if err != nil {
 		err = fmt.Errorf("a plan cannot be put aside: %w", err)
 	}
@@ -25,11 +29,12 @@ func (p *Plan) planned(at int64) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := unpackRow(raw)
-	if err == nil {
-		r.values[oneroster.Modified] = p.stamp
+	r := &row{values: make([]string, 0, 24)}
+	if err := unpackRow(raw, r); err != nil {
+		return nil, err
 	}
-	return r, err
+	r.values[oneroster.Modified] = p.stamp
+	return r, nil
 }
 
 func packRow(buf []byte, r *row) []byte {
@@ -41,21 +46,23 @@ func packRow(buf []byte, r *row) []byte {
 		flags |= 2
 	}
 	buf = append(binary.AppendVarint(buf, r.seq), flags)
-	return aside.AppendTexts(aside.AppendTexts(buf, r.hash, r.stated), r.values...)
+	return aside.AppendTexts(aside.AppendTexts(buf, r.values...), r.hash, r.stated)
 }
 
-func unpackRow(raw []byte) (*row, error) {
+// unpackRow fills in what packRow keeps, in the memory of the values that were there.
+func unpackRow(raw []byte, r *row) error {
 	seq, n := binary.Varint(raw)
 	if n <= 0 || n >= len(raw) {
-		return nil, errPacked
+		return errPacked
 	}
-	r := &row{seq: seq, imported: raw[n]&1 != 0, fresh: raw[n]&2 != 0}
-	texts, whole := aside.Texts(string(raw[n+1:]), make([]string, 0, 24))
-	if !whole || len(texts) < 2 {
-		return nil, errPacked
+	texts, whole := aside.Texts(string(raw[n+1:]), r.values[:0])
+	last := len(texts) - 2
+	if !whole || last < 0 {
+		return errPacked
 	}
-	r.hash, r.stated, r.values = texts[0], texts[1], texts[2:]
-	return r, nil
+	r.seq, r.imported, r.fresh = seq, raw[n]&1 != 0, raw[n]&2 != 0
+	r.values, r.hash, r.stated = texts[:last], texts[last], texts[last+1]
+	return nil
 }
 
 var errPacked = errors.New("a plan that was put aside is damaged")

@@ -53,6 +53,8 @@ type part struct {
 	gone     map[string]bool           // the same, and what only was to come
 	restated map[string]string         // records of which stated agents alone differ, with those
 	derived  map[int]map[string]string // by the position of a field, what records get of others in it
+	stored   aside.File                // the rows of the table as they are stored, where read is true
+	read     bool
 
 	next, shift int64    // seq of the first new row, and how far others have moved it since
 	deleted     []string // by clients since the plan was found
@@ -95,7 +97,13 @@ func (s *Store) plan(ctx context.Context, opt ImportOptions, judge func(*Plan) e
 	}
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		p.tx = tx
-		defer func() { p.tx = nil }()
+		defer func() {
+			p.tx = nil
+			for _, part := range p.parts {
+				_ = part.stored.Close()
+				part.stored, part.read = aside.File{}, false
+			}
+		}()
 		if err := tx.QueryRowContext(ctx,
 			`SELECT "rev" FROM "clock" WHERE "id" = 1`).Scan(&p.rev); err != nil {
 			return err
@@ -156,22 +164,64 @@ func (p *Plan) count(ctx context.Context) error {
 	return nil
 }
 
-// Before yields the active records of a resource as readers are served them now; each
-// is valid during the call only. Only a judge may call it, and After and Differences.
+// Before yields the active records of a resource as readers are served them now, but for
+// dateLastModified, in place of which one time stands; each is valid during the call only.
+// Only a judge may call it, and After and Differences.
 func (p *Plan) Before(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
-	t := tables[r]
-	text := p.s.sql("SELECT " + t.selects + " FROM " + t.name + ` t WHERE t."status" = $1 ORDER BY t."seq"`)
-	rows, err := p.tx.QueryContext(ctx, text, oneroster.Active)
-	if err != nil {
-		return err
-	}
-	return t.scan(rows, func(values []string) error {
-		return yield(oneroster.Record{Resource: r, Values: values})
+	return p.asStored(ctx, tables[r], func(row *row) error {
+		if !row.active() {
+			return nil
+		}
+		return yield(oneroster.Record{Resource: r, Values: row.values})
 	})
 }
 
-// After yields the active records of a resource as readers would be served them; each
-// is valid during the call only.
+// asStored yields the rows of a table, deleted ones too, in the order of the list, each valid
+// during the call only. They are read of the database once, which costs several times as
+// much as what was put aside.
+func (p *Plan) asStored(ctx context.Context, t *table, yield func(*row) error) error {
+	part := p.parts[t]
+	if !part.read {
+		if err := p.readStored(ctx, t, part); err != nil {
+			return err
+		}
+		part.read = true
+	}
+	r := &row{}
+	for at := int64(0); at < part.stored.End(); {
+		raw, next, err := part.stored.Get(at)
+		if err == nil {
+			err = unpackRow(raw, r)
+		}
+		if err != nil {
+			return err
+		}
+		at, r.values[oneroster.Modified] = next, p.stamp
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (p *Plan) readStored(ctx context.Context, t *table, part *part) error {
+	r, imported := &row{}, 0
+	values, into := t.scanner()
+	into = append([]any{&imported, &r.hash, &r.stated}, into...)
+	text := `SELECT t."imported", t."hash", ` + t.statedColumn() + ", " + t.unstamped + " FROM " + t.name +
+		` t ORDER BY t."seq"`
+	return queryAll(ctx, p.tx, text, nil, func(scan func(...any) error) error {
+		if err := scan(into...); err != nil {
+			return err
+		}
+		r.imported, r.values = imported == 1, values
+		_, err := putAside(&part.stored, r)
+		return err
+	})
+}
+
+// After yields the active records of a resource as readers would be served them, as Before
+// does.
 func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oneroster.Record) error) error {
 	part := p.parts[tables[r]]
 	return p.after(ctx, tables[r], func(values []string, _ string) error {
@@ -188,42 +238,29 @@ func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oner
 // have a part in as it is before that is derived.
 func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, stated string) error) error {
 	part := p.parts[t]
-	rows, err := p.tx.QueryContext(ctx, "SELECT "+t.statedColumn()+", "+t.selects+" FROM "+t.name+
-		` t ORDER BY t."seq"`)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	stated := ""
-	values, into := t.scanner()
-	into = append([]any{&stated}, into...)
-	for rows.Next() {
-		if err := rows.Scan(into...); err != nil {
-			return err
-		}
-		id := values[oneroster.SourcedID]
+	err := p.asStored(ctx, t, func(r *row) error {
+		id := r.values[oneroster.SourcedID]
 		if now, ok := part.restated[id]; ok {
-			stated = now
+			r.stated = now
 		}
-		at, planned := part.place[hashID(id)]
+		at, planned := -1, false
+		if len(part.place) > 0 {
+			at, planned = part.place[hashID(id)]
+		}
 		switch {
 		case part.gone[id]:
-			continue
 		case planned && part.rows[at] >= 0:
-			row, err := p.planned(part.rows[at])
+			next, err := p.planned(part.rows[at])
 			if err != nil {
 				return err
 			}
-			if err := yield(row.values, row.stated); err != nil {
-				return err
-			}
-		case values[oneroster.Status] == oneroster.Active:
-			if err := yield(values, stated); err != nil {
-				return err
-			}
+			return yield(next.values, next.stated)
+		case r.active():
+			return yield(r.values, r.stated)
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	return p.each(part, func(_ int, r *row) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"rollbook/internal/oneroster"
 )
@@ -117,20 +118,13 @@ func (in *planner) begin(r *oneroster.Resource) error {
 	t := tables[r]
 	in.table, in.part, in.stored, in.kept, in.count = t, in.parts[t], map[idHash]*known{}, nil, Counts{}
 	imported := 0
-	text := `SELECT t."sourcedId", t."status", t."hash", t."imported", ` + t.statedColumn() + " FROM " +
-		t.name + " t"
-	err := queryAll(in.ctx, in.tx, text, nil, func(scan func(...any) error) error {
-		var id, status, agents string
-		var brought int
-		row := &known{}
-		if err := scan(&id, &status, &row.hash, &brought, &agents); err != nil {
-			return err
-		}
-		row.active, row.imported, row.stated = status == oneroster.Active, brought == 1, hashStated(agents)
-		if row.active && row.imported {
+	err := in.asStored(in.ctx, t, func(r *row) error {
+		k := &known{hash: strings.Clone(r.hash), active: r.active(), imported: r.imported,
+			stated: hashStated(r.stated)}
+		if k.active && k.imported {
 			imported++
 		}
-		in.stored[hashID(id)] = row
+		in.stored[hashID(r.values[oneroster.SourcedID])] = k
 		return nil
 	})
 	if err != nil {
