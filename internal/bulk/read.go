@@ -159,10 +159,11 @@ var others = map[string]string{
 // A layout says which column of a file fills which field.
 type layout struct {
 	resource *oneroster.Resource
-	at       []int    // column to field position; -1 is not read
-	names    []string // column names as the file has them, for problems
-	metadata []string // column to metadata key
-	fill     []int    // fields that OneRoster 1.0 had no column for
+	at       []int               // column to field position; -1 is not read
+	names    []string            // column names as the file has them, for problems
+	metadata []string            // column to metadata key
+	known    []map[string]string // column to the words that it may have otherwise; nil is any
+	fill     []int               // fields that OneRoster 1.0 had no column for
 }
 
 // known1p0 are required fields that OneRoster 1.0 had not.
@@ -214,7 +215,7 @@ func (v vocabulary) meant(col string) (ours, key string) {
 func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*layout, error) {
 	v := vocabularyOf(r)
 	l := &layout{resource: r, at: make([]int, len(header)), names: make([]string, len(header)),
-		metadata: make([]string, len(header))}
+		metadata: make([]string, len(header)), known: make([]map[string]string, len(header))}
 	seen := map[string]string{}
 	for i, raw := range header {
 		col := strings.TrimSpace(raw)
@@ -234,7 +235,9 @@ func (p *Package) newLayout(f *file, r *oneroster.Resource, header []string) (*l
 		}
 		seen[ours] = col
 		if n, ok := v.fields[ours]; ok {
-			l.at[i] = n
+			if l.at[i] = n; n >= 0 {
+				l.known[i] = known[r.Name+"."+r.Fields[n].Name]
+			}
 		}
 	}
 	for i := range r.Fields {
@@ -353,7 +356,7 @@ func (l *layout) record(cells []string) (rec oneroster.Record, wrongs []oneroste
 			continue
 		}
 		f := &l.resource.Fields[l.at[i]]
-		if known := known[l.resource.Name+"."+f.Name]; known != nil {
+		if known := l.known[i]; known != nil {
 			ours, original := nearest(known, cell)
 			if original != "" {
 				extra["original."+f.Name] = original

@@ -197,15 +197,17 @@ func (g *glyphs) take(text []byte) {
 			g.endWord()
 		}
 	}
-	text = append(g.kept, text...)
-	g.kept = nil
-	for len(text) > 0 {
-		if text[0] < utf8.RuneSelf {
-			if text[0] == 0 {
-				g.zeros++
-			}
+	if len(g.kept) > 0 {
+		text = append(g.kept, text...)
+		g.kept = nil
+	}
+	g.zeros += bytes.Count(text, []byte{0})
+	for {
+		for len(text) > 0 && text[0] < utf8.RuneSelf {
 			text = text[1:]
-			continue
+		}
+		if len(text) == 0 {
+			return
 		}
 		if !utf8.FullRune(text) {
 			g.kept = append([]byte(nil), text...)

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 
@@ -23,15 +22,13 @@ type digested struct {
 
 func (d *digested) Records(ctx context.Context, yield func(oneroster.Row) error) error {
 	d.sum, d.rows = [sha256.Size]byte{}, 0
-	h := sha256.New()
-	var own [sha256.Size]byte
+	var text []byte
 	return d.Source.Records(ctx, func(r oneroster.Row) error {
-		h.Reset()
-		_, _ = io.WriteString(h, r.Resource.Name) // a hash takes all
+		text = append(text[:0], r.Resource.Name...)
 		for _, value := range r.Values {
-			_, _ = io.WriteString(h, oneroster.PartSep+value)
+			text = append(append(text, oneroster.PartSep...), value...)
 		}
-		for i, b := range h.Sum(own[:0]) {
+		for i, b := range sha256.Sum256(text) {
 			d.sum[i] ^= b // in any order; no two have the same sourcedId
 		}
 		d.rows++

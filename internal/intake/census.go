@@ -60,6 +60,7 @@ type side struct {
 	j       *judgement
 	read    func(context.Context, *oneroster.Resource, func(oneroster.Record) error) error
 	isNow   bool
+	today   string
 	seen    map[*oneroster.Resource]bool
 	total   map[*oneroster.Resource]int
 	orgs    map[string]string // names
@@ -77,6 +78,7 @@ type side struct {
 }
 
 func (s *side) begin() {
+	s.today = s.j.Today.Format(oneroster.DateLayout)
 	s.seen, s.total = map[*oneroster.Resource]bool{}, map[*oneroster.Resource]int{}
 	s.orgs, s.schools, s.people = map[string]string{}, map[string]bool{}, map[uint64]person{}
 	s.linked = map[uint64]bool{}
@@ -111,14 +113,13 @@ func (s *side) add(rec oneroster.Record) {
 	if s.isNow && s.j.belongs(rec) {
 		s.j.closed[key(rec)] = true
 	}
-	today := s.j.Today.Format(oneroster.DateLayout)
 	switch r.Name {
 	case "org":
 		s.orgs[rec.ID()], s.schools[rec.ID()] = rec.Get("name"), rec.Get("type") == "school"
 	case "academicSession":
 		s.begins[rec.ID()], s.ends[rec.ID()] = rec.Get("startDate"), rec.Get("endDate")
 	case "class":
-		s.class(rec, today)
+		s.class(rec)
 	case "user":
 		at := home(rec)
 		s.people[hash(rec.ID())] = person{at, rec.Get("role")}
@@ -138,7 +139,7 @@ func (s *side) add(rec oneroster.Record) {
 			s.j.twice.learn(rec)
 		}
 	case "enrollment":
-		if end := rec.Get("endDate"); end != "" && end < today || s.later(rec.Get("beginDate"), today) {
+		if end := rec.Get("endDate"); end != "" && end < s.today || s.later(rec.Get("beginDate")) {
 			break // nobody is in a class by it
 		}
 		if !s.isNow {
@@ -175,7 +176,7 @@ func (s *side) add(rec oneroster.Record) {
 
 // class looks whether a class is in session, ends with its terms, or would only begin with
 // them: a term that has not begun has not ended.
-func (s *side) class(rec oneroster.Record, today string) {
+func (s *side) class(rec oneroster.Record) {
 	first, last := "", ""
 	for _, id := range oneroster.Items(rec.Get("terms")) {
 		if begin := s.begins[id]; first == "" || begin < first {
@@ -184,18 +185,18 @@ func (s *side) class(rec oneroster.Record, today string) {
 		last = max(last, s.ends[id])
 	}
 	key := hash(rec.ID())
-	s.runs[key] = last >= today
-	s.begun[key] = s.runs[key] && first <= today
+	s.runs[key] = last >= s.today
+	s.begun[key] = s.runs[key] && first <= s.today
 	if s.isNow || last == "" {
 		return
 	}
-	if s.j.now.runs[key] && !s.runs[key] || s.j.now.begun[key] && s.later(first, today) {
+	if s.j.now.runs[key] && !s.runs[key] || s.j.now.begun[key] && s.later(first) {
 		s.j.tally(s.j.groupOf(rec, nil)).ended++
 	}
 }
 
 // later tells whether a day is to come. The next year is filled on the day of a rollover.
-func (s *side) later(day, today string) bool { return day > today && s.j.Day&Rollover == 0 }
+func (s *side) later(day string) bool { return day > s.today && s.j.Day&Rollover == 0 }
 
 // link counts users that lose their agents. That is seen in what readers are served
 // alone: a link that one side states is served on both.

@@ -94,7 +94,7 @@ func (f *Field) Parse(text string) (string, error) {
 	if text = OneLine(text); text == "" {
 		return "", nil
 	}
-	if !utf8.ValidString(text) || strings.IndexFunc(text, isControl) >= 0 {
+	if !ordinary(text) && (!utf8.ValidString(text) || strings.IndexFunc(text, isControl) >= 0) {
 		return "", fmt.Errorf("%s holds control characters or is not UTF-8", quoted(text))
 	}
 	switch f.Kind {
@@ -112,6 +112,9 @@ func (f *Field) Parse(text string) (string, error) {
 		}
 		return FormatNumber(n), nil
 	case Date:
+		if plainDay(text) {
+			return text, nil
+		}
 		t, err := ParseDate(text)
 		if err != nil {
 			return "", err
@@ -149,10 +152,20 @@ var decimal = regexp.MustCompile(`^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9
 // inside a field), so that an export that is read again changes nothing. Any
 // other control character is refused.
 func OneLine(text string) string {
-	if !strings.ContainsAny(text, "\t\r\n") {
+	if ordinary(text) || !strings.ContainsAny(text, "\t\r\n") {
 		return text
 	}
 	return lineEnds.Replace(text)
+}
+
+// ordinary tells a text of ASCII without control characters, as most are, at a glance.
+func ordinary(text string) bool {
+	for i := range len(text) {
+		if text[i] < ' ' || text[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 var lineEnds = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\t", " ")
@@ -164,7 +177,7 @@ func CheckID(id string) error {
 		return errors.New("a sourcedId is missing")
 	case utf8.RuneCountInString(id) > MaxID:
 		return fmt.Errorf("%s… is longer than %d characters", quoted(string([]rune(id)[:20])), MaxID)
-	case !utf8.ValidString(id) || strings.IndexFunc(id, isControl) >= 0:
+	case !ordinary(id) && (!utf8.ValidString(id) || strings.IndexFunc(id, isControl) >= 0):
 		return fmt.Errorf("%s holds control characters or is not UTF-8", quoted(id))
 	}
 	return nil
@@ -229,6 +242,21 @@ func ParseDate(text string) (time.Time, error) {
 	}
 	t = time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 	return t, inRange(t, text)
+}
+
+// plainDay tells at a glance what ParseDate makes nothing else of: most dates of our time.
+func plainDay(text string) bool {
+	if len(text) != len(DateLayout) || text[4] != '-' || text[7] != '-' {
+		return false
+	}
+	digits := text[:4] + text[5:7] + text[8:]
+	for i := range len(digits) {
+		if digits[i] < '0' || digits[i] > '9' {
+			return false
+		}
+	}
+	month, day := digits[4:6], digits[6:]
+	return digits >= "1" && "01" <= month && month <= "12" && "01" <= day && day <= "28"
 }
 
 // asWritten reads a date or dateTime in its own zone.

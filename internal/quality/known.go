@@ -102,6 +102,7 @@ func pair(a, b uint32) uint64 { return uint64(a)<<32 | uint64(b) }
 type stamps struct {
 	counts map[string]int
 	rows   int
+	right  string // the last one of which there is nothing to tell: many objects have the same
 }
 
 const mostStamps = 4096

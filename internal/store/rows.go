@@ -31,18 +31,17 @@ func (r *row) active() bool { return r.values[oneroster.Status] == oneroster.Act
 // contentHash covers what a source states of a record and readers are served:
 // every field but the clock's and those that other records have a part in.
 func (t *table) contentHash(values []string) string {
-	h := sha256.New()
-	var buf []byte
+	buf := make([]byte, 0, 1024)
 	for i, v := range values {
 		if i == oneroster.Modified || t.isDerived(i) {
 			continue
 		}
-		buf = strconv.AppendInt(buf[:0], int64(len(v)), 10)
+		buf = strconv.AppendInt(buf, int64(len(v)), 10)
 		buf = append(buf, ':')
 		buf = append(buf, v...)
-		h.Write(buf)
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	sum := sha256.Sum256(buf)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 func (t *table) isDerived(i int) bool {

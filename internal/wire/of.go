@@ -8,9 +8,9 @@ import (
 	"rollbook/internal/oneroster"
 )
 
-// Set makes the object what a reader decodes of a record, without its JSON; hrefs are
-// those of an empty base. It was empty, or set to another record of the same resource, and
-// takes over the memory of what it was.
+// Set makes the object what a reader decodes of a record, without its JSON and without hrefs.
+// It was empty, or set to another record of the same resource, and takes over the memory of
+// what it was.
 func (o Object) Set(rec oneroster.Record) {
 	for i := range rec.Resource.Fields {
 		f, v := &rec.Resource.Fields[i], rec.Values[i]
@@ -51,7 +51,6 @@ func valueOf(f *oneroster.Field, v string, before any) any {
 		if ref == nil {
 			ref = map[string]any{"type": f.To}
 		}
-		ref["href"] = "/" + oneroster.ByName(f.To).Plural + "/" + oneroster.EscapeID(v)
 		ref["sourcedId"] = valid(v)
 		return ref
 	case oneroster.UserIDs:

@@ -12,7 +12,7 @@ import (
 )
 
 // An object that is set to one record after another is each time what a reader decodes
-// of its JSON.
+// of its JSON, but for hrefs.
 func TestSetIsWhatAReaderDecodes(t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	texts := []string{"", "", "a", "é😀", `"\`, "a/b c", "..", "\xff\xfe", "\u2028", "<&>", "0"}
@@ -43,9 +43,24 @@ func TestSetIsWhatAReaderDecodes(t *testing.T) {
 			if err := dec.Decode(&want); err != nil {
 				t.Fatal(err)
 			}
+			withoutHrefs(map[string]any(want))
 			if got.Set(rec); !reflect.DeepEqual(got, want) {
 				t.Fatalf("%s %q\n got %#v\nwant %#v", r.Name, rec.Values, got, want)
 			}
+		}
+	}
+}
+
+func withoutHrefs(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		delete(v, "href")
+		for _, member := range v {
+			withoutHrefs(member)
+		}
+	case []any:
+		for _, item := range v {
+			withoutHrefs(item)
 		}
 	}
 }

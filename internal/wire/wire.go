@@ -63,6 +63,9 @@ func (o Object) Refs(name string) []Ref {
 
 // RefID is the sourcedId of a single reference, or "".
 func (o Object) RefID(name string) string {
+	if ref, is := o[name].(map[string]any); is { // without a list of it
+		return Object(ref).Text("sourcedId")
+	}
 	if refs := o.Refs(name); len(refs) > 0 {
 		return refs[0].ID
 	}
