@@ -20,7 +20,15 @@ func beyond(text string) bool {
 }
 
 // marked tells whether a text has characters that HTML writes otherwise.
-func marked(text string) bool { return strings.ContainsAny(text, "&'\"<>") }
+func marked(text string) bool {
+	for i := range len(text) {
+		switch text[i] {
+		case '&', '\'', '"', '<', '>':
+			return true
+		}
+	}
+	return false
+}
 
 // entity is a character as HTML writes it: &#233; or &eacute;.
 var entity = regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z]+);`)

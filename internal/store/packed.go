@@ -23,18 +23,16 @@ func putAside(f *aside.File, r *row) (at int64, err error) {
 	return at, err
 }
 
-// planned reads a row that was put aside, with a time to stand for its own.
-func (p *Plan) planned(at int64) (*row, error) {
+// planned reads a row that was put aside into r, with a time to stand for its own.
+func (p *Plan) planned(at int64, r *row) error {
 	raw, _, err := p.aside.Get(at)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = unpackRow(raw, r)
 	}
-	r := &row{values: make([]string, 0, 24)}
-	if err := unpackRow(raw, r); err != nil {
-		return nil, err
+	if err == nil {
+		r.values[oneroster.Modified] = p.stamp
 	}
-	r.values[oneroster.Modified] = p.stamp
-	return r, nil
+	return err
 }
 
 func packRow(buf []byte, r *row) []byte {

@@ -237,7 +237,7 @@ func (p *Plan) After(ctx context.Context, r *oneroster.Resource, yield func(oner
 // after yields the rows that would be active, in the order of the list, with what others
 // have a part in as it is before that is derived.
 func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, stated string) error) error {
-	part := p.parts[t]
+	part, next := p.parts[t], &row{}
 	err := p.asStored(ctx, t, func(r *row) error {
 		id := r.values[oneroster.SourcedID]
 		if now, ok := part.restated[id]; ok {
@@ -250,8 +250,7 @@ func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, 
 		switch {
 		case part.gone[id]:
 		case planned && part.rows[at] >= 0:
-			next, err := p.planned(part.rows[at])
-			if err != nil {
+			if err := p.planned(part.rows[at], next); err != nil {
 				return err
 			}
 			return yield(next.values, next.stated)
@@ -260,24 +259,26 @@ func (p *Plan) after(ctx context.Context, t *table, yield func(values []string, 
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	return p.each(part, func(_ int, r *row) error {
-		if !r.fresh {
-			return nil
+	for _, at := range part.rows {
+		if err == nil && at >= 0 {
+			err = p.planned(at, next)
 		}
-		return yield(r.values, r.stated)
-	})
+		if err == nil && at >= 0 && next.fresh {
+			err = yield(next.values, next.stated)
+		}
+	}
+	return err
 }
 
-// each yields the rows that are to be written, with their index.
+// each yields the rows that are to be written, with their index; what is yielded is its own
+// to keep.
 func (p *Plan) each(part *part, yield func(n int, r *row) error) error {
 	for n, at := range part.rows {
 		if at < 0 {
 			continue
 		}
-		r, err := p.planned(at)
+		r := &row{values: make([]string, 0, 24)}
+		err := p.planned(at, r)
 		if err == nil {
 			err = yield(n, r)
 		}

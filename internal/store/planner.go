@@ -22,6 +22,7 @@ type planner struct {
 	part   *part
 	stored map[idHash]*known
 	kept   map[int]map[string]string
+	values []string // of the current record
 	seq    int64
 	count  Counts
 	// active are the records that those of the gradebook may belong to, by the position of
@@ -159,7 +160,8 @@ func (in *planner) take(r oneroster.Row) error {
 			return nil
 		}
 	}
-	values := append([]string(nil), r.Values...)
+	in.values = append(in.values[:0], r.Values...)
+	values := in.values
 	values[oneroster.Status] = oneroster.Active
 	oneroster.Complete(oneroster.Record{Resource: t.Resource, Values: values})
 	if old != nil {

@@ -36,7 +36,10 @@ func (o Object) Set(rec oneroster.Record) {
 		case v == "":
 			delete(o, f.Name)
 		default:
-			o[f.Name] = valueOf(f, v, o[f.Name])
+			before := o[f.Name]
+			if text, _ := before.(string); text != v { // many are those of the record before
+				o[f.Name] = valueOf(f, v, before)
+			}
 		}
 	}
 }
@@ -51,7 +54,9 @@ func valueOf(f *oneroster.Field, v string, before any) any {
 		if ref == nil {
 			ref = map[string]any{"type": f.To}
 		}
-		ref["sourcedId"] = valid(v)
+		if text, _ := ref["sourcedId"].(string); text != v {
+			ref["sourcedId"] = valid(v)
+		}
 		return ref
 	case oneroster.UserIDs:
 		typ, id, _ := strings.Cut(v, oneroster.PartSep)
