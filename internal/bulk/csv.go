@@ -190,15 +190,25 @@ func (c *rowReader) one(n int) (next, opened int, done bool, err error) {
 			if done && c.end == '\n' {
 				text = bytes.TrimSuffix(text, []byte{'\r'})
 			}
-			c.cells = append(c.cells, string(text))
+			c.add(text)
 			return n + 1, -1, done, nil
 		}
 		if !c.fill() {
 			c.whole = false
-			c.cells = append(c.cells, string(bytes.TrimSuffix(c.buf[c.at+start:c.at+n], []byte{'\r'})))
+			c.add(bytes.TrimSuffix(c.buf[c.at+start:c.at+n], []byte{'\r'}))
 			return n, -1, true, nil
 		}
 	}
+}
+
+// add appends a cell. Many are as in the row before, whose text is taken then.
+func (c *rowReader) add(cell []byte) {
+	n := len(c.cells)
+	if n < cap(c.cells) && c.cells[:n+1][n] == string(cell) {
+		c.cells = c.cells[:n+1]
+		return
+	}
+	c.cells = append(c.cells, string(cell))
 }
 
 func (c *rowReader) quoted(n int) (next, opened int, done bool, err error) {
@@ -241,7 +251,7 @@ func (c *rowReader) quoted(n int) (next, opened int, done bool, err error) {
 				"is no separator: " +
 				"close it, and double the quotes inside the cell")
 		}
-		c.cells = append(c.cells, string(c.cell))
+		c.add(c.cell)
 		if !more {
 			c.whole = false
 			return n, -1, true, nil
