@@ -2,7 +2,6 @@ package bulk
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -97,8 +96,7 @@ func (c *rowReader) next() (line int, cells []string, err error) {
 		if c.err != nil && c.err != io.EOF {
 			return line, nil, c.err
 		}
-		var bad notCSV
-		if errors.As(err, &bad) {
+		if bad, is := err.(notCSV); is {
 			if len(c.cells) == 0 { // so that it can be told whose row it is
 				for _, cell := range strings.Split(c.peek(), string(c.sep)) {
 					c.cells = append(c.cells, strings.Trim(cell, "\"\r"))

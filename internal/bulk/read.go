@@ -2,7 +2,6 @@ package bulk
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,8 +32,7 @@ func (p *Package) rows(f *file, header func([]string) error, row func(line int, 
 	width, short, shortLine := 0, 0, 0
 	for {
 		line, cells, err := c.next()
-		var bad notCSV
-		isBad := errors.As(err, &bad)
+		bad, isBad := err.(notCSV)
 		switch {
 		case err == io.EOF && width == 0:
 			return fmt.Errorf("%s is empty: it has not even a header; leave the file out", f.name)

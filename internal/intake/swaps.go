@@ -77,7 +77,7 @@ func (s *swaps) learn(user oneroster.Record) {
 		}
 	}
 	if agents := user.Get("agents"); agents != "" && user.Get("role") == "student" {
-		s.homes[id] = family{user.Get("familyName"), agents}
+		s.homes[id] = family{strings.Clone(user.Get("familyName")), strings.Clone(agents)}
 	}
 }
 

@@ -10,6 +10,14 @@ import (
 func TestParse(t *testing.T) {
 	for _, c := range []struct{ resource, field, text, want string }{
 		{"academicSession", "startDate", "2025-08-15", "2025-08-15"},
+		{"academicSession", "startDate", "2025-02-28", "2025-02-28"},
+		{"academicSession", "startDate", "2025-12-31", "2025-12-31"},
+		{"academicSession", "startDate", "2025-02-29", "!"},
+		{"academicSession", "startDate", "2025-00-10", "!"},
+		{"academicSession", "startDate", "2025-13-10", "!"},
+		{"academicSession", "startDate", "2025-10-00", "!"},
+		{"academicSession", "startDate", "2025-1o-10", "!"},
+		{"academicSession", "startDate", "2025.10.10", "!"},
 		{"academicSession", "startDate", "2025-08-15T00:00:00+02:00", "2025-08-15"},
 		{"academicSession", "startDate", "2025-08-15T00:00:00.000+0200", "2025-08-15"},
 		{"academicSession", "endDate", "2025-08-15T00:00:00+02", "2025-08-15"},

@@ -28,7 +28,7 @@ func lookAtUser(j *judge, s *subject) {
 	u := j.users[s.id]
 	if u == nil {
 		u = &user{number: uint32(len(j.users))}
-		j.users[s.id] = u
+		j.users[strings.Clone(s.id)] = u // not all of the row that it came in
 	}
 	role := s.Text("role")
 	u.group, u.teacher, u.grades = GroupOf(role), strings.EqualFold(role, "teacher"), len(s.Texts("grades")) > 0

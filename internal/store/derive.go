@@ -28,7 +28,11 @@ func (p *Plan) derive(ctx context.Context, t *table) error {
 			if !t.Fields[i].Symmetric() {
 				stated = values[from]
 			}
-			for _, target := range oneroster.Items(stated) {
+			targets := oneroster.Items(strings.Clone(stated)) // and not all of their row
+			if len(targets) > 0 {
+				id = strings.Clone(id)
+			}
+			for _, target := range targets {
 				others[target] = append(others[target], id)
 				if t.Fields[i].Symmetric() {
 					others[id] = append(others[id], target)
