@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"strings"
+	"unique"
 
 	"rollbook/internal/oneroster"
 )
@@ -113,6 +114,7 @@ func (s *side) add(rec oneroster.Record) {
 	if s.isNow && s.j.belongs(rec) {
 		s.j.closed[key(rec)] = true
 	}
+	g := s.j.groupOf(rec, s.people)
 	switch r.Name {
 	case "org":
 		s.orgs[rec.ID()], s.schools[rec.ID()] = rec.Get("name"), rec.Get("type") == "school"
@@ -121,11 +123,10 @@ func (s *side) add(rec oneroster.Record) {
 	case "class":
 		s.class(rec)
 	case "user":
-		at := home(rec)
-		s.people[hash(rec.ID())] = person{at, rec.Get("role")}
-		s.pupils[at.grade]++
-		if rec.Get("role") == "student" {
-			s.at[at.school]++
+		s.people[hash(rec.ID())] = person{place{alone(g.at.school), alone(g.at.grade)}, alone(g.role)}
+		s.pupils[g.at.grade]++
+		if g.role == "student" {
+			s.at[g.at.school]++
 		}
 		if s.isNow {
 			s.j.swaps.learn(rec)
@@ -145,10 +146,9 @@ func (s *side) add(rec oneroster.Record) {
 		if !s.isNow {
 			s.j.returns.seat(rec)
 		}
-		at := s.j.groupOf(rec, s.people).at
-		s.school[at.school]++
-		if at.grade != "" && !s.j.Closing[at.school] {
-			s.grade[at.grade]++
+		s.school[g.at.school]++
+		if g.at.grade != "" && !s.j.Closing[g.at.school] {
+			s.grade[g.at.grade]++
 		}
 	}
 	s.link(rec)
@@ -156,8 +156,8 @@ func (s *side) add(rec oneroster.Record) {
 		s.j.joins.meet(s.j, rec)
 		return
 	}
-	s.j.tally(s.j.groupOf(rec, s.people)).before++
-	f := s.j.fieldsOf(s.j.kindOf(rec))
+	s.j.tally(g).before++
+	f := s.j.fieldsOf(g.kind)
 	for i, v := range rec.Values {
 		if v != "" {
 			f.had[i]++
@@ -173,6 +173,9 @@ func (s *side) add(rec oneroster.Record) {
 	s.j.joins.learn(rec)
 	s.j.swaps.serve(rec)
 }
+
+// alone is a text that all who have it share, and no part of the row that it came in.
+func alone(text string) string { return unique.Make(text).Value() }
 
 // class looks whether a class is in session, ends with its terms, or would only begin with
 // them: a term that has not begun has not ended.

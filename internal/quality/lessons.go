@@ -52,8 +52,8 @@ func classCourse(j *judge, s *subject) {
 }
 
 func keepClass(j *judge, s *subject) {
-	c := &class{number: uint32(len(j.classes)), school: s.RefID("school"), course: s.RefID("course"),
-		periods: len(s.Texts("periods")) > 0}
+	c := &class{number: uint32(len(j.classes)), school: strings.Clone(s.RefID("school")),
+		course: strings.Clone(s.RefID("course")), periods: len(s.Texts("periods")) > 0}
 	for _, t := range s.Refs("terms") {
 		x := j.sessions[t.ID]
 		if x == nil {
@@ -66,7 +66,7 @@ func keepClass(j *judge, s *subject) {
 			c.end = x.end
 		}
 	}
-	j.classes[s.id] = c
+	j.classes[strings.Clone(s.id)] = c
 	if k := j.courses[c.course]; k != nil {
 		k.classes++
 	}
