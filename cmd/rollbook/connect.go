@@ -45,6 +45,12 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
 }
 
+// personalFlag adds what people are named by in what a verb tells.
+func personalFlag(cmd *cobra.Command, personal *bool) {
+	cmd.Flags().BoolVar(personal, "personal", false,
+		"name people as they are called: by default names, addresses and the like are pseudonyms")
+}
+
 // elsewhere adds to a failure where the service is, if the base URL only lacks its path.
 func elsewhere(ctx context.Context, p *provider.Provider, err error) error {
 	var trouble *provider.Trouble

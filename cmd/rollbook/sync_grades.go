@@ -53,6 +53,7 @@ of a provider, such as https://roster.example.org/ims/oneroster/v1p1.`,
 		"how many assignments to write, each with a grade for every student")
 	f.Int64Var(&opt.Seed, "seed", 1, "another seed, other ids and scores")
 	f.BoolVar(&opt.Force, "force", false, "overwrite what is there, once")
+	personalFlag(cmd, &opt.Personal)
 	f.BoolVar(&clean, "clean", false, "remove what a run with the same options made, and nothing else")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -86,6 +87,9 @@ func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt grad
 	}
 	receipt, err := do(ctx, p, opt)
 	meter.done()
+	if !opt.Personal {
+		err = p.Veil().Error(err)
+	}
 	if receipt == nil {
 		return elsewhere(ctx, p, err)
 	}

@@ -212,6 +212,12 @@ func TestGrades(t *testing.T) {
 		first := h.receipt("", "map[created:3] map[created:75]")
 		h.served(first)
 		written := h.gradebook()
+		graded := first.LineItems[0].Results[0].Student
+		pupil := h.list("/students", "")[graded.SourcedID]
+		name := fmt.Sprint(pupil["givenName"], " ", pupil["familyName"])
+		if len(graded.Name) != len(name) || graded.Name == name {
+			t.Errorf("%s is called %s", name, graded.Name)
+		}
 		if n := len(differ(before, written)); n != 78 {
 			t.Errorf("78 objects were written, and %d differ", n)
 		}
@@ -246,7 +252,10 @@ func TestGrades(t *testing.T) {
 		if d := differ(after, forced); !slices.Equal(d, []string{path}) {
 			t.Errorf("--force changed %v", d)
 		}
-		h.receipt("", "map[unchanged:3] map[unchanged:75]")
+		again = h.receipt("", "map[unchanged:3] map[unchanged:75]", "--personal")
+		if got := again.LineItems[0].Results[0].Student.Name; got != name {
+			t.Errorf("with --personal %s is called %s", name, got)
+		}
 		if d := differ(forced, h.gradebook()); len(d) > 0 {
 			t.Errorf("the run after --force changed %v", d)
 		}

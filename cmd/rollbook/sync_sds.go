@@ -71,6 +71,7 @@ command line was wrong.`,
 	f.BoolVar(&s.CreateUsers, "create-users", false, "judge as if accounts were to be made, not only found")
 	f.BoolVar(&s.Prove, "prove", false, "read everything anew and show that mirror and delta equal it")
 	f.StringVar(&s.failOn, "fail-on", "", "exit with 1 where the data has errors, or warnings too")
+	personalFlag(cmd, &s.Personal)
 	f.BoolVar(&s.asJSON, "json", false, "print JSON")
 	f.BoolVar(&s.history, "history", false, "print the last 14 runs of the mirror, and call nobody")
 	return cmd
@@ -140,6 +141,9 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 		var contradiction *sds.Contradiction
 		if errors.As(err, &contradiction) {
 			next = "the next run reads that collection anew"
+		}
+		if !s.Personal {
+			err = s.Provider.Veil().Error(err)
 		}
 		err = fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
 		return elsewhere(ctx, s.Provider, err)

@@ -65,6 +65,7 @@ checked, 2 the command line was wrong.`,
 	f.StringVar(&v.report, "report", "", "folder to write report.html, junit.xml and report.json to")
 	f.StringVar(&v.since, "since", "",
 		"report.json of an earlier run: tells which causes are new, gone and the same")
+	personalFlag(cmd, &v.opt.Personal)
 	f.BoolVar(&v.asJSON, "json", false, "print the report as JSON")
 	return cmd
 }

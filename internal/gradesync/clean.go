@@ -33,7 +33,7 @@ func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, er
 			e.fail("%s lists it after it was deleted", path)
 		}
 	})
-	r.receipt.sum()
+	r.sum()
 	return r.receipt, ctx.Err()
 }
 

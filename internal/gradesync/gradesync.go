@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // Options of a run. The same options make the same ids and scores.
@@ -22,6 +23,7 @@ type Options struct {
 	Assignments int
 	Seed        int64 // another seed, other ids and scores
 	Force       bool  // overwrite what is there
+	Personal    bool  // the receipt names people as they are called, and not by pseudonyms
 
 	Today    string                // YYYY-MM-DD, decides the grading period
 	Progress func(done, total int) // told as objects are written and read; one call at a time
@@ -36,7 +38,8 @@ type run struct {
 	Options
 	p       *provider.Provider
 	receipt *Receipt
-	clean   bool // look for what was made, wherever it may be
+	veil    *wire.Veil // nil: people are named
+	clean   bool       // look for what was made, wherever it may be
 
 	lock  sync.Mutex // guards the rest
 	done  int
@@ -53,12 +56,15 @@ func Sync(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, err
 	}
 	r.write(ctx)
 	r.readBack(ctx)
-	r.receipt.sum()
+	r.sum()
 	return r.receipt, ctx.Err()
 }
 
 // begin gets the token, reads the rosters and plans the grades.
 func begin(ctx context.Context, r *run) (*run, error) {
+	if !r.Personal {
+		r.veil = r.p.Veil()
+	}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
 	}

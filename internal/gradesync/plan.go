@@ -131,7 +131,7 @@ func (r *run) grade(f found, it *Item, student wire.Object) *Grade {
 		"scoreDate": roundTrip(firstDay(f.period, r.Today).Add(14 * time.Hour)), "comment": comment,
 	}
 	return &Grade{Entry: Entry{ID: made.String(), of: oneroster.ByName("result"), wanted: body},
-		Student: Person{student.ID(), name(student)}, Score: score}
+		Student: Person{student.ID(), r.name(student)}, Score: score}
 }
 
 // firstDay is when the grading period begins. Without one it is the 1st of

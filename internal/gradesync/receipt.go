@@ -84,6 +84,27 @@ type Slowest struct {
 // Failures counts the objects that failed.
 func (r *Receipt) Failures() int { return r.Totals.Items[Failed] + r.Totals.Results[Failed] }
 
+// sum ends a receipt.
+func (r *run) sum() {
+	r.receipt.veil(r.veil)
+	r.receipt.sum()
+}
+
+func (r *Receipt) veil(v *wire.Veil) {
+	texts := [][]string{r.Warnings}
+	for _, it := range r.Items {
+		texts = append(texts, it.Notes)
+		for _, g := range it.Grades {
+			texts = append(texts, g.Notes)
+		}
+	}
+	for _, list := range texts {
+		for i := range list {
+			list[i] = v.Text(list[i], nil)
+		}
+	}
+}
+
 func (r *Receipt) sum() {
 	if r.Warnings == nil {
 		r.Warnings = []string{}

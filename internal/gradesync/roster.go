@@ -105,14 +105,14 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	switch {
 	case len(hits) == 1:
 		t := hits[0]
-		r.receipt.Teacher = Person{t.ID(), name(t)}
+		r.receipt.Teacher = Person{t.ID(), r.name(t)}
 		return t, nil
 	case len(hits) > 1:
 		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs "+
-			"exactly one", len(hits), r.Teacher, named(hits))
+			"exactly one", len(hits), r.Teacher, r.named(hits))
 	case len(gone) > 0:
 		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s",
-			r.Teacher, named(gone))
+			r.Teacher, r.named(gone))
 	}
 	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or "+
 		"username %q%s", len(all), r.Teacher, r.soFar())
@@ -154,9 +154,9 @@ func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error)
 		}
 	}
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s teaches no active class", named([]wire.Object{teacher}))
+		return nil, fmt.Errorf("%s teaches no active class", r.named([]wire.Object{teacher}))
 	}
-	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", named([]wire.Object{teacher}),
+	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", r.named([]wire.Object{teacher}),
 		r.Class, strings.Join(ids, ", "))
 }
 
@@ -198,7 +198,7 @@ func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) 
 	var out []class
 	for _, ref := range group.Refs("classes") {
 		if _, known := titles[ref.ID]; !known {
-			r.warn("class %s of the group is not one of %s's", ref.ID, r.receipt.Teacher.Name)
+			r.warn("class %s of the group is not one of the teacher's", ref.ID)
 		}
 		out = append(out, class{id: ref.ID, title: titles[ref.ID]})
 	}
@@ -251,7 +251,7 @@ func (r *run) students(ctx context.Context, c *class) error {
 			"does the filter know classSourcedId?", provider.Quote(c.id), c.id, count(n, "student"))
 	case n > 0:
 		r.warn("class %s lists %s whom /enrollments with the filter classSourcedId=%s does not have as "+
-			"students of it: %s", c.id, count(n, "student"), provider.Quote(c.id), named(without))
+			"students of it: %s", c.id, count(n, "student"), provider.Quote(c.id), r.named(without))
 	}
 	return nil
 }
@@ -309,19 +309,20 @@ func day(text string) (string, error) {
 	return t.Format(oneroster.DateLayout), err
 }
 
-func name(o wire.Object) string {
-	return strings.TrimSpace(o.Text("givenName") + " " + o.Text("familyName"))
+// name is what somebody is called in the receipt.
+func (r *run) name(o wire.Object) string {
+	return r.veil.Name(strings.TrimSpace(o.Text("givenName") + " " + o.Text("familyName")))
 }
 
 // named lists people for a sentence, the first of many.
-func named(people []wire.Object) string {
+func (r *run) named(people []wire.Object) string {
 	const most = 5
 	var out []string
 	for i, o := range people {
 		if i == most {
 			return fmt.Sprintf("%s and %d more", strings.Join(out, ", "), len(people)-most)
 		}
-		out = append(out, fmt.Sprintf("%s (%s)", name(o), o.ID()))
+		out = append(out, fmt.Sprintf("%s (%s)", r.name(o), o.ID()))
 	}
 	return strings.Join(out, ", ")
 }

@@ -33,6 +33,7 @@ type Field struct {
 	To       string   // Name of the resource that a Ref or Refs points at
 	Inverse  string   // Refs that are (also) read off another field of To: children off parent, agents off agents
 	CSV      string   // column of the CSV binding where the rule of Column does not give it; "-" when it has none
+	Personal bool     // names or describes a person: not for the eyes of those who only look for a mistake
 }
 
 // Derived tells whether the field is never stated by a source, only read off

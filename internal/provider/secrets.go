@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+
+	"rollbook/internal/wire"
 )
 
 // A keeper knows what only the two sides of a connection may: the secret, what a Basic
@@ -41,6 +43,9 @@ func newKeeper(id, secret string) *keeper {
 	}
 	return k
 }
+
+// Veil is what people are called by in what is told of this service: the same in every run.
+func (p *Provider) Veil() *wire.Veil { return wire.NewVeil(p.URL + "\n" + p.Client + "\n" + p.Secret) }
 
 // add makes a token one of the secrets.
 func (k *keeper) add(token string) {

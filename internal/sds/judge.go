@@ -86,6 +86,8 @@ func (c *census) found(f quality.Finding) {
 		slices.Contains(outOfSight[f.Rule.ID], "")) && f.Rule.Severity > quality.Error {
 		return
 	}
+	of := oneroster.ByName(f.Resource)
+	f.Value, f.Text = c.veil.Member(f.Field, f.Value, of), c.veil.Text(f.Text, of)
 	switch f.Rule.Severity {
 	case quality.Catastrophic:
 		c.report.Stopped = f.Rule.ID + ": " + f.Text

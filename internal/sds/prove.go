@@ -145,7 +145,12 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 	if a.Status == http.StatusNotFound {
 		theirs = nil
 	}
-	return differ(c, mine, theirs), nil
+	out := differ(c, mine, theirs)
+	for i, d := range out {
+		out[i].Mirror = r.veil.Member(d.Field, d.Mirror, c.resource)
+		out[i].Provider = r.veil.Member(d.Field, d.Provider, c.resource)
+	}
+	return out, nil
 }
 
 func isGone(o wire.Object) bool { return o == nil || o.Deleted() }

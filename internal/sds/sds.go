@@ -18,6 +18,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
+	"rollbook/internal/wire"
 )
 
 // Options of a run.
@@ -36,6 +37,8 @@ type Options struct {
 	Directory                 *Directory // nil: nobody is matched
 	MatchStaff, MatchStudents string     // "email" or "username"
 	CreateUsers               bool
+
+	Personal bool // what is told names people as they are called, and not by pseudonyms
 
 	// Each may be nil.
 	Found    func(quality.Finding) error        // told of every finding
@@ -134,6 +137,9 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 	}
 	r := &run{Options: opt, report: Report{Kind: fullKind, Matching: "not done", Costs: []Cost{},
 		Collections: map[string]Collection{}, Notes: []string{}}}
+	if !opt.Personal {
+		r.veil = opt.Provider.Veil()
+	}
 	if scope := opt.Provider.Scope; scope != "" {
 		r.note("School Data Sync asks for no scope, and this run for %q: that it would be let in is not "+
 			"shown; run without --scope", scope)
@@ -163,6 +169,7 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 // A run under way.
 type run struct {
 	Options
+	veil     *wire.Veil // nil: people are named
 	report   Report
 	rows     int
 	expected int                          // the sum of total
@@ -331,7 +338,7 @@ func (r *run) status(err error) string {
 }
 
 func (r *run) note(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
+	text := r.veil.Text(fmt.Sprintf(format, args...), nil)
 	if slices.Contains(r.report.Notes, text) {
 		return
 	}

@@ -249,15 +249,18 @@ func TestProve(t *testing.T) {
 		r[0]["givenName"] = "Changed"
 		return r, n
 	}
+	pseudonym := s.provider(t).Veil().Name("Changed")
 	for _, c := range []struct {
 		name   string
 		first  func(rows, int) (rows, int) // how the users come in the pull that makes the mirror
 		differ string                      // field, what the mirror has, what the provider has
+		named  bool                        // people are called by their names
 	}{
-		{"nothing", nil, ""},
-		{"missing", hidden, ", nothing, it"},
-		{"surplus", surplus, ", it, nothing"},
-		{"changed", changed, `givenName, "Changed", `},
+		{"nothing", nil, "", true},
+		{"missing", hidden, ", nothing, it", true},
+		{"surplus", surplus, ", it, nothing", true},
+		{"changed", changed, `givenName, "Changed", `, true},
+		{"changed, by a pseudonym", changed, `givenName, "` + pseudonym + `", `, false},
 	} {
 		s.mirror, s.spoil = filepath.Join(t.TempDir(), "m.db"), nil
 		if c.first != nil {
@@ -273,7 +276,7 @@ func TestProve(t *testing.T) {
 			}
 			return r, n
 		}
-		r, _, err := s.sync(t, func(o *sds.Options) { o.Prove = true })
+		r, _, err := s.sync(t, func(o *sds.Options) { o.Prove, o.Personal = true, c.named })
 		if err != nil || r.Proof == nil || r.Proof.Compared == 0 {
 			t.Fatal(c.name, err)
 		}

@@ -122,9 +122,7 @@ func (s *service) front() http.Handler {
 	})
 }
 
-// sync makes one run; findings come as "rule resource id".
-func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, found map[string]bool,
-	err error) {
+func (s *service) provider(t *testing.T) *provider.Provider {
 	t.Helper()
 	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base,
 		TokenURL: s.server.URL + "/token",
@@ -132,8 +130,15 @@ func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, f
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+// sync makes one run; findings come as "rule resource id".
+func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, found map[string]bool,
+	err error) {
+	t.Helper()
 	found = map[string]bool{}
-	opt := sds.Options{Provider: p, Courses: true, MatchStaff: "email", MatchStudents: "email", Shrink: 10,
+	opt := sds.Options{Provider: s.provider(t), Courses: true, MatchStaff: "email", MatchStudents: "email", Shrink: 10,
 		Found: func(f quality.Finding) error {
 			found[f.Rule.ID+" "+f.Resource+" "+f.SourcedID] = true
 			return nil

@@ -131,7 +131,7 @@ func TestReportsTellWhatWasSent(t *testing.T) {
 		lock.Unlock()
 		spoiled.ServeHTTP(w, r)
 	})
-	report, err := verified(t, s, logging, verify.Options{Profiles: []string{"all"}, Write: true})
+	report, err := verified(t, s, logging, verify.Options{Profiles: []string{"all"}, Write: true, Personal: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -171,30 +171,14 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 		p.more++
 		return
 	}
-	f := Failure{Text: sealed(fmt.Sprintf(format, args...))}
-	if a != nil {
-		f.Request, f.Status, f.Body, f.As = sealed(a.Line()), a.Status, sealed(a.Excerpt()),
-			identity(a.Call.Who)
-		if a.Call.Body != nil {
-			f.Request += " with " + sealed(brief(string(a.Call.Body)))
-		}
-		var headers []string
-		for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location",
-			"Www-Authenticate"} {
-			if v := a.Header.Get(name); v != "" {
-				headers = append(headers, sealed(name+": "+v))
-			}
-		}
-		f.Headers = strings.Join(headers, "\n")
-	}
-	p.failures = append(p.failures, f)
+	p.failures = append(p.failures, p.failure(a, fmt.Sprintf(format, args...)))
 }
 
 // lacks tells why the check cannot run: what the data lacks, or what went
 // before.
 func (p *probe) lacks(format string, args ...any) {
 	if p.missing == "" {
-		p.missing = sealed(fmt.Sprintf(format, args...))
+		p.missing = p.sealed(fmt.Sprintf(format, args...), nil)
 	}
 }
 

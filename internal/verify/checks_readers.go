@@ -241,7 +241,7 @@ var gradeChecks = []Check{
 			email := teacher.Get("email")
 			a := p.get("/teachers", "limit", "10000", "filter", "email="+provider.Quote(email))
 			if got, ok := p.list(a, oneroster.ByName("user")); ok && len(got.Objects) != 1 {
-				p.fail(a, "%s have the address %s", plural(len(got.Objects), "teacher"), email)
+				p.fail(a, "%s have the email %q", plural(len(got.Objects), "teacher"), email)
 			}
 		}},
 	{ID: "gradesync.classes", Area: areaGrade, On: Once, Profiles: gradeProfiles,

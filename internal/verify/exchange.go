@@ -4,9 +4,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
+	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 )
 
@@ -97,8 +99,13 @@ var secrets = sync.OnceValue(func() []*regexp.Regexp {
 	}
 })
 
-// sealed leaves out what must not be passed on with a report, and what a terminal obeys.
-func sealed(text string) string {
+// sealed leaves out what must not be passed on with a report, and what a terminal obeys. Rows of
+// a resource, or of nil, are spoken of.
+func (r *run) sealed(text string, of *oneroster.Resource) string {
+	return unsecret(r.veil.Text(text, of))
+}
+
+func unsecret(text string) string {
 	for i, s := range secrets() {
 		with := "${1}(left out)"
 		if i == len(secrets())-1 {
@@ -107,4 +114,44 @@ func sealed(text string) string {
 		text = s.ReplaceAllString(text, with)
 	}
 	return provider.Signs(text)
+}
+
+// failure is what a text says of an answer, with what was asked and what came; a may be nil.
+func (r *run) failure(a *provider.Answer, text string) Failure {
+	if a == nil {
+		return Failure{Text: r.sealed(text, nil)}
+	}
+	request, said := r.veil.Asked(a.Line())
+	echoed := strings.NewReplacer(said...)
+	came, of := *a, rowsOf(a)
+	came.Body = r.veil.Body(a.Body[:min(len(a.Body), mostQuoted)], of)
+	f := Failure{Text: echoed.Replace(r.sealed(text, of)), Request: unsecret(request), Status: a.Status,
+		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who)}
+	if a.Call.Body != nil {
+		f.Request += " with " + unsecret(brief(string(a.Call.Body)))
+	}
+	var headers []string
+	for _, name := range []string{"Content-Type", "X-Total-Count", "Link", "Location", "Www-Authenticate"} {
+		if v := a.Header.Get(name); v != "" {
+			headers = append(headers, echoed.Replace(r.sealed(name+": "+v, nil)))
+		}
+	}
+	f.Headers = strings.Join(headers, "\n")
+	return f
+}
+
+const mostQuoted = 4 << 10 // bytes of a body, of which an excerpt is made
+
+// rowsOf is the resource whose rows an answer has by its path; nil where it has none.
+func rowsOf(a *provider.Answer) *oneroster.Resource {
+	path, _, _ := strings.Cut(a.URL, "?")
+	for _, segment := range slices.Backward(strings.Split(path, "/")) {
+		for i := range oneroster.V1p1.Routes {
+			route := &oneroster.V1p1.Routes[i]
+			if a.Status < http.StatusMultipleChoices && strings.EqualFold(route.Path, "/"+segment) {
+				return route.Resource
+			}
+		}
+	}
+	return nil
 }

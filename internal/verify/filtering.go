@@ -474,7 +474,7 @@ func checkApostrophe(p *probe) {
 	}
 	p.ok()
 	if !found && len(p.failures) == 0 && some(c, equal(f.Name, v)) {
-		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %s",
+		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %q",
 			f.Name, v)
 	}
 }

@@ -4,9 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"html"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -164,6 +168,92 @@ func TestReportsKeepSecrets(t *testing.T) {
 		}
 		if !strings.Contains(out, "left out") {
 			t.Errorf("%s does not tell the answer at all", form)
+		}
+	}
+}
+
+// A report is mailed about: who the people are does not stand in it, in no form, unless that
+// was asked for. Nor does it where a server says again what it was asked, or is cut off.
+func TestReportsNameNobody(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/people.db")
+	server := httptest.NewServer(s)
+	defer server.Close()
+	p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base,
+		TokenURL: server.URL + "/token", Client: s.id, Secret: s.secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	people := map[string]bool{} // what they are called, and where they are reached
+	for _, list := range []string{"users", "demographics"} {
+		page, _, err := p.List(t.Context(), "/"+list, provider.Query("limit", "1000"), list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range page.Objects {
+			for _, name := range []string{"username", "givenName", "familyName", "email", "phone", "birthDate"} {
+				if v := o.Text(name); len(v) > 3 && v != "+12065550100" { // stands in a piece of advice
+					people[v], people[url.QueryEscape(v)] = true, true
+				}
+			}
+		}
+	}
+	spoiled := http.Handler(s)
+	for _, b := range brokenProviders() {
+		if slices.Contains([]string{"!= is =", "~ is =", "a birth date has a time"}, b.name) {
+			spoiled = b.spoil(&service{spoiled, s.id, s.secret})
+		}
+	}
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch {
+		case strings.Contains(q.Get("filter"), " OR "):
+			w.WriteHeader(http.StatusInternalServerError)
+			fmt.Fprintf(w, "<p>cannot read %s</p>", q.Get("filter"))
+		case q.Has("sort"):
+			a := ask(spoiled, r)
+			a.body = a.body[:len(a.body)*2/3]
+			a.header.Del("Content-Length")
+			a.write(w)
+		default:
+			a := ask(spoiled, r)
+			if below(r) == "/users" {
+				a.body = bytes.ReplaceAll(a.body, []byte(`"role":`), []byte(`"nick_name":"Hieronymus","role":`))
+				a.header.Set("Content-Length", strconv.Itoa(len(a.body)))
+			}
+			a.write(w)
+		}
+	})
+	people["Hieronymus"] = true
+	for _, personal := range []bool{false, true} {
+		report, err := verified(t, s, h, verify.Options{Profiles: []string{"rostering"}, Personal: personal,
+			Only: []string{"filter.not-equal", "filter.contains", "filter.or", "sort", "one", "data.dates",
+				"data.unknown-attributes", "SDS"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		forms := map[string]func(io.Writer) error{"text": report.WriteText, "JUnit": report.WriteJUnit,
+			"HTML": report.WriteHTML,
+			"JSON": func(w io.Writer) error { return json.NewEncoder(w).Encode(report.JSON()) }}
+		for form, write := range forms {
+			var out strings.Builder
+			if err := write(&out); err != nil {
+				t.Fatal(err)
+			}
+			said := html.UnescapeString(out.String())
+			named := 0
+			for v := range people {
+				at := strings.Index(said, v)
+				if at < 0 {
+					continue
+				}
+				if named++; !personal {
+					t.Errorf("%s names %s: …%s…", form, v, said[max(0, at-200):min(len(said), at+100)])
+				}
+			}
+			if personal && named < 3 {
+				t.Errorf("%s names %d people, though it was asked to", form, named)
+			}
 		}
 	}
 }

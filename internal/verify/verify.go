@@ -17,6 +17,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
+	"rollbook/internal/wire"
 )
 
 // Options of a run.
@@ -26,6 +27,7 @@ type Options struct {
 	Only     []string  // run these checks alone: their ids, or areas of ids (filter, page); empty is all
 	MaxRows  int       // of a collection that are read; 0 is 200,000
 	Now      time.Time // what today is; zero is the clock's
+	Personal bool      // the report names people as they are called, and not by pseudonyms
 	// Progress is told before each check how many are done, of how many.
 	Progress func(done, all int, area string)
 }
@@ -100,7 +102,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 			p.fail(nil, "%v", err)
 			r.results = []Result{p.result()}
 		}
-		return r.report(), err
+		return r.report(), r.veil.Error(err)
 	}
 	r.survey()
 	if err := ctx.Err(); err != nil {
@@ -133,6 +135,7 @@ type run struct {
 	p    *provider.Provider
 	opt  Options
 	face *oneroster.Face
+	veil *wire.Veil // nil: people are named
 
 	profiles map[string]bool
 	routes   map[string]bool // paths in scope
@@ -158,6 +161,9 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
 		profiles: map[string]bool{}, routes: map[string]bool{},
 		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
+	if !opt.Personal {
+		r.veil = p.Veil()
+	}
 	for _, profile := range Profiles {
 		for _, name := range opt.Profiles {
 			if name != profile.Name && name != "all" {
@@ -435,7 +441,7 @@ func (r *run) newer(path, since string) int {
 }
 
 func (r *run) note(format string, args ...any) {
-	text := sealed(fmt.Sprintf(format, args...))
+	text := r.sealed(fmt.Sprintf(format, args...), nil)
 	for _, n := range r.notes {
 		if n == text {
 			return

@@ -1,6 +1,6 @@
 // Package wire owns OneRoster's JSON as it came, whatever was made of the standard on the
-// way: objects, how two of them differ, pages, and where a list of pages ends. It calls
-// nobody and judges nothing.
+// way: objects, how two of them differ, pages, where a list of pages ends, and pseudonyms for
+// the people in what is told of it. It calls nobody and judges nothing.
 package wire
 
 import (
