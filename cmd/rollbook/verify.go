@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rollbook/internal/verify"
 )
@@ -46,6 +47,7 @@ checked, 2 the command line was wrong.`,
 			if err := v.check(); err != nil {
 				return err
 			}
+			v.opt.Command = calledAs(cmd, args)
 			return v.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr(), args[0])
 		},
 	}
@@ -68,6 +70,25 @@ checked, 2 the command line was wrong.`,
 	personalFlag(cmd, &v.opt.Personal)
 	f.BoolVar(&v.asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+// calledAs is how a verb was called, without the secret.
+func calledAs(cmd *cobra.Command, args []string) string {
+	line := append([]string{cmd.CommandPath()}, args...)
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		value := f.Value.String()
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			value = strings.Join(list.GetSlice(), ",")
+		}
+		switch {
+		case f.Name == "secret":
+		case f.Value.Type() == "bool" && value == "true":
+			line = append(line, "--"+f.Name)
+		default:
+			line = append(line, "--"+f.Name+"="+value)
+		}
+	})
+	return strings.Join(line, " ")
 }
 
 func (v *verification) check() error {

@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"encoding/xml"
 	"fmt"
+	"html"
 	"io"
 	"log"
 	"net"
@@ -67,9 +68,13 @@ func TestVerifyTheDemo(t *testing.T) {
 		if code != 0 || !strings.Contains(out, " 0 failed") || !strings.Contains(out, "writing ") {
 			t.Errorf("exit %d\n%s%s", code, out, errs)
 		}
+		if !strings.HasPrefix(out, g.BaseURL+" on ") || !strings.Contains(out, "--profile=all") {
+			t.Errorf("the first lines are not of whose provider this is: %.200s", out)
+		}
 		if strings.Contains(out+errs, g.ClientSecret) {
 			t.Error("the secret is printed")
 		}
+		command := "rollbook verify " + g.BaseURL + " --client=" + g.ClientID
 		for _, name := range []string{"report.html", "junit.xml", "report.json"} {
 			text, err := os.ReadFile(filepath.Join(dir, "out", name))
 			if err != nil || strings.Contains(string(text), g.ClientSecret) {
@@ -84,6 +89,9 @@ func TestVerifyTheDemo(t *testing.T) {
 			if name == "junit.xml" && (xml.Unmarshal(text, &suites) != nil || len(suites.Suites) < 10 ||
 				suites.Suites[0].Tests == 0) {
 				t.Errorf("%s is no JUnit report: %.200s", name, text)
+			}
+			if said := html.UnescapeString(string(text)); name != "junit.xml" && !strings.Contains(said, command) {
+				t.Errorf("%s does not tell what made it, %s", name, command)
 			}
 			if name == "report.json" && (!json.Valid(text) || !strings.Contains(string(text), `"ok":true`)) {
 				t.Errorf("%s: %.200s", name, text)

@@ -25,7 +25,7 @@ var reportPage = sync.OnceValue(func() *template.Template {
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no network. It reads on a telephone, with a keyboard, aloud, and on
-// paper. Tokens and secrets are left out of what it quotes.
+// paper. What it quotes has neither tokens nor secrets.
 func (r *Report) WriteHTML(w io.Writer) error {
 	return reportPage().Execute(w, r.sheet())
 }
@@ -33,6 +33,9 @@ func (r *Report) WriteHTML(w io.Writer) error {
 // sheet is the report as the template reads it.
 type sheet struct {
 	URL       string
+	Version   string
+	Command   string
+	Personal  bool
 	Profiles  []Profile
 	Write     bool
 	OAuth1    bool
@@ -53,7 +56,7 @@ type sheet struct {
 }
 
 func (r *Report) sheet() sheet {
-	p := sheet{URL: r.URL, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took,
+	p := sheet{URL: r.URL, Version: r.Version, Command: r.Command, Personal: r.Personal, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took,
 		Verdict: r.Verdict(), Counts: r.Counts(),
 		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised),
 		Unchecked: r.gaps(), Passed: r.passed()}

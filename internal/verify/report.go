@@ -22,6 +22,9 @@ type Timing struct {
 // A Report is what a run found.
 type Report struct {
 	URL      string
+	Version  string // of the program that made it
+	Command  string // "": not of a command line
+	Personal bool   // people are named
 	Profiles []string
 	Write    bool
 	OAuth1   bool // requests were signed, not opened by a token
@@ -36,7 +39,8 @@ type Report struct {
 
 func (r *run) report() *Report {
 	judgeCauses(r.results)
-	out := &Report{URL: r.p.URL, Write: r.opt.Write, OAuth1: r.p.OAuth1, Broken: r.ctx.Err() != nil,
+	out := &Report{URL: r.p.URL, Version: r.p.Version, Command: r.sealed(r.opt.Command, nil),
+		Personal: r.opt.Personal, Write: r.opt.Write, OAuth1: r.p.OAuth1, Broken: r.ctx.Err() != nil,
 		Began: r.began.UTC(),
 		Took:  time.Since(r.began), Results: r.results, Calls: r.calls, Rows: map[string]int{}, Notes: r.notes}
 	for _, p := range Profiles {
@@ -237,7 +241,8 @@ func (r *Report) JSON() map[string]any {
 			"request": f.Request, "status": f.Status, "body": f.Body, "rule": cause.Check.Rule,
 			"fix": cause.Fix(), "hang": len(cause.Hang)})
 	}
-	return map[string]any{"url": r.URL, "profiles": r.Profiles, "write": r.Write, "causes": causes,
+	return map[string]any{"url": r.URL, "version": r.Version, "command": r.Command, "personal": r.Personal,
+		"profiles": r.Profiles, "write": r.Write, "causes": causes,
 		"began": r.Began.Format(time.RFC3339), "seconds": r.Took.Seconds(),
 		"passed": c.Passed, "failed": c.Failed, "advice": c.Advice, "notChecked": c.Unchecked,
 		"ok": c.Failed == 0 && !r.Broken, "brokenOff": r.Broken, "rows": r.Rows, "notes": r.Notes,

@@ -9,12 +9,17 @@ import (
 	"time"
 )
 
-// WriteText writes the report for a terminal: how many causes there are; each, the worst
+// WriteText writes the report for a terminal: whose it is; how many causes there are; each, the worst
 // first, with what a school loses by it, what was asked, what came, whose rule it breaks, what
 // to change, and what hangs on it; then advice, then what could not be checked, then the table
 // by area and the sum.
 func (r *Report) WriteText(to io.Writer) error {
 	w := bufio.NewWriter(to)
+	fmt.Fprintf(w, "%s on %s, by rollbook %s\n", r.URL, r.Began.Format(onDay), r.Version)
+	if r.Command != "" {
+		fmt.Fprintf(w, "  %s\n", r.Command)
+	}
+	fmt.Fprintln(w)
 	causes := r.Causes()
 	if len(causes) > 0 {
 		fmt.Fprintf(w, "%s, the worst first:\n", plural(len(causes), "cause"))
@@ -49,6 +54,8 @@ func (r *Report) WriteText(to io.Writer) error {
 	fmt.Fprintln(w)
 	return w.Flush()
 }
+
+const onDay = "2 January 2006, 15:04 UTC"
 
 func rounded(d time.Duration) time.Duration {
 	if d > time.Second {

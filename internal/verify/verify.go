@@ -27,6 +27,7 @@ type Options struct {
 	Only     []string  // run these checks alone: their ids, or areas of ids (filter, page); empty is all
 	MaxRows  int       // of a collection that are read; 0 is 200,000
 	Now      time.Time // what today is; zero is the clock's
+	Command  string    // as it was given, without secrets; "" where there was none
 	Personal bool      // the report names people as they are called, and not by pseudonyms
 	// Progress is told before each check how many are done, of how many.
 	Progress func(done, all int, area string)
