@@ -71,7 +71,7 @@ var grounds = []ground{
 	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
 		"gradesync.classes"},
 	{"page.stable", "route list.view page link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
-	{"page.size", "page.unique page.offset page.total page.default link filter.pages sort fields " +
+	{"page.size", "page.given-twice page.unique page.offset page.total page.default link filter.pages sort fields " +
 		"nested sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
 		"nested data.resolve delta sds SDS Q"},
@@ -85,12 +85,13 @@ var grounds = []ground{
 	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
 		"filter.date-only sort delta SDS Q sds"},
 	{"data.types", "filter sort fields nested data SDS Q sds gradesync"},
-	{"data.values", "list.view nested SDS Q filter sds gradesync"},
+	{"data.values", "data.kinds list.view nested SDS Q filter sds gradesync"},
 	{"data.dates", "filter sort fields sds SDS Q"},
 	{"data.required", "nested data.empty SDS Q fields sort"},
 	{"data.empty", "fields SDS"},
-	{"data.references", "filter.csv-name filter.reference data.resolve data.href SDS Q"},
+	{"data.references", "data.kinds filter.csv-name filter.reference data.resolve data.href SDS Q"},
 	{"data.resolve", "filter fields sort nested data.href SDS Q delta.active"},
+	{"data.kinds", "nested filter.reference SDS Q"},
 	{"data.children", "fields"},
 	{"data.agents", "SDS"},
 	{"data.unknown-attributes", "fields"},
@@ -114,8 +115,8 @@ var grounds = []ground{
 	{"filter.less", "filter.less-equal filter.date-only"},
 	{"filter.total", "delta.pages sds"},
 	{"filter.pages", "link.query fields.filter delta.pages sds"},
-	{"filter.unreadable", "filter.unknown-field error.bad-filter"},
-	{"filter.unknown-field", "error.bad-filter"},
+	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
+	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
 	{"sort.descending", "sort.ties"},
 	{"fields.list", "fields.single fields.blank link.query"},
@@ -132,7 +133,7 @@ var grounds = []ground{
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.replace put.minimal put.same-ids delete.again"},
+	{"put.read-back", "put.long-texts put.replace put.minimal put.same-ids delete.again"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},
@@ -356,7 +357,7 @@ var harms = []struct {
 	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
 	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
-		"filter.csv-name sort page.past-end page.nonsense put.create put.minimal put.burst gradesync.absent " +
+		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create put.minimal put.burst gradesync.absent " +
 		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
 }

@@ -52,6 +52,19 @@ var authChecks = []Check{
 		Fix:   "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
+	{ID: "access.challenge", Area: areaAuth, On: Once, Advice: true,
+		Title: "A refusal says in WWW-Authenticate how to get in",
+		Rule:  "RFC 9110 §15.5.2, RFC 6750 §3: every 401 has it",
+		Fix:   "Send WWW-Authenticate: Bearer realm=\"…\" with every 401, and error=\"invalid_token\" " +
+			"where one came.",
+		Run: func(p *probe) {
+			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Nobody: true}})
+			if a.Err != nil || a.Status != http.StatusUnauthorized {
+				p.lacks("no credentials are not answered 401 (access.no-token)")
+			} else if a.Header.Get("Www-Authenticate") == "" {
+				p.fail(a, "the answer 401 has no WWW-Authenticate: some clients never send credentials then")
+			}
+		}},
 	{ID: "access.foreign-token", Area: areaAuth, On: Once, OAuth2: true,
 		Title: "A token that this provider did not issue is refused",
 		Rule:  "RFC 6750 §3.1: invalid_token",

@@ -58,7 +58,8 @@ var dataChecks = []Check{
 			"where that cannot be done.", Run: func(p *probe) {
 			p.eachField(func(f *oneroster.Field, v any, there bool) string {
 				if f.Required && (!there || v == nil || v == "" || isEmptyList(v)) {
-					return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there]
+					return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there] +
+						map[bool]string{true: ": is false taken for nothing?"}[f.Kind == oneroster.Bool]
 				}
 				return ""
 			})
@@ -141,6 +142,12 @@ var dataChecks = []Check{
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G06) drops the row",
 		Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better " +
 			"than its parent's.", Run: checkResolve},
+	{ID: "data.kinds", Area: areaData, On: Wholes,
+		Where: func(r *oneroster.Route) bool { return r.Resource.Field("school") != nil || r.Path == "/courses" },
+		Title: "What is called school is a school, schoolYear is a school year, and primary is said of teachers",
+		Rule:  ruleData + "; " + ruleSDS + " (Classic) reads classes and enrollments school by school",
+		Fix: "Lead classes and enrollments to the org of type school, courses to the session of type " +
+			"schoolYear; leave primary out for students.", Run: checkKinds},
 	{ID: "data.href", Area: areaData, On: Wholes, Where: hasRef,
 		Title: "A href can be read and is the object that it names",
 		Rule:  ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id " +
@@ -393,6 +400,40 @@ func checkResolve(p *probe) {
 					return known[key]
 				}
 			}
+		}
+		return ""
+	})
+}
+
+// checkKinds looks at what references lead to. Departments of large schools have classes of
+// their own in the field; what stands above schools teaches nobody.
+func checkKinds(p *probe) {
+	kindOf := func(resource, id string) string {
+		c := p.all(resource)
+		if c == nil {
+			return ""
+		}
+		at, there := c.at[id]
+		if !there {
+			return "" // data.resolve
+		}
+		return c.objects[at].Text("type")
+	}
+	above := []string{"district", "local", "state", "national"}
+	sessions := oneroster.ByName("academicSession").Field("type").Enum
+	p.each(func(o wire.Object) string {
+		if o.Text("status") == oneroster.ToBeDeleted {
+			return ""
+		}
+		if school := o.RefID("school"); school != "" && contains(above, kindOf("org", school)) {
+			return fmt.Sprintf("school leads to org %q, whose type is %s", school, kindOf("org", school))
+		}
+		year := o.RefID("schoolYear")
+		if kind := kindOf("academicSession", year); kind != "schoolYear" && contains(sessions, kind) {
+			return fmt.Sprintf("schoolYear leads to academicSession %q, whose type is %s", year, kind)
+		}
+		if o.Text("role") == "student" && o.Text("primary") == "true" {
+			return "primary is true, and the role is student"
 		}
 		return ""
 	})

@@ -207,6 +207,22 @@ var filterChecks = []Check{
 			p.refuses("status", "this is no filter", "status='active", "status='active' AND",
 				"status='active' AND (sourcedId='1'")
 		}},
+	{ID: "filter.sql", Area: areaFilter, On: Lists,
+		Title: "SQL where the name of a field stands is refused with 400",
+		Rule:  ruleFilter + ": invalid_filter_field; what is run as SQL can read everything",
+		Fix:   "Look names of fields up in a list of those that the resource has; pass values as parameters.",
+		Run: func(p *probe) {
+			p.refuses("1='1'", "(select 1)='1'", "status='active' OR 1='1'")
+		}},
+	{ID: "filter.bad-date", Area: areaFilter, On: Lists,
+		Title: "A date that is none is refused with 400, and breaks nothing",
+		Rule:  ruleFilter + ": invalid data; HTTP status codes",
+		Fix:   "Parse dates before they reach the database; answer 400 with the value.", Run: checkBadDate},
+	{ID: "filter.given-twice", Area: areaFilter, On: Lists,
+		Title: "Two filters in one request bring no more than one of them does",
+		Rule:  ruleFilter + ", one filter a request; a proxy and the server behind it may take each another one",
+		Fix:   "Answer 400 where filter comes twice, or take one of them; never both as OR, and never none.",
+		Run:   checkTwoFilters},
 	{ID: "filter.reference", Area: areaFilter, On: Lists, Where: hasRef,
 		Title: "A reference is filtered by its sourcedId, with a dot",
 		Rule:  ruleFilter + ": dot notation",

@@ -211,6 +211,27 @@ var pageChecks = []Check{
 				}
 			}
 		}},
+	{ID: "page.given-twice", Area: areaPage, On: Lists,
+		Title: "Two limits in one request bring no more rows than the greater",
+		Rule:  ruleREST + ", paging", Fix: "Answer 400 where a parameter comes twice with two values, or take one.",
+		Run: func(p *probe) {
+			c, ok := p.collection()
+			if !ok {
+				return
+			}
+			if len(c.objects) < 3 {
+				p.lacks("three rows are needed")
+				return
+			}
+			a := p.raw(p.route.Path, "limit=1&limit=2")
+			p.ok()
+			if a.Err != nil || a.Status >= 500 {
+				p.fail(a, "answered %d", a.Status)
+			} else if got, err := a.List(wrappers(p.route.Resource)...); a.Status == http.StatusOK &&
+				err == nil && len(got.Objects) > 2 {
+				p.fail(a, "%s came", plural(len(got.Objects), "row"))
+			}
+		}},
 	{ID: "link.there", Area: areaPage, On: Lists, Advice: true,
 		Title: "A list of several pages has a Link header with next, last and first",
 		Rule:  ruleREST + ", paging; RFC 8288",

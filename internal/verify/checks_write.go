@@ -59,6 +59,10 @@ var writeChecks = []Check{
 				p.same(it)
 			}
 		}},
+	{ID: "put.long-texts", Area: areaWrite, On: Puts,
+		Title: "Long texts come back whole: a title of 120 letters, a description or comment of 1,000",
+		Rule:  ruleWrite + "; teachers write such titles, and Grade Sync sends them",
+		Fix:   "Give the columns room, or refuse with 400 what is too long; never cut.", Run: checkLongTexts},
 	{ID: "put.replace", Area: areaWrite, On: Puts,
 		Title: "PUT to an id that is there replaces the whole object",
 		Rule:  ruleWrite + ": PUT is a replacement",

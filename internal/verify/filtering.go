@@ -479,6 +479,50 @@ func checkApostrophe(p *probe) {
 	}
 }
 
+// checkBadDate asks for rows by dates that are none. Some compare texts, which is another
+// mistake (filter.zone) and breaks nothing.
+func checkBadDate(p *probe) {
+	if _, ok := p.collection(); !ok {
+		return
+	}
+	for _, at := range []string{"2026-13-45", "2026-02-30T25:61:00.000Z", "yesterday"} {
+		a := p.get(p.route.Path, "limit", "1", "filter", "dateLastModified>"+provider.Quote(at))
+		p.ok()
+		if a.Err != nil {
+			p.fail(a, "no answer: %v", a.Err)
+		} else if a.Status >= 500 {
+			p.fail(a, "answered %d for dateLastModified>'%s'; 400 was expected", a.Status, at)
+		}
+	}
+}
+
+// checkTwoFilters selects two rows by a filter each. To take the first, the last, both as AND,
+// or to refuse are all a provider's right.
+func checkTwoFilters(p *probe) {
+	c, ok := p.collection()
+	if !ok {
+		return
+	}
+	if len(c.objects) < 3 {
+		p.lacks("three rows are needed")
+		return
+	}
+	one, other := c.objects[0].ID(), c.objects[len(c.objects)-1].ID()
+	a := p.get(p.route.Path, "limit", "10", "filter", "sourcedId="+provider.Quote(one), "filter",
+		"sourcedId="+provider.Quote(other))
+	p.ok()
+	got, err := a.List(wrappers(p.route.Resource)...)
+	switch {
+	case a.Err != nil || a.Status >= 500:
+		p.fail(a, "answered %d", a.Status)
+	case a.Status != http.StatusOK || err != nil:
+	case len(got.Objects) > 1:
+		p.fail(a, "%s came, where each of the filters selects one row", plural(len(got.Objects), "row"))
+	case len(got.Objects) == 1 && got.Objects[0].ID() != one && got.Objects[0].ID() != other:
+		p.fail(a, "row %s came, which neither of the filters selects", got.Objects[0].ID())
+	}
+}
+
 func checkZone(p *probe) {
 	c, stamps, ok := p.stamps()
 	if !ok {

@@ -124,6 +124,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	r.cleanUp()
 	r.moved()
+	r.heldUpTo()
 	if opt.Progress != nil {
 		opt.Progress(len(plan), len(plan), "")
 	}
@@ -427,6 +428,29 @@ func (r *run) moved() {
 			r.note("%s changed while it was checked: verify a provider that stands still, or run again",
 				w.path)
 		}
+	}
+}
+
+// heldUpTo tells up to which limit pages could be looked at: a provider that cuts them at a
+// thousand does not show it where no list has so many.
+func (r *run) heldUpTo() {
+	limit := 5000
+	if r.profiles["gradesync"] {
+		limit = 7000
+	}
+	most := ""
+	for path, c := range r.lists {
+		if n := len(c.objects); c.broken == nil && (most == "" || n > len(r.lists[most].objects) ||
+			n == len(r.lists[most].objects) && path < most) {
+			most = path
+		}
+	}
+	if most == "" || len(r.opt.Only) > 0 {
+		return
+	}
+	if n := len(r.lists[most].objects); n < limit {
+		r.note("pages were looked at up to %s, which is all of %s, the longest list: readers ask for %d, and that "+
+			"a page is cut between these does not show", plural(n, "row"), most, limit)
 	}
 }
 

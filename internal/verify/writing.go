@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -374,6 +377,40 @@ func checkMinimal(p *probe) {
 	for _, f := range it.res.Fields {
 		if o != nil && f.Required && o[f.Name] == nil {
 			p.fail(nil, "%s is missing in the stored object: %s", f.Name, brief(o.Canonical()))
+		}
+	}
+}
+
+// checkLongTexts writes texts as long as teachers write them. To refuse them is a provider's
+// right, and told as advice.
+func checkLongTexts(p *probe) {
+	it, ok := p.draft()
+	if !ok {
+		return
+	}
+	lengths := map[string]int{"title": 120, "description": 1000, "comment": 1000}
+	for name, n := range lengths {
+		if it.res.Field(name) != nil {
+			it.values[name] = strings.Repeat("Reading and writing ", n/20)[:n-1] + "."
+		}
+	}
+	p.written = append(p.written, it)
+	a := p.put(it)
+	p.ok()
+	if a.Err != nil || a.Status >= 500 {
+		p.fail(a, "answered %d", a.Status)
+		return
+	}
+	if a.Status >= 300 {
+		p.advise(a, "long texts are refused: answered %d", a.Status)
+		return
+	}
+	o, a := p.readBack(it)
+	for _, name := range slices.Sorted(maps.Keys(lengths)) {
+		sent, _ := it.values[name].(string)
+		if got := o.Text(name); o != nil && sent != got && sent != "" {
+			p.fail(a, "%s was written with %d letters and is read with %d", name, len(sent),
+				utf8.RuneCountInString(got))
 		}
 	}
 }
