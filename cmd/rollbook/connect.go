@@ -51,8 +51,12 @@ func personalFlag(cmd *cobra.Command, personal *bool) {
 		"name people as they are called: by default names, addresses and the like are pseudonyms")
 }
 
-// elsewhere adds to a failure where the service is, if the base URL only lacks its path.
+// elsewhere adds to a failure where the service is, if the base URL only lacks its path. One that
+// is of another version is the command line's fault.
 func elsewhere(ctx context.Context, p *provider.Provider, err error) error {
+	if errors.Is(err, provider.ErrNewer) {
+		return usageError{provider.ErrNewer}
+	}
 	var trouble *provider.Trouble
 	if err == nil || ctx.Err() != nil || errors.As(err, &trouble) && trouble.Kind < provider.Refused {
 		return err

@@ -187,6 +187,27 @@ func TestVerifyOtherServers(t *testing.T) {
 			sentence(t, server.URL, c.want, "--timeout", c.within)
 		})
 	}
+	t.Run("one of OneRoster 1.2", func(t *testing.T) {
+		server := httptest.NewServer(always(`{"orgs":[{"sourcedId":"1"}],"academicSessions":[{"sourcedId":"1"}],` +
+			`"users":[{"sourcedId":"1","username":"t","roles":[{"role":"student"}]}]}`))
+		defer server.Close()
+		for _, verb := range []string{"verify", "sync sds", "sync grades"} {
+			for _, path := range []string{"", "/ims/oneroster/rostering/v1p2"} {
+				if path == "" && verb == "sync grades" {
+					continue // its tokens are no JWT
+				}
+				args := append(strings.Fields(verb), server.URL+path, "--token-url", server.URL+"/token", "--client",
+					"a", "--secret", "secret-of-a")
+				if verb == "sync grades" {
+					args = append(args, "--teacher", "t")
+				}
+				out, errs, code := rollbook(t, t.TempDir(), args...)
+				if code != 2 || !strings.Contains(errs, "OneRoster 1.2") || strings.Count(errs, "\n") > 2 {
+					t.Errorf("%s %s: exit %d\n%s%s", verb, path, code, out, errs)
+				}
+			}
+		}
+	})
 	t.Run("a certificate of its own", func(t *testing.T) {
 		server := httptest.NewUnstartedServer(always(`{}`))
 		server.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that are meant to fail

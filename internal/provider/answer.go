@@ -28,6 +28,11 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 		if page.Objects, ok = objects(v); !ok {
 			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects", key)}
 		}
+		if len(page.Objects) > 0 {
+			if o := page.Objects[0]; o["roles"] != nil && o["role"] == nil && o["username"] != nil {
+				return page, ErrNewer
+			}
+		}
 		return page, nil
 	}
 	return page, misplaced("list", wrappers, members)

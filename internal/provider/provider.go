@@ -80,6 +80,9 @@ func New(c Config) (*Provider, error) {
 			"are signed)", err)
 	}
 	c.URL = strings.TrimRight(c.URL, "/")
+	if strings.Contains(strings.ToLower(c.URL), "/v1p2") {
+		return nil, ErrNewer
+	}
 	c.Timeout, c.Wait = cmp.Or(c.Timeout, 100*time.Second), cmp.Or(c.Wait, time.Second)
 	c.MaxBody, c.Tries = cmp.Or(c.MaxBody, 64<<20), cmp.Or(c.Tries, 5)
 	c.Digest = cmp.Or(c.Digest, "HMAC-SHA256")
@@ -108,6 +111,11 @@ func New(c Config) (*Provider, error) {
 	return &Provider{Config: c, client: &http.Client{Transport: transport, CheckRedirect: last},
 		keeper: newKeeper(c.Client, c.Secret)}, nil
 }
+
+// ErrNewer is of a service that speaks OneRoster 1.2, of which nothing can be read here: by its
+// address, or because its users have roles in place of a role.
+var ErrNewer = errors.New("this is a service of OneRoster 1.2, and 1.1 is what is read here: give the base URL " +
+	"of its 1.1 service, which mostly ends in " + usual)
 
 func absolute(what, text string) error {
 	u, err := url.Parse(text)

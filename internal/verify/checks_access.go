@@ -55,7 +55,7 @@ var authChecks = []Check{
 	{ID: "access.challenge", Area: areaAuth, On: Once, Advice: true,
 		Title: "A refusal says in WWW-Authenticate how to get in",
 		Rule:  "RFC 9110 §15.5.2, RFC 6750 §3: every 401 has it",
-		Fix:   "Send WWW-Authenticate: Bearer realm=\"…\" with every 401, and error=\"invalid_token\" " +
+		Fix: "Send WWW-Authenticate: Bearer realm=\"…\" with every 401, and error=\"invalid_token\" " +
 			"where one came.",
 		Run: func(p *probe) {
 			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Nobody: true}})

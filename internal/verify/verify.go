@@ -97,7 +97,14 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		opt.Now = time.Now()
 	}
 	r := newRun(ctx, p, opt)
-	if err := r.enter(); err != nil {
+	err := r.enter()
+	if err == nil && r.routes["/users"] {
+		a, _ := r.p.Do(ctx, provider.Call{Path: "/users", Query: "limit=1"}) // whoever reads users tells
+		if _, wrong := a.List("users"); errors.Is(wrong, provider.ErrNewer) {
+			err = wrong
+		}
+	}
+	if err != nil {
 		if ctx.Err() == nil {
 			p := &probe{run: r, check: &connect}
 			p.fail(nil, "%v", err)
