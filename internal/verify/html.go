@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -25,10 +26,24 @@ var reportPage = sync.OnceValue(func() *template.Template {
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
 // font, no network. It reads on a telephone, with a keyboard, aloud, and on
-// paper. What it quotes has neither tokens nor secrets.
+// paper. What it quotes has neither tokens nor secrets. Where many causes would make a page that
+// no mail takes, each has less evidence; all of it is in JSON.
 func (r *Report) WriteHTML(w io.Writer) error {
-	return reportPage().Execute(w, r.sheet())
+	var page bytes.Buffer
+	for _, most := range []int{1 << 20, 8, 4, 2, 1} {
+		page.Reset()
+		if err := reportPage().Execute(&page, r.sheet(most)); err != nil {
+			return err
+		}
+		if page.Len() <= mostPage {
+			break
+		}
+	}
+	_, err := page.WriteTo(w)
+	return err
 }
+
+const mostPage = 300_000 // bytes
 
 // sheet is the report as the template reads it.
 type sheet struct {
@@ -55,10 +70,10 @@ type sheet struct {
 	Notes     []string
 }
 
-func (r *Report) sheet() sheet {
+func (r *Report) sheet(most int) sheet {
 	p := sheet{URL: r.URL, Version: r.Version, Command: r.Command, Personal: r.Personal, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took,
 		Verdict: r.Verdict(), Counts: r.Counts(),
-		Speed: r.speed(), Failed: r.findingViews(Failed), Advice: r.findingViews(Advised),
+		Speed: r.speed(), Failed: r.findingViews(Failed, most), Advice: r.findingViews(Advised, most),
 		Unchecked: r.gaps(), Passed: r.passed()}
 	p.Ready = !r.Broken && p.Counts.Failed == 0 && p.Counts.Passed+p.Counts.Advice >= max(1, p.Counts.Unchecked)
 	for _, profile := range Profiles {
@@ -243,6 +258,7 @@ type findingView struct {
 	On       string   // on how many paths
 	Hang     []string // checks that were not judged because of it
 	Evidence []evidence
+	Likewise []string // paths of which no evidence is shown
 }
 
 // An evidence is what was found on one target.
@@ -255,7 +271,8 @@ type evidence struct {
 	More     int
 }
 
-func (r *Report) findingViews(s State) []findingView {
+// findingViews shows so many failures of each finding at most, of as many paths as there are.
+func (r *Report) findingViews(s State, most int) []findingView {
 	var out []findingView
 	for n, f := range r.causes(s) {
 		view := findingView{ID: "check-" + strings.ReplaceAll(f.Check.ID, ".", "-"), State: mark(s),
@@ -266,10 +283,19 @@ func (r *Report) findingViews(s State) []findingView {
 		for _, h := range (&Report{Results: f.Hang}).Findings(Unchecked) {
 			view.Hang = append(view.Hang, h.Check.ID+" "+onPaths(h.Results))
 		}
+		each := max(1, most/len(f.Results)) // failures of a path
 		for i, res := range f.Results {
+			if i >= most {
+				view.Likewise = append(view.Likewise, res.Target)
+				continue
+			}
 			e := evidence{ID: fmt.Sprintf("%s-%d", view.ID, i+1), Target: res.Target, More: res.More,
 				Open: s == Failed && i == 0}
-			for _, failure := range res.Failures {
+			for n, failure := range res.Failures {
+				if n >= each {
+					e.More += len(res.Failures) - n
+					break
+				}
 				e.Failures = append(e.Failures, r.exchange(failure))
 			}
 			if len(e.Failures) > 0 {
@@ -298,6 +324,11 @@ func firstLinks(lists ...[]findingView) map[string]string {
 			for _, e := range f.Evidence {
 				if out[e.Target] == "" {
 					out[e.Target] = e.ID
+				}
+			}
+			for _, target := range f.Likewise {
+				if out[target] == "" {
+					out[target] = f.ID
 				}
 			}
 		}

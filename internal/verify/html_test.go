@@ -259,6 +259,8 @@ func TestReportCounts(t *testing.T) {
 			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
 			{"failures", `String(document.querySelectorAll("#failures article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Failed)))},
+			{"listed causes", `String(document.querySelectorAll(".causes li").length)`,
+				fmt.Sprint(len(r.Causes()))},
 			{"advice", `String(document.querySelectorAll("#advice article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Advised)))},
 			{"failed targets", `String(document.querySelectorAll("#failures article details:not(.hang)").length)`,
@@ -460,6 +462,73 @@ func TestReportOnPaper(t *testing.T) {
 func letters(text string) string {
 	return strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ",
 		"ffl").Replace(strings.Join(strings.Fields(text), ""))
+}
+
+// crowded is a report of so many causes, each on every path that it can be on.
+func crowded(causes int) *verify.Report {
+	at := "https://roster.district.example.org" + oneroster.V1p1.Base
+	r := &verify.Report{URL: at, Version: "1.0", Command: "rollbook verify " + at + " --profile=all", Began: time.Now(),
+		Profiles: []string{"core", "sds", "gradesync"}, Rows: map[string]int{}}
+	failing := 0
+	for i := range verify.Checks {
+		c := &verify.Checks[i]
+		fails := failing < causes && c.On != verify.Once && !c.Advice
+		if fails {
+			failing++
+		}
+		for n := range oneroster.V1p1.Routes {
+			route := &oneroster.V1p1.Routes[n]
+			if one := strings.Contains(route.Path, "{"); route.Method != "GET" || one == (c.On == verify.Lists) {
+				continue
+			}
+			res := verify.Result{Check: c, Target: route.Path}
+			if fails {
+				res.State = verify.Failed
+				for range 5 {
+					res.Failures = append(res.Failures, verify.Failure{Status: 200,
+						Text:    strings.Repeat("row stu-000123 came and does not fulfil the filter ", 3),
+						Request: "GET " + at + route.Path + "?limit=1000&filter=dateLastModified%3E%3D%272026-11-27T18%3A38%3A01.171Z%27",
+						Headers: "Content-Type: application/json\nX-Total-Count: 123\nLink: <" + at + route.Path + "?limit=5&offset=5>; rel=\"next\"",
+						Body:    strings.Repeat(`{"sourcedId":"a",`, 12) + "…"})
+				}
+			}
+			r.Results = append(r.Results, res)
+		}
+	}
+	for _, route := range oneroster.V1p1.Routes {
+		r.Calls = append(r.Calls, verify.Timing{Op: route.Op, Took: time.Duration(len(route.Path)) * time.Millisecond,
+			Status: 200, Bytes: 1000})
+		r.Rows[route.Path] = 123
+	}
+	return r
+}
+
+// However many causes there are, the page is one that can be mailed, with each of them and
+// every path on it.
+func TestReportStaysSmall(t *testing.T) {
+	for _, causes := range []int{0, 5, 50} {
+		r := crowded(causes)
+		var page strings.Builder
+		if err := r.WriteHTML(&page); err != nil {
+			t.Fatal(err)
+		}
+		if dir := os.Getenv("REPORT_DIR"); dir != "" { // to look at it
+			_ = os.WriteFile(filepath.Join(dir, fmt.Sprintf("crowded-%d.html", causes)), []byte(page.String()), 0o600)
+		}
+		if n := page.Len(); n > 300_000 || len(r.Causes()) != causes {
+			t.Errorf("%d causes, wanted %d, make a page of %d kB", len(r.Causes()), causes, n/1000)
+		}
+		for _, c := range r.Causes() {
+			_, article, _ := strings.Cut(page.String(), `<article class="finding failed" id="check-`+
+				strings.ReplaceAll(c.Check.ID, ".", "-")+`"`)
+			article, _, _ = strings.Cut(article, "</article>")
+			for _, res := range c.Results {
+				if !strings.Contains(article, "<code>"+res.Target+"</code>") {
+					t.Errorf("of %d causes, %s does not name %s", causes, c.Check.ID, res.Target)
+				}
+			}
+		}
+	}
 }
 
 // Reports that no real provider makes on demand, and what their pages say.
