@@ -302,8 +302,8 @@ func (v *Veil) Text(text string, of *oneroster.Resource) string {
 func (v *Veil) Asked(request string) (text string, said []string) { return v.said(request, nil) }
 
 func (v *Veil) said(text string, of *oneroster.Resource) (string, []string) {
-	if v == nil {
-		return text, nil
+	if v == nil || !strings.ContainsAny(text, `"@%=~<>`) && !strings.Contains(text, " is ") {
+		return text, nil // most texts say nothing of a person
 	}
 	var out strings.Builder
 	var pairs []string
