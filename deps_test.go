@@ -33,7 +33,7 @@ var may = map[string]string{
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
 		"internal/mirror encoding/csv",
-	"internal/verify": "internal/oneroster internal/auth internal/wire internal/provider " +
+	"internal/verify": "internal/aside internal/oneroster internal/auth internal/wire internal/provider " +
 		"internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"internal/bench":     "internal/oneroster internal/wire internal/provider",

@@ -27,10 +27,7 @@ func BenchmarkPictures(b *testing.B) {
 		machine.Leave(b, "ROLLBOOK_PICTURES names no folder: make pictures")
 	}
 	b.StopTimer()
-	students := 16000
-	if text := os.Getenv("ROLLBOOK_PUPILS"); text != "" {
-		students, _ = strconv.Atoi(text)
-	}
+	students := pupils(b, "16000")
 	median := func(measure func() float64) float64 {
 		all := []float64{measure(), measure(), measure()}
 		slices.Sort(all)

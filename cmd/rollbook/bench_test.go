@@ -43,13 +43,7 @@ import (
 // in turn. It prints a table, and fails where a bar is missed. ROLLBOOK_PUPILS is how many
 // students the district has: 160000 make 1,000,000 enrollments; the bars are for that.
 func BenchmarkPages(b *testing.B) {
-	students := 16000
-	if text := os.Getenv("ROLLBOOK_PUPILS"); text != "" {
-		var err error
-		if students, err = strconv.Atoi(text); err != nil {
-			b.Fatal(err)
-		}
-	}
+	students := pupils(b, "16000")
 	for _, e := range storetest.All {
 		b.Run(e.Name, func(b *testing.B) {
 			for range b.N {

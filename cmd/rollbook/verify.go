@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -63,7 +65,7 @@ checked, 2 the command line was wrong.`,
 		"also PUT, replace and DELETE gradebook objects, and clean up: not for a gradebook in use")
 	f.StringSliceVar(&v.opt.Only, "only", nil,
 		"run these checks alone: ids of docs/checks.md, or their first words")
-	f.IntVar(&v.opt.MaxRows, "rows", 200_000, "how many rows of a collection are read at most")
+	f.IntVar(&v.opt.MaxRows, "rows", verify.MostRows, "how many rows of a collection are read at most")
 	f.StringVar(&v.report, "report", "", "folder to write report.html, junit.xml and report.json to")
 	f.StringVar(&v.since, "since", "",
 		"report.json of an earlier run: tells which causes are new, gone and the same")
@@ -128,7 +130,14 @@ func (v *verification) check() error {
 	return nil
 }
 
+// enoughMemory is what a run takes before garbage is collected sooner. A district of a million
+// enrollments takes two thirds of it.
+const enoughMemory = 440 << 20
+
 func (v *verification) run(ctx context.Context, out, errs io.Writer, url string) error {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT says nothing else
+		debug.SetMemoryLimit(enoughMemory)
+	}
 	p, err := v.open(url)
 	if err != nil {
 		return err

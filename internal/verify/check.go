@@ -78,6 +78,8 @@ type Check struct {
 	OAuth2   bool                        // only where tokens are in use
 	OAuth1   bool                        // only where requests are signed
 	Run      func(*probe)
+	// Row, in place of Run, judges each row of the list as it comes: what is wrong, or "".
+	Row func(*oneroster.Resource, wire.Object) string
 }
 
 // Checks is the catalogue.

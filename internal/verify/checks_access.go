@@ -195,7 +195,7 @@ func (p *probe) refused(who provider.Who, what string) {
 			query = ""
 			path = fill(path, map[string]string{"id": "no-such-id"})
 			if c.usable() {
-				path = fill(p.route.Path, map[string]string{"id": c.objects[0].ID()})
+				path = fill(p.route.Path, map[string]string{"id": c.id(0)})
 			}
 		}
 	}

@@ -21,122 +21,111 @@ var dataChecks = []Check{
 	{ID: "data.id", Area: areaData, On: Wholes,
 		Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G01)",
-		Fix:   "Write ids as strings, also where the source has numbers.", Run: func(p *probe) {
-			p.each(func(o wire.Object) string {
-				if _, ok := o["sourcedId"].(string); !ok {
-					return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
-				}
-				if err := oneroster.CheckID(o.ID()); err != nil {
-					return "sourcedId: " + err.Error()
-				}
-				return ""
-			})
+		Fix:   "Write ids as strings, also where the source has numbers.",
+		Row: func(_ *oneroster.Resource, o wire.Object) string {
+			if _, ok := o["sourcedId"].(string); !ok {
+				return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
+			}
+			if err := oneroster.CheckID(o.ID()); err != nil {
+				return "sourcedId: " + err.Error()
+			}
+			return ""
 		}},
 	{ID: "data.status", Area: areaData, On: Wholes, Title: "Every row has a status, active or tobedeleted",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)",
-		Fix:  "Send status with every row; 1.0's inactive is tobedeleted now.", Run: func(p *probe) {
-			p.each(func(o wire.Object) string {
-				if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
-					return fmt.Sprintf("status is %s", text(o["status"]))
-				}
-				return ""
-			})
+		Fix:  "Send status with every row; 1.0's inactive is tobedeleted now.",
+		Row: func(_ *oneroster.Resource, o wire.Object) string {
+			if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
+				return fmt.Sprintf("status is %s", text(o["status"]))
+			}
+			return ""
 		}},
 	{ID: "data.modified", Area: areaData, On: Wholes,
 		Title: "Every row has a dateLastModified in UTC with three fraction digits",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form",
-		Fix:   "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.", Run: func(p *probe) {
-			p.each(func(o wire.Object) string {
-				if v := o.Text("dateLastModified"); !isTime(v) {
-					return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
-				}
-				return ""
-			})
+		Fix:   "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.",
+		Row: func(_ *oneroster.Resource, o wire.Object) string {
+			if v := o.Text("dateLastModified"); !isTime(v) {
+				return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
+			}
+			return ""
 		}},
 	{ID: "data.required", Area: areaData, On: Wholes, Title: "Required attributes are there and not empty",
 		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out " +
-			"where that cannot be done.", Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if f.Required && (!there || v == nil || v == "" || isEmptyList(v)) {
-					return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there] +
-						map[bool]string{true: ": is false taken for nothing?"}[f.Kind == oneroster.Bool]
-				}
-				return ""
-			})
-		}},
+			"where that cannot be done.",
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			if f.Required && (!there || v == nil || v == "" || isEmptyList(v)) {
+				return "is required, and " + map[bool]string{true: "empty", false: "missing"}[there] +
+					map[bool]string{true: ": is false taken for nothing?"}[f.Kind == oneroster.Bool]
+			}
+			return ""
+		})},
 	{ID: "data.empty", Area: areaData, On: Wholes,
 		Title: "An optional attribute without a value is left out: no null, no empty string",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null",
-		Fix:   "Leave the member out.", Run: func(p *probe) {
-			p.each(func(o wire.Object) string {
-				for key, v := range o {
-					if v == nil {
-						return key + " is null"
-					}
-					if v == "" && key != "sourcedId" {
-						return key + " is an empty string"
-					}
+		Fix:   "Leave the member out.",
+		Row: func(_ *oneroster.Resource, o wire.Object) string {
+			for key, v := range o {
+				if v == nil {
+					return key + " is null"
 				}
-				return ""
-			})
+				if v == "" && key != "sourcedId" {
+					return key + " is an empty string"
+				}
+			}
+			return ""
 		}},
 	{ID: "data.types", Area: areaData, On: Wholes,
 		Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers " +
 			"numbers, lists lists",
 		Rule: ruleData + ", final revision: booleans are the strings true and false",
 		Fix:  "Write \"true\", not true; \"2027\", not 2027; a list also where it holds one value.",
-		Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if there && v != nil && f.Name != "sourcedId" && !typed(f, v) { // data.id tells of that one
-					return fmt.Sprintf("is %s, not %s", text(v), kinds[f.Kind])
-				}
-				return ""
-			})
-		}},
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			if there && v != nil && f.Name != "sourcedId" && !typed(f, v) { // data.id tells of that one
+				return fmt.Sprintf("is %s, not %s", text(v), kinds[f.Kind])
+			}
+			return ""
+		})},
 	{ID: "data.values", Area: areaData, On: Wholes,
 		Title: "Enumerations have values of the standard, spelled as it does",
 		Rule:  ruleData + ", enumerations: not to be extended in 1.1",
 		Fix:   "Map values of your own to the nearest of the standard; keep yours in metadata.",
-		Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if f.Name == "status" {
-					return "" // data.status tells
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			if f.Name == "status" {
+				return "" // data.status tells
+			}
+			for _, s := range asTexts(v) {
+				if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) &&
+					!(f == enrolledAs && contains(eightRoles, s)) {
+					return fmt.Sprintf("is %q, not one of %s", s, strings.Join(f.Enum, ", "))
 				}
-				for _, s := range asTexts(v) {
-					if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) &&
-						!(f.Name == "role" && p.route.Resource.Name == "enrollment" && contains(eightRoles,
-							s)) {
-						return fmt.Sprintf("is %q, not one of %s", s, strings.Join(f.Enum, ", "))
-					}
-					if f.Kind == oneroster.Bool && s != "true" && s != "false" {
-						return fmt.Sprintf("is %q, not true or false", s)
-					}
+				if f.Kind == oneroster.Bool && s != "true" && s != "false" {
+					return fmt.Sprintf("is %q, not true or false", s)
 				}
-				return ""
-			})
-		}},
+			}
+			return ""
+		})},
 	{ID: "data.dates", Area: areaData, On: Wholes,
 		Title: "Dates are YYYY-MM-DD, dateTimes UTC with three fraction digits, school years four digits",
 		Rule:  ruleData + ", formats; Moodle takes no other",
 		Fix: "Write 2026-09-01 for a date, 2026-09-01T08:00:00.000Z for a " +
-			"dateTime, \"2027\" for the school year that ends in 2027.", Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				s, _ := v.(string)
-				switch {
-				case s == "", f.Name == "dateLastModified": // data.modified tells
-				case f.Kind == oneroster.Date && !isDate(s), f.Kind == oneroster.Time && !isTime(s):
-					return fmt.Sprintf("is %q", s)
-				case f.Name == "schoolYear" && f.Kind == oneroster.String && !quality.IsYear(s):
-					return fmt.Sprintf("is %q, not a year of four digits", s)
-				}
-				return ""
-			})
-		}},
+			"dateTime, \"2027\" for the school year that ends in 2027.",
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			s, _ := v.(string)
+			switch {
+			case s == "", f.Name == "dateLastModified": // data.modified tells
+			case f.Kind == oneroster.Date && !isDate(s), f.Kind == oneroster.Time && !isTime(s):
+				return fmt.Sprintf("is %q", s)
+			case f.Name == "schoolYear" && f.Kind == oneroster.String && !quality.IsYear(s):
+				return fmt.Sprintf("is %q, not a year of four digits", s)
+			}
+			return ""
+		})},
 	{ID: "data.references", Area: areaData, On: Wholes, Where: hasRef,
 		Title: "References are objects with href, sourcedId and type",
 		Rule:  ruleData + ", GUIDRef: all three are required",
 		Fix:   "Write {\"href\": \"https://…/orgs/1\", \"sourcedId\": \"1\", \"type\": \"org\"} everywhere.",
-		Run:   checkReferences},
+		Row:   eachField(checkReference)},
 	{ID: "data.resolve", Area: areaData, On: Wholes, Where: hasRef,
 		Title: "References lead to objects of the right kind that are there, and active where the row is",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G06) drops the row",
@@ -165,39 +154,35 @@ var dataChecks = []Check{
 	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true,
 		Title: "Rows have no attributes that the standard does not",
 		Rule:  ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.",
-		Run: func(p *probe) {
-			p.each(func(o wire.Object) string {
-				for key := range o {
-					if p.route.Resource.Index(key) < 0 {
-						return key + " is not an attribute of " + p.route.Resource.Name
-					}
+		Row: func(r *oneroster.Resource, o wire.Object) string {
+			for key := range o {
+				if r.Index(key) < 0 {
+					return key + " is not an attribute of " + r.Name
 				}
-				return ""
-			})
+			}
+			return ""
 		}},
 	{ID: "data.entities", Area: areaData, On: Wholes, Advice: true,
 		Title: "Texts are plain: no character entities of HTML in names",
 		Rule:  ruleData + "; readers show O&#39;Brien as it stands",
-		Fix:   "Undo the escaping of the screens that the data was typed into.", Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" &&
-					f.Name != "comment" && entity().MatchString(s) {
-					return fmt.Sprintf("is %q", s)
-				}
-				return ""
-			})
-		}},
+		Fix:   "Undo the escaping of the screens that the data was typed into.",
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" &&
+				f.Name != "comment" && entity().MatchString(s) {
+				return fmt.Sprintf("is %q", s)
+			}
+			return ""
+		})},
 	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true,
 		Title: "Lists are there, also where they are empty",
 		Rule:  "in the field: Moodle breaks on a user without agents",
-		Fix:   "Write [] for a list without values.", Run: func(p *probe) {
-			p.eachField(func(f *oneroster.Field, v any, there bool) string {
-				if f.Kind == oneroster.Refs && !there {
-					return "is missing; an empty list was expected"
-				}
-				return ""
-			})
-		}},
+		Fix:   "Write [] for a list without values.",
+		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
+			if f.Kind == oneroster.Refs && !there {
+				return "is missing; an empty list was expected"
+			}
+			return ""
+		})},
 }
 
 // entity is a character entity of HTML.
@@ -206,7 +191,10 @@ var entity = sync.OnceValue(func() *regexp.Regexp {
 		`[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
 })
 
-var eightRoles = oneroster.ByName("user").Field("role").Enum
+var (
+	enrolledAs = oneroster.ByName("enrollment").Field("role")
+	eightRoles = oneroster.ByName("user").Field("role").Enum
+)
 
 var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.Enum: "a string",
 	oneroster.Bool: `the string "true" or "false"`, oneroster.Number: "a number",
@@ -214,51 +202,65 @@ var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.En
 	oneroster.UserIDs: "a list of objects",
 	oneroster.Ref:     "a reference", oneroster.Refs: "a list of references", oneroster.Metadata: "an object"}
 
-// each runs a judgement over every row: what is wrong, or "". The first rows
-// are told, the rest counted.
-func (p *probe) each(judge func(wire.Object) string) {
-	c, ok := p.walked()
-	if !ok {
-		return
-	}
-	for _, o := range c.objects {
-		if wrong := judge(o); wrong != "" {
-			p.rowFailure(c, o, wrong)
-		}
-	}
-}
-
-func (p *probe) eachField(judge func(f *oneroster.Field, v any, there bool) string) {
-	p.each(func(o wire.Object) string {
-		for i := range p.route.Resource.Fields {
-			f := &p.route.Resource.Fields[i]
+// eachField judges a row attribute by attribute: what is wrong with the first that is, or "".
+func eachField(judge func(f *oneroster.Field, v any, there bool) string) func(*oneroster.Resource,
+	wire.Object) string {
+	return func(r *oneroster.Resource, o wire.Object) string {
+		for i := range r.Fields {
+			f := &r.Fields[i]
 			v, there := o[f.Name]
 			if wrong := judge(f, v, there); wrong != "" {
 				return f.Name + " " + wrong
 			}
 		}
 		return ""
-	})
-}
-
-func (p *probe) rowFailure(c *collection, o wire.Object, wrong string) {
-	var a *provider.Answer
-	if len(p.failures) < moreMaximum {
-		a = c.row(o)
 	}
-	p.fail(a, "%s: %s", o.ID(), wrong)
 }
 
-// row is the answer that a walked object came with, cut down to it.
-func (c *collection) row(o wire.Object) *provider.Answer {
-	for _, pg := range c.pages {
-		if slices.Contains(pg.ids, o.ID()) {
-			a := *pg.answer
-			a.Body = []byte(o.Canonical())
-			return &a
+// judges are the checks of single rows that are to be made of the probe's list.
+func (p *probe) judges() (out []*probe) {
+	for _, t := range p.tasks {
+		if t.check.Row != nil && t.route == p.route {
+			out = append(out, &probe{run: p.run, check: t.check, route: p.route})
 		}
 	}
-	return c.first
+	return out
+}
+
+// row judges a row that came. The first failures are told, the rest counted.
+func (p *probe) row(a *provider.Answer, o wire.Object) {
+	defer p.broke()
+	if wrong := p.check.Row(p.route.Resource, o); wrong != "" {
+		if len(p.failures) < moreMaximum {
+			a = cutTo(a, o)
+		}
+		p.fail(a, "%s: %s", o.ID(), wrong)
+	}
+}
+
+// rowByRow tells what the check found while the list was read.
+func (p *probe) rowByRow() {
+	if c, ok := p.walked(); ok {
+		i := slices.IndexFunc(c.judges, func(judge *probe) bool { return judge.check == p.check })
+		*p = *c.judges[i]
+	}
+}
+
+// each judges every record: what is wrong, or "".
+func (p *probe) each(judge func(n int, rec oneroster.Record) string) {
+	c, ok := p.walked()
+	if !ok {
+		return
+	}
+	for n, rec := range c.records() {
+		if wrong := judge(n, rec); wrong != "" {
+			var a *provider.Answer
+			if len(p.failures) < moreMaximum {
+				a = p.rowOf(c, n)
+			}
+			p.fail(a, "%s: %s", rec.ID(), wrong)
+		}
+	}
 }
 
 func text(v any) string {
@@ -331,28 +333,25 @@ var refTypes = map[string][]string{
 	"user":            {"user", "student", "teacher"},
 }
 
-func checkReferences(p *probe) {
-	p.eachField(func(f *oneroster.Field, v any, there bool) string {
-		if f.To == "" || !there {
-			return ""
-		}
-		allowed := refTypes[f.To]
-		if allowed == nil {
-			allowed = []string{f.To}
-		}
-		for _, ref := range (wire.Object{f.Name: v}).Refs(f.Name) {
-			switch {
-			case ref.ID == "":
-				return "has a reference without a sourcedId"
-			case ref.Href == "":
-				return "has a reference without a href: " + text(v)
-			case !contains(allowed, ref.Type):
-				return fmt.Sprintf("has a reference of type %q, not %s", ref.Type,
-					strings.Join(allowed, " or "))
-			}
-		}
+func checkReference(f *oneroster.Field, v any, there bool) string {
+	if f.To == "" || !there {
 		return ""
-	})
+	}
+	allowed := refTypes[f.To]
+	if allowed == nil {
+		allowed = []string{f.To}
+	}
+	for _, ref := range (wire.Object{f.Name: v}).Refs(f.Name) {
+		switch {
+		case ref.ID == "":
+			return "has a reference without a sourcedId"
+		case ref.Href == "":
+			return "has a reference without a href: " + text(v)
+		case !contains(allowed, ref.Type):
+			return fmt.Sprintf("has a reference of type %q, not %s", ref.Type, strings.Join(allowed, " or "))
+		}
+	}
+	return ""
 }
 
 // checkResolve looks references up in the walked lists; where a list was not
@@ -362,8 +361,8 @@ func checkReferences(p *probe) {
 func checkResolve(p *probe) {
 	asked := 0
 	known := map[string]string{} // of lists that were not read whole: collection/id to what is wrong
-	p.each(func(o wire.Object) string {
-		if o.Text("status") == oneroster.ToBeDeleted {
+	p.each(func(_ int, rec oneroster.Record) string {
+		if rec.Values[oneroster.Status] == oneroster.ToBeDeleted {
 			return ""
 		}
 		for i := range p.route.Resource.Fields {
@@ -372,28 +371,28 @@ func checkResolve(p *probe) {
 				continue
 			}
 			to := oneroster.ByName(f.To)
-			for _, ref := range o.Refs(f.Name) {
+			for _, id := range oneroster.Items(rec.Values[i]) {
 				if c := p.all(f.To); c != nil && c.whole {
-					at, there := c.at[ref.ID]
+					at, there := c.find(id)
 					if !there {
-						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, ref.ID,
+						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, id,
 							to.Plural)
 					}
-					if c.objects[at].Text("status") == oneroster.ToBeDeleted {
+					if c.deleted(at) {
 						if !p.route.Resource.Gradebook {
-							return fmt.Sprintf("%s leads to %s %q, which is deleted", f.Name, f.To, ref.ID)
+							return fmt.Sprintf("%s leads to %s %q, which is deleted", f.Name, f.To, id)
 						}
-						p.advise(nil, "%s: %s leads to %s %q, which is deleted", o.ID(), f.Name, f.To, ref.ID)
+						p.advise(nil, "%s: %s leads to %s %q, which is deleted", rec.ID(), f.Name, f.To, id)
 					}
 					continue
 				}
-				key := to.Plural + "/" + oneroster.EscapeID(ref.ID)
+				key := to.Plural + "/" + oneroster.EscapeID(id)
 				if _, done := known[key]; !done && asked < 20 {
 					asked++
 					known[key] = ""
 					if a := p.get("/" + key); a.Status != http.StatusOK {
 						known[key] = fmt.Sprintf("%s leads to %s %q; reading it is answered %d", f.Name,
-							f.To, ref.ID, a.Status)
+							f.To, id, a.Status)
 					}
 				}
 				if known[key] != "" {
@@ -413,26 +412,26 @@ func checkKinds(p *probe) {
 		if c == nil {
 			return ""
 		}
-		at, there := c.at[id]
+		at, there := c.find(id)
 		if !there {
 			return "" // data.resolve
 		}
-		return c.objects[at].Text("type")
+		return c.text(at, c.of.Index("type"))
 	}
 	above := []string{"district", "local", "state", "national"}
 	sessions := oneroster.ByName("academicSession").Field("type").Enum
-	p.each(func(o wire.Object) string {
-		if o.Text("status") == oneroster.ToBeDeleted {
+	p.each(func(_ int, rec oneroster.Record) string {
+		if rec.Get("status") == oneroster.ToBeDeleted {
 			return ""
 		}
-		if school := o.RefID("school"); school != "" && contains(above, kindOf("org", school)) {
+		if school := rec.Get("school"); school != "" && contains(above, kindOf("org", school)) {
 			return fmt.Sprintf("school leads to org %q, whose type is %s", school, kindOf("org", school))
 		}
-		year := o.RefID("schoolYear")
+		year := rec.Get("schoolYear")
 		if kind := kindOf("academicSession", year); kind != "schoolYear" && contains(sessions, kind) {
 			return fmt.Sprintf("schoolYear leads to academicSession %q, whose type is %s", year, kind)
 		}
-		if o.Text("role") == "student" && o.Text("primary") == "true" {
+		if rec.Get("role") == "student" && rec.Get("primary") == "true" {
 			return "primary is true, and the role is student"
 		}
 		return ""
@@ -441,7 +440,7 @@ func checkKinds(p *probe) {
 
 func checkHref(p *probe) {
 	p.onRef(func(c *collection, f *oneroster.Field, id string) {
-		for _, o := range c.objects {
+		for _, o := range p.objects(c, 0) {
 			for _, ref := range o.Refs(f.Name) {
 				if ref.ID != id || ref.Href == "" {
 					continue
@@ -490,27 +489,27 @@ func checkChildren(p *probe) {
 		return
 	}
 	of := map[string]map[string]bool{}
-	for _, o := range c.objects {
-		if parent := o.RefID(f.Inverse); parent != "" && o.Text("status") != oneroster.ToBeDeleted {
+	for _, rec := range c.records() {
+		if parent := rec.Get(f.Inverse); parent != "" && rec.Values[oneroster.Status] !=
+			oneroster.ToBeDeleted {
 			if of[parent] == nil {
 				of[parent] = map[string]bool{}
 			}
-			of[parent][o.ID()] = true
+			of[parent][rec.ID()] = true
 		}
 	}
-	p.each(func(o wire.Object) string {
-		if o.Text("status") == oneroster.ToBeDeleted {
+	p.each(func(_ int, rec oneroster.Record) string {
+		if rec.Values[oneroster.Status] == oneroster.ToBeDeleted {
 			return ""
 		}
 		said := map[string]bool{}
-		for _, ref := range o.Refs(f.Name) {
-			said[ref.ID] = true
-			if at, there := c.at[ref.ID]; there && !of[o.ID()][ref.ID] &&
-				c.objects[at].Text("status") != oneroster.ToBeDeleted {
-				return fmt.Sprintf("%s names %s, whose %s it is not", f.Name, ref.ID, f.Inverse)
+		for _, id := range oneroster.Items(rec.Get(f.Name)) {
+			said[id] = true
+			if at, there := c.find(id); there && !of[rec.ID()][id] && !c.deleted(at) {
+				return fmt.Sprintf("%s names %s, whose %s it is not", f.Name, id, f.Inverse)
 			}
 		}
-		for id := range of[o.ID()] {
+		for id := range of[rec.ID()] {
 			if !said[id] {
 				return fmt.Sprintf("is the %s of %s, and its %s do not name it", f.Inverse, id, f.Name)
 			}
@@ -524,23 +523,19 @@ func checkAgents(p *probe) {
 	if !ok || !c.whole {
 		return
 	}
-	some := false
-	p.each(func(o wire.Object) string {
-		if o.Text("status") == oneroster.ToBeDeleted {
+	some, agents := false, p.route.Resource.Index("agents")
+	p.each(func(_ int, rec oneroster.Record) string {
+		if rec.Values[oneroster.Status] == oneroster.ToBeDeleted {
 			return ""
 		}
-		for _, ref := range o.Refs("agents") {
+		for _, id := range oneroster.Items(rec.Values[agents]) {
 			some = true
-			at, there := c.at[ref.ID]
-			if !there || c.objects[at].Text("status") == oneroster.ToBeDeleted {
+			at, there := c.find(id)
+			if !there || c.deleted(at) {
 				continue // data.resolve tells
 			}
-			back := false
-			for _, r := range c.objects[at].Refs("agents") {
-				back = back || r.ID == o.ID()
-			}
-			if !back {
-				return fmt.Sprintf("names the agent %s, whose agents do not name it", ref.ID)
+			if back := oneroster.Items(c.text(at, agents)); !contains(back, rec.ID()) {
+				return fmt.Sprintf("names the agent %s, whose agents do not name it", id)
 			}
 		}
 		return ""

@@ -32,7 +32,7 @@ var deltaChecks = []Check{
 				return
 			}
 			at := before(stamps[0])
-			p.pulls(c, provider.Escape("dateLastModified>"+provider.Quote(at)), (len(c.objects)+3)/4,
+			p.pulls(c, provider.Escape("dateLastModified>"+provider.Quote(at)), c.part(4),
 				modified(func(v string) bool { return v > at }))
 		}},
 	{ID: "delta.nothing", Area: areaDelta, On: Wholes, Title: "After the latest change there is nothing",
@@ -72,7 +72,7 @@ var deltaChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(c.records()) < 10 {
+			if c.count < 10 {
 				p.lacks("ten rows are needed")
 				return
 			}
@@ -83,8 +83,8 @@ var deltaChecks = []Check{
 				}
 			}
 			for v, n := range count {
-				if n > len(c.records())/2 {
-					p.fail(nil, "%d of %d rows have %s", n, len(c.records()), v)
+				if n > c.count/2 {
+					p.fail(nil, "%d of %d rows have %s", n, c.count, v)
 				}
 			}
 		}},

@@ -24,7 +24,7 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; Google's suite",
 		Fix:  "Let every attribute be filtered, sourcedId among them.", Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
-				id := c.objects[len(c.objects)/2].ID()
+				id := c.id(c.count / 2)
 				p.filtered(c, "sourcedId="+provider.Quote(id), equal("sourcedId", id),
 					equal("sourcedId", id), "sourcedId")
 			}
@@ -112,7 +112,7 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A08)",
 		Fix:  "Never leave a condition out: refuse what you cannot read.", Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				other := c.records()[len(c.records())-1].ID()
+				other := c.id(c.count - 1)
 				both := func(same func(a, b string) bool) func(oneroster.Record) bool {
 					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
 				}
@@ -126,7 +126,7 @@ var filterChecks = []Check{
 		Rule: ruleFilter, Fix: "Never leave a condition out: refuse what you cannot read.",
 		Run: func(p *probe) {
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				other := c.records()[len(c.records())-1].ID()
+				other := c.id(c.count - 1)
 				either := func(same func(a, b string) bool) func(oneroster.Record) bool {
 					return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) || r.ID() == other }
 				}
@@ -242,7 +242,7 @@ var filterChecks = []Check{
 			if !ok {
 				return
 			}
-			id := c.records()[0].Get("class")
+			id := c.record(0).Get("class")
 			p.filtered(c, "classSourcedId="+provider.Quote(id), equal("class", id), equal("class", id),
 				"class")
 		}},
@@ -274,7 +274,7 @@ var filterChecks = []Check{
 		Rule:  "in the field: clients write both", Fix: "Compare the operators without regard to case.",
 		Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
-				id := c.objects[0].ID()
+				id := c.id(0)
 				p.filtered(c, "sourcedId="+provider.Quote(id)+" and sourcedId="+provider.Quote(id),
 					equal("sourcedId", id), equal("sourcedId", id), "sourcedId")
 			}

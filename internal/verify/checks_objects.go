@@ -55,8 +55,9 @@ var singleChecks = []Check{
 				p.lacks("the object cannot be read (one.answer)")
 				return
 			}
-			listed := p.listOf()
-			want := listed.objects[listed.at[o.ID()]]
+			list := p.listOf()
+			n, _ := list.find(o.ID())
+			want := p.object(list, n)
 			if o.Canonical() != want.Canonical() {
 				p.fail(a, "%s", difference(want, o, "the list", "the single object"))
 			}
@@ -83,7 +84,7 @@ var singleChecks = []Check{
 			if other == id {
 				other = strings.ToLower(id)
 			}
-			if _, there := p.listOf().at[other]; there || other == id {
+			if _, there := p.listOf().find(other); there || other == id {
 				p.lacks("ids here have no letters to write otherwise")
 				return
 			}
@@ -140,7 +141,7 @@ func (p *probe) single() (id, path string, ok bool) {
 	case !c.usable():
 		p.lacks("there are no rows to take an id from, or they have none")
 	default:
-		id = c.objects[len(c.objects)/2].ID()
+		id = c.id(c.count / 2)
 		return id, fill(p.route.Path, map[string]string{"id": id}), true
 	}
 	return "", "", false
@@ -237,49 +238,53 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 	if own == nil || !own.whole || own.bare(p.route.Scope.By) {
 		return nil, nil, false
 	}
-	var through map[string]bool // ids or links that active records lead to
-	var loosely map[string]bool
-	if t := p.route.Scope.Through; t != nil {
+	through, loosely := map[uint32]bool{}, map[uint32]bool{} // what active records lead to, and what any
+	t, field := p.route.Scope.Through, 0
+	if t != nil {
 		c := p.reading("/" + oneroster.ByName(t.Resource).Plural)
 		if c == nil || c.broken != nil || !c.whole || c.bare(t.Match) ||
 			c.bare([]oneroster.Match{{Field: t.Link, Var: "link"}}) {
 			return nil, nil, false
 		}
-		through, loosely = map[string]bool{}, map[string]bool{}
-		for _, rec := range c.records() {
-			if !matches(rec, t.Match, vars) {
+		link, is := c.of.Index(t.Link), c.matching(t.Match, vars)
+		for n := range c.count {
+			if !is(n) {
 				continue
 			}
-			for _, link := range oneroster.Items(rec.Get(t.Link)) {
-				loosely[link] = loosely[link] || !strictly ||
-					rec.Values[oneroster.Status] != oneroster.ToBeDeleted
-				if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
-					through[link] = true
-				}
+			for _, id := range oneroster.Items(c.text(n, link)) {
+				number, _ := p.texts.find(id)
+				loosely[number] = loosely[number] || !strictly || !c.deleted(n)
+				through[number] = through[number] || !c.deleted(n)
 			}
 		}
+		field = own.of.Index(t.Own)
 	}
 	must, may = map[string]bool{}, map[string]bool{}
-	for _, rec := range own.records() {
-		if p.route.View.Field != "" && rec.Get(p.route.View.Field) != p.route.View.Value || !matches(rec,
-			p.route.Scope.By, vars) {
+	conditions := p.route.Scope.By
+	if p.route.View.Field != "" {
+		conditions = append(slices.Clip(conditions), oneroster.Match{Field: p.route.View.Field,
+			Value: p.route.View.Value})
+	}
+	is := own.matching(conditions, vars)
+	for n := range own.count {
+		if !is(n) {
 			continue
 		}
 		hangs, loose := true, true
-		if t := p.route.Scope.Through; t != nil {
-			hangs, loose = through[rec.Get(t.Own)], loosely[rec.Get(t.Own)]
+		if t != nil {
+			hangs, loose = through[own.value(n, field)], loosely[own.value(n, field)]
 		}
 		if loose {
-			may[rec.ID()] = true
+			may[own.id(n)] = true
 		}
-		if hangs && rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
-			must[rec.ID()] = true
+		if hangs && !own.deleted(n) {
+			must[own.id(n)] = true
 		}
 	}
 	switch p.route.Op {
 	case "getTermsForSchool": // no link in the model: a school may have all terms
-		for _, rec := range own.records() {
-			may[rec.ID()] = true
+		for n := range own.count {
+			may[own.id(n)] = true
 		}
 	case "getCoursesForSchool": // or those that are taught there
 		for _, class := range p.active("class") {
@@ -294,38 +299,48 @@ func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[stri
 // bare tells whether no row names what conditions compare with a parent: then it is not the
 // nested list that is wrong.
 func (c *collection) bare(conditions []oneroster.Match) bool {
-	for _, m := range conditions {
-		if m.Var == "" || strings.HasPrefix(m.Field, "metadata.") || len(c.records()) == 0 {
-			continue
-		}
-		if !slices.ContainsFunc(c.records(), func(rec oneroster.Record) bool { return rec.Get(m.Field) != "" }) {
-			return true
-		}
-	}
-	return false
+	return c.count > 0 && slices.ContainsFunc(conditions, func(m oneroster.Match) bool {
+		return m.Var != "" && !strings.HasPrefix(m.Field, "metadata.") &&
+			c.columns[c.of.Index(m.Field)] == nil
+	})
 }
 
-func matches(rec oneroster.Record, conditions []oneroster.Match, vars map[string]string) bool {
+// matching tells of rows whether they fulfil conditions.
+func (c *collection) matching(conditions []oneroster.Match, vars map[string]string) func(n int) bool {
+	var all []func(n int) bool
 	for _, m := range conditions {
 		want := m.Value
 		if m.Var != "" {
 			want = vars[m.Var]
 		}
 		if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
-			has := false
-			for _, pair := range oneroster.FlattenMetadata(rec.Values[rec.Resource.MetadataIndex()]) {
-				if pair.Key == key && pair.Text != want {
-					return false
+			field := c.of.MetadataIndex()
+			all = append(all, func(n int) bool {
+				for _, pair := range oneroster.FlattenMetadata(c.text(n, field)) {
+					if pair.Key == key {
+						return pair.Text == want
+					}
 				}
-				has = has || pair.Key == key
-			}
-			continue // a record without the key belongs to every parent
+				return true // a record without the key belongs to every parent
+			})
+			continue
 		}
-		if !contains(oneroster.Items(rec.Get(m.Field)), want) {
-			return false
-		}
+		field := c.of.Index(m.Field)
+		number, known := c.texts.find(want)
+		all = append(all, func(n int) bool {
+			value := c.value(n, field)
+			return known && value == number && value != 0 ||
+				c.of.Fields[field].Kind.IsList() && contains(oneroster.Items(c.texts.all[value]), want)
+		})
 	}
-	return true
+	return func(n int) bool {
+		for _, is := range all {
+			if !is(n) {
+				return false
+			}
+		}
+		return true
+	}
 }
 
 // parents picks path variables for which the nested list must have the most
@@ -357,13 +372,10 @@ func (p *probe) candidates() []map[string]string {
 	if !first.usable() {
 		return nil
 	}
-	step := max(1, len(first.records())/12)
-	for i := 0; i < len(first.records()) && len(out) < 12; i += step {
-		if first.records()[i].Values[oneroster.Status] == oneroster.ToBeDeleted {
-			continue
+	for n := 0; n < first.count && len(out) < 12; n += max(1, first.count/12) {
+		if !first.deleted(n) {
+			out = append(out, map[string]string{names[0]: first.id(n)})
 		}
-		vars := map[string]string{names[0]: first.records()[i].ID()}
-		out = append(out, vars)
 	}
 	if len(names) == 1 {
 		return out
@@ -480,7 +492,7 @@ func checkDeletedLinks(p *probe) {
 		return
 	}
 	looked := 0
-	for _, rec := range c.records() {
+	for n, rec := range c.records() {
 		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted || looked == 5 {
 			continue
 		}
@@ -490,7 +502,7 @@ func checkDeletedLinks(p *probe) {
 				vars[m.Var] = rec.Get(m.Field)
 			}
 		}
-		if !matches(rec, t.Match, vars) {
+		if !c.matching(t.Match, vars)(n) {
 			continue
 		}
 		_, active, ok := p.hangs(vars, true)

@@ -82,7 +82,7 @@ func checkView(p *probe) {
 		return
 	}
 	for _, rec := range whole.records() {
-		if _, there := c.at[rec.ID()]; !there && rec.Get(view.Field) == view.Value {
+		if _, there := c.find(rec.ID()); !there && rec.Get(view.Field) == view.Value {
 			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural,
 				view.Field, view.Value, p.route.Path)
 		}
@@ -109,9 +109,9 @@ var pageChecks = []Check{
 					return
 				}
 			}
-			if c.whole && c.first.Total() != len(c.objects) {
+			if c.whole && c.first.Total() != c.count {
 				p.fail(c.first, "X-Total-Count is %d; walking all pages of %d found %s", c.first.Total(),
-					c.size, plural(len(c.objects), "row"))
+					c.size, plural(c.count, "row"))
 			}
 		}},
 	{ID: "page.unique", Area: areaPage, On: Lists,
@@ -144,11 +144,11 @@ var pageChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(c.objects) < 3 {
+			if c.count < 3 {
 				p.lacks("three rows are needed")
 				return
 			}
-			for _, at := range []int{0, 1, 2, len(c.objects) / 2, len(c.objects) - 1} {
+			for _, at := range []int{0, 1, 2, c.count / 2, c.count - 1} {
 				p.rowsOf(p.get(p.route.Path, "offset", strconv.Itoa(at), "limit", "1"), c, at, 1)
 			}
 		}},
@@ -188,7 +188,7 @@ var pageChecks = []Check{
 			if !ok || !c.whole {
 				return
 			}
-			a := p.get(p.route.Path, "offset", strconv.Itoa(len(c.objects)), "limit", "10")
+			a := p.get(p.route.Path, "offset", strconv.Itoa(c.count), "limit", "10")
 			got, ok := p.list(a, p.route.Resource)
 			if ok && len(got.Objects) > 0 {
 				p.fail(a, "%s came from beyond the last row", plural(len(got.Objects), "row"))
@@ -219,7 +219,7 @@ var pageChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(c.objects) < 3 {
+			if c.count < 3 {
 				p.lacks("three rows are needed")
 				return
 			}
@@ -238,7 +238,7 @@ var pageChecks = []Check{
 		Fix: "Send Link: <…>; rel=\"next\", <…>; rel=\"last\", <…>; rel=\"first\" with absolute URLs, " +
 			"on one line, next first.", Run: func(p *probe) {
 			c, ok := p.collection()
-			if !ok || len(c.objects) < 2 {
+			if !ok || c.count < 2 {
 				return
 			}
 			a := p.get(p.route.Path, "limit", "1")
@@ -271,20 +271,18 @@ func (p *probe) rowsOf(a *provider.Answer, c *collection, offset, limit int) {
 	if !ok {
 		return
 	}
-	end := min(offset+limit, len(c.objects))
+	end := min(offset+limit, c.count)
 	if !c.whole && offset+limit > end { // beyond what was walked
 		return
 	}
-	want := c.objects[min(offset, end):end]
-	if len(got.Objects) != len(want) {
+	if want := max(0, end-offset); len(got.Objects) != want {
 		p.fail(a, "%s came; the collection has %s from offset %d on, and limit is %d",
-			plural(len(got.Objects), "row"), plural(len(c.objects)-offset, "row"), offset, limit)
+			plural(len(got.Objects), "row"), plural(c.count-offset, "row"), offset, limit)
 		return
 	}
-	for i := range want {
-		if want[i].ID() != got.Objects[i].ID() {
-			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i,
-				got.Objects[i].ID(), want[i].ID())
+	for i, o := range got.Objects {
+		if want := c.id(offset + i); o.ID() != want {
+			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i, o.ID(), want)
 			return
 		}
 	}
@@ -297,24 +295,24 @@ func checkPageSize(p *probe) {
 	}
 	all := c.first.Total()
 	if c.whole {
-		all = c.rows
+		all = c.came
 	}
 	for _, pg := range c.pages {
-		if left := all - pg.offset; len(pg.ids) < min(c.size, left) {
+		if left := all - pg.offset; pg.came < min(c.size, left) {
 			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left",
-				plural(len(pg.ids), "row"), pg.offset, c.size, left)
+				plural(pg.came, "row"), pg.offset, c.size, left)
 			return
-		} else if len(pg.ids) > c.size {
-			p.fail(pg.answer, "%s came; limit was %d", plural(len(pg.ids), "row"), c.size)
+		} else if pg.came > c.size {
+			p.fail(pg.answer, "%s came; limit was %d", plural(pg.came, "row"), c.size)
 			return
 		}
 	}
 	for _, limit := range []int{7000, 10000} {
 		a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
 		got, ok := p.list(a, p.route.Resource)
-		if want := min(limit, len(c.objects)); ok && len(got.Objects) < want {
+		if want := min(limit, c.count); ok && len(got.Objects) < want {
 			p.fail(a, "%s came of %d with limit=%d: a client that does not read on loses the rest",
-				plural(len(got.Objects), "row"), len(c.objects), limit)
+				plural(len(got.Objects), "row"), c.count, limit)
 		}
 	}
 }
@@ -344,11 +342,11 @@ func checkNext(p *probe) {
 	if !ok || !c.whole {
 		return
 	}
-	limit := max(1, (len(c.objects)+4)/5)
+	limit := c.part(5)
 	a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
 	if a.Links()["next"] == "" {
-		if len(c.objects) > limit && len(a.Links()) > 0 {
-			p.fail(a, "there is no next although %d rows follow", len(c.objects)-limit)
+		if c.count > limit && len(a.Links()) > 0 {
+			p.fail(a, "there is no next although %d rows follow", c.count-limit)
 		} else {
 			p.lacks("there are no links to follow (link.there)")
 		}
@@ -361,21 +359,21 @@ func checkNext(p *probe) {
 			return
 		}
 		for _, o := range got.Objects {
-			if seen < len(c.objects) && o.ID() != c.objects[seen].ID() {
+			if seen < c.count && o.ID() != c.id(seen) {
 				p.fail(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(),
-					c.objects[seen].ID())
+					c.id(seen))
 				return
 			}
 			seen++
 		}
 		next := a.Links()["next"]
 		switch {
-		case next == "" && seen != len(c.objects):
-			p.fail(a, "following next ended after %d of %d rows", seen, len(c.objects))
+		case next == "" && seen != c.count:
+			p.fail(a, "following next ended after %d of %d rows", seen, c.count)
 			return
 		case next == "":
 			return
-		case seen >= len(c.objects):
+		case seen >= c.count:
 			p.fail(a, "the last page has a next")
 			return
 		}
@@ -390,7 +388,7 @@ func checkLinks(p *probe) {
 	if !ok || !c.whole {
 		return
 	}
-	if len(c.objects) < 3 {
+	if c.count < 3 {
 		p.lacks("three rows are needed")
 		return
 	}
@@ -400,7 +398,7 @@ func checkLinks(p *probe) {
 		p.lacks("there are no links to follow (link.there)")
 		return
 	}
-	last := len(c.objects) - 1
+	last := c.count - 1
 	for rel, row := range map[string]int{"first": 0, "prev": 0, "next": 2, "last": last} {
 		if links[rel] == "" {
 			continue

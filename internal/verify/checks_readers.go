@@ -57,7 +57,7 @@ var sdsChecks = []Check{
 		Rule:  ruleSDS + ", paging of a filtered list",
 		Fix:   "Filter first, order by a unique key, then page.", Run: func(p *probe) {
 			if c, ok := p.collection(); ok {
-				p.pulls(c, "status=%27active%27", (len(c.objects)+3)/4, equal("status", oneroster.Active))
+				p.pulls(c, "status=%27active%27", c.part(4), equal("status", oneroster.Active))
 			}
 		}},
 	{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled,
@@ -68,8 +68,8 @@ var sdsChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(c.objects) < 3 {
-				p.fail(c.first, "the list has %s", plural(len(c.objects), "row"))
+			if c.count < 3 {
+				p.fail(c.first, "the list has %s", plural(c.count, "row"))
 			}
 		}},
 	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles,
@@ -82,7 +82,7 @@ var sdsChecks = []Check{
 				return
 			}
 			p.route = c.route
-			year := c.records()[0].Get("schoolYear")
+			year := c.record(0).Get("schoolYear")
 			has := func(r oneroster.Record) bool {
 				return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
 			}
@@ -136,10 +136,15 @@ var sdsChecks = []Check{
 				p.lacks("there are no users")
 				return
 			}
-			for _, o := range c.objects {
-				flags, unknown := quality.Flags(o)
+			metadata := c.route.Resource.MetadataIndex()
+			for n := range c.count {
+				value, err := wire.Decode([]byte(c.text(n, metadata)))
+				if err != nil {
+					continue // it has none
+				}
+				flags, unknown := quality.Flags(wire.Object{"metadata": value})
 				for _, flag := range unknown {
-					p.fail(nil, "user %s has the flag %q", o.ID(), flag)
+					p.fail(nil, "user %s has the flag %q", c.id(n), flag)
 				}
 				if len(flags) > 0 {
 					p.ok()
@@ -171,7 +176,7 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 	}
 	seen := map[string]bool{}
 	var a *provider.Answer
-	for offset := 0; offset <= 2*(len(c.objects)+pageful); { // deleted rows that plain lists hide may come too
+	for offset := 0; offset <= 2*(c.count+pageful); { // deleted rows that plain lists hide may come too
 		a = p.raw(p.route.Path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, limit, filter))
 		got, ok := p.list(a, p.route.Resource)
 		if !ok {
@@ -387,9 +392,10 @@ func (p *probe) teacher() oneroster.Record {
 		return oneroster.Record{}
 	}
 	for _, e := range p.active("enrollment") {
-		if at, there := c.at[e.Get("user")]; there && e.Get("role") == "teacher" &&
-			c.records()[at].Get("email") != "" {
-			return c.records()[at]
+		if at, there := c.find(e.Get("user")); there && e.Get("role") == "teacher" {
+			if teacher := c.record(at); teacher.Get("email") != "" {
+				return teacher
+			}
 		}
 	}
 	return oneroster.Record{}

@@ -57,8 +57,8 @@ func (p *probe) broken(rule quality.Rule) {
 	for _, f := range p.judged[rule.ID] {
 		var a *provider.Answer
 		if c := p.listed(f.Resource); c != nil && f.SourcedID != "" && len(p.failures) < moreMaximum {
-			if at, there := c.at[f.SourcedID]; there {
-				a = c.row(c.objects[at])
+			if at, there := c.find(f.SourcedID); there {
+				a = p.rowOf(c, at)
 			}
 		}
 		text := strings.TrimSpace(f.Resource + " " + f.SourcedID)
@@ -78,7 +78,7 @@ func (p *probe) broken(rule quality.Rule) {
 // is about those.
 func (r *run) listed(resource string) *collection {
 	c := r.reading("/" + oneroster.ByName(resource).Plural)
-	if c == nil || c.broken != nil || len(c.objects) == 0 {
+	if c == nil || c.broken != nil || c.count == 0 {
 		return nil
 	}
 	return c
@@ -93,7 +93,7 @@ func (r *run) judge() {
 		if c == nil {
 			return nil
 		}
-		for _, o := range c.objects {
+		for _, o := range r.objects(c, 0) {
 			if err := yield(o); err != nil {
 				return err
 			}

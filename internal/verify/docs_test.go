@@ -38,8 +38,8 @@ func TestCatalogueIsComplete(t *testing.T) {
 			t.Errorf("%s is there twice", c.ID)
 		}
 		seen[c.ID] = true
-		if c.Title == "" || c.Rule == "" || c.Fix == "" || c.Run == nil || strings.HasSuffix(c.Title,
-			".") || !strings.HasSuffix(c.Fix, ".") {
+		if c.Title == "" || c.Rule == "" || c.Fix == "" || (c.Run == nil) == (c.Row == nil) ||
+			strings.HasSuffix(c.Title, ".") || !strings.HasSuffix(c.Fix, ".") {
 			t.Errorf("%s: a title without a full stop, a rule, a fix with one and a run are needed", c.ID)
 		}
 		for _, name := range c.Profiles {

@@ -3,7 +3,6 @@ package verify
 import (
 	"fmt"
 	"net/http"
-	"reflect"
 	"sort"
 	"strconv"
 	"strings"
@@ -93,15 +92,11 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 	came := map[string]bool{}
 	for _, o := range got.Objects {
 		came[o.ID()] = true
-		i, known := c.at[o.ID()]
-		var rec oneroster.Record
-		switch {
-		case known && (len(o) < len(c.objects[i]) || reflect.DeepEqual(o, c.objects[i])):
-			rec = c.records()[i] // a selection of fields, or the row of the walk: most are
-		case !known && len(o) == 1:
+		rec := o.Record(p.route.Resource)
+		if n, known := c.find(o.ID()); known && len(o) < int(c.members[n]) { // a selection of fields
+			rec = c.record(n)
+		} else if !known && len(o) == 1 {
 			continue // a selection of fields of a row that the walk did not meet
-		default:
-			rec = o.Record(p.route.Resource)
 		}
 		if !may(rec) {
 			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), values(rec, fields))
@@ -191,7 +186,7 @@ func (p *probe) refuses(filters ...string) {
 			p.fail(a, "no answer: %v", a.Err)
 		case a.Status == http.StatusOK:
 			got, err := a.List(wrappers(p.route.Resource)...)
-			if err == nil && len(got.Objects) == min(100, len(c.objects)) {
+			if err == nil && len(got.Objects) == min(100, c.count) {
 				p.fail(a, "answered 200 with every row, as if there were no filter")
 			} else {
 				p.fail(a, "answered 200; 400 was expected")
@@ -235,22 +230,20 @@ func pickText(c *collection) (best *oneroster.Field, value string) {
 			if f.Kind != kind || f.Name == c.route.View.Field {
 				continue
 			}
-			rows := map[string]int{} // by value, letter case aside
-			for _, rec := range c.records() {
-				rows[strings.ToLower(rec.Values[i])]++
+			v := ""
+			for n := 0; n < c.count && !plain(v); n++ { // from the middle on
+				v = c.text((n+c.count/2)%c.count, i)
 			}
-			for n := range c.records() {
-				v := c.records()[(n+len(c.records())/2)%len(c.records())].Values[i]
-				if !plain(v) {
-					continue
-				}
-				if best == nil {
-					best, value = f, v
-				}
-				if rows[strings.ToLower(v)] < len(c.records()) {
+			if !plain(v) {
+				continue
+			}
+			if best == nil {
+				best, value = f, v
+			}
+			for n := range c.count {
+				if !strings.EqualFold(c.text(n, i), v) { // not every row has it
 					return f, v
 				}
-				break // every row has it
 			}
 		}
 	}
@@ -305,7 +298,7 @@ func freeText(c *collection) (*oneroster.Field, string) {
 	if f, v := textValue(c); f != nil && f.Kind == oneroster.String {
 		return f, v
 	}
-	return c.route.Resource.Field("sourcedId"), c.records()[0].ID()
+	return c.route.Resource.Field("sourcedId"), c.id(0)
 }
 
 func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
@@ -347,12 +340,12 @@ func (p *probe) stamps() (*collection, []string, bool) {
 }
 
 func distinct(c *collection, field int) []string {
-	seen := map[string]bool{}
+	seen := map[uint32]bool{}
 	var out []string
-	for _, rec := range c.records() {
-		if v := rec.Values[field]; v != "" && !seen[v] {
-			seen[v] = true
-			out = append(out, v)
+	for _, number := range c.columns[field] {
+		if number != 0 && !seen[number] {
+			seen[number] = true
+			out = append(out, c.texts.all[number])
 		}
 	}
 	sort.Strings(out)
@@ -503,11 +496,11 @@ func checkTwoFilters(p *probe) {
 	if !ok {
 		return
 	}
-	if len(c.objects) < 3 {
+	if c.count < 3 {
 		p.lacks("three rows are needed")
 		return
 	}
-	one, other := c.objects[0].ID(), c.objects[len(c.objects)-1].ID()
+	one, other := c.id(0), c.id(c.count-1)
 	a := p.get(p.route.Path, "limit", "10", "filter", "sourcedId="+provider.Quote(one), "filter",
 		"sourcedId="+provider.Quote(other))
 	p.ok()
@@ -550,7 +543,7 @@ func checkZone(p *probe) {
 
 func checkEncoding(p *probe) {
 	p.onText(func(c *collection, f *oneroster.Field, v string) {
-		other := c.records()[len(c.records())-1].ID()
+		other := c.id(c.count - 1)
 		condition := func(quote, unquote, equals, space string) string {
 			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote +
 				strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +

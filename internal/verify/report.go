@@ -49,7 +49,7 @@ func (r *run) report() *Report {
 		}
 	}
 	for path, c := range r.lists {
-		out.Rows[path] = len(c.objects)
+		out.Rows[path] = c.count
 	}
 	return out
 }

@@ -1,10 +1,15 @@
 package verify
 
 import (
+	"bytes"
 	"fmt"
+	"iter"
 	"net/http"
 	"slices"
+	"sort"
 	"strings"
+
+	"github.com/klauspost/compress/s2"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -18,33 +23,40 @@ type collection struct {
 	size  int              // limit of the walk
 	pages []page
 
-	objects []wire.Object
-	read    []oneroster.Record // the same, as far as records were wanted
-	at      map[string]int     // sourcedId to its place in objects
-	twice   []string           // ids that came again
-	unnamed int                // rows without a sourcedId that is a text
-	rows    int                // that came, repeated ones too
-	whole   bool               // the walk reached the end
-	broken  *provider.Answer   // the answer that ended the walk early
-	why     string             // what was wrong with it
-	spare   bool               // the provider has no such path, and need not
+	rows
+	judges  []*probe         // checks of single rows, which see each as it comes
+	twice   []string         // ids that came again
+	unnamed int              // rows without a sourcedId that is a text
+	came    int              // rows, repeated ones too
+	whole   bool             // the walk reached the end
+	broken  *provider.Answer // the answer that ended the walk early
+	why     string           // what was wrong with it
+	spare   bool             // the provider has no such path, and need not
 
 	picked    bool // the field and value that filters are tried with were looked for
 	textField *oneroster.Field
 	textValue string
 }
 
-// A page of a walk, without its body.
+// A page of a walk, with the beginning of its body.
 type page struct {
 	answer *provider.Answer
+	aside  int64 // where its body is
 	offset int
-	ids    []string
+	came   int // rows, repeated ones too
+	from   int // number of the first row that had not come before
 	total  int
 }
 
+// pageMost is how many rows a page is asked to have where the end of a long list is looked for.
+const pageMost = 5000
+
+// part is the size of pages in which so many make the list, where it is not long.
+func (c *collection) part(n int) int { return min(max(1, (c.count+n-1)/n), pageMost) }
+
 // usable tells whether checks have something to work on.
 func (c *collection) usable() bool {
-	return c != nil && c.broken == nil && len(c.objects) > 0 && c.unnamed == 0
+	return c != nil && c.broken == nil && c.count > 0 && c.unnamed == 0
 }
 
 // survey finds the collections in scope, and those that the others refer to, and
@@ -112,7 +124,7 @@ func (r *run) reading(path string) *collection {
 // walk reads a collection page by page: in about four pages where it is small,
 // so that there are seams to look at, and 5,000 rows a page where it is not.
 func (p *probe) walk() *collection {
-	c := &collection{route: p.route, at: map[string]int{}}
+	c := &collection{route: p.route, rows: newRows(p.route.Resource, p.texts), judges: p.judges()}
 	c.first = p.get(p.route.Path)
 	if _, ok := c.look(c.first); !ok {
 		c.spare = p.route.Resource.Extension && c.first.Status == http.StatusNotFound
@@ -121,7 +133,8 @@ func (p *probe) walk() *collection {
 	total := c.first.Total()
 	c.size = 100
 	if total >= 0 {
-		c.size = min(max(1, (total+3)/4), 5000, p.opt.MaxRows)
+		c.expected = min(total, p.opt.MaxRows)
+		c.size = min(max(1, (total+3)/4), pageMost, p.opt.MaxRows)
 	}
 	for way := (wire.Walk{Limit: c.size}); p.ctx.Err() == nil; {
 		offset := way.Offset
@@ -134,16 +147,16 @@ func (p *probe) walk() *collection {
 			}
 			return c
 		}
-		fresh := c.take(a, offset, got)
+		fresh := p.take(c, a, offset, got)
 		last, err := way.Next(got)
 		way.Offset = offset + min(len(got.Objects), c.size) // page.size tells of more rows
 		if last {
 			c.whole = true
 			return c
 		}
-		if err != nil || fresh == 0 || len(c.objects) >= p.opt.MaxRows {
+		if err != nil || fresh == 0 || c.count >= p.opt.MaxRows {
 			if fresh > 0 {
-				p.note("only the first %d rows of %s were read (--rows)", len(c.objects), p.route.Path)
+				p.note("only the first %d rows of %s were read (--rows)", c.count, p.route.Path)
 			}
 			return c
 		}
@@ -170,38 +183,89 @@ func (c *collection) look(a *provider.Answer) (got wire.Page, ok bool) {
 }
 
 // take keeps a page and tells how many of its rows are new.
-func (c *collection) take(a *provider.Answer, offset int, got wire.Page) int {
+func (p *probe) take(c *collection, a *provider.Answer, offset int, got wire.Page) int {
 	kept := *a
-	kept.Body = kept.Body[:min(len(kept.Body), 2000)]
-	pg := page{answer: &kept, offset: offset, total: got.Total}
-	fresh := 0
+	kept.Body = bytes.Clone(a.Body[:min(len(a.Body), 2000)])
+	pg := page{answer: &kept, offset: offset, came: len(got.Objects), from: c.count, total: got.Total}
+	var err error
+	pg.aside, err = p.aside.Put(func(buf []byte) []byte { return append(buf, s2.Encode(nil, a.Body)...) })
+	if err != nil {
+		p.giveUp(fmt.Errorf("what was read cannot be put aside: %w", err))
+	}
+	c.came += len(got.Objects)
 	for _, o := range got.Objects {
-		c.rows++
-		id := o.ID()
-		pg.ids = append(pg.ids, id)
-		if id == "" {
+		if id := o.ID(); id == "" {
 			c.unnamed++
-		} else if _, known := c.at[id]; known {
+		} else if _, known := c.find(id); known {
 			if total := c.first.Total(); total < 0 || offset < total { // page.past-end looks beyond
 				c.twice = append(c.twice, id)
 			}
 			continue
-		} else {
-			c.at[id] = len(c.objects)
 		}
-		fresh++
-		c.objects = append(c.objects, o)
+		c.add(o)
+		for _, judge := range c.judges {
+			judge.row(a, o)
+		}
 	}
 	c.pages = append(c.pages, pg)
-	return fresh
+	return c.count - pg.from
 }
 
-// records are the objects, read: a run of few checks wants those of few lists.
-func (c *collection) records() []oneroster.Record {
-	for _, o := range c.objects[len(c.read):] {
-		c.read = append(c.read, o.Record(c.route.Resource))
+// objects are the rows as they came, by number, read again.
+func (r *run) objects(c *collection, from int) iter.Seq2[int, wire.Object] {
+	return func(yield func(int, wire.Object) bool) {
+		for i, pg := range c.pages {
+			if i+1 < len(c.pages) && c.pages[i+1].from <= from {
+				continue
+			}
+			n := pg.from
+			for _, o := range r.again(c, pg) {
+				if id := o.ID(); id != "" {
+					if at, _ := c.find(id); at != n {
+						continue // it came before
+					}
+				}
+				if n >= from && !yield(n, o) {
+					return
+				}
+				n++
+			}
+		}
 	}
-	return c.read
+}
+
+// again reads the objects of a page that was put aside.
+func (r *run) again(c *collection, pg page) []wire.Object {
+	packed, _, err := r.aside.Get(pg.aside)
+	a := *pg.answer
+	if err == nil {
+		a.Body, err = s2.Decode(nil, packed)
+	}
+	if err != nil {
+		r.giveUp(err)
+	}
+	got, _ := a.List(wrappers(c.route.Resource)...) // it was read before
+	return got.Objects
+}
+
+// object is one row as it came, and rowOf the answer that it came with, cut down to it.
+func (r *run) object(c *collection, n int) wire.Object {
+	for _, o := range r.objects(c, n) {
+		return o
+	}
+	return nil
+}
+
+func (r *run) rowOf(c *collection, n int) *provider.Answer {
+	i := sort.Search(len(c.pages), func(i int) bool { return c.pages[i].from > n }) - 1
+	return cutTo(c.pages[i].answer, r.object(c, n))
+}
+
+// cutTo is an answer cut down to one of its objects.
+func cutTo(a *provider.Answer, o wire.Object) *provider.Answer {
+	out := *a
+	out.Body = []byte(o.Canonical())
+	return &out
 }
 
 // collection is the walked list of the probe's route; false, and the check
@@ -225,7 +289,7 @@ func (p *probe) walked() (*collection, bool) {
 		p.lacks("there is no %s, which is optional", p.route.Path)
 	case c.broken != nil:
 		p.lacks("there is no list to work on: %s", c.why)
-	case len(c.objects) == 0:
+	case c.count == 0:
 		p.lacks("there are no rows")
 	default:
 		return c, true
@@ -243,18 +307,18 @@ func (r *run) all(resource string) *collection {
 }
 
 // active lists the records of a resource that are not deleted.
-func (r *run) active(resource string) []oneroster.Record {
-	c := r.all(resource)
-	if c == nil {
-		return nil
-	}
-	var out []oneroster.Record
-	for _, rec := range c.records() {
-		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted {
-			out = append(out, rec)
+func (r *run) active(resource string) iter.Seq2[int, oneroster.Record] {
+	return func(yield func(int, oneroster.Record) bool) {
+		c := r.all(resource)
+		if c == nil {
+			return
+		}
+		for n, rec := range c.records() {
+			if rec.Values[oneroster.Status] != oneroster.ToBeDeleted && !yield(n, rec) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // fill puts percent-encoded ids in the place of a path's variables.

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"rollbook/internal/aside"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
@@ -25,13 +26,17 @@ type Options struct {
 	Profiles []string  // of Profiles; empty is core
 	Write    bool      // also PUT and DELETE, and clean up
 	Only     []string  // run these checks alone: their ids, or areas of ids (filter, page); empty is all
-	MaxRows  int       // of a collection that are read; 0 is 200,000
+	MaxRows  int       // of a collection that are read; 0 is MostRows
 	Now      time.Time // what today is; zero is the clock's
 	Command  string    // as it was given, without secrets; "" where there was none
 	Personal bool      // the report names people as they are called, and not by pseudonyms
 	// Progress is told before each check how many are done, of how many.
 	Progress func(done, all int, area string)
 }
+
+// MostRows of a collection are read unless told otherwise: more than a district has, and an end
+// of a list that has none.
+const MostRows = 2_000_000
 
 // A Profile is a reader whose needs are checked: the routes that it calls, nil
 // being all.
@@ -91,12 +96,13 @@ func KnownProfile(name string) bool {
 // or that the context ended, comes a report of what there was until then.
 func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error) {
 	if opt.MaxRows == 0 {
-		opt.MaxRows = 200_000
+		opt.MaxRows = MostRows
 	}
 	if opt.Now.IsZero() {
 		opt.Now = time.Now()
 	}
 	r := newRun(ctx, p, opt)
+	defer r.aside.Close()
 	err := r.enter()
 	if err == nil && r.routes["/users"] {
 		a, _ := r.p.Do(ctx, provider.Call{Path: "/users", Query: "limit=1"}) // whoever reads users tells
@@ -112,39 +118,41 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		}
 		return r.report(), r.veil.Error(err)
 	}
+	r.tasks = r.plan()
 	r.survey()
-	if err := ctx.Err(); err != nil {
-		return r.report(), err
+	if r.ctx.Err() != nil {
+		return r.report(), context.Cause(r.ctx)
 	}
-	plan := r.plan()
-	for i, t := range plan {
+	for i, t := range r.tasks {
 		if opt.Progress != nil {
-			opt.Progress(i, len(plan), t.check.Area)
+			opt.Progress(i, len(r.tasks), t.check.Area)
 		}
 		r.run(t)
-		if err := ctx.Err(); err != nil {
+		if r.ctx.Err() != nil {
 			r.results = r.results[:i] // what we broke off ourselves is no fault of the provider's
 			r.cleanUp()
-			r.note("broken off: %d of %d checks were through", i, len(plan))
-			return r.report(), err
+			r.note("broken off: %d of %d checks were through", i, len(r.tasks))
+			return r.report(), context.Cause(r.ctx)
 		}
 	}
 	r.cleanUp()
 	r.moved()
 	r.heldUpTo()
 	if opt.Progress != nil {
-		opt.Progress(len(plan), len(plan), "")
+		opt.Progress(len(r.tasks), len(r.tasks), "")
 	}
 	return r.report(), nil
 }
 
 // run is the state of a verification.
 type run struct {
-	ctx  context.Context
-	p    *provider.Provider
-	opt  Options
-	face *oneroster.Face
-	veil *wire.Veil // nil: people are named
+	ctx    context.Context
+	giveUp context.CancelCauseFunc // for what is no fault of the provider's
+	p      *provider.Provider
+	opt    Options
+	face   *oneroster.Face
+	veil   *wire.Veil // nil: people are named
+	tasks  []task
 
 	profiles map[string]bool
 	routes   map[string]bool // paths in scope
@@ -155,6 +163,8 @@ type run struct {
 
 	lists   map[string]*collection // by path, of collections without a parent
 	unread  []*oneroster.Route     // those that are still to be walked
+	texts   *texts                 // of the lists
+	aside   aside.File             // their pages
 	results []Result
 	calls   []Timing
 	seen    map[string]*provider.Answer  // answers of GETs that the checks share, by query
@@ -167,7 +177,9 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	if len(opt.Profiles) == 0 {
 		opt.Profiles = []string{"core"}
 	}
-	r := &run{ctx: ctx, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
+	ctx, giveUp := context.WithCancelCause(ctx)
+	r := &run{ctx: ctx, giveUp: giveUp, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
+		texts:    newTexts(),
 		profiles: map[string]bool{}, routes: map[string]bool{},
 		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
 	if !opt.Personal {
@@ -354,17 +366,24 @@ func KnownCheck(word string) bool {
 // not take the others along: it is a result that says so.
 func (r *run) run(t task) {
 	p := &probe{run: r, check: t.check, route: t.route}
-	defer func() {
-		if broken := recover(); broken != nil {
-			p.lacks("this check broke (%v): a mistake of the verifier, please report it", broken)
-		}
-		r.results = append(r.results, p.result())
-	}()
+	defer func() { r.results = append(r.results, p.result()) }()
+	defer p.broke()
 	if t.route != nil && t.route.Table == "" && Nesteds.covers(t.route) && !p.served() {
 		p.lacks("there is no %s, which is optional", t.route.Path)
 		return
 	}
-	t.check.Run(p)
+	if t.check.Row != nil {
+		p.rowByRow()
+	} else {
+		t.check.Run(p)
+	}
+}
+
+// broke, deferred, tells that a check panicked.
+func (p *probe) broke() {
+	if broken := recover(); broken != nil {
+		p.lacks("this check broke (%v): a mistake of the verifier, please report it", broken)
+	}
 }
 
 // served tells whether an optional nested list is there at all.
@@ -416,10 +435,9 @@ func (r *run) watchLists() {
 		if !c.usable() || !c.whole {
 			continue
 		}
-		modified, newest := &c.route.Resource.Fields[oneroster.Modified], ""
-		for _, o := range c.objects {
-			stamp, _ := modified.Parse(o.Text(modified.Name)) // "" is no time
-			newest = max(newest, stamp)
+		newest := ""
+		for _, rec := range c.records() {
+			newest = max(newest, rec.Values[oneroster.Modified])
 		}
 		if newest != "" {
 			r.watch(path, newest)
@@ -447,15 +465,15 @@ func (r *run) heldUpTo() {
 	}
 	most := ""
 	for path, c := range r.lists {
-		if n := len(c.objects); c.broken == nil && (most == "" || n > len(r.lists[most].objects) ||
-			n == len(r.lists[most].objects) && path < most) {
+		if n := c.count; c.broken == nil && (most == "" || n > r.lists[most].count ||
+			n == r.lists[most].count && path < most) {
 			most = path
 		}
 	}
 	if most == "" || len(r.opt.Only) > 0 {
 		return
 	}
-	if n := len(r.lists[most].objects); n < limit {
+	if n := r.lists[most].count; n < limit {
 		r.note("pages were looked at up to %s, which is all of %s, the longest list: readers ask for %d, and that "+
 			"a page is cut between these does not show", plural(n, "row"), most, limit)
 	}

@@ -127,8 +127,9 @@ func (p *probe) lineItem(class string, today time.Time) map[string]any {
 		"assignDate":     oneroster.FormatTime(morning),
 		"dueDate":        oneroster.FormatTime(morning.AddDate(0, 0, 7)),
 		"resultValueMin": 0, "resultValueMax": 100}
-	if cs := p.active("category"); len(cs) > 0 {
-		out["category"] = ref("category", cs[0].ID())
+	for _, c := range p.active("category") {
+		out["category"] = ref("category", c.ID())
+		break
 	}
 	for _, s := range p.active("academicSession") {
 		if s.Get("type") == "gradingPeriod" {
