@@ -56,8 +56,6 @@ var brokenAccess = []broken{
 		})},
 	{name: "lists need no token", check: "access.no-token",
 		spoil: lets(func(r *http.Request) bool { return isList(r) && r.Header.Get("Authorization") == "" })},
-	{name: "a refusal names no scheme", check: "access.challenge",
-		spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) { a.header.Del("Www-Authenticate") })},
 	{name: "demographics need no token", check: "access.no-token",
 		spoil: lets(func(r *http.Request) bool {
 			return below(r) == "/demographics" && r.Header.Get("Authorization") == ""

@@ -40,19 +40,6 @@ var brokenData = []broken{
 	{name: "a title is empty", check: "data.required", spoil: sets("title", "")},
 	{name: "a class has no terms", check: "data.required", spoil: sets("terms", []any{})},
 	{name: "a user has no enabledUser", check: "data.required", spoil: drops("enabledUser")},
-	{name: "what is false is left out", check: "data.required", spoil: objects(func(o map[string]any) {
-		if strings.HasSuffix(text(o, "sourcedId"), "1") { // who is disabled
-			delete(o, "enabledUser")
-		}
-	}, "user")},
-	{name: "a class's school is the district", check: "data.kinds",
-		spoil: leads("school", "org", "district")},
-	{name: "a course's year is a term", check: "data.kinds", spoil: leads("schoolYear", "academicSession", "term")},
-	{name: "students are primary", check: "data.kinds", spoil: objects(func(o map[string]any) {
-		if o["role"] == "student" {
-			o["primary"] = "true"
-		}
-	}, "enrollment")},
 	{name: "attributes without a value are null", check: "data.empty",
 		spoil: objects(func(o map[string]any) { fillUp(o, "middleName", nil) }, "user")},
 	{name: "attributes without a value are empty", check: "data.empty",
@@ -343,31 +330,4 @@ var brokenReaders = []broken{
 			}
 			a.header.Set("Link", strings.Join(parts, ", "))
 		})},
-}
-
-// leads makes a reference lead to another object of its resource, one of a type.
-func leads(field, resource, kind string) spoiler {
-	return answers(func(next http.Handler, r *http.Request, a *answer) {
-		plural, members := oneroster.ByName(resource).Plural, a.members()
-		_, there := fetch(next, r, "/"+plural, url.Values{"filter": {"type='" + kind +
-			"' AND status='active'"}})
-		if routeOf(r) == nil || members == nil || len(there) == 0 {
-			return
-		}
-		for _, v := range members {
-			rows, several := v.([]any)
-			if !several {
-				rows = []any{v}
-			}
-			for _, o := range rows {
-				row, _ := o.(map[string]any)
-				if to, ok := row[field].(map[string]any); ok {
-					to["sourcedId"] = text(there[0], "sourcedId")
-					to["href"] = "http://" + r.Host + oneroster.V1p1.Base + "/" + plural + "/" +
-						text(to, "sourcedId")
-				}
-			}
-		}
-		a.setMembers(members)
-	})
 }

@@ -130,28 +130,6 @@ var brokenFilters = []broken{
 		})},
 	{name: "a last AND is passed over", check: "filter.unreadable", spoil: swaps(" AND$", "")},
 	{name: "an open quote is closed", check: "filter.unreadable", spoil: swaps(`^(\w+='[^']*)$`, "$1'")},
-	{name: "SQL in a filter is run", check: "filter.sql", spoil: swaps(`(^| OR )1='1'$`, "")},
-	{name: "a select in a filter is run", check: "filter.sql", spoil: swaps(`^\(select 1\)='1'$`, "")},
-	{name: "SQL in a filter breaks", check: "filter.sql",
-		spoil: where(func(r *http.Request) bool {
-			return strings.Contains(r.URL.Query().Get("filter"), "1='1'")
-		}, func(a *answer) { a.refuse(500) })},
-	{name: "a date that is none breaks", check: "filter.bad-date",
-		spoil: where(func(r *http.Request) bool {
-			return strings.Contains(r.URL.Query().Get("filter"), "-13-45")
-		}, func(a *answer) { a.refuse(500) })},
-	{name: "two filters are an OR", check: "filter.given-twice",
-		spoil: asks(func(_ *http.Request, q url.Values) {
-			if q.Has("filter") {
-				q.Set("filter", strings.Join(q["filter"], " OR "))
-			}
-		})},
-	{name: "two filters are none", check: "filter.given-twice",
-		spoil: asks(func(_ *http.Request, q url.Values) {
-			if len(q["filter"]) > 1 {
-				q.Del("filter")
-			}
-		})},
 	{name: "references are not filtered by", check: "filter.reference", spoil: refusesFilter(`\.sourcedId`)},
 	{name: "a reference selects nothing", check: "filter.reference", spoil: swaps(`^\w+\.sourcedId=.*`,
 		nothing)},

@@ -138,12 +138,6 @@ var brokenPages = []broken{
 			_, err := strconv.Atoi(q.Get("limit"))
 			return q.Has("limit") && err != nil
 		})},
-	{name: "two limits are none", check: "page.given-twice",
-		spoil: asks(func(_ *http.Request, q url.Values) {
-			if len(q["limit"]) > 1 {
-				q.Del("limit")
-			}
-		})},
 	{name: "limit=-1 breaks", check: "page.nonsense",
 		spoil: breaks(func(q url.Values) bool { return number(q, "limit", 0) < 0 })},
 	{name: "limit=0 breaks", check: "page.nonsense",

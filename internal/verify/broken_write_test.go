@@ -81,18 +81,6 @@ var brokenWrites = []broken{
 				o["comment"] = html.EscapeString(s)
 			}
 		})},
-	{name: "titles are cut at 50", check: "put.long-texts", spoil: cuts("title", 50)},
-	{name: "comments are cut at 255", check: "put.long-texts", spoil: cuts("comment", 255)},
-	{name: "descriptions are cut at 30", check: "put.read-back", spoil: cuts("description", 30)},
-	{name: "long titles break", check: "put.long-texts", spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == "PUT" && r.ContentLength > 600 {
-				w.WriteHeader(http.StatusInternalServerError)
-				return
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
 	{name: "a due date loses its time", check: "put.read-back",
 		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
 			if s, ok := o["dueDate"].(string); ok {
@@ -413,13 +401,4 @@ func keepsDeleted(in func(r *http.Request) bool) spoiler {
 			a.write(w)
 		})
 	}
-}
-
-// cuts keeps the first letters of a text that is put.
-func cuts(field string, letters int) spoiler {
-	return bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
-		if s := text(o, field); s != "" {
-			o[field] = s[:min(len(s), letters)]
-		}
-	})
 }

@@ -1,0 +1,105 @@
+package verify_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"rollbook/internal/oneroster"
+)
+
+// brokenQuietly are providers whose mistakes a reader meets late: by a long title, a second
+// filter, a pupil who is disabled.
+var brokenQuietly = []broken{
+	{name: "a refusal names no scheme", check: "access.challenge",
+		spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) { a.header.Del("Www-Authenticate") })},
+	{name: "SQL in a filter is run", check: "filter.sql", spoil: swaps(`(^| OR )1='1'$`, "")},
+	{name: "a select in a filter is run", check: "filter.sql", spoil: swaps(`^\(select 1\)='1'$`, "")},
+	{name: "SQL in a filter breaks", check: "filter.sql",
+		spoil: where(func(r *http.Request) bool {
+			return strings.Contains(r.URL.Query().Get("filter"), "1='1'")
+		}, func(a *answer) { a.refuse(500) })},
+	{name: "a date that is none breaks", check: "filter.bad-date",
+		spoil: where(func(r *http.Request) bool {
+			return strings.Contains(r.URL.Query().Get("filter"), "-13-45")
+		}, func(a *answer) { a.refuse(500) })},
+	{name: "two filters are an OR", check: "filter.given-twice",
+		spoil: asks(func(_ *http.Request, q url.Values) {
+			if q.Has("filter") {
+				q.Set("filter", strings.Join(q["filter"], " OR "))
+			}
+		})},
+	{name: "two filters are none", check: "filter.given-twice",
+		spoil: asks(func(_ *http.Request, q url.Values) {
+			if len(q["filter"]) > 1 {
+				q.Del("filter")
+			}
+		})},
+	{name: "two limits are none", check: "page.given-twice",
+		spoil: asks(func(_ *http.Request, q url.Values) {
+			if len(q["limit"]) > 1 {
+				q.Del("limit")
+			}
+		})},
+	{name: "what is false is left out", check: "data.required", spoil: objects(func(o map[string]any) {
+		if strings.HasSuffix(text(o, "sourcedId"), "1") { // who is disabled
+			delete(o, "enabledUser")
+		}
+	}, "user")},
+	{name: "a class's school is the district", check: "data.kinds",
+		spoil: leads("school", "org", "district")},
+	{name: "a course's year is a term", check: "data.kinds", spoil: leads("schoolYear", "academicSession", "term")},
+	{name: "students are primary", check: "data.kinds", spoil: objects(func(o map[string]any) {
+		if o["role"] == "student" {
+			o["primary"] = "true"
+		}
+	}, "enrollment")},
+	{name: "titles are cut at 50", check: "put.long-texts", spoil: cuts("title", 50)},
+	{name: "comments are cut at 255", check: "put.long-texts", spoil: cuts("comment", 255)},
+	{name: "descriptions are cut at 30", check: "put.read-back", spoil: cuts("description", 30)},
+	{name: "long titles break", check: "put.long-texts", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "PUT" && r.ContentLength > 600 {
+				w.WriteHeader(http.StatusInternalServerError)
+				return
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+}
+
+// leads makes a reference lead to another object of its resource, one of a type.
+func leads(field, resource, kind string) spoiler {
+	return answers(func(next http.Handler, r *http.Request, a *answer) {
+		plural, members := oneroster.ByName(resource).Plural, a.members()
+		_, there := fetch(next, r, "/"+plural, url.Values{"filter": {"type='" + kind +
+			"' AND status='active'"}})
+		if routeOf(r) == nil || members == nil || len(there) == 0 {
+			return
+		}
+		for _, v := range members {
+			rows, several := v.([]any)
+			if !several {
+				rows = []any{v}
+			}
+			for _, o := range rows {
+				row, _ := o.(map[string]any)
+				if to, ok := row[field].(map[string]any); ok {
+					to["sourcedId"] = text(there[0], "sourcedId")
+					to["href"] = "http://" + r.Host + oneroster.V1p1.Base + "/" + plural + "/" +
+						text(to, "sourcedId")
+				}
+			}
+		}
+		a.setMembers(members)
+	})
+}
+
+// cuts keeps the first letters of a text that is put.
+func cuts(field string, letters int) spoiler {
+	return bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
+		if s := text(o, field); s != "" {
+			o[field] = s[:min(len(s), letters)]
+		}
+	})
+}
