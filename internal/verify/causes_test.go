@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"hash/crc32"
 	"net/http"
 	"os"
 	"slices"
@@ -25,8 +26,8 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 	if all {
 		tell = t.Logf
 	}
-	for i, b := range brokenProviders() {
-		if b.oauth1 || !all && i%43 != 3 {
+	for _, b := range brokenProviders() {
+		if b.oauth1 || !all && crc32.ChecksumIEEE([]byte(b.name))%43 != 3 { // some, whatever stands before them
 			continue
 		}
 		s := b.of(read, quick, half)
