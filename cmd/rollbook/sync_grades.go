@@ -88,7 +88,7 @@ func syncGrades(ctx context.Context, w io.Writer, p *provider.Provider, opt grad
 	receipt, err := do(ctx, p, opt)
 	meter.done()
 	if !opt.Personal {
-		err = p.Veil().Error(err)
+		err = p.Veil().Error(err, opt.Teacher)
 	}
 	if receipt == nil {
 		return elsewhere(ctx, p, err)

@@ -267,7 +267,7 @@ func TestGradesThatFail(t *testing.T) {
 			func(o thing) { o["score"] = math.Round(o["score"].(float64)) }), "", 1,
 			[]string{": score: sent ", ".25, read "}},
 		{"comments are kept from others", sending("result", func(o thing) { o["comment"] = "Well done" }),
-			"", 1, []string{`comment: sent "", read "Well done"`}},
+			"--personal", 1, []string{`comment: sent "", read "Well done"`}},
 		{"categories are dropped", sending("lineItem",
 			func(o thing) { o["category"] = thing{"sourcedId": "cat-4"} }), "", 1,
 			[]string{`category: sent "cat-001-001-1", read "cat-4"`}},

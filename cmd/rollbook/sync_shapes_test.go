@@ -359,7 +359,7 @@ func TestResultFile(t *testing.T) {
 	s.rows["users"][0]["familyName"] = nil
 	s.rows["users"][0]["phone"] = "=HYPERLINK(1)"
 	f := s.front(t)
-	if _, errs, code := f.sync(t); code != 0 {
+	if _, errs, code := f.sync(t, "--personal"); code != 0 {
 		t.Fatal(errs)
 	}
 	text, err := os.ReadFile(filepath.Join(f.dir, "sds-results.csv"))

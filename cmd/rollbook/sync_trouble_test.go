@@ -485,7 +485,8 @@ func TestDirectory(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(f.dir, "users.csv"), []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			r, errs, code := f.sync(t, append([]string{"--directory", "users.csv", "--results", "r.csv"},
+			r, errs, code := f.sync(t, append([]string{"--personal", "--directory", "users.csv", "--results",
+				"r.csv"},
 				strings.Fields(c.args)...)...)
 			results, _ := os.ReadFile(filepath.Join(f.dir, "r.csv"))
 			if code != c.code || !strings.Contains(errs+string(results), c.says) {

@@ -176,20 +176,26 @@ func (v *Veil) Body(text []byte, of *oneroster.Resource) []byte {
 func (v *Veil) Member(name, value string, of *oneroster.Resource) string {
 	field := personal(name, of)
 	switch {
-	case v == nil || name == "" || value == "" || field == nil:
-		return value
+	case v == nil || name == "" || value == "" || value == "null" || field == nil:
+		return value // "null" is told of what is missing
 	case strings.ContainsRune(`"[{`, rune(value[0])):
 		return string(v.within(level{object: true, key: name}, []byte(value), of))
 	}
 	return v.value(field, value)
 }
 
-// Error is an error whose text quotes what came.
-func (v *Veil) Error(err error) error {
+// Error is an error whose text quotes what came. What was asked for, as somebody wrote it, stays.
+func (v *Veil) Error(err error, asked ...string) error {
 	if v == nil || err == nil {
 		return err
 	}
-	return veiled{err, v.Text(err.Error(), nil)}
+	text := v.Text(err.Error(), nil)
+	for _, words := range asked {
+		if words != "" {
+			text = strings.ReplaceAll(text, v.Name(words), words)
+		}
+	}
+	return veiled{err, text}
 }
 
 type veiled struct {
@@ -362,8 +368,8 @@ func (v *Veil) said(text string, of *oneroster.Resource) (string, []string) {
 			before := out.String()
 			if name := fields()[part(9)]; name != nil {
 				field = name
-			} else if field != nil && field.Personal && (strings.HasSuffix(before, " is ") ||
-				strings.HasSuffix(before, ":") || strings.HasSuffix(before, ": ")) &&
+			} else if field != nil && field.Personal && (strings.HasSuffix(before, field.Name+" is ") ||
+				strings.HasSuffix(before, field.Name+": ")) &&
 				(part(9) == "true" || part(9) == "false" || unicode.IsDigit(rune(part(9)[0]))) {
 				fresh = v.value(field, part(9))
 			}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -54,6 +55,11 @@ func TestVeil(t *testing.T) {
 			`nick_name of a differs: the list has "` + anna + `", the single object has nothing`},
 		{"a number for a text", said(`phone is 5550100, not a string`),
 			`phone is ` + v.Name("5550100") + `, not a string`},
+		{"numbers behind it", said(`no "anna@x.org" (GET http://127.0.0.1:8080/teachers?limit=7000: 2 of 18 came)`),
+			`no "` + mail + `" (GET http://127.0.0.1:8080/teachers?limit=7000: 2 of 18 came)`},
+		{"what was asked for", v.Error(errors.New(`no "anna@x.org" but "eve@x.org"`), "anna@x.org").Error(),
+			`no "anna@x.org" but "` + v.Name("eve@x.org") + `"`},
+		{"what is missing", v.Member("familyName", "null", users), "null"},
 		{"an answer in a sentence", said(`the body is no JSON: {"givenName":"Anna","role":"stu…`),
 			`the body is no JSON: {"givenName":"` + anna + `","role":"stu…`},
 		{"another writing", strings.Map(func(c rune) rune { return min(c, 0x600) }, v.Name("عمر")),
