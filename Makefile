@@ -19,6 +19,8 @@ RACING := -race -gcflags=modernc.org/sqlite/lib=-race=false
 # What tests throw away lies in memory, where the machine has 4 GiB for it: they wait for
 # the disk a third of their time. Benchmarks measure the disk, and stay on it.
 IN_MEMORY := $(shell df --output=avail -B1G /dev/shm 2>/dev/null | awk 'NR == 2 && $$1 >= 4 { print "TMPDIR=/dev/shm" }')
+# These come first: at the end no core waits for one of them.
+LONGEST := ./cmd/rollbook ./internal/verify ./internal/store ./internal/intake
 # About a second of each fuzz target, counted in inputs: a run that is ended by
 # the clock now and then fails with "context deadline exceeded" and no finding.
 FUZZ := query:FuzzFilter:20000x bulk:FuzzCSV:2000x auth:FuzzTokenRequest:12000x auth:FuzzOAuthHeader:12000x oneroster:FuzzPutBody:30000x
@@ -53,7 +55,7 @@ test: needs lint
 	@$(MAKE) --no-print-directory -j 2 --output-sync=line tested raced
 
 tested:
-	$(IN_MEMORY) $(TESTING) $(ANEW) -timeout 20m ./...
+	$(IN_MEMORY) $(TESTING) $(ANEW) -timeout 20m $(LONGEST) ./...
 
 raced:
 	CGO_ENABLED=1 $(IN_MEMORY) $(TESTING) $(ANEW) $(RACING) -timeout 20m $(RACE)
