@@ -1,7 +1,6 @@
-// Package machine says what a test does on a machine that lacks a program: it is skipped, and says what to
-// install. Where ROLLBOOK_WHOLE_TEST or CI is set it fails instead, so that make test, which
-// installs them all, and CI never
-// pass by having looked at less.
+// Package machine says what a test does on a machine that lacks a program: it is skipped, and
+// says what to install. Where ROLLBOOK_WHOLE_TEST or CI is set it fails instead, so that make
+// test, which installs them all, and CI never pass by having looked at less.
 package machine
 
 import (

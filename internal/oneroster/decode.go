@@ -104,7 +104,7 @@ func legible(body []byte) error {
 	return nil
 }
 
-// escaped is the unit that text begins with as \uXXXX; 0 when it does not.
+// escaped is the unit that text begins with as \u and four digits; 0 when it does not.
 func escaped(text []byte) rune {
 	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
 		return 0

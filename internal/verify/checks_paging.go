@@ -140,12 +140,8 @@ var pageChecks = []Check{
 		Title: "offset leaves out that many rows of the same order",
 		Rule:  ruleREST + ", paging: zero-based; " + ruleSDS + " (SDS-A05)",
 		Fix:   "Apply offset to the ordered rows before limit.", Run: func(p *probe) {
-			c, ok := p.collection()
+			c, ok := p.threeRows()
 			if !ok {
-				return
-			}
-			if c.count < 3 {
-				p.lacks("three rows are needed")
 				return
 			}
 			for _, at := range []int{0, 1, 2, c.count / 2, c.count - 1} {
@@ -215,12 +211,7 @@ var pageChecks = []Check{
 		Title: "Two limits in one request bring no more rows than the greater",
 		Rule:  ruleREST + ", paging", Fix: "Answer 400 where a parameter comes twice with two values, or take one.",
 		Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
-			if c.count < 3 {
-				p.lacks("three rows are needed")
+			if _, ok := p.threeRows(); !ok {
 				return
 			}
 			a := p.raw(p.route.Path, "limit=1&limit=2")

@@ -492,12 +492,8 @@ func checkBadDate(p *probe) {
 // checkTwoFilters selects two rows by a filter each. To take the first, the last, both as AND,
 // or to refuse are all a provider's right.
 func checkTwoFilters(p *probe) {
-	c, ok := p.collection()
+	c, ok := p.threeRows()
 	if !ok {
-		return
-	}
-	if c.count < 3 {
-		p.lacks("three rows are needed")
 		return
 	}
 	one, other := c.id(0), c.id(c.count-1)

@@ -279,6 +279,16 @@ func (p *probe) collection() (*collection, bool) {
 	return c, ok
 }
 
+// threeRows is collection with as many rows at least.
+func (p *probe) threeRows() (*collection, bool) {
+	c, ok := p.collection()
+	if ok && c.count < 3 {
+		p.lacks("three rows are needed")
+		return nil, false
+	}
+	return c, ok
+}
+
 // walked is collection for checks that need not tell one row from another.
 func (p *probe) walked() (*collection, bool) {
 	c := p.reading(p.route.Path)
