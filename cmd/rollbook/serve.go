@@ -228,8 +228,9 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 // config is what the flags say of the service, before its district is opened; what
 // they cannot mean is a usageError.
 func (f *serveFlags) config() (rest.Config, error) {
-	config := rest.Config{Face: oneroster.V1p1, TrustProxy: f.trust, Sending: &rest.Sending{},
-		Log: newLog(os.Stderr)}
+	log := newLog(os.Stderr)
+	config := rest.Config{Face: oneroster.V1p1, TrustProxy: f.trust, Sending: &rest.Sending{}, Log: log,
+		Tell: rest.Logged(log)}
 	if f.public != "" {
 		u, err := url.Parse(f.public)
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||

@@ -33,6 +33,7 @@ func framed(t *testing.T, change func(*rest.Config)) *frame {
 	dsn := storetest.SQLite(t)
 	f.service = serveDistrict(t, dsn, oneroster.Scopes(), 30, func(c *rest.Config) {
 		c.Log = slog.New(slog.NewJSONHandler(&f.log, nil))
+		c.Tell = rest.Logged(c.Log)
 		change(c)
 		f.handler = rest.New(*c)
 	})

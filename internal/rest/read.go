@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,8 @@ func (s *service) list(q *request) {
 	}
 	defer page.Close()
 	q.rows = page.Rows
+	q.page = &Page{Route: q.route, Of: q.of(), Question: unpaged(q.URL.RawQuery), Limit: parsed.Limit,
+		Offset: parsed.Offset, Total: page.Total, Edition: page.Edition}
 	h := q.w.Header()
 	h.Set("X-Total-Count", strconv.Itoa(page.Total))
 	if link := links(q.public, parsed.Limit, parsed.Offset, page.Total); link != "" {
@@ -63,6 +66,17 @@ func (s *service) list(q *request) {
 		s.Log.Error("list broke off", "request", q.id, "op", q.op, "error", err)
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// of is the path of a list without the base, its ids as they are.
+func (q *request) of() string {
+	of := slices.Clone(q.route.Segments)
+	for i, segment := range of {
+		if name, ok := strings.CutPrefix(segment, "{"); ok {
+			of[i] = q.vars[strings.TrimSuffix(name, "}")]
+		}
+	}
+	return strings.Join(of, "/")
 }
 
 // takesGzip tells whether the reader takes gzip (RFC 9110 §12.5.3).
@@ -206,6 +220,21 @@ func inLink(text string) string {
 
 var spaces = strings.NewReplacer("%20", " ", "+", " ")
 
+// pairName is the name of a pair of a query.
+func pairName(pair string) string {
+	key, _, _ := strings.Cut(pair, "=")
+	return strings.TrimSpace(spaces.Replace(key))
+}
+
+// unpaged is a query without limit and offset.
+func unpaged(raw string) string {
+	pairs := slices.DeleteFunc(strings.Split(raw, "&"), func(pair string) bool {
+		name := pairName(pair)
+		return pair == "" || name == "limit" || name == "offset"
+	})
+	return strings.Join(pairs, "&")
+}
+
 // pagedQuery replaces limit and offset where the caller has them, and appends
 // them where not.
 func pagedQuery(raw string, limit, offset int) string {
@@ -215,8 +244,7 @@ func pagedQuery(raw string, limit, offset int) string {
 		if pair == "" {
 			continue
 		}
-		key, _, _ := strings.Cut(pair, "=")
-		name := strings.TrimSpace(spaces.Replace(key))
+		name := pairName(pair)
 		if name != "limit" && name != "offset" {
 			pairs = append(pairs, inLink(pair))
 			continue

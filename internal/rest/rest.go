@@ -37,6 +37,8 @@ type Config struct {
 	// them: only behind a proxy that sets them.
 	TrustProxy bool
 	Log        *slog.Logger
+	// Tell, when set, hears of every request, when it was answered. It must not wait.
+	Tell func(Call)
 	// Sending, when set, is told of every part of an answer that was taken.
 	Sending *Sending
 	// District serves the lists; nil is one that reads each of them from the database.
@@ -96,15 +98,16 @@ type request struct {
 	vars   map[string]string
 	caller *auth.Caller
 
-	op     string // for the log and for errors
+	op     string // for errors and who is told
 	status int
 	rows   int
 	bytes  int64  // of the body, before compression
-	reason string // of a refusal, for the log
+	reason string // of a refusal
 	client string // that called, or was tried
+	page   *Page  // of a list
 }
 
-// serve keeps the frame of every request: an id, a log line, a guard against
+// serve keeps the frame of every request: an id, who is told of it, a guard against
 // our own mistakes.
 func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 	began := time.Now()
@@ -131,17 +134,11 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 				broken = http.ErrAbortHandler
 			}
 		}
-		line := []any{"op", q.op, "method", r.Method, "client", q.client, "status", q.status, "rows",
-			q.rows, "bytes", q.bytes,
-			"ms", time.Since(began).Milliseconds(), "remote", s.remote(r), "request", q.id, "aborted",
-			broken != nil}
-		if q.op == "none" { // no filter, which may name people
-			line = append(line, "path", r.URL.EscapedPath()[:min(len(r.URL.EscapedPath()), 200)])
+		if s.Tell != nil {
+			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: begin(r.URL.EscapedPath(), 200),
+				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began), Status: q.status,
+				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
 		}
-		if q.reason != "" {
-			line = append(line, "reason", q.reason)
-		}
-		s.Log.Info("request", line...)
 		if broken != nil {
 			panic(broken)
 		}

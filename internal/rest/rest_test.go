@@ -78,6 +78,7 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int,
 	for _, change := range with {
 		change(&config)
 	}
+	config.Tell = rest.Logged(config.Log)
 	out.Server = httptest.NewServer(rest.New(config))
 	t.Cleanup(out.Close)
 	out.token = out.grant(out.id, secret)
