@@ -15,6 +15,7 @@ import (
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/sds"
+	"rollbook/internal/words"
 )
 
 // An sdsSync is one run of the verb.
@@ -246,7 +247,7 @@ func tellCosts(w io.Writer, costs []sds.Cost) {
 		if c.ByTests {
 			what = "tests"
 		}
-		often := thousands(c.Count) + " times"
+		often := words.Thousands(c.Count) + " times"
 		if c.Count == 1 {
 			often = "once"
 		}

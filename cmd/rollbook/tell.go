@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
+	"rollbook/internal/words"
 )
 
 // tellFields prints which fields of records that stay would get, lose or change a value.
@@ -31,8 +31,8 @@ func tellFields(w io.Writer, doc intake.Document) {
 func tellWorthALook(w io.Writer, doc intake.Document) {
 	for _, f := range doc.Fields {
 		if f.Before >= 20 && 10*f.Went >= f.Before {
-			fmt.Fprintf(w, "note: %s: %s of %s lose %s\n", f.Resource, thousands(f.Went),
-				thousands(f.Before), f.Field)
+			fmt.Fprintf(w, "note: %s: %s of %s lose %s\n", f.Resource, words.Thousands(f.Went),
+				words.Thousands(f.Before), f.Field)
 		}
 	}
 	for _, n := range doc.Notes {
@@ -123,15 +123,6 @@ func tellProblems(w io.Writer, doc intake.Document) error {
 	}
 	tabulate(w, problems)
 	return nil
-}
-
-// thousands writes a count with commas.
-func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
 }
 
 // tellRows writes a row of CSV for each record and field that differs.

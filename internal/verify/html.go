@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/words"
 )
 
 //go:embed report.html
@@ -20,7 +21,7 @@ var reportHTML string
 
 // reportPage is read when a page is written: every start of the program would wait for it.
 var reportPage = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("report").Funcs(template.FuncMap{"thousands": thousands,
+	return template.Must(template.New("report").Funcs(template.FuncMap{"thousands": words.Thousands,
 		"plural": countOf, "span": span}).Parse(reportHTML))
 })
 
@@ -411,18 +412,9 @@ func (c passedCheck) On() string {
 	return plural(c.N, "path")
 }
 
-// thousands writes a number with commas.
-func thousands(n int) string {
-	text := strconv.Itoa(n)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-	return text
-}
-
 // countOf is plural with commas.
 func countOf(n int, noun string) string {
-	return thousands(n) + strings.TrimPrefix(plural(n, noun), strconv.Itoa(n))
+	return words.Thousands(n) + strings.TrimPrefix(plural(n, noun), strconv.Itoa(n))
 }
 
 // span writes a duration with the digits that matter.
