@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"context"
 	"database/sql"
@@ -9,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -310,50 +312,151 @@ func (s *Store) asOf(ctx context.Context, tx *sql.Tx, t *table, rev int64,
 
 // A Version is a record as it was served from one change on.
 type Version struct {
+	Rev    int64
 	Stamp  string // dateLastModified
 	Cause  string // who made the change; "" where nobody said
 	Record oneroster.Record
 }
 
+// A Life is every version of a record that is kept, the earliest first.
+type Life struct {
+	ID       string
+	Place    int // (seq) in the order of lists
+	Versions []Version
+}
+
+// At is the version that was served as of a change; nil where there was none yet.
+func (l *Life) At(rev int64) (at *Version) {
+	for i := range l.Versions {
+		if l.Versions[i].Rev <= rev {
+			at = &l.Versions[i]
+		}
+	}
+	return at
+}
+
+// Now is the version that is served.
+func (l *Life) Now() *Version { return &l.Versions[len(l.Versions)-1] }
+
 // History is every version of a record that is kept, the earliest first. ErrNotFound
 // when there never was such a record.
-func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) (out []Version, err error) {
-	t := tables[r]
+func (s *Store) History(ctx context.Context, r *oneroster.Resource, id string) ([]Version, error) {
+	lives, err := s.Lives(ctx, r, "sourcedId", id)
+	if err == nil && len(lives) == 0 {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return lives[0].Versions, nil
+}
+
+// Lives are the lives of the records that have, or ever had, one of some texts in a field that
+// is no list, in the order of lists. The whole journal is read.
+func (s *Store) Lives(ctx context.Context, r *oneroster.Resource, field string, of ...string) (lives []*Life,
+	err error) {
+	t, at := tables[r], r.Index(field)
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
-		var all []version
+		found := map[string]bool{}
 		err := versions(ctx, tx, s.engine, t, 0, func(v version) error {
-			if v.values[oneroster.SourcedID] == id {
-				all = append(all, v)
+			if slices.Contains(of, v.values[at]) {
+				found[v.values[oneroster.SourcedID]] = true
 			}
 			return nil
 		})
-		if err != nil {
-			return err
+		now := map[string]version{}
+		for batch := range slices.Chunk(of, 500) {
+			if err == nil {
+				err = s.stored(ctx, tx, t, field, batch, func(l *Life, v version) {
+					lives, now[l.ID] = append(lives, l), v
+				})
+			}
 		}
-		now := version{}
+		maps.DeleteFunc(found, func(id string, _ bool) bool { _, known := now[id]; return known })
+		for batch := range slices.Chunk(slices.Sorted(maps.Keys(found)), 500) {
+			if err == nil {
+				err = s.stored(ctx, tx, t, "sourcedId", batch, func(l *Life, v version) {
+					lives, now[l.ID] = append(lives, l), v
+				})
+			}
+		}
+		past := map[string][]version{}
+		if err == nil {
+			err = versions(ctx, tx, s.engine, t, 0, func(v version) error {
+				if id := v.values[oneroster.SourcedID]; now[id].values != nil {
+					past[id] = append(past[id], v)
+				}
+				return nil
+			})
+		}
+		causes := map[int64]string{}
+		for _, l := range lives {
+			if err == nil {
+				err = l.fill(ctx, s, tx, append(past[l.ID], now[l.ID]), r, causes)
+			}
+		}
+		return err
+	})
+	slices.SortFunc(lives, func(a, b *Life) int { return cmp.Compare(a.Place, b.Place) })
+	return lives, err
+}
+
+// Having are the records that have one of some texts in a field that is no list.
+func (s *Store) Having(ctx context.Context, r *oneroster.Resource, field string, of ...string) (
+	out []oneroster.Record, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) (err error) {
+		for batch := range slices.Chunk(of, 500) {
+			if err == nil {
+				err = s.stored(ctx, tx, tables[r], field, batch, func(_ *Life, v version) {
+					out = append(out, oneroster.Record{Resource: r, Values: v.values})
+				})
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// stored yields the records that have one of some texts in a field now.
+func (s *Store) stored(ctx context.Context, tx *sql.Tx, t *table, field string, of []string,
+	yield func(*Life, version)) error {
+	st := &statement{d: s.dialect}
+	asked := make([]string, len(of))
+	for i, text := range of {
+		asked[i] = askable(text)
+	}
+	text := `SELECT t."seq", t."rev", ` + t.selects + " FROM " + t.name + " t WHERE t." + quote(field) +
+		" IN " +
+		st.in(asked)
+	return queryAll(ctx, tx, text, st.args, func(scan func(...any) error) error {
+		l, v := &Life{}, version{}
 		values, into := t.scanner()
-		text := s.sql(`SELECT t."rev", ` + t.selects + " FROM " + t.name + ` t WHERE t."sourcedId" = $1`)
-		err = tx.QueryRowContext(ctx, text, id).Scan(append([]any{&now.rev}, into...)...)
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrNotFound
-		}
-		if err != nil {
+		if err := scan(append([]any{&l.Place, &v.rev}, into...)...); err != nil {
 			return err
 		}
-		now.values = values
-		for _, v := range append(all, now) {
-			one := Version{Stamp: v.values[oneroster.Modified], Record: oneroster.Record{Resource: r,
-				Values: v.values}}
+		v.values, l.ID = values, values[oneroster.SourcedID]
+		yield(l, v)
+		return nil
+	})
+}
+
+// fill makes the versions of a life; causes keeps who made which change.
+func (l *Life) fill(ctx context.Context, s *Store, tx *sql.Tx, all []version, r *oneroster.Resource,
+	causes map[int64]string) error {
+	for _, v := range all {
+		cause, known := causes[v.rev]
+		if !known {
 			err := tx.QueryRowContext(ctx, s.sql(`SELECT "cause" FROM "causes" WHERE "rev" = $1`),
-				v.rev).Scan(&one.Cause)
+				v.rev).Scan(&cause)
 			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return err
 			}
-			out = append(out, one)
+			causes[v.rev] = cause
 		}
-		return nil
-	})
-	return out, err
+		l.Versions = append(l.Versions, Version{v.rev, v.values[oneroster.Modified], cause,
+			oneroster.Record{Resource: r, Values: v.values}})
+	}
+	return nil
 }
 
 // ChangesOf yields each record that a change (rev) touched, as it was before and is after

@@ -120,12 +120,12 @@ func (s *Store) LastPublished(ctx context.Context) (Publication, error) {
 		string(StatePublished)))
 }
 
-func first(all []Publication, err error) (Publication, error) {
+func first[T any](all []T, err error) (one T, _ error) {
 	if err == nil && len(all) == 0 {
 		err = ErrNotFound
 	}
 	if err != nil {
-		return Publication{}, err
+		return one, err
 	}
 	return all[0], nil
 }
