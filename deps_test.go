@@ -22,8 +22,12 @@ var may = map[string]string{
 	"internal/machine": "",
 	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query " +
 		"internal/auth database/sql",
-	"internal/edition":  "internal/oneroster internal/store",
-	"internal/rest":     "internal/oneroster internal/query internal/store internal/edition internal/auth",
+	"internal/edition": "internal/oneroster internal/store",
+	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
+	"internal/words":   "",
+	"internal/ledger":  "internal/oneroster internal/query internal/store internal/rest internal/words",
+	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
+		"internal/store internal/ledger internal/words",
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
@@ -33,14 +37,15 @@ var may = map[string]string{
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
 		"internal/mirror encoding/csv",
-	"internal/verify": "internal/aside internal/oneroster internal/auth internal/wire internal/provider " +
-		"internal/quality",
+	"internal/verify": "internal/aside internal/words internal/oneroster internal/auth internal/wire " +
+		"internal/provider internal/quality",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"internal/bench":     "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
 		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
 		"internal/provider internal/verify " +
-		"internal/gradesync internal/mirror internal/sds internal/bench",
+		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
+		"internal/words",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

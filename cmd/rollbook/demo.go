@@ -141,8 +141,10 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	district := edition.New(o.Store, edition.Options{Log: log})
 	defer district.Close()
-	service := rest.New(rest.Config{Store: o.Store, District: district, Gate: gate, Face: oneroster.V1p1,
-		Log: log, Sending: d.sending})
+	config := rest.Config{Store: o.Store, District: district, Gate: gate, Face: oneroster.V1p1, Log: log,
+		Sending: d.sending}
+	defer o.listen(&config)()
+	service := rest.New(config)
 	host, facts := "http://"+l.Addr().String(), v.life.Facts()
 	g := greeting{BaseURL: host + oneroster.V1p1.Base, TokenURL: host + "/token", ClientID: id,
 		ClientSecret: secret,

@@ -138,16 +138,16 @@ func (o *opened) find(ctx context.Context, what string) (*oneroster.Resource, st
 	return users, found[0], nil
 }
 
-// asOf reads what --as-of says: a day, which means its end in this machine's time
-// zone, or a time.
-func asOf(text string) (time.Time, error) {
+// momentOf reads what a flag says: a day, which means its end in this machine's time zone, or a
+// time.
+func momentOf(flag, text string) (time.Time, error) {
 	if day, err := time.ParseInLocation(oneroster.DateLayout, text, time.Local); err == nil {
 		return day.AddDate(0, 0, 1).Add(-time.Millisecond), nil
 	}
 	at, dateOnly, err := oneroster.ParseInstant(text)
 	if err != nil || dateOnly {
-		return at, usageError{fmt.Errorf("--as-of %q: write a day such as 2026-10-01, or a time such as "+
-			"2026-10-01T06:00:00Z", text)}
+		return at, usageError{fmt.Errorf("%s %q: write a day such as 2026-10-01, or a time such as "+
+			"2026-10-01T06:00:00Z", flag, text)}
 	}
 	return at, nil
 }

@@ -120,7 +120,8 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
-		exportCommand(), backupCommand(), historyCommand(), settingsCommand(), restoredCommand(),
+		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(), settingsCommand(),
+		restoredCommand(),
 		sandboxCommand(),
 		verifyCommand(), benchCommand(), syncCommand(), versionCommand())
 	nameVariables(root)

@@ -406,7 +406,7 @@ func exportCommand() *cobra.Command {
 			if day == "" {
 				return o.Snapshot(cmd.Context(), write)
 			}
-			at, err := asOf(day)
+			at, err := momentOf("--as-of", day)
 			if err != nil {
 				return err
 			}

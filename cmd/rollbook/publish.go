@@ -89,16 +89,42 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 		}
 		return in, offer, close, err
 	}
-	sweep()
-	dir, err := os.MkdirTemp("", unpackedName)
+	pack, close, err := o.unpacked(ctx, p.ID, doc)
 	if err != nil {
 		return in, offer, close, err
 	}
+	meter, how := newMeter("checking"), intake.CheckOptions{SkipBad: doc.Reading["skip-bad"] == "true"}
+	how.Progress = meter.rows
+	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)
+	meter.done()
+	remove := close
+	close = func() { _ = checked.Close(); remove() }
+	switch {
+	case err != nil:
+		return in, offer, close, err
+	case checked.Problems.Total > 0 && !how.SkipBad:
+		return in, offer, close, failure{fmt.Errorf("%s by now, the first is %s: correct them, and import "+
+			"the package again", plural(checked.Problems.Total, "problem"), checked.Problems.List[0]),
+			map[string]any{"problems": checked.Problems}}
+	}
+	offerOf(&offer, pack, checked)
+	return in, offer, close, nil
+}
+
+// unpacked opens a package that was kept, as it was read when it was brought; close is to be called.
+func (o *opened) unpacked(ctx context.Context, id int64, doc intake.Document) (pack *bulk.Package, close func(),
+	err error) {
+	close = func() {}
+	sweep()
+	dir, err := os.MkdirTemp("", unpackedName)
+	if err != nil {
+		return nil, close, err
+	}
 	close = func() { _ = os.RemoveAll(dir) }
 	path := dir
-	files, err := o.Files(ctx, p.ID)
+	files, err := o.Files(ctx, id)
 	if err == nil {
-		err = o.Package(ctx, p.ID, func(file string, r io.Reader) error {
+		err = o.Package(ctx, id, func(file string, r io.Reader) error {
 			text := bufio.NewReader(r)
 			if len(files) == 1 && isZip(text) {
 				path = filepath.Join(dir, filepath.Base(file))
@@ -112,34 +138,17 @@ func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.I
 			return errors.Join(err, f.Close())
 		})
 	}
+	opt := bulk.Options{}
+	if name := doc.Reading["encoding"]; err == nil && name != "" {
+		opt.Encoding, err = bulk.Encoding(name)
+	}
+	if err == nil {
+		pack, err = bulk.Open(path, opt)
+	}
 	if err != nil {
-		return in, offer, close, err
+		return nil, close, err
 	}
-	opt, how := bulk.Options{}, intake.CheckOptions{SkipBad: doc.Reading["skip-bad"] == "true"}
-	if name := doc.Reading["encoding"]; name != "" {
-		if opt.Encoding, err = bulk.Encoding(name); err != nil {
-			return in, offer, close, err
-		}
-	}
-	pack, err := bulk.Open(path, opt)
-	if err != nil {
-		return in, offer, close, err
-	}
-	meter := newMeter("checking")
-	how.Progress = meter.rows
-	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)
-	meter.done()
-	close = func() { _ = checked.Close(); _ = pack.Close(); _ = os.RemoveAll(dir) }
-	switch {
-	case err != nil:
-		return in, offer, close, err
-	case checked.Problems.Total > 0 && !how.SkipBad:
-		return in, offer, close, failure{fmt.Errorf("%s by now, the first is %s: correct them, and import "+
-			"the package again", plural(checked.Problems.Total, "problem"), checked.Problems.List[0]),
-			map[string]any{"problems": checked.Problems}}
-	}
-	offerOf(&offer, pack, checked)
-	return in, offer, close, nil
+	return pack, func() { _ = pack.Close(); _ = os.RemoveAll(dir) }, nil
 }
 
 // cause is how the journal names a publication.

@@ -20,6 +20,7 @@ import (
 
 	"rollbook/internal/auth"
 	"rollbook/internal/edition"
+	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/store"
@@ -201,6 +202,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	config.Store = o.Store
 	config.District = edition.New(o.Store, edition.Options{Log: config.Log})
 	defer config.District.Close()
+	defer o.listen(&config)()
 	if config.Gate, err = o.gate(cmd.Context()); err != nil {
 		return err
 	}
@@ -223,6 +225,24 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
 		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
 	})
+}
+
+// listen lets a ledger hear what a service answers; end lets it write the last of that.
+func (o *opened) listen(config *rest.Config) (end func()) {
+	kept, tell := ledger.New(o.Store, config.Log), config.Tell
+	config.Tell = func(c rest.Call) {
+		if tell != nil {
+			tell(c)
+		}
+		kept.Hear(c)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		kept.Run(ctx)
+	}()
+	return func() { stop(); <-written }
 }
 
 // config is what the flags say of the service, before its district is opened; what

@@ -3,8 +3,6 @@ package rest
 import (
 	"log/slog"
 	"time"
-
-	"rollbook/internal/oneroster"
 )
 
 // A Call is what a request was and how it was answered, for who keeps a log, counts, or knows what a
@@ -25,19 +23,18 @@ type Call struct {
 	Bytes   int64 // of the body, before compression
 	Aborted bool  // the answer broke off, or its reader has gone
 
-	Page *Page // of a list that was answered; nil for everything else
+	Page *Page // of a list; nil for everything else
 }
 
 // A Page is what a list was asked for, and what was answered of it.
 type Page struct {
-	Route *oneroster.Route
 	// Of is the path of the list without the base: "users", "schools/SCH-1/students".
 	Of string
 	// Question is what is asked of the list but for limit and offset, as it came.
 	Question      string
 	Limit, Offset int
-	Total         int   // rows of the whole list
-	Edition       int64 // change (rev) that it is as of
+	Total         int   // rows of the whole list; 0 where it was not answered
+	Edition       int64 // change (rev) that it is as of; 0 where it was not answered
 }
 
 // begin is what a text begins with, at most so many bytes.

@@ -28,6 +28,7 @@ func (s *service) list(q *request) {
 			oneroster.UserFlags+" for this client")
 		return
 	}
+	q.page = &Page{Of: q.of(), Question: unpaged(q.URL.RawQuery), Limit: parsed.Limit, Offset: parsed.Offset}
 	page, err := s.District.List(q.Context(), edition.Ask{
 		Selection: store.Selection{Route: q.route, Vars: q.vars, Query: parsed},
 		Client:    q.caller.Client, Base: q.base, Veiled: !q.flags(), Gzip: takesGzip(q.Request)})
@@ -37,8 +38,7 @@ func (s *service) list(q *request) {
 	}
 	defer page.Close()
 	q.rows = page.Rows
-	q.page = &Page{Route: q.route, Of: q.of(), Question: unpaged(q.URL.RawQuery), Limit: parsed.Limit,
-		Offset: parsed.Offset, Total: page.Total, Edition: page.Edition}
+	q.page.Total, q.page.Edition = page.Total, page.Edition
 	h := q.w.Header()
 	h.Set("X-Total-Count", strconv.Itoa(page.Total))
 	if link := links(q.public, parsed.Limit, parsed.Offset, page.Total); link != "" {

@@ -1,0 +1,312 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/ledger"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/query"
+	"rollbook/internal/store"
+	"rollbook/internal/words"
+)
+
+// A read is a pull that told a client of a record: as of a version, or, where version is nil, that
+// it is not there any more, since the list was whole and lacked it.
+type read struct {
+	*ledger.Question
+	version *store.Version
+}
+
+func (r *read) when() string { return words.When(r.Began) }
+
+// A known is what a client knows of a record.
+type known struct {
+	last  *read // that told of it last
+	good  *read // the last in which it was active
+	pulls int   // of lists of its kind
+	miss  *miss // why the latest list that could have had it had it not
+	// passed is a delta that begins after the record was last changed, and by which the client
+	// therefore learns nothing of that.
+	passed *ledger.Question
+}
+
+// gone tells whether the client knows the record as retired.
+func (k *known) gone() bool { return k.last != nil && !active(k.last.version) }
+
+// A miss is why a pull that was made had a record not.
+type miss struct {
+	*ledger.Question
+	kind string // "came later", "filter", "elsewhere", "broke off", "left out", "unchanged", "refused"
+	text string // after the name of the client
+}
+
+// mostPulls are looked at for one kind of list.
+const mostPulls = 400
+
+// knows finds what a client knows of some records of one resource.
+func (q *inquiry) knows(ctx context.Context, c *auth.Client, lives []*life) (map[string]*known, error) {
+	out := map[string]*known{}
+	for _, l := range lives {
+		out[l.ID] = &known{}
+	}
+	if len(lives) == 0 {
+		return out, nil
+	}
+	of := store.PullsOf{Client: c.ID}
+	if !q.At.IsZero() {
+		of.Until = q.At
+	}
+	pulls, err := q.Pulls(ctx, of)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for i := range pulls {
+		asked := ledger.Ask(&pulls[i])
+		if asked == nil || asked.Selection.Route.Resource != lives[0].r {
+			continue
+		}
+		if n++; n > mostPulls {
+			break
+		}
+		if err := q.look(ctx, asked, lives, out); err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(lives, func(l *life) bool { return out[l.ID].good == nil }) {
+			break
+		}
+	}
+	return out, nil
+}
+
+// look looks what one pull, earlier than those before, told of some records.
+func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*life,
+	into map[string]*known) error {
+	places, err := q.places(ctx, asked, lives)
+	if errors.Is(err, store.ErrNotEarlier) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range lives {
+		k := into[l.ID]
+		k.pulls++
+		v, miss := q.told(asked, l, places)
+		switch {
+		case miss == nil && k.last == nil:
+			k.last = &read{asked, v}
+		case miss != nil && miss.kind == "unchanged" && k.last == nil && k.passed == nil:
+			k.passed = asked
+		}
+		if miss == nil && active(v) && k.good == nil {
+			k.good = &read{asked, v}
+		}
+		// A list whole says more of what it lacks than a delta does.
+		if miss != nil && (k.miss == nil || k.miss.kind == "unchanged" && miss.kind != "unchanged") {
+			k.miss = miss
+		}
+	}
+	return nil
+}
+
+// places are where records stood in a list, from 0 on; nil where that need not be known: the list
+// was read whole, and each record says itself whether it belongs to it.
+func (q *inquiry) places(ctx context.Context, asked *ledger.Question, lives []*life) (map[string]int, error) {
+	if asked.Total < 0 || asked.Whole() && q.Selects(asked.Selection) != nil {
+		return nil, nil
+	}
+	at := map[uint32]string{}
+	for _, l := range lives {
+		at[uint32(l.Place)] = l.ID
+	}
+	out := map[string]int{}
+	err := q.View(ctx, func(v *store.View) error {
+		all, err := v.PlacesEarlier(ctx, asked.Selection, min(asked.LastEdition, v.Rev))
+		for n, place := range all {
+			if id, ours := at[place]; ours {
+				out[id] = n
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// told is the version of a record that a pull told of, nil where it told that it is gone; or why it
+// did not.
+func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (*store.Version, *miss) {
+	no := func(kind, format string, args ...any) *miss {
+		return &miss{asked, kind, fmt.Sprintf(format,
+			args...)}
+	}
+	if asked.Total < 0 {
+		return nil, no("refused", "was refused %s on %s: %s", asked.List, words.When(asked.Began),
+			asked.Reason)
+	}
+	v := l.At(asked.LastEdition)
+	if v == nil {
+		return nil, no("came later", "read %s last on %s, before that", asked.List, words.When(asked.Began))
+	}
+	row, listed := places[l.ID]
+	if places == nil {
+		listed = q.Selects(asked.Selection)(v.Record.Values)
+	}
+	switch {
+	case listed && (asked.Whole() || asked.Read.Has(row)):
+		return v, nil
+	case listed && !ledger.Ended(asked.Pull, q.now):
+		return nil, no("goes on", "is reading %s since %s, and has not come to it yet: it is row %s of %s",
+			asked.List,
+			words.When(asked.Began), words.Thousands(row+1), words.Thousands(asked.Total))
+	case listed:
+		kind := "left out"
+		if missing := asked.Read.Missing(asked.Total); missing[len(missing)-1].From <= row &&
+			missing[len(missing)-1].To == asked.Total {
+			kind = "broke off"
+		}
+		return nil, no(kind, "has begun %s on %s and not read it: it is row %s of %s, and the pull %s "+
+			"(pull %d)",
+			asked.List, words.When(asked.Began), words.Thousands(row+1), words.Thousands(asked.Total),
+			ledger.Told(asked.Pull, q.now), asked.ID)
+	}
+	return q.unlisted(asked, v, no)
+}
+
+// unlisted is why a list has not a record that was there.
+func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
+	no func(kind, format string, args ...any) *miss) (*store.Version, *miss) {
+	route := asked.Selection.Route
+	var failed []string
+	conditions := []query.Expr{asked.Selection.Query.Filter}
+	if conditions[0].Op == query.And {
+		conditions = conditions[0].Args
+	}
+	unchanged := false
+	for _, e := range conditions {
+		switch {
+		case query.Match(e, v.Record):
+		case e.Mentions("dateLastModified") && !asked.Since.IsZero():
+			unchanged = true
+		default:
+			failed = append(failed, strings.ReplaceAll(e.String(), `"`, "'"))
+		}
+	}
+	retired := v.Record.Get("status") != oneroster.Active
+	switch {
+	case retired && asked.Since.IsZero() && asked.Whole():
+		return nil, nil
+	case retired && len(failed) > 0 && !unchanged:
+		return nil, no("filter", "asks for %s only, and so is never told who has left", strings.Join(failed,
+			" and "))
+	case route.View.Field != "" && v.Record.Get(route.View.Field) != route.View.Value:
+		return nil, no("elsewhere", "reads %s only, where %s is %s; here it is %s", asked.List,
+			route.View.Field,
+			route.View.Value, v.Record.Get(route.View.Field))
+	case len(failed) > 0:
+		return nil, no("filter", "asks %s for %s only, which leaves it out", asked.List, strings.Join(failed,
+			" and "))
+	case unchanged:
+		return nil, no("unchanged", "asked on %s for what has changed in %s since %s; this was changed on %s",
+			words.When(asked.Began), asked.List, words.When(asked.Since), when(v))
+	case route.Nested():
+		return nil, no("elsewhere", "read %s on %s, to which it does not belong", asked.List,
+			words.When(asked.Began))
+	}
+	return nil, no("left out", "read %s on %s without it", asked.List, words.When(asked.Began))
+}
+
+// never says why a client has not read a record that is there.
+func (q *inquiry) never(ctx context.Context, c *auth.Client, k *known, l *life) (kind, text string,
+	err error) {
+	name := q.name(l)
+	if k.pulls == 0 {
+		return q.neverCalled(ctx, c, l)
+	}
+	came := l.came()
+	by, err := q.by(ctx, l, came)
+	m := k.miss
+	switch {
+	case m == nil:
+		return "unknown", fmt.Sprintf("%s has read %s, before what the journal goes back to", c.Name,
+			l.r.Plural), err
+	case k.passed != nil && m.kind == "came later":
+		return "gap", fmt.Sprintf("%s came on %s by %s; %s had read %s last on %s, and asked then for what "+
+			"has changed "+
+			"since %s: it never reads what came in between", name, when(came), by, c.Name, m.List,
+			words.When(m.Began), words.When(k.passed.Since)), err
+	case m.kind == "unchanged":
+		return "only deltas", fmt.Sprintf("%s has never read %s whole: it %s", c.Name, l.r.Plural,
+			strings.Replace(m.text, "; this", ", and "+name, 1)), err
+	case m.kind == "came later":
+		return "came later", fmt.Sprintf("%s came on %s by %s; %s %s: the next time it reads %s brings it",
+			name,
+			when(came), by, c.Name, m.text, l.r.Plural), err
+	}
+	return m.kind, fmt.Sprintf("%s has not read %s: it %s", c.Name, name, m.text), err
+}
+
+// neverCalled says why a client has read no list of a kind.
+func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kind, text string, err error) {
+	var opens []string
+	for _, route := range oneroster.V1p1.Routes {
+		if route.Resource == l.r && route.Method == "GET" && !route.One && !route.Nested() {
+			opens = route.OAuth
+		}
+	}
+	may := slices.ContainsFunc(opens, func(scope string) bool { return slices.Contains(c.Scopes, scope) })
+	calls, err := q.CallsSince(ctx, c.ID, q.now.Add(-400*24*time.Hour))
+	var sum, tokens, lists store.Calls
+	read := map[string]bool{}
+	for i := range calls {
+		if calls[i].Hour.After(q.now) {
+			continue
+		}
+		sum.Add(&calls[i])
+		switch {
+		case calls[i].Op == "token":
+			tokens.Add(&calls[i])
+			tokens.Hour = calls[i].Hour
+		case strings.Contains(strings.ToLower(calls[i].Op), strings.ToLower(l.r.Plural)):
+			lists.Add(&calls[i])
+			lists.Hour = calls[i].Hour
+		}
+		if calls[i].Rows > 0 {
+			read[strings.TrimPrefix(calls[i].Op, "get")] = true
+		}
+	}
+	valid := slices.ContainsFunc(c.Secrets, func(s auth.Secret) bool {
+		return s.Expires.IsZero() || q.now.Before(s.Expires)
+	})
+	switch {
+	case err != nil:
+	case !may:
+		return "scope", fmt.Sprintf("%s may not read %s: it has none of the scopes that open them (%s)",
+			c.Name,
+			l.r.Plural, strings.Join(opens, ", ")), nil
+	case !valid && sum.Calls == tokens.Calls:
+		return "secret", fmt.Sprintf("%s has no secret that is still good: it gets no token, and has read "+
+			"nothing",
+			c.Name), nil
+	case sum.Calls == 0:
+		return "never called", fmt.Sprintf("%s has never called this service: nothing was read, and "+
+			"nothing is lacking "+
+			"here", c.Name), nil
+	case tokens.Refused > 0 && sum.Calls == tokens.Refused:
+		return "refused", fmt.Sprintf("%s got no token in %s, the last time about %s: %s", c.Name,
+			words.Count(tokens.Refused, "call"), words.When(tokens.Hour), tokens.Reason), nil
+	case lists.Refused > 0 && lists.Rows == 0:
+		return "refused", fmt.Sprintf("%s was refused %s in each of %s, the last time about %s: %s", c.Name,
+			l.r.Plural,
+			words.Count(lists.Refused, "call"), words.When(lists.Hour), lists.Reason), nil
+	}
+	return "never read", fmt.Sprintf("%s has never read %s; it has called this service %s", c.Name,
+		l.r.Plural,
+		words.Count(sum.Calls, "time")), err
+}
