@@ -88,10 +88,10 @@ func tellAnswer(w io.Writer, a *explain.Answer) {
 		fmt.Fprintf(w, "\n%s", text)
 	}
 	fmt.Fprintln(w)
-	if len(a.Clients) > 0 {
+	if len(a.Clients) > 1 { // of the first the first sentence tells
 		out := newTable(w)
-		out.AppendHeader(table.Row{"client", "pull", "what it knows"})
-		for _, c := range a.Clients {
+		out.AppendHeader(table.Row{"other clients", "pull", "what they know"})
+		for _, c := range a.Clients[1:] {
 			pull := ""
 			if c.Pull > 0 {
 				pull = fmt.Sprint(c.Pull)
@@ -113,7 +113,7 @@ func tellAnswer(w io.Writer, a *explain.Answer) {
 		out := newTable(w)
 		out.AppendHeader(table.Row{"School Data Sync", "", "record", "what it says", "what to do"})
 		for _, r := range a.Rules {
-			out.AppendRow(table.Row{r.Rule, r.Severity, r.Resource + " " + r.SourcedID, r.Text, r.Fix})
+			out.AppendRow(table.Row{r.Rule, r.Severity, r.Resource + "/" + r.SourcedID, r.Text, r.Fix})
 		}
 		out.Render()
 	}

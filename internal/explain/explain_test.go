@@ -537,6 +537,15 @@ var stories = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).read("sds",
 			"status='active' AND dateLastModified>'"+oneroster.FormatTime(at(0, 1))+"'", lists...)
 	}, sds(), "", "enrollment retired", "SDS has not read that yet"},
+	{"a guardian is beside her, and nothing is wrong with that", func(d *drama) {
+		d.rows = append(d.rows, storetest.Rec("user", "sourcedId", "ma", "username", "ma", "enabledUser", "true",
+			"givenName", "Mia", "familyName", "Ruiz", "role", "guardian", "identifier", "n-ma", "email",
+			"ma@example.org", "orgs", "s1", "agents", "ana"))
+		d.publish().pull("sds")
+		if answer, err := d.explain(sds(), "users/ana"); err != nil || len(answer.Rules) > 0 {
+			d.t.Errorf("%v %+v", err, answer.Rules)
+		}
+	}, sds(), "", "read", "which is what is served"},
 	{"somebody wrote it differently", func(d *drama) {}, sds(), "users/ANA", "",
 		"there is users/ana, which is another " +
 			"sourcedId"},

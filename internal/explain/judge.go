@@ -47,6 +47,13 @@ func (q *inquiry) judge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if l := q.subject; l.r == user {
+		agents, err := q.Having(ctx, user, "sourcedId", oneroster.Items(l.get("agents"))...)
+		if err != nil {
+			return err
+		}
+		add(agents...)
+	}
 	add(others...)
 	add(beside...)
 	for _, field := range []string{"email", "username"} {

@@ -21,8 +21,8 @@ func (q *inquiry) answer(ctx context.Context) (*Answer, error) {
 	a := &Answer{Resource: q.Resource.Plural, ID: q.ID, Name: q.name(q.subject), Served: q.served(),
 		Clients: []Reader{}, Changes: []Change{}, Rules: []Broken{}}
 	for _, f := range q.broken {
-		a.Rules = append(a.Rules, Broken{f.Rule.ID, f.Rule.Severity.String(), f.Resource, f.SourcedID, f.Text,
-			f.Rule.Fix})
+		a.Rules = append(a.Rules, Broken{f.Rule.ID, f.Rule.Severity.String(),
+			oneroster.ByName(f.Resource).Plural, f.SourcedID, f.Text, f.Rule.Fix})
 	}
 	changes, err := q.changes(ctx)
 	if err != nil {
