@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"unsafe"
 
 	"rollbook/internal/oneroster"
@@ -50,6 +51,7 @@ type collection struct {
 	last     int // the greatest place
 	loose    int // bytes of segments that are held in memory
 	own      int // bytes of chunks of an earlier collection, that no later one has
+	stamps   []string
 	ids      *ids
 
 	before  int64    // version of the collection that this one follows; 0 is none
@@ -66,6 +68,9 @@ type change struct {
 type chunk struct {
 	at   [chunkRows]uint64 // segment and offset
 	size [chunkRows]uint32 // 0 where there is no record
+	// Twice the number of its dateLastModified among the collection's stamps, and 1 where it is
+	// not active.
+	stamp [chunkRows]uint32
 }
 
 // A segment is JSON of records, with a comma after each.
@@ -82,7 +87,7 @@ func (c *collection) body(place int) (segment, offset, size int) {
 }
 
 // set notes where the record of a place lies; owned are the chunks that may be written.
-func (c *collection) set(owned map[int]bool, place, segment, offset, size int) {
+func (c *collection) set(owned map[int]bool, place, segment, offset, size int, stamp uint32) {
 	for len(c.chunks) <= place/chunkRows {
 		owned[len(c.chunks)] = true
 		c.chunks = append(c.chunks, &chunk{})
@@ -92,8 +97,52 @@ func (c *collection) set(owned map[int]bool, place, segment, offset, size int) {
 		c.rows++
 	}
 	part.at[place%chunkRows] = uint64(segment)<<offsetBits | uint64(offset)
-	part.size[place%chunkRows] = uint32(size)
+	part.size[place%chunkRows], part.stamp[place%chunkRows] = uint32(size), stamp
 	c.last = max(c.last, place)
+}
+
+// stamping makes the function that gives the stamp of a record, as a chunk has it. Records that were
+// changed together have one.
+func (c *collection) stamping() func(values []string) uint32 {
+	c.stamps = slices.Clip(c.stamps)
+	numbers := make(map[string]uint32, len(c.stamps))
+	for n, text := range c.stamps {
+		numbers[text] = uint32(n)
+	}
+	return func(values []string) uint32 {
+		n, known := numbers[values[oneroster.Modified]]
+		if !known {
+			n = uint32(len(c.stamps))
+			text := strings.Clone(values[oneroster.Modified])
+			c.stamps, numbers[text] = append(c.stamps, text), n
+		}
+		if values[oneroster.Status] != oneroster.Active {
+			return 2*n + 1
+		}
+		return 2 * n
+	}
+}
+
+// stamped are the places of the records that are selected by nothing but their status and
+// dateLastModified.
+func (c *collection) stamped(r *oneroster.Resource, selects func(values []string) bool) []uint32 {
+	taken := make([]bool, 2*len(c.stamps))
+	for n, text := range c.stamps {
+		values := oneroster.NewRecord(r).Values
+		for deleted, status := range []string{oneroster.Active, oneroster.ToBeDeleted} {
+			values[oneroster.Modified], values[oneroster.Status] = text, status
+			taken[2*n+deleted] = selects(values)
+		}
+	}
+	out := []uint32{}
+	for n, part := range c.chunks {
+		for i, size := range part.size {
+			if size > 0 && taken[part.stamp[i]] {
+				out = append(out, uint32(n*chunkRows+i))
+			}
+		}
+	}
+	return out
 }
 
 // unset notes that there is no record at a place.
@@ -137,10 +186,10 @@ func (c *collection) write(r rendering, owned map[int]bool,
 		_ = os.Remove(file.Name()) // Windows keeps it until close
 	}()
 	out := bufio.NewWriterSize(file, 1<<20)
-	render, buf, end := r.render(), []byte(nil), 0
+	render, stamp, buf, end := r.render(), c.stamping(), []byte(nil), 0
 	err = records(func(place int, values []string) error {
 		buf = append(render(buf[:0], values), ',')
-		c.set(owned, place, len(c.segments), end, len(buf)-1)
+		c.set(owned, place, len(c.segments), end, len(buf)-1, stamp(values))
 		end += len(buf)
 		_, err := out.Write(buf)
 		return err
@@ -195,12 +244,12 @@ func (c *collection) follow(ctx context.Context, view *store.View, r rendering) 
 	next.version, next.before = view.Of(r.resource), c.version
 	next.changes = make([]change, 0, changed)
 	next.chunks = slices.Clone(c.chunks)
-	render, owned, text := r.render(), map[int]bool{}, []byte(nil)
+	render, stamp, owned, text := r.render(), next.stamping(), map[int]bool{}, []byte(nil)
 	err = view.Since(ctx, r.resource, c.version, func(place int, values []string) error {
 		next.changes = append(next.changes, change{uint32(place), slices.Clone(values)})
 		from := len(text)
 		text = append(render(text, values), ',')
-		next.set(owned, place, len(c.segments), from, len(text)-from-1)
+		next.set(owned, place, len(c.segments), from, len(text)-from-1, stamp(values))
 		return nil
 	})
 	if err != nil {

@@ -188,7 +188,8 @@ func (d *District) latest(ctx context.Context, in *inquiry, versions *store.Vers
 }
 
 // find answers a question that was not asked of this edition before: by what has changed
-// since its last answer, else by the database. It is nil where there is no edition yet.
+// since its last answer, by the stamps of all where it asks for nothing else, as deltas do, else by
+// the database. It is nil where there is no edition yet.
 func (d *District) find(ctx context.Context, h *holder, versions *store.Versions, in *inquiry,
 	last *reading) (r *reading, err error) {
 	c, err := d.current(ctx, h, versions)
@@ -202,6 +203,9 @@ func (d *District) find(ctx context.Context, h *holder, versions *store.Versions
 		if selects := d.store.Selects(in.Selection); selects != nil {
 			return d.newReading(c, last.with(c.changes, selects), c.version), nil
 		}
+	}
+	if selects := d.store.ByStamps(in.Selection); selects != nil {
+		return d.newReading(c, c.stamped(h.resource, selects), c.version), nil
 	}
 	err = d.view(ctx, h, in.on, func(view *store.View, c *collection) error {
 		// What is selected and what is served are of one state.

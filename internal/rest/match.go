@@ -147,14 +147,12 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Rollbook</title>
 <style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}code{overflow-wrap:anywhere}</style>
 <h1>Rollbook</h1>
-<p>This is a OneRoster 1.1 service: school rosters and grades for other programs,
-	which need a client id and a secret.</p>
+<p>This is a OneRoster 1.1 service: school rosters and grades for other programs, which need a client id and a secret.</p>
 <ul>
 <li>Base URL: <code>{{.}}</code></li>
 <li>Access tokens: <code>POST /token</code></li>
 <li>Description: <a href="/openapi.json">/openapi.json</a></li>
-<li>Health: <a href="/healthz">/healthz</a> (the process),
-	<a href="/readyz">/readyz</a> (the database too)</li>
+<li>Health: <a href="/healthz">/healthz</a> (the process), <a href="/readyz">/readyz</a> (the database too)</li>
 </ul>
 </html>
 `))

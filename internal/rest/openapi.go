@@ -221,15 +221,13 @@ func Endpoints(f *oneroster.Face) []byte {
 
 | Path | Answers |
 |---|---|
-| POST /token, /oauth/token, /oauth2/token,
-	/oauth/access_token; the same below the base path | an access token |
+| POST /token, /oauth/token, /oauth2/token, /oauth/access_token; the same below the base path | an access token |
 | GET /openapi.json | the description |
 | GET /healthz, /readyz | the health: docs/operate.md |
 | GET /.well-known/jwks.json | the public half of the key that signs tokens |
 | GET / and the base path, where a browser asks for text/html | a page that says what this is |
 
-Paths are read in any letter case, with doubled slashes and one at the end,
-	and the base path also without its version
+Paths are read in any letter case, with doubled slashes and one at the end, and the base path also without its version
 (/ims/oneroster/users). There is nothing else: /ims and /ims/token are answered with 404.
 `)
 	return []byte(b.String())

@@ -183,8 +183,7 @@ func TestPublicAddress(t *testing.T) {
 	s := serveDistrict(t, filepath.Join(t.TempDir(), "d.db"), oneroster.Scopes(), 90,
 		func(c *rest.Config) { c.URL = public })
 	_, header, body := s.call("GET", "/schools?limit=1", "")
-	if want := "<https://roster.example.org/district7/ims/oneroster/v1p1/schools?limit=1&offset=1>; " +
-		"rel=\"next\""; !strings.HasPrefix(header.Get("Link"), want) {
+	if want := "<https://roster.example.org/district7/ims/oneroster/v1p1/schools?limit=1&offset=1>; rel=\"next\""; !strings.HasPrefix(header.Get("Link"), want) {
 		t.Errorf("Link %s", header.Get("Link"))
 	}
 	if !bytes.Contains(body, []byte(`"href":"https://roster.example.org/district7/ims/oneroster/v1p1/orgs/dst-1"`)) {
@@ -246,8 +245,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		<-ended
 	}()
 	name := func() string {
-		c, err := tls.Dial("tcp", listener.Addr().String(),
-			&tls.Config{InsecureSkipVerify: true}) // the test looks at the name itself
+		c, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) // the test looks at the name itself
 		if err != nil {
 			t.Fatal(err)
 		}

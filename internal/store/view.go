@@ -187,6 +187,23 @@ func (s *Store) Selects(sel Selection) func(values []string) bool {
 	}
 }
 
+// ByStamps is Selects of a selection that looks at nothing of a record but its status and
+// dateLastModified, in the order of the list; nil where it looks at more.
+func (s *Store) ByStamps(sel Selection) func(values []string) bool {
+	r := sel.Route
+	if r.Nested() || r.View.Field != "" || sel.Query.Sort != nil || !stampsOnly(sel.Query.Filter) {
+		return nil
+	}
+	return s.Selects(sel)
+}
+
+func stampsOnly(e query.Expr) bool {
+	if e.Field != nil && e.Field.Name != "status" && e.Field.Name != "dateLastModified" {
+		return false
+	}
+	return !slices.ContainsFunc(e.Args, func(arg query.Expr) bool { return !stampsOnly(arg) })
+}
+
 // selectsAlone tells whether a selection selects a record, the part of others in that aside.
 func selectsAlone(sel Selection, rec oneroster.Record) bool {
 	r := sel.Route
