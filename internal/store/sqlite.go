@@ -125,12 +125,13 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	if e.file, err = os.Stat(e.path); err != nil {
 		return nil, err
 	}
-	if e.read, err = sql.Open("sqlite",
-		file+"?"+waits+"&_pragma=query_only(1)&_pragma=cache_size(-16384)"); err != nil {
+	readers := 4 * runtime.NumCPU()
+	if e.read, err = sql.Open("sqlite", fmt.Sprintf("%s?%s&_pragma=query_only(1)&_pragma=cache_size(-%d)", file,
+		waits, max(readCache/readers, 2048))); err != nil {
 		return nil, err
 	}
-	e.read.SetMaxOpenConns(4 * runtime.NumCPU())
-	e.read.SetMaxIdleConns(4 * runtime.NumCPU())
+	e.read.SetMaxOpenConns(readers)
+	e.read.SetMaxIdleConns(readers)
 	if e.book, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=query_only(1)"); err != nil {
 		return nil, err
 	}
@@ -146,6 +147,9 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	}
 	return e, nil
 }
+
+// readCache is how many KiB of pages those who read keep together; the system keeps the rest.
+const readCache = 64 << 10
 
 // keepPrivate lets nobody else on this machine read a file, which holds names of
 // children, before anything is in it: SQLite makes its log and its index as open
