@@ -28,6 +28,8 @@ var may = map[string]string{
 	"internal/ledger":  "internal/oneroster internal/query internal/store internal/rest internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
 		"internal/store internal/ledger internal/words",
+	"internal/support": "internal/auth internal/oneroster internal/query internal/wire internal/quality " +
+		"internal/store internal/ledger internal/rest internal/words",
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
@@ -44,7 +46,7 @@ var may = map[string]string{
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
 		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
 		"internal/provider internal/verify " +
-		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
+		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain internal/support " +
 		"internal/words",
 }
 

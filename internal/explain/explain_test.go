@@ -420,7 +420,7 @@ var stories = []story{
 			"student"},
 	{"its filter asks for another role", func(d *drama) { d.read("sds", "role='teacher'", "users") }, sds(),
 		"", "filter",
-		"it asks users for role = 'teacher' only, which leaves it out"},
+		"it asks users for role='teacher' only, which leaves it out"},
 	{"its filter asks for another status of two conditions", func(d *drama) {
 		d.read("sds", "status='active' AND grades='10'", "users")
 	}, sds(), "", "filter", "grades"},

@@ -195,7 +195,7 @@ func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
 		case e.Mentions("dateLastModified") && !asked.Since.IsZero():
 			unchanged = true
 		default:
-			failed = append(failed, strings.ReplaceAll(e.String(), `"`, "'"))
+			failed = append(failed, e.Written())
 		}
 	}
 	retired := v.Record.Get("status") != oneroster.Active

@@ -26,7 +26,8 @@ const (
 	// every is how often what was heard is written: a process that is killed loses as much.
 	every = 5 * time.Second
 	// mostHeard bounds what waits for that.
-	mostHeard = 4000
+	mostHeard    = 4000
+	mostFailures = 500
 )
 
 // A Ledger puts the calls that a service answers together to pulls, and keeps them in the
@@ -40,6 +41,7 @@ type Ledger struct {
 	pulls map[pullKey][]*store.Pull // of one question: those that went before the latest have ended
 	heard int                       // how many they are
 	calls map[callKey]*store.Calls
+	fails []store.Failure
 	lost  int // calls that found no room
 }
 
@@ -95,6 +97,18 @@ func (l *Ledger) count(c rest.Call) {
 		one.Refused, one.Reason = 1, c.Reason
 	}
 	of.Add(&one)
+	if one.Aborted+one.Failed+one.Refused > 0 && c.Client != "" && len(l.fails) < mostFailures {
+		l.fails = append(l.fails, store.Failure{At: c.At, Request: c.ID, Client: c.Client, Op: c.Op,
+			Status: c.Status,
+			Reason: reasonOf(c), Took: c.Took})
+	}
+}
+
+func reasonOf(c rest.Call) string {
+	if c.Aborted {
+		return "the answer broke off"
+	}
+	return c.Reason
 }
 
 // turn puts a page to its pull.
@@ -119,10 +133,7 @@ func pageOf(c rest.Call) *store.Pull {
 	p := &store.Pull{Client: c.Client, Op: c.Op, List: c.Page.Of, Question: c.Page.Question, Began: c.At,
 		Last: c.At, Limit: c.Page.Limit, Total: -1, Bytes: c.Bytes, Took: c.Took}
 	if c.Aborted || c.Status != http.StatusOK {
-		p.Failed, p.Reason = 1, c.Reason
-		if c.Aborted {
-			p.Reason = "the answer broke off"
-		}
+		p.Failed, p.Reason = 1, reasonOf(c)
 		return p
 	}
 	from := c.Page.Offset
@@ -173,8 +184,9 @@ func (l *Ledger) Run(ctx context.Context) {
 // write writes what was heard. What cannot be written is kept for the next time.
 func (l *Ledger) write(ctx context.Context) error {
 	l.mu.Lock()
-	pulls, calls, lost := l.pulls, l.calls, l.lost
-	l.pulls, l.calls, l.heard, l.lost = map[pullKey][]*store.Pull{}, map[callKey]*store.Calls{}, 0, 0
+	pulls, calls, fails, lost := l.pulls, l.calls, l.fails, l.lost
+	l.pulls, l.calls, l.fails = map[pullKey][]*store.Pull{}, map[callKey]*store.Calls{}, nil
+	l.heard, l.lost = 0, 0
 	l.mu.Unlock()
 	if lost > 0 {
 		l.log.Warn("more was read than could be written down", "calls", lost)
@@ -185,11 +197,13 @@ func (l *Ledger) write(ctx context.Context) error {
 	// A service that ends writes this still.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), every)
 	defer cancel()
-	err := l.store.NotePulls(ctx, worthKeeping(pulls), slices.Collect(maps.Values(calls)))
+	err := l.store.Note(ctx, store.Heard{Pulls: worthKeeping(pulls),
+		Calls:    slices.Collect(maps.Values(calls)),
+		Failures: fails})
 	if err == nil || errors.Is(err, store.ErrMoved) {
 		return err
 	}
-	l.again(pulls, calls)
+	l.again(pulls, calls, fails)
 	return err
 }
 
@@ -204,9 +218,12 @@ func worthKeeping(pulls map[pullKey][]*store.Pull) (out []*store.Pull) {
 }
 
 // again puts what could not be written before what was heard since.
-func (l *Ledger) again(pulls map[pullKey][]*store.Pull, calls map[callKey]*store.Calls) {
+func (l *Ledger) again(pulls map[pullKey][]*store.Pull, calls map[callKey]*store.Calls,
+	fails []store.Failure) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.fails = append(fails, l.fails...)
+	l.fails = l.fails[:min(len(l.fails), mostFailures)]
 	for key, all := range pulls {
 		if l.heard += len(all); l.heard > mostHeard {
 			l.heard, l.lost = l.heard-len(all), l.lost+len(all)

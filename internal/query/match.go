@@ -39,6 +39,44 @@ func (e Expr) String() string {
 	return name + word + strconv.Quote(e.Text)
 }
 
+// Written is an expression as a person would write it as a filter, with parentheses where the
+// language has none.
+func (e Expr) Written() string {
+	switch e.Op {
+	case Everything:
+		return "everything"
+	case Nothing:
+		return "nothing"
+	case And, Or:
+		var parts []string
+		for _, a := range e.Args {
+			text := a.Written()
+			if a.Op == And || a.Op == Or {
+				text = "(" + text + ")"
+			}
+			parts = append(parts, text)
+		}
+		return strings.Join(parts, [...]string{And: " AND ", Or: " OR "}[e.Op])
+	case Not:
+		if arg := e.Args[0]; arg.Op == Compare && arg.Rel == Equal {
+			return arg.name() + "!='" + arg.Text + "'"
+		}
+		return "not (" + e.Args[0].Written() + ")"
+	}
+	word := [...]string{Compare: "", Has: " has ", Contains: "~"}[e.Op]
+	if e.Op == Compare {
+		word = [...]string{"=", "<", "<=", ">", ">="}[e.Rel]
+	}
+	return e.name() + word + "'" + e.Text + "'"
+}
+
+func (e Expr) name() string {
+	if e.Key != "" {
+		return e.Field.Name + "." + e.Key
+	}
+	return e.Field.Name
+}
+
 // Match tells whether a record fulfils an expression. It is written to be
 // plainly right: the SQL of the store is held equal to it.
 func Match(e Expr, rec oneroster.Record) bool {

@@ -195,3 +195,23 @@ func TestRefusalsSayWhy(t *testing.T) {
 		}
 	}
 }
+
+// A filter is told to people as they would write it.
+func TestWritten(t *testing.T) {
+	users := oneroster.ByName("user")
+	for filter, want := range map[string]string{
+		"status='active'": "status='active'", "role!='student'": "role!='student'",
+		"dateLastModified>='2026-01-02' AND " +
+			"status='active'": "dateLastModified>='2026-01-02T00:00:00.000Z' AND status='active'",
+		"givenName~'an' OR familyName='x'": "familyName='x' OR givenName~'an'",
+		"metadata.house='red'":             "metadata.house='red'",
+	} {
+		e, err := query.ParseFilter(users, filter)
+		if err != nil || e.Written() != want {
+			t.Errorf("%s: %s %v", filter, e.Written(), err)
+		}
+	}
+	if got := (query.Expr{}).Written(); got != "everything" {
+		t.Error(got)
+	}
+}

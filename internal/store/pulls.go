@@ -201,11 +201,30 @@ func (c *Calls) Add(more *Calls) {
 	}
 }
 
-// NotePulls puts what a process has seen of pulls and calls to what is known of them, in one
-// transaction: it is put together rightly whichever processes answered.
-func (s *Store) NotePulls(ctx context.Context, pulls []*Pull, calls []*Calls) error {
+// A Failure is a call of a client that was refused, failed or broke off.
+type Failure struct {
+	At      time.Time
+	Request string // X-Request-Id of its answer
+	Client  string // by its id
+	Op      string
+	Status  int // 200 where the answer broke off
+	Reason  string
+	Took    time.Duration
+}
+
+// Heard is what a process heard of clients: pulls and calls in part, failures one by one.
+type Heard struct {
+	Pulls    []*Pull
+	Calls    []*Calls
+	Failures []Failure // those of strangers are not kept
+}
+
+// Note puts what a process heard to what is known, in one transaction: it is put together rightly
+// whichever processes answered.
+func (s *Store) Note(ctx context.Context, heard Heard) error {
+	pulls := heard.Pulls
 	return s.keep(ctx, func(tx *sql.Tx) error {
-		n := &noting{s.dialect, tx}
+		n := &noting{s.dialect, tx, map[string]bool{}}
 		var last int64
 		text := s.sql(`UPDATE "ledger" SET "pulls" = "pulls" + $1 WHERE "id" = 1 RETURNING "pulls"`)
 		err := tx.QueryRowContext(ctx, text, len(pulls)).Scan(&last)
@@ -214,10 +233,14 @@ func (s *Store) NotePulls(ctx context.Context, pulls []*Pull, calls []*Calls) er
 				err = n.pull(ctx, p, last-int64(len(pulls)-1-i))
 			}
 		}
-		known := map[string]bool{}
-		for _, c := range calls {
+		for _, c := range heard.Calls {
 			if err == nil {
-				err = n.calls(ctx, c, known)
+				err = n.calls(ctx, c)
+			}
+		}
+		for _, f := range heard.Failures {
+			if err == nil {
+				err = n.failure(ctx, f)
 			}
 		}
 		return err
@@ -228,6 +251,30 @@ func (s *Store) NotePulls(ctx context.Context, pulls []*Pull, calls []*Calls) er
 type noting struct {
 	*dialect
 	*sql.Tx
+	known map[string]bool // who is a client of ours, of those that were looked for
+}
+
+// ours tells whether there is such a client.
+func (n *noting) ours(ctx context.Context, client string) (bool, error) {
+	if _, looked := n.known[client]; looked {
+		return n.known[client], nil
+	}
+	var found int
+	text := n.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`)
+	err := n.QueryRowContext(ctx, text, client).Scan(&found)
+	n.known[client] = found > 0
+	return found > 0, err
+}
+
+func (n *noting) failure(ctx context.Context, f Failure) error {
+	client := storable(f.Client)
+	if ours, err := n.ours(ctx, client); err != nil || !ours {
+		return err
+	}
+	_, err := n.ExecContext(ctx, n.sql(`INSERT INTO "failures" ("at", "request", "client", "op", "status", "reason",
+		"micros") VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT ("at", "request") DO NOTHING`), stampText(f.At),
+		storable(f.Request), client, f.Op, f.Status, storable(f.Reason), f.Took.Microseconds())
+	return err
 }
 
 const pullColumns = `"id", "client", "op", "list", "question", "began", "last", "firstEdition", "lastEdition",
@@ -300,21 +347,16 @@ func scanPull(scan func(...any) error) (p Pull, err error) {
 }
 
 // calls adds to an hour. Who is none of ours has no name in it: strangers write what they like.
-func (n *noting) calls(ctx context.Context, c *Calls, known map[string]bool) error {
+func (n *noting) calls(ctx context.Context, c *Calls) error {
 	client := storable(c.Client)
-	if _, looked := known[client]; !looked {
-		var found int
-		text := n.sql(`SELECT COUNT(*) FROM "clients" WHERE "id" = $1`)
-		err := n.QueryRowContext(ctx, text, client).Scan(&found)
-		if err != nil {
-			return err
-		}
-		known[client] = found > 0
+	ours, err := n.ours(ctx, client)
+	if err != nil {
+		return err
 	}
-	if !known[client] {
+	if !ours {
 		client = ""
 	}
-	_, err := n.ExecContext(ctx, n.sql(`INSERT INTO "calls" ("client", "op", "hour", "calls", "refused",
+	_, err = n.ExecContext(ctx, n.sql(`INSERT INTO "calls" ("client", "op", "hour", "calls", "refused",
 		"failed", "aborted", "rows", "bytes", "micros", "reason") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 		ON CONFLICT ("client", "op", "hour") DO UPDATE SET "calls" = "calls"."calls" + excluded."calls",
 		"refused" = "calls"."refused" + excluded."refused", "failed" = "calls"."failed" + excluded."failed",
@@ -395,8 +437,28 @@ func (s *Store) CallsSince(ctx context.Context, client string, since time.Time) 
 	return out, err
 }
 
-// ForgetPulls forgets pulls and calls of before a time, and of each client all but its latest
-// pulls so many.
+// Failures are those of a client, or of all where it is "", from a time on: the latest so many, the
+// latest first.
+func (s *Store) Failures(ctx context.Context, client string, since time.Time, most int) (out []Failure, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		text := s.sql(`SELECT "at", "request", "client", "op", "status", "reason", "micros" FROM "failures"
+			WHERE "at" >= $1 AND ("client" = $2 OR $2 = '') ORDER BY "at" DESC, "request" LIMIT $3`)
+		args := []any{stampText(since), askable(client), most}
+		return queryAll(ctx, tx, text, args, func(scan func(...any) error) error {
+			var f Failure
+			var at string
+			var micros int64
+			err := scan(&at, &f.Request, &f.Client, &f.Op, &f.Status, &f.Reason, &micros)
+			f.At, f.Took = stampTime(at), time.Duration(micros)*time.Microsecond
+			out = append(out, f)
+			return err
+		})
+	})
+	return out, err
+}
+
+// ForgetPulls forgets pulls and calls of before a time, of each client all but its latest pulls
+// so many, and of failures all but the latest so many.
 func (s *Store) ForgetPulls(ctx context.Context, before time.Time, most int) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
 		for _, text := range []string{`DELETE FROM "pulls" WHERE "last" < $1`,
@@ -408,6 +470,10 @@ func (s *Store) ForgetPulls(ctx context.Context, before time.Time, most int) err
 		_, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "pulls" WHERE "id" IN (SELECT "id" FROM
 			(SELECT "id", row_number() OVER (PARTITION BY "client" ORDER BY "id" DESC) AS n FROM "pulls") p
 			WHERE n > $1)`), most)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, s.sql(`DELETE FROM "failures" WHERE "at" < (SELECT MIN("at") FROM
+				(SELECT "at" FROM "failures" ORDER BY "at" DESC LIMIT $1) f)`), most)
+		}
 		return err
 	})
 }

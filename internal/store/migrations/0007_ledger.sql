@@ -49,3 +49,14 @@ CREATE TABLE "calls" (
 	PRIMARY KEY ("client", "op", "hour")
 );
 CREATE INDEX "calls_hour" ON "calls" ("hour");
+-- Calls of clients that were refused, failed or broke off, each by the id that its answer had.
+CREATE TABLE "failures" (
+	"at" TEXT NOT NULL,
+	"request" TEXT NOT NULL,
+	"client" TEXT NOT NULL,
+	"op" TEXT NOT NULL,
+	"status" INTEGER NOT NULL,
+	"reason" TEXT NOT NULL,
+	"micros" BIGINT NOT NULL,
+	PRIMARY KEY ("at", "request")
+);
