@@ -39,8 +39,10 @@ var may = map[string]string{
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
 		"internal/mirror encoding/csv",
+	"internal/look":          "",
+	"internal/look/looktest": "internal/machine",
 	"internal/verify": "internal/aside internal/words internal/oneroster internal/auth internal/wire " +
-		"internal/provider internal/quality",
+		"internal/provider internal/quality internal/look",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
 	"internal/bench":     "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"rollbook/internal/look"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/words"
 )
@@ -21,8 +22,7 @@ var reportHTML string
 
 // reportPage is read when a page is written: every start of the program would wait for it.
 var reportPage = sync.OnceValue(func() *template.Template {
-	return template.Must(template.New("report").Funcs(template.FuncMap{"thousands": words.Thousands,
-		"plural": countOf, "span": span}).Parse(reportHTML))
+	return look.New(reportHTML, template.FuncMap{"thousands": words.Thousands, "plural": countOf, "span": span})
 })
 
 // WriteHTML writes the report as one page that needs nothing else: no script, no
@@ -30,17 +30,17 @@ var reportPage = sync.OnceValue(func() *template.Template {
 // paper. What it quotes has neither tokens nor secrets. Where many causes would make a page that
 // no mail takes, each has less evidence; all of it is in JSON.
 func (r *Report) WriteHTML(w io.Writer) error {
-	var page bytes.Buffer
+	var out bytes.Buffer
 	for _, most := range []int{1 << 20, 8, 4, 2, 1} {
-		page.Reset()
-		if err := reportPage().Execute(&page, r.sheet(most)); err != nil {
+		out.Reset()
+		if err := reportPage().Execute(&out, r.sheet(most)); err != nil {
 			return err
 		}
-		if page.Len() <= mostPage {
+		if out.Len() <= mostPage {
 			break
 		}
 	}
-	_, err := page.WriteTo(w)
+	_, err := out.WriteTo(w)
 	return err
 }
 

@@ -2,13 +2,11 @@ package verify_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"html"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,14 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	cdplog "github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
-	"rollbook/internal/machine"
+	"rollbook/internal/look/looktest"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/verify"
 )
@@ -108,101 +102,12 @@ func report(t *testing.T, name string) (*verify.Report, string) {
 	return pages.reports[name], pages.html[name]
 }
 
-// A viewer is a tab of a browser with a page in it, and what the page asked for
-// and complained of.
-type viewer struct {
-	ctx  context.Context
-	lock sync.Mutex
-	seen []string // requests, exceptions and console messages
-}
-
-// open shows a page in a new browser, as a reader has it before he does
-// anything.
-func open(t *testing.T, text string) *viewer {
-	t.Helper()
-	machine.Has(t, "chromium", "chromium")
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, text)
-	}))
-	t.Cleanup(server.Close)
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(stop)
-	ctx, _ = chromedp.NewContext(ctx)
-	t.Cleanup(func() { _ = chromedp.Cancel(ctx) }) // waits for the browser's end
-	v := &viewer{}
-	if err := chromedp.Do(ctx); err != nil { // starts the browser, whose life must have no limit of time
-		t.Fatalf("chromium does not start: %v", err)
-	}
-	within, cancel := context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(cancel)
-	v.ctx = within
-	if _, err := chromedp.Call(within, network.Enable, network.EnableParams{}); err != nil {
-		t.Fatal(err)
-	}
-	if err := chromedp.Listen(within, v.hear); err != nil {
-		t.Fatal(err)
-	}
-	v.do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/"))
-	return v
-}
-
-func (v *viewer) hear(event any) {
-	v.lock.Lock()
-	defer v.lock.Unlock()
-	switch e := event.(type) {
-	case *network.EventRequestWillBeSent:
-		if !strings.HasPrefix(e.Request.URL, "data:") {
-			v.seen = append(v.seen, "asked for "+e.Request.URL)
-		}
-	case *runtime.EventExceptionThrown:
-		v.seen = append(v.seen, "exception "+e.ExceptionDetails.Text)
-	case *runtime.EventConsoleAPICalled:
-		v.seen = append(v.seen, "console "+string(e.Type))
-	case *cdplog.EventEntryAdded:
-		v.seen = append(v.seen, "log "+e.Entry.Text)
-	}
-}
-
-func (v *viewer) do(t *testing.T, steps ...chromedp.Action[chromedp.Void]) {
-	t.Helper()
-	if err := chromedp.Do(v.ctx, steps...); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// ask evaluates an expression in the page.
-func inPage[T any](t *testing.T, v *viewer, expression string) T {
-	t.Helper()
-	out, err := chromedp.Run(v.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatalf("%.80s: %v", expression, err)
-	}
-	return out
-}
-
-// media makes the page believe in a medium and a colour scheme.
-func (v *viewer) media(t *testing.T, medium, scheme string) {
-	t.Helper()
-	if _, err := chromedp.Call(v.ctx, emulation.SetEmulatedMedia,
-		emulation.SetEmulatedMediaParams{Media: medium,
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}}); err != nil {
-		t.Fatal(err)
-	}
-	// What the medium shows and hides is laid out with the next frame.
-	inPage[bool](t, v, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))`)
-}
-
-func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)) {
+func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *looktest.Viewer)) {
 	t.Helper()
 	for _, name := range []string{"correct", "spoiled"} {
 		t.Run(name, func(t *testing.T) {
 			r, text := report(t, name)
-			do(t, r, open(t, text))
+			do(t, r, looktest.Open(t, text))
 		})
 	}
 }
@@ -210,16 +115,12 @@ func eachReport(t *testing.T, do func(t *testing.T, r *verify.Report, v *viewer)
 // The page is itself and nothing else: it asks for nothing, complains of
 // nothing, and runs nothing of what a provider sent.
 func TestReportStandsAlone(t *testing.T) {
-	eachReport(t, func(t *testing.T, r *verify.Report, v *viewer) {
-		ran := inPage[string](t, v, `typeof window.hacked + " " + document.scripts.length + " scripts " + document.images.length + " images"`)
+	eachReport(t, func(t *testing.T, r *verify.Report, v *looktest.Viewer) {
+		ran := looktest.In[string](t, v, `typeof window.hacked + " " + document.scripts.length + " scripts " + document.images.length + " images"`)
 		if ran != "undefined 0 scripts 0 images" {
 			t.Errorf("in the page: %s", ran)
 		}
-		v.lock.Lock()
-		defer v.lock.Unlock()
-		if len(v.seen) != 1 {
-			t.Errorf("more than the page itself: %q", v.seen)
-		}
+		v.StandsAlone(t)
 	})
 	if _, text := report(t, "spoiled"); !strings.Contains(text, "&lt;script&gt;window.hacked=1") {
 		t.Error("the markup that the provider sent is not quoted: this test shows nothing")
@@ -244,7 +145,7 @@ func TestReportHoldsNoSecret(t *testing.T) {
 
 // The numbers on the page are the report's, and its first sentence too.
 func TestReportCounts(t *testing.T) {
-	eachReport(t, func(t *testing.T, r *verify.Report, v *viewer) {
+	eachReport(t, func(t *testing.T, r *verify.Report, v *looktest.Viewer) {
 		c := r.Counts()
 		var areas []string
 		for _, a := range r.Areas() {
@@ -278,7 +179,7 @@ func TestReportCounts(t *testing.T) {
 			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || !document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
 			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i).join()`, ""},
 		} {
-			if got := inPage[string](t, v, want.expression); got != want.text {
+			if got := looktest.In[string](t, v, want.expression); got != want.text {
 				t.Errorf("%s on the page are %q, of the report %q", want.what, got, want.text)
 			}
 		}
@@ -318,31 +219,8 @@ func failedRoutes(r *verify.Report) int {
 // axe-core finds nothing, in either colour scheme, on a telephone and on a desk;
 // nothing is cut off at the side.
 func TestReportForEverybody(t *testing.T) {
-	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatal(err)
-	}
-	eachReport(t, func(t *testing.T, _ *verify.Report, v *viewer) {
-		v.do(t, chromedp.Evaluate[chromedp.Void](string(axe)))
-		for _, width := range []int64{360, 1280} {
-			v.do(t, chromedp.EmulateViewport(width, 900))
-			for _, scheme := range []string{"light", "dark"} {
-				v.media(t, "", scheme)
-				found := inPage[string](t, v, `axe.run(document, {resultTypes: ["violations"]}).then(r => r.violations.map(v => v.id + ": " + v.help + ": " + v.nodes.length + " such as " + v.nodes[0].html.slice(0, 200) + " " + v.nodes[0].failureSummary).join("\n"))`)
-				if found != "" {
-					t.Errorf("%d px, %s: %s", width, scheme, found)
-				}
-			}
-			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-				t.Errorf("at %d px the page is %d px too wide: %s", width, over,
-					inPage[string](t, v, `[...document.querySelectorAll("body *")].filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest(".hidden")).slice(0, 5).map(e => e.outerHTML.slice(0, 120)).join("\n")`))
-			}
-			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => d.open = true)`))
-			if over := inPage[int](t, v, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-				t.Errorf("at %d px the page with everything open is %d px too wide", width, over)
-			}
-			v.do(t, chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("#failures details:not(:first-child), #advice details").forEach(d => d.open = false)`))
-		}
+	eachReport(t, func(t *testing.T, _ *verify.Report, v *looktest.Viewer) {
+		v.ForEverybody(t, `document.querySelectorAll("#failures details:not(:first-child), #advice details").forEach(d => d.open = false)`)
 	})
 }
 
@@ -350,44 +228,44 @@ func TestReportForEverybody(t *testing.T) {
 // Enter opens it.
 func TestReportByKeyboard(t *testing.T) {
 	_, text := report(t, "spoiled")
-	v := open(t, text)
+	v := looktest.Open(t, text)
 	const here = `(e => e.tagName === "SUMMARY" ? e.parentElement.id || "table" : e.tagName === "A" ? e.getAttribute("href") : e.tagName)(document.activeElement)`
-	v.do(t, chromedp.KeyEvent(kb.Tab))
-	if at := inPage[string](t, v, here); at != "#main" {
+	v.Do(t, chromedp.KeyEvent(kb.Tab))
+	if at := looktest.In[string](t, v, here); at != "#main" {
 		t.Fatalf("the first Tab leads to %s, not to the link past the contents", at)
 	}
-	if box := inPage[[]float64](t, v,
+	if box := looktest.In[[]float64](t, v,
 		`(r => [r.left, r.top, r.bottom])(document.activeElement.getBoundingClientRect())`); box[0] < 0 ||
 		box[1] < 0 {
 		t.Errorf("the link past the contents has the focus and is out of sight: %v", box)
 	}
-	v.do(t, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
-	if !inPage[bool](t, v, `document.querySelector("main").contains(document.activeElement)`) {
-		t.Errorf("after it, Tab leads to %s, outside of main", inPage[string](t, v, here))
+	v.Do(t, chromedp.KeyEvent(kb.Enter), chromedp.KeyEvent(kb.Tab))
+	if !looktest.In[bool](t, v, `document.querySelector("main").contains(document.activeElement)`) {
+		t.Errorf("after it, Tab leads to %s, outside of main", looktest.In[string](t, v, here))
 	}
-	want := inPage[[]string](t, v, `[...document.querySelectorAll("article details")].map(d => d.id)`)
+	want := looktest.In[[]string](t, v, `[...document.querySelectorAll("article details")].map(d => d.id)`)
 	reached := map[string]bool{}
 	const most = 2000
 	for i := 0; i < most; i++ {
-		at := inPage[string](t, v, here)
+		at := looktest.In[string](t, v, here)
 		if at == "BODY" || at == "HTML" { // the end of the page
 			break
 		}
 		if strings.HasPrefix(at, "check-") && !reached[at] {
 			reached[at] = true
 			if len(reached)%25 == 2 { // each is made by the same lines
-				before := inPage[bool](t, v, `document.activeElement.parentElement.open`)
-				v.do(t, chromedp.KeyEvent(kb.Enter))
-				if inPage[bool](t, v, `document.activeElement.parentElement.open`) == before {
+				before := looktest.In[bool](t, v, `document.activeElement.parentElement.open`)
+				v.Do(t, chromedp.KeyEvent(kb.Enter))
+				if looktest.In[bool](t, v, `document.activeElement.parentElement.open`) == before {
 					t.Errorf("Enter does not open %s", at)
 				}
-				if !before && !inPage[bool](t, v,
+				if !before && !looktest.In[bool](t, v,
 					`document.activeElement.parentElement.querySelector(".what").checkVisibility({contentVisibilityAuto: true})`) {
 					t.Errorf("%s is open and its failure is not to be seen", at)
 				}
 			}
 		}
-		v.do(t, chromedp.KeyEvent(kb.Tab))
+		v.Do(t, chromedp.KeyEvent(kb.Tab))
 	}
 	if len(want) < 10 {
 		t.Fatalf("%d findings: this test shows nothing", len(want))
@@ -401,67 +279,36 @@ func TestReportByKeyboard(t *testing.T) {
 
 // On paper everything is there: what a click would open is open.
 func TestReportOnPaper(t *testing.T) {
-	machine.Has(t, "pdftotext", "poppler-utils")
 	r, page := report(t, "spoiled")
-	v := open(t, page)
-	v.media(t, "", "dark") // of the screen: not of the paper
-	pdf, err := chromedp.Run(v.ctx, chromedp.PrintToPDF(chromedp.PDFPreferCSSPageSize(),
-		chromedp.PDFPrintBackground()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "report.pdf")
-	if dir := os.Getenv("REPORT_DIR"); dir != "" {
-		file = filepath.Join(dir, "report.pdf")
-	}
-	if err := os.WriteFile(file, pdf, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	text, err := exec.Command("pdftotext", "-raw", file, "-").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	sheets := strings.Split(strings.TrimSuffix(string(text), "\f"), "\f")
+	v := looktest.Open(t, page)
+	sheets := v.Printed(t)
 	for i, sheet := range sheets {
 		for _, want := range []string{r.URL, r.Began.Format("2 January 2006"), fmt.Sprintf("%d / %d", i+1,
 			len(sheets))} {
-			if !strings.Contains(letters(sheet), letters(want)) {
+			if !strings.Contains(looktest.Letters(sheet), looktest.Letters(want)) {
 				t.Fatalf("page %d of %d has no %q", i+1, len(sheets), want)
 			}
 		}
 	}
+	text := strings.Join(sheets, "")
 	for _, s := range []string{r.URL, r.Began.Format("2 January 2006, 15:04 UTC"), "OneRoster 1.1 report · "} { // a failure may run over the end of a page
-		text = []byte(strings.ReplaceAll(string(text), s, ""))
+		text = strings.ReplaceAll(text, s, "")
 	}
-	printed := letters(string(text))
+	printed := looktest.Letters(text)
 	missing := 0
 	for _, res := range append(r.Of(verify.Failed), r.Of(verify.Advised)...) {
 		for _, f := range res.Failures {
-			if want := letters(f.Text); !strings.Contains(printed, want) && missing < 5 {
+			if want := looktest.Letters(f.Text); !strings.Contains(printed, want) && missing < 5 {
 				missing++
 				t.Errorf("%s %s: on paper there is no %q", res.Check.ID, res.Target, f.Text)
 			}
 		}
 	}
-	v.media(t, "print", "dark")
-	if hidden := inPage[[]string](t, v,
+	if hidden := looktest.In[[]string](t, v,
 		`[...document.querySelectorAll(".what, .exchange div:not(.try) > dd, .data td")].filter(e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0).map(e => e.outerHTML.slice(0, 100))`); len(hidden) > 0 {
 		t.Errorf("%d parts of the evidence are hidden on paper, such as %s", len(hidden), hidden[0])
 	}
-	if ground := inPage[string](t, v,
-		`getComputedStyle(document.body).backgroundColor`); ground != "rgb(255, 255, 255)" {
-		t.Errorf("the paper is %s", ground)
-	}
-	if over := inPage[int](t, v, `(document.body.style.width = "178mm", [...document.querySelectorAll("main *")].filter(e => !e.closest(".hidden, svg") && e.getBoundingClientRect().right > document.body.getBoundingClientRect().right + 1).length)`); over > 0 {
-		t.Errorf("%d parts are cut off at the right of an A4 page", over)
-	}
-	t.Logf("%d pages, %d kB", len(sheets), len(pdf)/1000)
-}
-
-// letters is a text without what a PDF changes: spaces, line ends, ligatures.
-func letters(text string) string {
-	return strings.NewReplacer("ﬁ", "fi", "ﬂ", "fl", "ﬀ", "ff", "ﬃ", "ffi", "ﬄ",
-		"ffl").Replace(strings.Join(strings.Fields(text), ""))
+	t.Logf("%d pages", len(sheets))
 }
 
 // crowded is a report of so many causes, each on every path that it can be on.
