@@ -44,12 +44,14 @@ var may = map[string]string{
 	"internal/verify": "internal/aside internal/words internal/oneroster internal/auth internal/wire " +
 		"internal/provider internal/quality internal/look",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
-	"internal/bench":     "internal/oneroster internal/wire internal/provider",
+	"internal/onboarding": "internal/oneroster internal/provider internal/look internal/mirror internal/sds " +
+		"internal/gradesync internal/verify",
+	"internal/bench": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
 		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
 		"internal/provider internal/verify " +
-		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain internal/support " +
-		"internal/words",
+		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
+		"internal/support internal/words internal/onboarding",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

@@ -123,7 +123,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(), supportCommand(), settingsCommand(),
 		restoredCommand(),
 		sandboxCommand(),
-		verifyCommand(), benchCommand(), syncCommand(), versionCommand())
+		verifyCommand(), benchCommand(), syncCommand(), onboardingCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }
