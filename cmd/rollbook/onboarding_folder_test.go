@@ -176,7 +176,7 @@ func TestOnboardingFolder(t *testing.T) {
 	if full, verified := o.count("sync/*-full*"), o.count("verify/*-sds*"); full != 2 || verified != 1 {
 		t.Errorf("%d full syncs and %d verifications are kept, wanted 2 and 1", full, verified)
 	}
-	out, _, code := rollbook(t, o.dir, "onboarding", "status")
+	out, _, code := rollbook(t, o.dir, "onboarding", "sheet")
 	if code != 0 || !strings.Contains(out, "Whole: nothing is missing.") {
 		t.Errorf("exit %d\n%s", code, out)
 	}
@@ -296,6 +296,10 @@ func TestOnboardingOfAFaultyProvider(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			return
 		}
+		if strings.HasSuffix(r.URL.Path, "/demographics") { // which need not be there
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
 		if !mended.Load() && strings.HasSuffix(r.URL.Path, "/courses") {
 			q := r.URL.Query()
 			q.Del("filter") // is not looked at
@@ -312,7 +316,10 @@ func TestOnboardingOfAFaultyProvider(t *testing.T) {
 	o.state(lines, "full full", onboarding.Missing, "not run yet")
 
 	closed.Store(false)
+	o.put("onboarding.yaml", strings.Replace(filledIn, "/orgs,", "/orgs, /courses,", 1))
 	lines = o.run(1, service...)
+	o.state(lines, "verify-sds /demographics", onboarding.Done, "not offered")
+	o.state(lines, "full full", onboarding.Done, "rows came")
 	o.state(lines, "verify-sds /courses", onboarding.Failed, "filter.")
 	o.state(lines, "verify-sds /users", onboarding.Done, "checks hold")
 	if lines["verify-sds /courses"].Next == "" {

@@ -45,7 +45,8 @@ var Questions = []Question{
 	{"contact_technical", "Whom do its engineers write to?", "oneroster@contoso.example", ofForm, noAddress},
 	{"authentication", "How do readers prove who they are: oauth2 (client credentials) or oauth1?", "oauth2",
 		ofForm, oneOf("oauth2", "oauth1")},
-	{"endpoints", "Which lists are served? Paths, with commas between them", strings.Join(must["sds"], ", "),
+	{"endpoints", "Which lists are offered? Paths, with commas between them; " +
+		"/courses, /demographics and /classGroups need not be", strings.Join(must["sds"], ", "),
 		ofForm, noEndpoints},
 	{"data_categories", "Which data do they hold? Of: " + strings.Join(categories, ", "),
 		"students, teachers, classes, enrollments, terms", ofForm, oneOf(categories...)},
@@ -76,6 +77,23 @@ var must = map[string][]string{
 	"gradesync": {"/categories", "/lineItems", "/results"},
 }
 
+// optional are paths that a provider need not offer: it says by its answer whether it does.
+var optional = []string{"/courses", "/demographics", "/classGroups", "/classGroups/{id}",
+	"/classes/{class_id}/categories"}
+
+// offers tells whether the answers have a path; unsaid is what holds as long as they do not say.
+func (f *Folder) offers(path string, unsaid bool) bool {
+	if f.Find(question("endpoints")).State != Done {
+		return unsaid
+	}
+	list := parts(f.Answers.value["endpoints"])
+	return slices.Contains(list, path) || slices.Contains(list, strings.TrimSuffix(path, "/{id}"))
+}
+
+func question(key string) Question {
+	return Questions[slices.IndexFunc(Questions, func(q Question) bool { return q.Key == key })]
+}
+
 // Answers are what onboarding.yaml says.
 type Answers struct {
 	text     []byte
@@ -87,8 +105,8 @@ type Answers struct {
 // blank is the file before anything is answered.
 func blank() []byte {
 	var b bytes.Buffer
-	b.WriteString("# What Microsoft's form asks, and the sheet that customers get. Answer behind the colon;\n" +
-		"# a list may have commas between its values. `rollbook onboarding status` tells what is\n" +
+	b.WriteString("# What Microsoft's form asks, and the sheet that customers get. Answer behind the\n" +
+		"# colon; a list may have commas between its values. `rollbook onboarding status` tells what is\n" +
 		"# missing or wrong. This folder is sent on: no secret and no one-time link belongs here.\n")
 	for _, q := range Questions {
 		fmt.Fprintf(&b, "\n# %s\n# Such as: %s\n%s:\n", q.Asks, q.Such, q.Key)

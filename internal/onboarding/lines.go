@@ -71,6 +71,9 @@ func (f *Folder) stepLines(step string) []Line {
 		if stale.State != "" {
 			l.Finding = stale
 		}
+		if l.State != Done && known && slices.Contains(optional, l.ID) && !f.offers(l.ID, true) {
+			l.Finding = Finding{State: Done, Says: "not offered, and it need not be"}
+		}
 		for n, file := range r.Files {
 			if n == 0 || step == gradeSync && strings.HasSuffix(file.Path, "/"+l.ID+".json") {
 				l.File = file

@@ -105,6 +105,19 @@ func TestEvidenceGrowsOld(t *testing.T) {
 	}
 }
 
+// A record that cannot be read is told with its line, and nothing is made of the others.
+func TestBrokenRecord(t *testing.T) {
+	dir := t.TempDir()
+	opened(t, dir, map[string]string{"record.jsonl": begun})
+	if err := os.WriteFile(filepath.Join(dir, "record.jsonl"), []byte(begun+"{\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := onboarding.Open(dir, "1.0", today); err == nil ||
+		!strings.Contains(err.Error(), "record.jsonl:2 is no record") {
+		t.Error(err)
+	}
+}
+
 // The pilots' deltas: an earlier failure is history when five have been right since.
 func TestPilotDeltas(t *testing.T) {
 	for _, c := range []struct{ runs, state, says string }{

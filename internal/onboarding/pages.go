@@ -129,8 +129,8 @@ func (f *Folder) sandbox() string {
 	}
 	fmt.Fprintf(&b, "- Client id: %s\n- Secret: not here. It reaches the engineer by a link that opens once",
 		line(r.Client))
-	if how := f.one("handover"); how != "" && noHandover(f, []string{how}) == "" {
-		b.WriteString(": " + line(how))
+	if f.Find(question("handover")).State == Done {
+		b.WriteString(": " + line(f.one("handover")))
 	}
 	return b.String() + "\n"
 }

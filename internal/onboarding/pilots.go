@@ -122,7 +122,7 @@ func (f *Folder) Pilot(ctx context.Context, name, removed string, opt Options) e
 		return err
 	}
 	defer m.Close()
-	report, err := pulled(ctx, m, opt, false, false)
+	report, err := f.pulled(ctx, m, opt, false, false)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

@@ -225,16 +225,18 @@ func (f *Folder) mirror(ctx context.Context, name string, opt Options) (*mirror.
 		opt.Provider.URL, "current")
 }
 
-// pulled pulls a service as School Data Sync does. A full pull is as good as a first one: the
-// district may be smaller than before.
-func pulled(ctx context.Context, m *mirror.Mirror, opt Options, full, prove bool) (sds.Report, error) {
+// pulled pulls a service as School Data Sync does, with what it offers. A full pull is as good as a
+// first one: the district may be smaller than before.
+func (f *Folder) pulled(ctx context.Context, m *mirror.Mirror, opt Options, full, prove bool) (sds.Report,
+	error) {
 	shrink := 10
 	if full {
 		shrink = 100
 	}
 	report, err := sds.Run(ctx, sds.Options{Provider: opt.Provider, Mirror: m, Full: full, Prove: prove,
-		Courses: true, Shrink: shrink, MatchStaff: "email", MatchStudents: "email", Personal: opt.Personal,
-		Note: opt.Note, Progress: opt.Progress})
+		Courses: f.offers("/courses", true), Demographics: f.offers("/demographics", false), Shrink: shrink,
+		MatchStaff: "email", MatchStudents: "email", Personal: opt.Personal, Note: opt.Note,
+		Progress: opt.Progress})
 	if !opt.Personal {
 		err = opt.Provider.Veil().Error(err)
 	}
@@ -280,7 +282,7 @@ func (f *Folder) sync(ctx context.Context, r *record, opt Options) error {
 	if err != nil {
 		return err
 	}
-	report, err := pulled(ctx, m, opt, r.Step == fullSync, r.Step == deltaProof)
+	report, err := f.pulled(ctx, m, opt, r.Step == fullSync, r.Step == deltaProof)
 	if wrong := m.Close(); wrong != nil || ctx.Err() != nil {
 		return errors.Join(wrong, ctx.Err())
 	}
