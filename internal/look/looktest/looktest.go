@@ -41,11 +41,6 @@ type Viewer struct {
 func Open(t *testing.T, text string) *Viewer {
 	t.Helper()
 	machine.Has(t, "chromium", "chromium")
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		fmt.Fprint(w, text)
-	}))
-	t.Cleanup(server.Close)
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath("chromium"),
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
@@ -67,8 +62,22 @@ func Open(t *testing.T, text string) *Viewer {
 	if err := chromedp.Listen(within, v.hear); err != nil {
 		t.Fatal(err)
 	}
-	v.Do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/"))
+	v.Show(t, text)
 	return v
+}
+
+// Show shows another page in the tab, on the screen of a desk.
+func (v *Viewer) Show(t *testing.T, text string) {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		fmt.Fprint(w, text)
+	}))
+	t.Cleanup(server.Close)
+	v.lock.Lock()
+	v.seen = nil
+	v.lock.Unlock()
+	v.Do(t, chromedp.EmulateViewport(1280, 900), chromedp.Navigate(server.URL+"/"))
 }
 
 func (v *Viewer) hear(event any) {
