@@ -160,8 +160,9 @@ func (o *onboarder) run(cmd *cobra.Command, url string,
 	collectSooner()
 	err = work(ctx, f)
 	meter.done()
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if ctx.Err() != nil { // the pages have what was done until then
+		_, wrong := f.WritePages()
+		return errors.Join(ctx.Err(), wrong)
 	}
 	told := o.tell(f)
 	if code := exitCode(0); err != nil && errors.As(told, &code) {

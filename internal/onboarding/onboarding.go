@@ -105,8 +105,9 @@ func Open(path, version string, now time.Time) (*Folder, error) {
 
 // Known tells whether there is such a folder yet.
 func Known(path string) bool {
-	_, err := os.Stat(filepath.Join(path, answerFile))
-	return err == nil
+	_, asked := os.Stat(filepath.Join(path, answerFile))
+	_, begun := os.Stat(filepath.Join(path, recordFile))
+	return asked == nil || begun == nil
 }
 
 // ours makes the folder, or sees that nothing else is in it: its files are sent on.
