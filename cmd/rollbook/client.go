@@ -20,13 +20,14 @@ import (
 )
 
 func clientCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "client", Short: "Add, list, rotate and remove clients"}
-	cmd.AddCommand(clientAdd(), clientList(), clientRotate(), clientRemove())
+	cmd := &cobra.Command{Use: "client", Short: "Add, list, limit, rotate, hand over and remove clients"}
+	cmd.AddCommand(clientAdd(), clientList(), clientRotate(), clientHandover(), clientAllow(), clientBudget(),
+		clientRemove())
 	return cmd
 }
 
-// addClient keeps a new client and returns its id and secret.
-func (o *opened) addClient(ctx context.Context, name string, scopes []string, oauth1 bool) (id,
+// addClient keeps a new client and returns its id and secret, which is good until the time given.
+func (o *opened) addClient(ctx context.Context, name string, scopes []string, oauth1 bool, until expiry) (id,
 	secret string, err error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
@@ -34,6 +35,7 @@ func (o *opened) addClient(ctx context.Context, name string, scopes []string, oa
 	}
 	now := time.Now()
 	secret, kept := auth.NewSecret(now, o.key, oauth1)
+	kept.Expires = until.after(now)
 	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now,
 		Secrets: []auth.Secret{kept}}
 	return c.ID, secret, o.AddClient(ctx, c)
@@ -78,17 +80,26 @@ var readySets = map[string][]string{
 func clientAdd() *cobra.Command {
 	var scopes []string
 	var purpose string
-	var oauth1, asJSON, demographics, flags bool
+	var oauth1, asJSON, demographics, flags, link bool
+	var until expiry
+	var over linked
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a client and print its id and secret, once",
 		Long: `Add a client and print its id and secret, once. It may read rosters; more it
 may only where that is said: by --for, which has what a reader needs, by
---scopes, --demographics and --flags.`,
+--scopes, --demographics and --flags.
+
+--link prints a link in place of the secret: see rollbook client handover.`,
 		Args: cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			if err := knownScopes(scopes); err != nil {
 				return err
+			}
+			if link {
+				if err := over.check(); err != nil {
+					return err
+				}
 			}
 			if purpose != "" {
 				set, ok := readySets[strings.ToLower(purpose)]
@@ -108,9 +119,12 @@ may only where that is said: by --for, which has what a reader needs, by
 				scopes = append(scopes, oneroster.Flags)
 			}
 			slices.Sort(scopes)
-			id, secret, err := o.addClient(cmd.Context(), args[0], slices.Compact(scopes), oauth1)
+			id, secret, err := o.addClient(cmd.Context(), args[0], slices.Compact(scopes), oauth1, until)
 			if err != nil {
 				return err
+			}
+			if link {
+				return over.hand(cmd, o, asJSON, id, secret)
 			}
 			return credentials(cmd.OutOrStdout(), asJSON, id, secret)
 		}),
@@ -123,6 +137,9 @@ may only where that is said: by --for, which has what a reader needs, by
 	f.BoolVar(&flags, "flags", false,
 		"let the client read demographics and the flags of users (special education, free lunch)")
 	f.BoolVar(&oauth1, "oauth1", false, "let the client sign with OAuth 1.0a too")
+	until.flag(cmd)
+	f.BoolVar(&link, "link", false, "print a link that shows the secret once; needs --url")
+	over.flag(cmd)
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
@@ -137,55 +154,18 @@ func knownScopes(scopes []string) error {
 	return nil
 }
 
-func clientList() *cobra.Command {
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List the clients",
-		Args:  cobra.NoArgs,
-		RunE: withDistrict(func(cmd *cobra.Command, _ []string, o *opened) error {
-			clients, err := o.Clients(cmd.Context())
-			if err != nil {
-				return err
-			}
-			out := newTable(cmd.OutOrStdout())
-			out.AppendHeader(table.Row{"id", "name", "oauth1", "secrets", "scopes"})
-			list := []map[string]any{}
-			for _, c := range clients {
-				working := 0
-				for _, s := range c.Secrets {
-					if s.Expires.IsZero() || time.Now().Before(s.Expires) {
-						working++
-					}
-				}
-				list = append(list, map[string]any{"id": c.ID, "name": c.Name, "oauth1": c.OAuth1,
-					"secrets": working, "scopes": c.Scopes})
-				out.AppendRow(table.Row{c.ID, c.Name, c.OAuth1, working, strings.Join(c.Scopes, "\n")})
-			}
-			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
-			}
-			out.Render()
-			return nil
-		}),
-	}
-	jsonFlag(cmd, &asJSON, "print JSON")
-	return cmd
-}
-
 func clientRotate() *cobra.Command {
 	var overlap time.Duration
 	var asJSON, all, now, signingKey bool
+	var until expiry
 	one := withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-		c, err := o.Client(cmd.Context(), args[0])
+		c, err := o.named(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		if c == nil {
-			return unknownClient(args[0])
-		}
 		at := time.Now()
 		secret, kept := auth.NewSecret(at, o.key, c.OAuth1)
+		kept.Expires = until.after(at)
 		if err := o.RotateSecret(cmd.Context(), c.ID, kept, at.Add(overlap)); err != nil {
 			return err
 		}
@@ -203,7 +183,7 @@ func clientRotate() *cobra.Command {
 		return err
 	})
 	cmd := &cobra.Command{
-		Use:   "rotate ID | --all | --signing-key",
+		Use:   "rotate CLIENT | --all | --signing-key",
 		Short: "Give a client a new secret; the old ones go on for the overlap",
 		Long: `Give a client a new secret; the old ones go on for the overlap.
 
@@ -219,7 +199,8 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 				return usageError{fmt.Errorf("--overlap %s: give a time such as 72h, or 0s", overlap)}
 			}
 			if len(args) > 0 == (all || signingKey) || all && signingKey || now && (all || signingKey) {
-				return usageError{errors.New("give the id of one client, or --all, or --signing-key")}
+				return usageError{errors.New("give one client, by its id or name, or --all, or " +
+					"--signing-key")}
 			}
 			if now {
 				if cmd.Flags().Changed("overlap") {
@@ -239,7 +220,7 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 				})(cmd, args)
 			}
 			if all {
-				return rotateAll(cmd, overlap, asJSON)
+				return rotateAll(cmd, overlap, until, asJSON)
 			}
 			return one(cmd, args)
 		},
@@ -248,12 +229,13 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 	cmd.Flags().BoolVar(&signingKey, "signing-key", false, "of the district, that tokens are signed with")
 	cmd.Flags().BoolVar(&all, "all", false, "of every client, and a new key file where it is lost")
 	cmd.Flags().DurationVar(&overlap, "overlap", 72*time.Hour, "how long the old secrets stay valid")
+	until.flag(cmd)
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
 }
 
 // rotateAll gives every client a new secret under a new key.
-func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
+func rotateAll(cmd *cobra.Command, overlap time.Duration, until expiry, asJSON bool) error {
 	ctx := cmd.Context()
 	dsn, _ := cmd.Flags().GetString("db")
 	file, _ := cmd.Flags().GetString("key-file")
@@ -285,6 +267,7 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
 	for _, c := range clients {
 		now := time.Now()
 		secret, kept := auth.NewSecret(now, key, c.OAuth1)
+		kept.Expires = until.after(now)
 		if err := s.RotateSecret(ctx, c.ID, kept, now.Add(overlap)); err != nil {
 			return err
 		}
@@ -301,21 +284,39 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, asJSON bool) error {
 	return err
 }
 
+// named finds a client by its id, or by its name.
+func (o *opened) named(ctx context.Context, name string) (*auth.Client, error) {
+	c, err := o.Client(ctx, name)
+	if c != nil || err != nil {
+		return c, err
+	}
+	all, err := o.Clients(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		if strings.EqualFold(all[i].Name, name) {
+			return &all[i], nil
+		}
+	}
+	return nil, unknownClient(name)
+}
+
 func unknownClient(id string) error {
 	return fmt.Errorf("there is no client %q: rollbook client list shows them", id)
 }
 
 func clientRemove() *cobra.Command {
 	return &cobra.Command{
-		Use:   "remove ID",
+		Use:   "remove CLIENT",
 		Short: "Remove a client; its tokens end at once",
 		Args:  cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			err := o.RemoveClient(cmd.Context(), args[0])
-			if errors.Is(err, store.ErrNotFound) {
-				return unknownClient(args[0])
+			c, err := o.named(cmd.Context(), args[0])
+			if err != nil {
+				return err
 			}
-			return err
+			return o.RemoveClient(cmd.Context(), c.ID)
 		}),
 	}
 }

@@ -126,7 +126,8 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if err != nil {
 		return err
 	}
-	id, secret, err := o.addClient(ctx, o.demoName(ctx), append(oneroster.Scopes(), oneroster.Flags), true)
+	id, secret, err := o.addClient(ctx, o.demoName(ctx), append(oneroster.Scopes(), oneroster.Flags), true,
+		expiry{})
 	if err != nil {
 		return err
 	}
@@ -165,6 +166,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if err != nil {
 		return err
 	}
+	defer o.attend(ctx, gate, log)()
 	return d.serve(ctx, v, rest.NewServer(service), l)
 }
 

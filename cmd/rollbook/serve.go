@@ -177,7 +177,8 @@ and editions are read from it while it keeps up, and from --db while it does not
 		"postgres:// URL of a streaming standby of --db, to read from what is served while it keeps up")
 	f.DurationVar(&asked.drain, "drain", 0,
 		"how long to go on when told to stop, while /readyz sends a load balancer to others")
-	f.BoolVar(&asked.trust, "trust-proxy", false, "believe X-Forwarded-Proto and X-Forwarded-Host")
+	f.BoolVar(&asked.trust, "trust-proxy", false,
+		"believe X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For")
 	return cmd
 }
 
@@ -223,6 +224,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	}
 	config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
+		defer o.attend(ctx, config.Gate, config.Log)()
 		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
 	})
 }
@@ -252,14 +254,9 @@ func (f *serveFlags) config() (rest.Config, error) {
 	config := rest.Config{Face: oneroster.V1p1, TrustProxy: f.trust, Sending: &rest.Sending{}, Log: log,
 		Tell: rest.Logged(log)}
 	if f.public != "" {
-		u, err := url.Parse(f.public)
-		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" ||
-			u.RawQuery != "" || u.Fragment != "" {
-			return config, usageError{fmt.Errorf("--url %q is not an absolute URL such as "+
-				"https://roster.example.org", f.public)}
-		}
-		if config.URL, err = withoutBase(u, config.Face); err != nil {
-			return config, usageError{err}
+		var err error
+		if config.URL, err = publicURL(f.public); err != nil {
+			return config, err
 		}
 	}
 	if f.cert == "" && config.URL == nil && !loopback(f.addr) {
@@ -304,6 +301,20 @@ func (o *opened) remember(log *slog.Logger) func(store.Moment) {
 			told = true
 		}
 	}
+}
+
+// publicURL reads --url.
+func publicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.RawQuery != "" ||
+		u.Fragment != "" {
+		return nil, usageError{fmt.Errorf("--url %q is not an absolute URL such as "+
+			"https://roster.example.org", text)}
+	}
+	if u, err = withoutBase(u, oneroster.V1p1); err != nil {
+		return nil, usageError{err}
+	}
+	return u, nil
 }
 
 // withoutBase takes the base URL of the service, which demo prints and Microsoft's

@@ -63,12 +63,20 @@ func (g *grid) measure(row table.Row) {
 const narrowest = 6
 
 func (g *grid) Render() string {
-	if f, ok := g.out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			g.fit(width)
-		}
+	if width := terminalWidth(g.out); width > 0 {
+		g.fit(width)
 	}
 	return g.Writer.Render()
+}
+
+// terminalWidth is how wide the terminal is that is written to, 0 where it is none.
+func terminalWidth(out io.Writer) int {
+	if f, ok := out.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			return width
+		}
+	}
+	return 0
 }
 
 // fit takes from the widest columns what is too much.

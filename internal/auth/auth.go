@@ -6,6 +6,7 @@ package auth
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -19,6 +20,9 @@ type Client struct {
 	// Generation of its tokens: those of an earlier one have ended.
 	Generation int
 	Secrets    []Secret // those not expired are all valid
+	// Allowed are the addresses that it may come from; none means any.
+	Allowed []netip.Prefix
+	Budget  Budget
 }
 
 // A Secret is a client secret at rest: its SHA-256 for OAuth 2.0, and, only for
@@ -29,7 +33,12 @@ type Secret struct {
 	Sealed  string // base64 of the sealed secret; "" without OAuth 1.0a
 	Created time.Time
 	Expires time.Time // zero: never
+	Used    time.Time // last; zero: never
+	From    string    // address that it was last used from; "?": it may have been used before that was kept
 }
+
+// Unused tells whether nobody has ever used the secret.
+func (s Secret) Unused() bool { return s.Used.IsZero() && s.From == "" }
 
 // Book is what auth reads and keeps; the store satisfies it.
 type Book interface {
@@ -43,4 +52,6 @@ type Book interface {
 	// UseNonce tells whether this client uses the nonce with this timestamp for
 	// the first time, and remembers it until expires.
 	UseNonce(ctx context.Context, client, nonce string, at, expires time.Time) (fresh bool, err error)
+	// KeepUses keeps when secrets, by id, were last used; what is known of later stays.
+	KeepUses(ctx context.Context, uses map[string]Use) error
 }

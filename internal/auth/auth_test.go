@@ -27,6 +27,7 @@ type book struct {
 	asked   []string             // what it was asked for, in turn
 	broken  error                // what it fails with
 	full    error                // what it fails with where it should keep a nonce
+	kept    []map[string]auth.Use
 }
 
 func (b *book) Client(_ context.Context, id string) (*auth.Client, error) {
@@ -69,6 +70,11 @@ func (b *book) UseNonce(_ context.Context, client, nonce string, at, expires tim
 	}
 	b.nonces[key] = expires
 	return true, b.full
+}
+
+func (b *book) KeepUses(_ context.Context, uses map[string]auth.Use) error {
+	b.kept = append(b.kept, uses)
+	return b.broken
 }
 
 // signedAt is the time of the vectors below.

@@ -41,3 +41,50 @@ func BenchmarkSeenToken(b *testing.B) {
 		b.Errorf("%d ns, the bar is %d", each, bar)
 	}
 }
+
+// BenchmarkBudget is what a client's budget and its list of addresses add to a request: 1 µs at most.
+func BenchmarkBudget(b *testing.B) {
+	const bar = 1000 // ns
+	_, kept, key := gate(b, time.Now)
+	secret := kept.add(key, "sds", time.Now(), "read")
+	g, err := auth.New(b.Context(), steady{kept}, key, auth.Options{Known: []string{"read"},
+		Prefixes: []string{"https://scopes.example/"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := token(b, g, "sds", secret)
+	kept.clients["sds"].Budget = auth.Budget{PerMinute: 1e9}
+	each := map[bool]int64{}
+	for _, limited := range []bool{false, true} {
+		if limited {
+			kept.clients["sds"].Allowed, err = auth.ParseRanges([]string{"10.0.0.0/8", "2001:db8::/32",
+				"192.0.2.0/24"})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		r := bearing(text)
+		gate, err := auth.New(b.Context(), steady{kept}, key, auth.Options{Known: []string{"read"},
+			Prefixes: []string{"https://scopes.example/"}})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(map[bool]string{true: "with", false: "without"}[limited], func(b *testing.B) {
+			for b.Loop() {
+				caller, denied := gate.Caller(r, r.URL)
+				if denied == nil && limited {
+					if denied = gate.Begin(caller); denied == nil {
+						gate.End(caller)
+					}
+				}
+				if denied != nil {
+					b.Fatal(denied)
+				}
+			}
+			each[limited] = b.Elapsed().Nanoseconds() / int64(b.N)
+		})
+	}
+	if more := each[true] - each[false]; more > bar {
+		b.Errorf("%d ns more, the bar is %d", more, bar)
+	}
+}

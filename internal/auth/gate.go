@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -45,7 +46,10 @@ type Gate struct {
 	book    Book
 	key     *Key
 	opt     Options
+	began   time.Time
 	guesses guesses
+	uses    uses
+	meters  meters
 
 	signing atomic.Pointer[signing]
 	reading sync.Mutex // one reads the signing key anew
@@ -87,6 +91,9 @@ type signing struct {
 type Caller struct {
 	Client string
 	Scopes []string
+
+	allowed []netip.Prefix
+	meter   *meter
 }
 
 // Holds tells whether the caller holds one of the scopes, compared as whole words.
@@ -103,10 +110,11 @@ func (c *Caller) Holds(any []string) bool {
 
 // Denied says why a caller is not let in.
 type Denied struct {
-	Status    int           // 400, 401, or 503 when the gate itself failed
+	Status    int           // 400, 401, 403, 429, or 503 when the gate itself failed
 	Challenge string        // WWW-Authenticate; set on every 401
 	Client    string        // that was tried, as the caller gave it; "" when unknown
 	Text      string        // for the caller
+	Reason    string        // for the log, where it is to be told more
 	Wait      time.Duration // with 429
 	Err       error         // for the log, with 503
 }
@@ -135,7 +143,7 @@ func New(ctx context.Context, book Book, key *Key, opt Options) (*Gate, error) {
 	if opt.Window == 0 {
 		opt.Window = 10 * time.Minute
 	}
-	g := &Gate{book: book, key: key, opt: opt, tokens: map[[32]byte]seen{}}
+	g := &Gate{book: book, key: key, opt: opt, began: opt.Now(), tokens: map[[32]byte]seen{}}
 	s, err := g.readSigning(ctx)
 	if err != nil {
 		return nil, err
@@ -230,7 +238,11 @@ func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
 	scheme, rest, _ := strings.Cut(header, " ")
 	switch strings.ToLower(strings.TrimSuffix(scheme, ",")) {
 	case "bearer":
-		return g.bearer(r.Context(), strings.TrimSpace(rest))
+		caller, d := g.bearer(r.Context(), strings.TrimSpace(rest))
+		if d == nil && elsewhere(caller.allowed, r) {
+			return nil, &Denied{Status: http.StatusForbidden, Client: caller.Client, Text: notFrom(r)}
+		}
+		return caller, d
 	case "oauth":
 		return g.signed(r, public, rest)
 	case "":
@@ -276,10 +288,14 @@ func (g *Gate) bearer(ctx context.Context, token string) (*Caller, *Denied) {
 		d.Client = c.Subject
 		return nil, d
 	}
-	c.caller = &Caller{client.ID, g.riding(client, both(strings.Fields(c.Scope), client.Scopes))}
+	c.caller = g.caller(client, both(strings.Fields(c.Scope), client.Scopes))
 	c.version, c.at = version, now
 	g.remember(sum, c)
 	return c.caller, nil
+}
+
+func (g *Gate) caller(c *Client, scopes []string) *Caller {
+	return &Caller{Client: c.ID, Scopes: g.riding(c, scopes), allowed: c.Allowed, meter: g.meter(c)}
 }
 
 // riding are scopes of a client with the words that ride on them.
@@ -327,7 +343,8 @@ func (g *Gate) verify(ctx context.Context, sum [32]byte, token string) (seen, *D
 		}
 		now := g.currentSigning(ctx, parsed.Headers[0].KeyID)
 		c.key = now.public.KeyID
-		if err := parsed.Claims(now.public.Key, &c.claims); err != nil || c.Expiry == nil || c.Issued == nil ||
+		if err := parsed.Claims(now.public.Key, &c.claims); err != nil || c.Expiry == nil ||
+			c.Issued == nil ||
 			c.Subject == "" {
 			return seen{}, denied("the access token is not one of ours")
 		}

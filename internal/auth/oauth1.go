@@ -60,16 +60,24 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	if err != nil {
 		return nil, failed(err)
 	}
-	ok, d := g.signature(client, r.Method, public, p)
+	secret, d := g.signature(client, r.Method, public, p)
 	if d != nil {
 		return nil, d
 	}
+	ok := secret != nil && secret.Valid(now)
 	g.guesses.tell(id, r.RemoteAddr, ok, now)
 	if !ok {
-		return nil, unsigned("unknown consumer key, or the signature does not match; this server saw " +
+		d := unsigned("unknown consumer key, or the signature does not match; this server saw " +
 			strings.ToUpper(r.Method) + " " +
 			public.Scheme + "://" + public.Host + public.EscapedPath() +
 			": where the client signed another address, proxies and ports are the usual reason")
+		if secret != nil {
+			d.Reason = secret.ended()
+		}
+		return nil, d
+	}
+	if elsewhere(client.Allowed, r) {
+		return nil, &Denied{Status: http.StatusForbidden, Text: notFrom(r)}
 	}
 	fresh, err := g.book.UseNonce(r.Context(), client.ID, p["oauth_nonce"], at, at.Add(2*g.opt.Window))
 	if err != nil {
@@ -78,7 +86,8 @@ func (g *Gate) signedWith(r *http.Request, public *url.URL, p map[string]string)
 	if !fresh {
 		return nil, unsigned("the nonce was used before: make a new one for every request")
 	}
-	return &Caller{client.ID, g.riding(client, client.Scopes)}, nil
+	g.uses.note(secret.ID, Use{At: now, From: from(r)})
+	return g.caller(client, client.Scopes), nil
 }
 
 var digests = map[string]func() hash.Hash{"HMAC-SHA1": sha1.New, "HMAC-SHA256": sha256.New,
@@ -150,40 +159,41 @@ func splitHeader(header string) (parts []string) {
 	return parts
 }
 
-// signature compares the signature with what every valid secret of the client
-// makes of the request, in the spellings that client libraries are known to sign.
-func (g *Gate) signature(client *Client, method string, public *url.URL, p map[string]string) (bool,
+// signature finds the secret of the client, valid or ended, that makes the signature of
+// the request, in the spellings that client libraries are known to sign; nil is none.
+func (g *Gate) signature(client *Client, method string, public *url.URL, p map[string]string) (*Secret,
 	*Denied) {
 	got, err := base64.StdEncoding.DecodeString(p["oauth_signature"])
 	if err != nil {
-		return false, badRequest("oauth_signature is not base64")
+		return nil, badRequest("oauth_signature is not base64")
 	}
-	known := client != nil && client.OAuth1
-	secrets := []string{"no such client"}
-	if known {
-		secrets = nil
-		for _, s := range client.Secrets {
-			if s.Sealed == "" || !s.valid(g.opt.Now()) {
+	secrets, of := []string{"no such client"}, []*Secret{nil}
+	if client != nil && client.OAuth1 {
+		secrets, of = nil, nil
+		for i, s := range client.Secrets {
+			if s.Sealed == "" {
 				continue
 			}
 			plain, err := g.key.Open(s.Sealed)
-			if err != nil {
-				return false, failed(err)
+			if err != nil && s.Valid(g.opt.Now()) {
+				return nil, failed(err)
 			}
-			secrets = append(secrets, plain)
+			secrets, of = append(secrets, plain), append(of, &client.Secrets[i])
 		}
 	}
-	match := false
-	for _, secret := range secrets {
+	var found *Secret
+	for i, secret := range secrets {
 		for _, v := range variants {
 			for _, v.plus = range []bool{false, true} {
 				mac := sign(digests[p["oauth_signature_method"]], v.inner.encode(secret)+"&",
 					baseString(method, public, p, v))
-				match = hmac.Equal(mac, got) || match
+				if hmac.Equal(mac, got) && (found == nil || of[i].Valid(g.opt.Now())) {
+					found = of[i]
+				}
 			}
 		}
 	}
-	return match && known, nil
+	return found, nil
 }
 
 func sign(digest func() hash.Hash, key, base string) []byte {

@@ -39,6 +39,10 @@ func ParseKey(text string) (*Key, error) {
 		return nil, errors.New("the sealing key is not 32 bytes in base64url: use the content of the key " +
 			"file as it was written")
 	}
+	return newKey(raw)
+}
+
+func newKey(raw []byte) (*Key, error) {
 	block, err := aes.NewCipher(raw)
 	if err != nil {
 		return nil, err
@@ -175,25 +179,31 @@ func hashSecret(plain string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// valid tells whether the secret may be used at a time.
-func (s Secret) valid(now time.Time) bool { return s.Expires.IsZero() || now.Before(s.Expires) }
+// Valid tells whether the secret may be used at a time.
+func (s Secret) Valid(now time.Time) bool { return s.Expires.IsZero() || now.Before(s.Expires) }
+
+// ended is what a log is told of a secret that is right and has expired.
+func (s Secret) ended() string {
+	return "the secret has expired: it was good until " + s.Expires.UTC().Format("2006-01-02 15:04") +
+		" UTC; rollbook client rotate gives another"
+}
 
 // nobody stands in for an unknown client, so that it costs what a known one does.
 var nobody = Client{Secrets: []Secret{{Hash: hashSecret("no such client")}}}
 
-// checkSecret compares a secret with those of a client, each in constant time.
-func checkSecret(c *Client, plain string, now time.Time) bool {
+// checkSecret finds the secret of a client, valid or expired, that a text is; nil is none.
+// Each is compared in constant time.
+func checkSecret(c *Client, plain string, now time.Time) (found *Secret) {
 	known := c != nil
 	if !known {
 		c = &nobody
 	}
 	got := []byte(hashSecret(plain))
-	ok := 0
-	for _, s := range c.Secrets {
-		match := subtle.ConstantTimeCompare(got, []byte(s.Hash))
-		if s.valid(now) {
-			ok |= match
+	for i := range c.Secrets {
+		s := &c.Secrets[i]
+		if subtle.ConstantTimeCompare(got, []byte(s.Hash)) == 1 && known && (found == nil || s.Valid(now)) {
+			found = s
 		}
 	}
-	return known && ok == 1
+	return found
 }

@@ -34,7 +34,9 @@ func (g *Gate) ServeToken(w http.ResponseWriter, r *http.Request) (told TokenReq
 	w.Header().Set("Content-Type", "application/json")
 	answer, bad := g.grant(w, r, &told)
 	if bad != nil {
-		told.Reason = bad.text
+		if told.Reason == "" {
+			told.Reason = bad.text
+		}
 		if bad.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="rollbook"`)
 		}
@@ -189,10 +191,22 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 			return nil, "", &tokenError{http.StatusServiceUnavailable, "temporarily_unavailable",
 				"the service cannot check credentials now; try again"}
 		}
-		if checkSecret(client, t.secret, g.opt.Now()) {
-			g.guesses.tell(who, r.RemoteAddr, true, g.opt.Now())
-			return client, tokenType, nil
+		now := g.opt.Now()
+		secret := checkSecret(client, t.secret, now)
+		if secret == nil {
+			continue
 		}
+		if !secret.Valid(now) {
+			told.Reason = secret.ended() // to strangers it is wrong
+			continue
+		}
+		told.Reason = ""
+		g.guesses.tell(who, r.RemoteAddr, true, now)
+		if elsewhere(client.Allowed, r) {
+			return nil, "", &tokenError{http.StatusForbidden, "unauthorized_client", notFrom(r)}
+		}
+		g.uses.note(secret.ID, Use{At: now, From: from(r)})
+		return client, tokenType, nil
 	}
 	g.guesses.tell(who, r.RemoteAddr, false, g.opt.Now())
 	return nil, "", &tokenError{http.StatusUnauthorized, "invalid_client",

@@ -225,6 +225,7 @@ func Endpoints(f *oneroster.Face) []byte {
 | GET /openapi.json | the description |
 | GET /healthz, /readyz | the health: docs/operate.md |
 | GET /.well-known/jwks.json | the public half of the key that signs tokens |
+| GET, POST /handover/… | a secret, once: docs/operate.md |
 | GET / and the base path, where a browser asks for text/html | a page that says what this is |
 
 Paths are read in any letter case, with doubled slashes and one at the end, and the base path also without its version

@@ -5,6 +5,7 @@ package rest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -63,12 +64,16 @@ const (
 
 type service struct {
 	Config
-	openAPI []byte
+	openAPI    []byte
+	sameOrigin *http.CrossOriginProtection
 }
 
 // New makes the handler of a service.
 func New(c Config) http.Handler {
-	s := &service{Config: c, openAPI: OpenAPI(c.Face)}
+	s := &service{Config: c, openAPI: OpenAPI(c.Face), sameOrigin: http.NewCrossOriginProtection()}
+	if c.URL != nil {
+		_ = s.sameOrigin.AddTrustedOrigin(c.URL.Scheme + "://" + c.URL.Host) // else browsers tell
+	}
 	if s.District == nil {
 		s.District = edition.New(c.Store, edition.Options{Plain: true, Log: c.Log})
 	}
@@ -135,7 +140,11 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if s.Tell != nil {
-			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: begin(r.URL.EscapedPath(), 200),
+			path := begin(r.URL.EscapedPath(), 200)
+			if q.op == handoverOp { // who has the path has the secret
+				path = "/" + handoverOp
+			}
+			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: path,
 				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began), Status: q.status,
 				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
 		}
@@ -213,6 +222,11 @@ func (s *service) answer(q *request) {
 		return
 	}
 	q.client = q.caller.Client
+	if denied = s.Gate.Begin(q.caller); denied != nil {
+		s.deny(q, denied)
+		return
+	}
+	defer s.Gate.End(q.caller)
 	if q.route == nil {
 		q.w.Header().Set("Allow", strings.Join(allowed, ", "))
 		q.fail(oneroster.Unsupported, "this path takes "+strings.Join(allowed, ", ")+" only")
@@ -252,12 +266,14 @@ func (s *service) deny(q *request, d *auth.Denied) {
 	switch {
 	case d.Status >= 500:
 		minor = oneroster.InternalError
+	case d.Status == http.StatusForbidden:
+		minor = oneroster.Forbidden
 	case d.Status == http.StatusTooManyRequests:
 		minor = oneroster.ServerBusy
 		q.w.Header().Set("Retry-After", auth.RetryAfter(d.Wait))
 	}
 	q.failWith(d.Status, minor, d.Text)
-	q.client, q.reason = d.Client, d.Text
+	q.client, q.reason = d.Client, cmp.Or(d.Reason, d.Text)
 }
 
 // broken answers a failure of the store. The caller is told nothing of it.

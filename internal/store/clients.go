@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -31,17 +32,23 @@ func (s *Store) Clients(ctx context.Context) ([]auth.Client, error) {
 func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.Client, error) {
 	var out []auth.Client
 	found := s.repeated(ctx, s.engine.book, s.sql(
-		`SELECT "id", "name", "scopes", "oauth1", "created", "generation" FROM "clients"`+where))
+		`SELECT "id", "name", "scopes", "oauth1", "created", "generation", "allowed", "perMinute", "atOnce"
+		FROM "clients"`+where))
 	secrets := s.repeated(ctx, s.engine.book, s.sql(
-		`SELECT "id", "hash", "sealed", "created", "expires" FROM "secrets"
+		`SELECT "id", "hash", "sealed", "created", "expires", "used", "usedFrom" FROM "secrets"
 		WHERE "client" = $1 ORDER BY "created", "id"`))
 	err := snapshot(ctx, s.engine.book, s.reads, func(tx *sql.Tx) error {
 		err := found.all(ctx, tx, args, func(scan func(...any) error) error {
 			var c auth.Client
-			var scopes, created string
+			var scopes, created, allowed string
 			var oauth1 int
-			if err := scan(&c.ID, &c.Name, &scopes, &oauth1, &created, &c.Generation); err != nil {
+			if err := scan(&c.ID, &c.Name, &scopes, &oauth1, &created, &c.Generation, &allowed,
+				&c.Budget.PerMinute, &c.Budget.AtOnce); err != nil {
 				return err
+			}
+			var err error
+			if c.Allowed, err = auth.ParseRanges(strings.Fields(allowed)); err != nil {
+				return fmt.Errorf("client %q: %w", c.ID, err)
 			}
 			c.Scopes, c.OAuth1, c.Created = strings.Fields(scopes), oauth1 == 1, stampTime(created)
 			out = append(out, c)
@@ -66,11 +73,11 @@ func (s *Store) clients(ctx context.Context, where string, args ...any) ([]auth.
 func addSecrets(ctx context.Context, tx *sql.Tx, secrets repeated, c *auth.Client) error {
 	return secrets.all(ctx, tx, []any{c.ID}, func(scan func(...any) error) error {
 		var sec auth.Secret
-		var created, expires string
-		if err := scan(&sec.ID, &sec.Hash, &sec.Sealed, &created, &expires); err != nil {
+		var created, expires, used string
+		if err := scan(&sec.ID, &sec.Hash, &sec.Sealed, &created, &expires, &used, &sec.From); err != nil {
 			return err
 		}
-		sec.Created, sec.Expires = stampTime(created), stampTime(expires)
+		sec.Created, sec.Expires, sec.Used = stampTime(created), stampTime(expires), stampTime(used)
 		c.Secrets = append(c.Secrets, sec)
 		return nil
 	})
@@ -93,6 +100,9 @@ func stampTime(text string) time.Time {
 // keep runs a write that does not concern the district's records: no time
 // passes on the delta clock.
 func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
+	if err := s.same(); err != nil {
+		return err
+	}
 	return s.retry(ctx, func() error {
 		tx, err := s.engine.write.BeginTx(ctx, s.writes)
 		if err != nil {
@@ -175,7 +185,8 @@ func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec au
 }
 
 // RotateSecret adds a secret to a client and lets those that it has end at
-// oldEnd at the latest. ErrNotFound when there is no such client.
+// oldEnd at the latest; a link that waits to be opened has ended. ErrNotFound when
+// there is no such client.
 func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret, oldEnd time.Time) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		var n int
@@ -191,23 +202,44 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 		if err != nil {
 			return err
 		}
+		if err := s.endLink(ctx, tx, client, sec.Created); err != nil {
+			return err
+		}
 		return s.addSecret(ctx, tx, client, sec)
 	})
+}
+
+// Limit says from where a client may come, and what it may ask for at most. ErrNotFound
+// when there is no such client.
+func (s *Store) Limit(ctx context.Context, client string, allowed []netip.Prefix, b auth.Budget) error {
+	var ranges []string
+	for _, r := range allowed {
+		ranges = append(ranges, r.String())
+	}
+	return s.rewrite(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "clients" SET "allowed" = $1, "perMinute" = $2,
+			"atOnce" = $3 WHERE "id" = $4`), strings.Join(ranges, " "), b.PerMinute, b.AtOnce, client)
+		return foundOne(done, err)
+	})
+}
+
+// foundOne is ErrNotFound where a statement has changed nothing.
+func foundOne(done sql.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); n > 0 || err != nil {
+		return err
+	}
+	return ErrNotFound
 }
 
 // EndTokens ends every token that a client has. ErrNotFound when there is no such
 // client.
 func (s *Store) EndTokens(ctx context.Context, client string) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx,
-			s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client)
-		if err != nil {
-			return err
-		}
-		if n, _ := done.RowsAffected(); n == 0 {
-			return ErrNotFound
-		}
-		return nil
+		return foundOne(tx.ExecContext(ctx,
+			s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client))
 	})
 }
 
@@ -215,14 +247,13 @@ func (s *Store) EndTokens(ctx context.Context, client string) error {
 // from then on. ErrNotFound when there is no such client.
 func (s *Store) RemoveClient(ctx context.Context, id string) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id)
-		if err != nil {
-			return err
+		err := foundOne(tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id))
+		for _, text := range []string{`DELETE FROM "secrets" WHERE "client" = $1`,
+			`DELETE FROM "handovers" WHERE "client" = $1`} {
+			if err == nil {
+				_, err = tx.ExecContext(ctx, s.sql(text), id)
+			}
 		}
-		if n, _ := done.RowsAffected(); n == 0 {
-			return ErrNotFound
-		}
-		_, err = tx.ExecContext(ctx, s.sql(`DELETE FROM "secrets" WHERE "client" = $1`), id)
 		return err
 	})
 }

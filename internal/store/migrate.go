@@ -26,11 +26,10 @@ const nonceTable = `CREATE TABLE IF NOT EXISTS "nonces" (
 // transaction with its number. Processes that start together wait for each
 // other on the write lock; the one that comes second finds the work done.
 func (e *engine) migrate(ctx context.Context) error {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+	names, err := migrationNames()
 	if err != nil {
 		return err
 	}
-	sort.Strings(names)
 	err = e.retry(ctx, func() error {
 		_, err := e.write.ExecContext(ctx,
 			`CREATE TABLE IF NOT EXISTS "migrations" ("number" INTEGER PRIMARY KEY)`)
@@ -39,8 +38,12 @@ func (e *engine) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	for i, name := range names {
-		err := e.retry(ctx, func() error { return e.migrateOne(ctx, i+1, name) })
+	last := 0
+	for _, name := range names {
+		if last, err = migrationNumber(name); err != nil {
+			return err
+		}
+		err := e.retry(ctx, func() error { return e.migrateOne(ctx, last, name) })
 		if err != nil {
 			return fmt.Errorf("database: %s: %w", name, err)
 		}
@@ -50,9 +53,9 @@ func (e *engine) migrate(ctx context.Context) error {
 		`SELECT MAX("number") FROM "migrations"`).Scan(&newest); err != nil {
 		return err
 	}
-	if newest > len(names) {
+	if newest > last {
 		return fmt.Errorf("database: its schema is version %d and this program knows %d: use the "+
-			"newer rollbook", newest, len(names))
+			"newer rollbook", newest, last)
 	}
 	for _, table := range []string{nonceTable, walkTable} {
 		err = e.retry(ctx, func() error {
@@ -64,6 +67,18 @@ func (e *engine) migrate(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// migrationNames are the migrations in their order, each of the number in its name.
+func migrationNames() ([]string, error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	sort.Strings(names)
+	return names, err
+}
+
+func migrationNumber(name string) (n int, err error) {
+	_, err = fmt.Sscanf(name, "migrations/%d_", &n)
+	return n, err
 }
 
 func (e *engine) migrateOne(ctx context.Context, number int, name string) error {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,27 @@ func (t *trial) client(id string) *auth.Client {
 	c, err := t.s.Client(ctx, id)
 	t.must(err)
 	return c
+}
+
+func (t *trial) version() int64 {
+	t.Helper()
+	v, err := t.s.Version(ctx)
+	t.must(err)
+	return v
+}
+
+func (t *trial) links() []auth.Handover {
+	t.Helper()
+	all, err := t.s.Handovers(ctx)
+	t.must(err)
+	return all
+}
+
+func ranges(t *trial, texts ...string) []netip.Prefix {
+	t.Helper()
+	out, err := auth.ParseRanges(texts)
+	t.must(err)
+	return out
 }
 
 var clients = []promise{
@@ -113,6 +135,118 @@ var clients = []promise{
 				t.Errorf("%q: its secrets were not asked for", id)
 			}
 		}
+	}},
+	{"a client has its limits, and a database of an earlier program lets all come from anywhere",
+		func(t *trial) {
+			c := t.add("c", secret("c1", time.Time{}))
+			d := t.add("d")
+			c.Allowed, c.Budget = ranges(t, "192.0.2.0/24", "2001:db8::1/128"), auth.Budget{PerMinute: 60,
+				AtOnce: 4}
+			before := t.version()
+			t.must(t.s.Limit(ctx, "c", c.Allowed, c.Budget))
+			if t.version() == before {
+				t.Error("what was read of it before holds on")
+			}
+			t.equal("c", *t.client("c"), c)
+			t.equal("d", *t.client("d"), d)
+			if err := t.s.Limit(ctx, "nobody", nil, auth.Budget{}); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("nobody: %v", err)
+			}
+			for table, columns := range map[string][]string{"clients": {"allowed", "perMinute", "atOnce"},
+				"secrets": {"used", "usedFrom"}} {
+				for _, column := range columns {
+					t.byHand(`ALTER TABLE "` + table + `" DROP COLUMN "` + column + `"`)
+				}
+			}
+			t.byHand(`DROP TABLE "handovers"`)
+			t.byHand(`DELETE FROM "migrations" WHERE "number" = 8`)
+			t.open()
+			c.Allowed, c.Budget, c.Secrets[0].From = nil, auth.Budget{}, "?"
+			t.equal("c", *t.client("c"), c)
+			t.equal("whether it was used", c.Secrets[0].Unused(), false)
+			t.add("e", secret("e1", time.Time{}))
+			t.equal("whether a new one was", t.client("e").Secrets[0].Unused(), true)
+			t.must(t.s.KeepHandover(ctx, auth.Handover{Client: "c", Hash: "h", Sealed: "s", Expires: t.now}))
+		}},
+	{"the latest use of a secret is kept, whichever process was told of it, and clients are not read anew",
+		func(t *trial) {
+			c := t.add("c", secret("c1", time.Time{}), secret("c2", time.Time{}))
+			other := Open(t.T, t.dsn, store.Options{})
+			before := t.version()
+			first, second := auth.Use{At: t.now, From: "192.0.2.1"}, auth.Use{At: t.now.Add(time.Second),
+				From: "2001:db8::1"}
+			t.must(t.s.KeepUses(ctx, map[string]auth.Use{"c1": second, "nobody": first}))
+			t.must(other.KeepUses(ctx, map[string]auth.Use{"c1": first}))
+			t.equal("version", t.version(), before)
+			c.Secrets[0].Used, c.Secrets[0].From = second.At, second.From
+			t.equal("c", *t.client("c"), c)
+		}},
+	{"a link is opened by one of those who open it at once, in several processes", func(t *trial) {
+		other := Open(t.T, t.dsn, store.Options{})
+		for round := range 5 {
+			hash := fmt.Sprint("hash", round)
+			h := auth.Handover{Client: "c", Hash: hash, Sealed: "sealed", Created: t.now,
+				Expires: t.now.Add(time.Hour)}
+			t.must(t.s.KeepHandover(ctx, h)) // in place of the last one
+			t.equal("before", t.links(), []auth.Handover{h})
+			var opened atomic.Int64
+			var all sync.WaitGroup
+			for n := range 6 {
+				s := map[bool]*store.Store{true: t.s, false: other}[n%2 == 0]
+				all.Go(func() {
+					sealed, err := s.OpenHandover(ctx, hash, t.now.Add(time.Minute), "192.0.2.1")
+					if err == nil && sealed == "sealed" {
+						opened.Add(1)
+					} else if !errors.Is(err, store.ErrNotFound) {
+						t.Error(sealed, err)
+					}
+				})
+			}
+			all.Wait()
+			t.equal("opened", opened.Load(), int64(1))
+			h.Sealed, h.Opened, h.From = "", t.now.Add(time.Minute), "192.0.2.1"
+			t.equal("after", t.links(), []auth.Handover{h})
+		}
+		unknown, err := t.s.Handover(ctx, "hash0")
+		t.must(err)
+		t.equal("an earlier one", unknown, (*auth.Handover)(nil))
+	}},
+	{"a link that has ended, was replaced or whose client has gone opens nothing", func(t *trial) {
+		link := func(client string) auth.Handover {
+			h := auth.Handover{Client: client, Hash: "hash of " + client, Sealed: "sealed", Created: t.now,
+				Expires: t.now.Add(time.Hour)}
+			t.must(t.s.KeepHandover(ctx, h))
+			return h
+		}
+		opens := func(what, client string, at time.Time, want bool) {
+			t.Helper()
+			sealed, err := t.s.OpenHandover(ctx, "hash of "+client, at, "192.0.2.1")
+			if (err == nil) != want || (sealed == "sealed") != want || !want && !errors.Is(err,
+				store.ErrNotFound) {
+				t.Errorf("%s: %q, %v", what, sealed, err)
+			}
+		}
+		for _, id := range []string{"late", "rotated", "removed", "forgotten", "kept"} {
+			t.add(id, secret("of "+id, time.Time{}))
+			link(id)
+		}
+		opens("at its end", "late", t.now.Add(time.Hour), false)
+		opens("just before its end", "late", t.now.Add(time.Hour-time.Microsecond), true)
+		t.must(t.s.RotateSecret(ctx, "rotated", auth.Secret{ID: "new", Created: t.now.Add(time.Minute)},
+			t.now))
+		opens("its client has another secret", "rotated", t.now, false)
+		t.must(t.s.RemoveClient(ctx, "removed"))
+		opens("its client has gone", "removed", t.now, false)
+		t.must(t.s.ForgetHandovers(ctx, t.now.Add(time.Hour-time.Microsecond)))
+		opens("before they are forgotten", "kept", t.now, true)
+		t.must(t.s.ForgetHandovers(ctx, t.now.Add(time.Hour)))
+		opens("forgotten", "forgotten", t.now, false)
+		states := map[string]string{}
+		for _, h := range t.links() {
+			states[h.Client] = fmt.Sprint(h.Sealed, !h.Opened.IsZero(), h.Ended(t.now), h.Expires.Sub(t.now))
+		}
+		t.equal("links", states, map[string]string{"late": "true false 1h0m0s", "kept": "true false 1h0m0s",
+			"rotated": "false true 1m0s", "forgotten": "false true 1h0m0s"})
 	}},
 	{"clients come and go without time passing on the clock", func(t *trial) {
 		t.add("c", secret("c1", time.Time{}))
