@@ -120,10 +120,9 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	})
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
-		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(), supportCommand(), settingsCommand(),
-		restoredCommand(),
-		sandboxCommand(),
-		verifyCommand(), benchCommand(), syncCommand(), onboardingCommand(), versionCommand())
+		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
+		supportCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
+		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

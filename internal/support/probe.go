@@ -40,6 +40,8 @@ func (b *book) UseNonce(context.Context, string, string, time.Time, time.Time) (
 	return true, nil
 }
 
+func (b *book) KeepUses(context.Context, map[string]auth.Use) error { return nil }
+
 // probed is how many rows of a list are looked at.
 const probed = 1000
 
