@@ -242,6 +242,8 @@ func TestSecretsThatEnd(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	stuck := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer stuck.Stop()
 	for lines := bufio.NewScanner(log); told > 0 && lines.Scan(); {
 		var line struct{ Msg, Client, Problem, Do string }
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {

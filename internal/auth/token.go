@@ -192,7 +192,7 @@ func (g *Gate) client(r *http.Request, form url.Values, told *TokenRequest) (*Cl
 				"the service cannot check credentials now; try again"}
 		}
 		now := g.opt.Now()
-		secret := checkSecret(client, t.secret, now)
+		secret := checkSecret(client, t.secret)
 		if secret == nil {
 			continue
 		}

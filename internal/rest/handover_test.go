@@ -41,7 +41,10 @@ func handing(t *testing.T, s *store.Store, id string, ago time.Duration) (secret
 // shows is kept by nobody, runs nothing, and neither the log nor the database has the secret or the link.
 func TestHandover(t *testing.T) {
 	var kept *store.Store
+	var heard rest.Call
 	f := framed(t, func(c *rest.Config) {
+		logged := c.Tell
+		c.Tell = func(call rest.Call) { heard = call; logged(call) }
 		kept, c.URL = c.Store, &url.URL{Scheme: "https", Host: "roster.example.org", Path: "/district"}
 	})
 	secret, path := handing(t, kept, "sds", 0)
@@ -104,8 +107,8 @@ func TestHandover(t *testing.T) {
 			}
 		}
 		for _, private := range []string{secret, path[10:], late[10:]} {
-			if strings.Contains(f.log.String(), private) {
-				t.Errorf("%d. the log holds %q: %s", n, private, f.log.String())
+			if strings.Contains(f.log.String()+fmt.Sprint(heard), private) {
+				t.Errorf("%d. %q is told: %s %+v", n, private, f.log.String(), heard)
 			}
 		}
 	}
