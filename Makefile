@@ -27,9 +27,9 @@ FUZZ := query:FuzzFilter:20000x bulk:FuzzCSV:2000x auth:FuzzTokenRequest:12000x 
 
 # What the tests work with, where it is, and the Debian package that brings it. They
 # start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, and
-# run the readers of docs/reading.md; the race detector needs a C compiler.
+# run the readers of docs/reading.md, and ask systemd about the unit; the race detector needs a C compiler.
 NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" pgbouncer:pgbouncer chromium:chromium pdftotext:poppler-utils \
-  python3:python3 node:nodejs gcc:gcc /usr/include/stdlib.h:libc6-dev
+  python3:python3 node:nodejs gcc:gcc /usr/include/stdlib.h:libc6-dev systemd-analyze:systemd
 
 # The release, or the commit: the go command does not see it everywhere.
 COMMIT := $(shell git describe --always --abbrev=12 --dirty --exclude '*' 2>/dev/null)
@@ -37,6 +37,10 @@ RELEASE := $(or $(shell git describe --exact-match --dirty 2>/dev/null),$(COMMIT
 
 build:
 	go build -ldflags "-X 'main.release=$(RELEASE)'" -o rollbook ./cmd/rollbook
+
+# What is given to users, in dist/: see docs/install.md.
+dist:
+	go run ./deploy/dist
 
 needs:
 	@tools/need $(NEEDS)
@@ -106,4 +110,4 @@ bench: needs
 pictures:
 	ROLLBOOK_PICTURES=$(CURDIR)/docs go test ./cmd/rollbook -run '^$$' -bench Pictures -benchtime 1x -timeout 2h
 
-.PHONY: pictures mutants soak lint needs build test tested raced fuzz packages kills check docs bench
+.PHONY: dist pictures mutants soak lint needs build test tested raced fuzz packages kills check docs bench
