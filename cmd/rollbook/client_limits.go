@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/words"
 )
 
 func clientAllow() *cobra.Command {
@@ -109,7 +110,7 @@ meets that waits for its answers: %d a minute, %d at once.`, auth.DefaultBudget.
 					"requestsPerMinute": b.PerMinute, "atOnce": b.AtOnce})
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: requests a minute %s, at once %s\n", c.ID,
-				thousands(b.PerMinute), thousands(b.AtOnce))
+				words.Thousands(b.PerMinute), words.Thousands(b.AtOnce))
 			return err
 		}),
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/words"
 )
 
 // A listed client is what people and programs are told of one.
@@ -188,10 +189,10 @@ func (l listed) may() string {
 		lines = append(lines, "come from "+r.String())
 	}
 	if l.PerMinute != auth.DefaultBudget.PerMinute {
-		lines = append(lines, "ask "+thousands(l.PerMinute)+" a minute")
+		lines = append(lines, "ask "+words.Thousands(l.PerMinute)+" a minute")
 	}
 	if l.AtOnce != auth.DefaultBudget.AtOnce {
-		lines = append(lines, "ask "+thousands(l.AtOnce)+" at once")
+		lines = append(lines, "ask "+words.Thousands(l.AtOnce)+" at once")
 	}
 	return strings.Join(lines, "\n")
 }

@@ -19,6 +19,7 @@ import (
 
 	"rollbook/internal/auth"
 	"rollbook/internal/store"
+	"rollbook/internal/words"
 )
 
 // A finding is what was looked at, and what was found.
@@ -254,14 +255,14 @@ func (d *doctor) disks(dsn string) {
 		}
 		mb := int(free / 1_000_000)
 		short = short || mb < d.room
-		texts = append(texts, fmt.Sprintf("%s MB are free in %s", thousands(mb), dir))
+		texts = append(texts, fmt.Sprintf("%s MB are free in %s", words.Thousands(mb), dir))
 	}
 	free := strings.Join(texts, ", ")
 	if !short {
 		d.ok("disk", free)
 		return
 	}
-	d.wrong("disk", fmt.Sprintf("%s; %s MB should be", free, thousands(d.room)), "make room; TMPDIR names "+
+	d.wrong("disk", fmt.Sprintf("%s; %s MB should be", free, words.Thousands(d.room)), "make room; TMPDIR names "+
 		"another folder for temporary files, rollbook settings packages how many packages are kept")
 }
 

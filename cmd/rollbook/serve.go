@@ -157,8 +157,8 @@ func serveCommand() *cobra.Command {
 
 /healthz answers as long as the process lives; /readyz only while the database
 answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
-token endpoint /token, the description /openapi.json. SIGHUP ends nothing:
-certificate files are read again when they change.
+token endpoint /token, the description /openapi.json. Certificate files are read
+again when they change, and at SIGHUP, which ends nothing.
 
 --drain lets a service that is told to stop go on for a while, in which /readyz
 answers 503: a load balancer sends what comes next to others.
@@ -187,8 +187,8 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	// A terminal that closes, or a script that wants certificates read again, does
-	// not end the service: they are looked at by themselves.
+	// A terminal that closes, or who wants certificates read again, does not end the
+	// service.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -208,11 +208,14 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		return err
 	}
 	server := rest.NewServer(rest.New(config))
+	server.ErrorLog = slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn)
+	again := func() {}
 	if f.cert != "" {
-		if server.TLSConfig, err = rest.Certificates(f.cert, f.key, config.Log); err != nil {
+		if server.TLSConfig, again, err = rest.Certificates(f.cert, f.key, config.Log); err != nil {
 			return err
 		}
 	}
+	defer atEach(hangup, again)()
 	l, err := net.Listen("tcp", f.addr)
 	if err != nil {
 		return err
@@ -245,6 +248,26 @@ func (o *opened) listen(config *rest.Config) (end func()) {
 		kept.Run(ctx)
 	}()
 	return func() { stop(); <-written }
+}
+
+// atEach does something at each signal, until it is told to stop.
+func atEach(signals <-chan os.Signal, do func()) (stop func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-signals:
+				do()
+			case <-end:
+				return
+			}
+		}
+	}()
+	return func() {
+		close(end)
+		<-ended
+	}
 }
 
 // config is what the flags say of the service, before its district is opened; what

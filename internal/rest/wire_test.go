@@ -227,7 +227,7 @@ func TestCertificateIsReadAgain(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
 	writePair(t, cert, key, "first")
-	config, err := rest.Certificates(cert, key, slog.New(slog.NewTextHandler(&complaints, nil)))
+	config, _, err := rest.Certificates(cert, key, slog.New(slog.NewTextHandler(&complaints, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
