@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/edition"
@@ -141,11 +142,14 @@ func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
 	return auth.New(ctx, o.Store, o.key, rest.Words(oneroster.V1p1))
 }
 
+const defaultAddr = "127.0.0.1:8080"
+
 // serveFlags are what a person asks of serve.
 type serveFlags struct {
 	addr, public, cert, key, standby string
 	trust                            bool
 	drain                            time.Duration
+	acme                             acmeFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -168,8 +172,12 @@ and editions are read from it while it keeps up, and from --db while it does not
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return asked.serve(cmd) },
 	}
-	f := cmd.Flags()
-	f.StringVar(&asked.addr, "addr", "127.0.0.1:8080", "address to listen on")
+	asked.flags(cmd.Flags())
+	return cmd
+}
+
+func (asked *serveFlags) flags(f *pflag.FlagSet) {
+	f.StringVar(&asked.addr, "addr", defaultAddr, "address to listen on")
 	f.StringVar(&asked.public, "url", "", "public base URL, where it differs (behind a proxy)")
 	f.StringVar(&asked.cert, "cert", "", "PEM file of the certificate")
 	f.StringVar(&asked.key, "key", "", "PEM file of its key")
@@ -179,7 +187,7 @@ and editions are read from it while it keeps up, and from --db while it does not
 		"how long to go on when told to stop, while /readyz sends a load balancer to others")
 	f.BoolVar(&asked.trust, "trust-proxy", false,
 		"believe X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For")
-	return cmd
+	asked.acme.flags(f)
 }
 
 func (f *serveFlags) serve(cmd *cobra.Command) error {
@@ -219,6 +227,15 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	l, err := net.Listen("tcp", f.addr)
 	if err != nil {
 		return err
+	}
+	if f.acme.domain != "" {
+		dsn, _ := cmd.Flags().GetString("db")
+		certificate, err := f.acme.manage(cmd.Context(), dsn, l, config.Log)
+		if err != nil {
+			return err
+		}
+		defer certificate.close()
+		server.TLSConfig = certificate.tls
 	}
 	if problem, err := o.ClockProblem(cmd.Context()); err != nil {
 		return err
@@ -276,6 +293,15 @@ func (f *serveFlags) config() (rest.Config, error) {
 	log := newLog(os.Stderr)
 	config := rest.Config{Face: oneroster.V1p1, TrustProxy: f.trust, Sending: &rest.Sending{}, Log: log,
 		Tell: rest.Logged(log)}
+	if err := f.acme.check(f.cert); err != nil {
+		return config, usageError{err}
+	}
+	if f.acme.domain != "" {
+		if f.addr == defaultAddr {
+			f.addr = ":443"
+		}
+		config.URL = &url.URL{Scheme: "https", Host: f.acme.domain}
+	}
 	if f.public != "" {
 		var err error
 		if config.URL, err = publicURL(f.public); err != nil {
@@ -283,8 +309,8 @@ func (f *serveFlags) config() (rest.Config, error) {
 		}
 	}
 	if f.cert == "" && config.URL == nil && !loopback(f.addr) {
-		return config, usageError{fmt.Errorf("plain HTTP on %s: give --cert and --key, or the --url of "+
-			"the proxy in front, or listen on 127.0.0.1", f.addr)}
+		return config, usageError{fmt.Errorf("plain HTTP on %s: give --domain, or --cert and --key, or the "+
+			"--url of the proxy in front, or listen on 127.0.0.1", f.addr)}
 	}
 	return config, nil
 }
