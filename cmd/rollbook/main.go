@@ -32,7 +32,7 @@ const (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:]))
+	os.Exit(asService(ctx, func(ctx context.Context) int { return run(ctx, os.Args[1:]) }))
 }
 
 // exitCode ends the program when all has been said.
@@ -122,7 +122,8 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
 		supportCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
-		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), versionCommand())
+		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
+		versionCommand())
 	nameVariables(root)
 	return root
 }
