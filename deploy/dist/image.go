@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -64,7 +65,9 @@ func (r *release) image() error {
 		return err
 	}
 	all = append(all, index)
-	index.Names = map[string]string{"org.opencontainers.image.ref.name": r.version}
+	tag := strings.ReplaceAll(r.version, "~", "-")
+	index.Names = map[string]string{"org.opencontainers.image.ref.name": tag,
+		"io.containerd.image.name": "localhost/rollbook:" + tag}
 	top, err := json.Marshal(map[string]any{"schemaVersion": 2, "manifests": []blob{index}})
 	if err != nil {
 		return err
