@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -233,12 +234,47 @@ func TestReadyTellsOfTheClock(t *testing.T) {
 		w := httptest.NewRecorder()
 		handler := rest.New(rest.Config{Store: slow, Face: oneroster.V1p1,
 			Log: slog.New(slog.DiscardHandler)})
-		handler.ServeHTTP(w, httptest.NewRequest("GET", "/readyz", nil))
+		r := httptest.NewRequest("GET", "/readyz", nil)
+		r.RemoteAddr = "127.0.0.1:4711"
+		handler.ServeHTTP(w, r)
 		var answer map[string]string
 		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 ||
 			answer["status"] != "ok" || (answer["clock"] != "") != (want != "") ||
 			!strings.Contains(answer["clock"], want) {
 			t.Errorf("%s behind: %d %s", behind, w.Code, w.Body)
+		}
+	}
+}
+
+// Whoever may not be of this machine is told whether the service is ready, and not why.
+func TestStrangersAreNotToldWhy(t *testing.T) {
+	path := storetest.SQLite(t)
+	serveDistrict(t, path, oneroster.Scopes(), 30)
+	slow := storetest.Open(t, path, store.Options{Now: func() time.Time { return today.Add(-time.Hour) }})
+	for _, c := range []struct {
+		remote, header string
+		config         rest.Config
+		told           bool
+	}{
+		{"127.0.0.1:1", "", rest.Config{}, true},
+		{"[::1]:1", "", rest.Config{}, true},
+		{"192.0.2.1:1", "", rest.Config{}, false},
+		{"127.0.0.1:1", "X-Forwarded-For", rest.Config{}, false},
+		{"127.0.0.1:1", "Forwarded", rest.Config{}, false},
+		{"127.0.0.1:1", "Via", rest.Config{}, false},
+		{"127.0.0.1:1", "", rest.Config{TrustProxy: true}, false},
+		{"127.0.0.1:1", "", rest.Config{URL: &url.URL{Scheme: "https", Host: "roster.example"}}, false},
+		{"", "", rest.Config{}, false},
+	} {
+		c.config.Store, c.config.Face, c.config.Log = slow, oneroster.V1p1, slog.New(slog.DiscardHandler)
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/readyz", nil)
+		r.RemoteAddr = c.remote
+		if c.header != "" {
+			r.Header.Set(c.header, "192.0.2.1")
+		}
+		rest.New(c.config).ServeHTTP(w, r)
+		if told := w.Body.String() != `{"status":"ok"}`; w.Code != 200 || told != c.told {
+			t.Errorf("%+v: %d %s", c, w.Code, w.Body)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package rest
 
 import (
-	"errors"
 	"html/template"
 	"net"
 	"net/http"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/store"
 )
 
 // split cuts an escaped path into segments; doubled and trailing slashes count
@@ -100,27 +98,7 @@ func (s *service) open(q *request, segments []string) bool {
 		q.json(http.StatusOK, map[string]string{"status": "ok"})
 	case path == "readyz":
 		q.op = "readyz"
-		if s.Sending.ends() {
-			q.json(http.StatusServiceUnavailable, map[string]string{"status": "the service is ending"})
-			return true
-		}
-		if err := s.Store.Ping(q.Context()); err != nil {
-			s.Log.Error("not ready", "error", err)
-			status := "the database does not answer"
-			if errors.Is(err, store.ErrMoved) {
-				status = store.ErrMoved.Error()
-			}
-			q.json(http.StatusServiceUnavailable, map[string]string{"status": status})
-			return true
-		}
-		ready := map[string]string{"status": "ok"}
-		if problem, err := s.Store.ClockProblem(q.Context()); err == nil && problem != "" {
-			ready["clock"] = problem
-		}
-		if problem := s.Store.StandbyProblem(); problem != "" {
-			ready["standby"] = "reads go to the primary: " + problem
-		}
-		q.json(http.StatusOK, ready)
+		s.ready(q)
 	case (path == "" || ours && len(below) == 0) &&
 		strings.Contains(q.Request.Header.Get("Accept"), "text/html"):
 		q.op = "page"
