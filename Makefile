@@ -26,10 +26,11 @@ LONGEST := ./cmd/rollbook ./internal/verify ./internal/store ./internal/intake
 FUZZ := query:FuzzFilter:20000x bulk:FuzzCSV:2000x auth:FuzzTokenRequest:12000x auth:FuzzOAuthHeader:12000x oneroster:FuzzPutBody:30000x
 
 # What the tests work with, where it is, and the Debian package that brings it. They
-# start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, and
-# run the readers of docs/reading.md, and ask systemd about the unit; the race detector needs a C compiler.
+# start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, run
+# the readers of docs/reading.md, ask systemd about the unit, and have promtool read the alerts; the
+# race detector needs a C compiler.
 NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" pgbouncer:pgbouncer chromium:chromium pdftotext:poppler-utils \
-  python3:python3 node:nodejs gcc:gcc /usr/include/stdlib.h:libc6-dev systemd-analyze:systemd
+  python3:python3 node:nodejs promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev systemd-analyze:systemd
 
 # The release, or the commit: the go command does not see it everywhere.
 COMMIT := $(shell git describe --always --abbrev=12 --dirty --exclude '*' 2>/dev/null)

@@ -48,7 +48,8 @@ var may = map[string]string{
 		"internal/gradesync internal/verify",
 	"internal/bench": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +
-		"encoding/csv internal/edition internal/rest internal/bulk internal/intake internal/sandbox " +
+		"encoding/csv internal/edition internal/rest internal/ledger internal/bulk internal/intake " +
+		"internal/sandbox " +
 		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
 		"internal/support internal/words internal/onboarding",

@@ -337,7 +337,7 @@ http { access_log off; sendfile on; keepalive_requests 100000000; types { applic
 }
 
 // certificate writes a certificate and its key, which nobody trusts.
-func certificate(b *testing.B, dir string) {
+func certificate(b testing.TB, dir string) {
 	b.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -252,7 +252,7 @@ func TestDoctor(t *testing.T) {
 	if found, code := in.doctor("--cert", "good.pem", "--key", "good.key"); code != 0 {
 		t.Errorf("what is well: %+v", found)
 	}
-	in.byHand(`DELETE FROM "migrations" WHERE "number" = 8`)
+	in.byHand(`DELETE FROM "migrations" WHERE "number" >= 8`)
 	before, err := os.ReadFile(filepath.Join(in.dir, "d.db"))
 	if err != nil {
 		t.Fatal(err)

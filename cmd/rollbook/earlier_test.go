@@ -53,7 +53,7 @@ func TestEarlierDatabases(t *testing.T) {
 				}
 				dir, dsn := t.TempDir(), engine.Empty(t)
 				if isPostgres(dsn) {
-					restore(t, dsn, file("dump.sql"))
+					dumpedInto(t, dsn, file("dump.sql"))
 				} else if err := os.WriteFile(dsn, []byte(file("rollbook.db")), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -148,8 +148,8 @@ func (r reader) puts(t *testing.T, path, body string) int {
 	return a.StatusCode
 }
 
-// restore puts a dump in place of an empty schema.
-func restore(t *testing.T, dsn, dump string) {
+// dumpedInto puts a dump in place of an empty schema.
+func dumpedInto(t *testing.T, dsn, dump string) {
 	t.Helper()
 	_, schema, _ := strings.Cut(dsn, "search_path=")
 	db, err := sql.Open("pgx", dsn+"&default_query_exec_mode=simple_protocol")

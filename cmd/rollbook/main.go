@@ -113,7 +113,10 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.PersistentFlags().String("key-file", "",
 		"file of the key that seals secrets (default: beside the SQLite file; for PostgreSQL "+
 			"rollbook/rollbook.key in your configuration folder)")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		cmd.SetContext(store.Acting(cmd.Context(), actor(cmd)))
+		return fromEnvironment(cmd)
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w%s (see rollbook help %s)", err, meant(cmd, err),
 			strings.TrimPrefix(cmd.CommandPath(), "rollbook "))}
@@ -123,7 +126,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
 		supportCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
 		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
-		versionCommand())
+		restoreCommand(), auditCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -146,10 +147,10 @@ const defaultAddr = "127.0.0.1:8080"
 
 // serveFlags are what a person asks of serve.
 type serveFlags struct {
-	addr, public, cert, key, standby string
-	trust                            bool
-	drain                            time.Duration
-	acme                             acmeFlags
+	addr, public, cert, key, standby, metrics, otel string
+	trust                                           bool
+	drain                                           time.Duration
+	acme                                            acmeFlags
 }
 
 func serveCommand() *cobra.Command {
@@ -166,6 +167,9 @@ again when they change, and at SIGHUP, which ends nothing.
 
 --drain lets a service that is told to stop go on for a while, in which /readyz
 answers 503: a load balancer sends what comes next to others.
+
+--metrics-addr is another address, for Prometheus and who runs the service: /metrics, and
+/healthz and /readyz with their reasons. Let only them reach it.
 
 --read-db names a streaming standby of the PostgreSQL server of --db: lists, objects
 and editions are read from it while it keeps up, and from --db while it does not.`,
@@ -185,6 +189,11 @@ func (asked *serveFlags) flags(f *pflag.FlagSet) {
 		"postgres:// URL of a streaming standby of --db, to read from what is served while it keeps up")
 	f.DurationVar(&asked.drain, "drain", 0,
 		"how long to go on when told to stop, while /readyz sends a load balancer to others")
+	f.StringVar(&asked.metrics, "metrics-addr", "",
+		"address of a listener of its own for /metrics, such as 127.0.0.1:9464; none by default")
+	f.StringVar(&asked.otel, "otel-endpoint", "",
+		"URL of an OpenTelemetry collector to tell of requests, such as http://127.0.0.1:4318 (OTLP over "+
+			"HTTP); OTEL_EXPORTER_OTLP_ENDPOINT does as well")
 	f.BoolVar(&asked.trust, "trust-proxy", false,
 		"believe X-Forwarded-Proto, X-Forwarded-Host and X-Forwarded-For")
 	asked.acme.flags(f)
@@ -215,11 +224,10 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	if config.Gate, err = o.gate(cmd.Context()); err != nil {
 		return err
 	}
-	server := rest.NewServer(rest.New(config))
-	server.ErrorLog = slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn)
+	var certificates *tls.Config
 	again := func() {}
 	if f.cert != "" {
-		if server.TLSConfig, again, err = rest.Certificates(f.cert, f.key, config.Log); err != nil {
+		if certificates, again, err = rest.Certificates(f.cert, f.key, config.Log); err != nil {
 			return err
 		}
 	}
@@ -235,14 +243,28 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 			return err
 		}
 		defer certificate.close()
-		server.TLSConfig = certificate.tls
+		certificates = certificate.tls
 	}
+	endTraces, err := f.traces(&config)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
+	m, err := f.monitor(&config, certificates)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	server := rest.NewServer(m.around(rest.New(config)))
+	server.ErrorLog = slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn)
+	server.TLSConfig = certificates
 	if problem, err := o.ClockProblem(cmd.Context()); err != nil {
 		return err
 	} else if problem != "" {
 		config.Log.Warn("clock", "problem", problem)
 	}
-	config.Log.Info("serving", "address", l.Addr().String(), "database", o.place, "version", version())
+	config.Log.Info("serving", append([]any{"address", l.Addr().String(), "database", o.place,
+		"version", version()}, m.told()...)...)
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
 		defer o.attend(ctx, config.Gate, config.Log)()
 		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
@@ -251,12 +273,11 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 
 // listen lets a ledger hear what a service answers; end lets it write the last of that.
 func (o *opened) listen(config *rest.Config) (end func()) {
-	kept, tell := ledger.New(o.Store, config.Log), config.Tell
-	config.Tell = func(c rest.Call) {
-		if tell != nil {
-			tell(c)
-		}
-		kept.Hear(c)
+	kept := ledger.New(o.Store, config.Log)
+	if config.Tell == nil {
+		config.Tell = kept.Hear
+	} else {
+		config.Tell = both(config.Tell, kept.Hear)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	written := make(chan struct{})

@@ -126,6 +126,15 @@ func serving(t *testing.T, dir, dsn string) string {
 
 func start(t *testing.T, dir, dsn string, more ...string) (address string, cmd *exec.Cmd) {
 	t.Helper()
+	told, cmd := startTold(t, dir, dsn, more...)
+	return told.Address, cmd
+}
+
+// toldServing is what a service logs first.
+type toldServing struct{ Msg, Address, Metrics string }
+
+func startTold(t *testing.T, dir, dsn string, more ...string) (first toldServing, cmd *exec.Cmd) {
+	t.Helper()
 	cmd = program(dir, append([]string{"serve", "--addr", "127.0.0.1:0", "--db", dsn}, more...)...)
 	log, err := cmd.StderrPipe()
 	if err != nil {
@@ -136,7 +145,6 @@ func start(t *testing.T, dir, dsn string, more ...string) (address string, cmd *
 	}
 	lines := bufio.NewReader(log)
 	line, err := lines.ReadBytes('\n')
-	var first struct{ Msg, Address string }
 	if err != nil || json.Unmarshal(line, &first) != nil || first.Msg != "serving" {
 		_ = cmd.Process.Kill() // nobody else would end it
 		t.Fatalf("%s %v", line, err)
@@ -158,7 +166,7 @@ func start(t *testing.T, dir, dsn string, more ...string) (address string, cmd *
 			t.Errorf("the service ended with %v", err)
 		}
 	})
-	return first.Address, cmd
+	return first, cmd
 }
 
 // services are those that were started: each with what waits for its end.

@@ -25,6 +25,20 @@ type Client struct {
 	Budget  Budget
 }
 
+// Working is how many of its secrets work, and when the next of them ends; zero where none does.
+func (c *Client) Working(now time.Time) (n int, next time.Time) {
+	for _, s := range c.Secrets {
+		if !s.Expires.IsZero() && !now.Before(s.Expires) {
+			continue
+		}
+		n++
+		if next.IsZero() || !s.Expires.IsZero() && s.Expires.Before(next) {
+			next = s.Expires
+		}
+	}
+	return n, next
+}
+
 // A Secret is a client secret at rest: its SHA-256 for OAuth 2.0, and, only for
 // clients that sign, the sealed text that OAuth 1.0a needs.
 type Secret struct {

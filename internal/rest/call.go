@@ -16,6 +16,7 @@ type Call struct {
 	Remote string // address of the client
 	At     time.Time
 	Took   time.Duration
+	Parent string // traceparent of the caller (W3C Trace Context), as it came; at most 55 bytes
 
 	Status  int
 	Reason  string // of a refusal

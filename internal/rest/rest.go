@@ -145,7 +145,8 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 				path = "/" + handoverOp
 			}
 			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: path,
-				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began), Status: q.status,
+				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began),
+				Parent: begin(r.Header.Get("Traceparent"), 55), Status: q.status,
 				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
 		}
 		if broken != nil {

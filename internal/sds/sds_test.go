@@ -104,7 +104,7 @@ func TestOlderCopyPutInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "older.db")
-		if err := s.Backup(t.Context(), path); err != nil {
+		if err := s.Backup(t.Context(), path, true); err != nil {
 			t.Fatal(err)
 		}
 		older := s.shows(t, "current")

@@ -172,8 +172,33 @@ func (s *Store) AddClient(ctx context.Context, c auth.Client) error {
 				return err
 			}
 		}
-		return nil
+		return s.did(ctx, tx, Act{What: "client added", Of: c.ID, After: described(&c)})
 	})
+}
+
+// described is what a client may, for the acts.
+func described(c *auth.Client) string {
+	text := fmt.Sprintf("%q may %s", c.Name, strings.Join(c.Scopes, " "))
+	if c.OAuth1 {
+		text += ", signs with OAuth 1.0a"
+	}
+	return text
+}
+
+// secretsOf are the secrets of a client by the ids that say nothing of them, for the acts.
+func (s *Store) secretsOf(ctx context.Context, tx *sql.Tx, client string) (string, error) {
+	var out []string
+	text := s.sql(`SELECT "id", "expires" FROM "secrets" WHERE "client" = $1 ORDER BY "created", "id"`)
+	err := queryAll(ctx, tx, text, []any{client}, func(scan func(...any) error) error {
+		var id, expires string
+		err := scan(&id, &expires)
+		if expires != "" {
+			id += " until " + expires
+		}
+		out = append(out, id)
+		return err
+	})
+	return strings.Join(out, ", "), err
 }
 
 func (s *Store) addSecret(ctx context.Context, tx *sql.Tx, client string, sec auth.Secret) error {
@@ -197,7 +222,11 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 		if n == 0 {
 			return ErrNotFound
 		}
-		_, err := tx.ExecContext(ctx, s.sql(`UPDATE "secrets" SET "expires" = $1
+		before, err := s.secretsOf(ctx, tx, client)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, s.sql(`UPDATE "secrets" SET "expires" = $1
 		WHERE "client" = $2 AND ("expires" = '' OR "expires" > $1)`), stampText(oldEnd), client)
 		if err != nil {
 			return err
@@ -205,7 +234,14 @@ func (s *Store) RotateSecret(ctx context.Context, client string, sec auth.Secret
 		if err := s.endLink(ctx, tx, client, sec.Created); err != nil {
 			return err
 		}
-		return s.addSecret(ctx, tx, client, sec)
+		if err := s.addSecret(ctx, tx, client, sec); err != nil {
+			return err
+		}
+		after, err := s.secretsOf(ctx, tx, client)
+		if err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "client secret", Of: client, Before: before, After: after})
 	})
 }
 
@@ -217,10 +253,37 @@ func (s *Store) Limit(ctx context.Context, client string, allowed []netip.Prefix
 		ranges = append(ranges, r.String())
 	}
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, s.sql(`UPDATE "clients" SET "allowed" = $1, "perMinute" = $2,
+		before, err := s.limitsOf(ctx, tx, client)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, s.sql(`UPDATE "clients" SET "allowed" = $1, "perMinute" = $2,
 			"atOnce" = $3 WHERE "id" = $4`), strings.Join(ranges, " "), b.PerMinute, b.AtOnce, client)
-		return foundOne(done, err)
+		if err != nil {
+			return err
+		}
+		after, err := s.limitsOf(ctx, tx, client)
+		if err != nil || after == before {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "client limits", Of: client, Before: before, After: after})
 	})
+}
+
+// limitsOf are the limits of a client, for the acts.
+func (s *Store) limitsOf(ctx context.Context, tx *sql.Tx, client string) (string, error) {
+	var ranges string
+	var perMinute, atOnce int
+	err := tx.QueryRowContext(ctx, s.sql(`SELECT "allowed", "perMinute", "atOnce" FROM "clients"
+		WHERE "id" = $1`), client).Scan(&ranges, &perMinute, &atOnce)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrNotFound
+	}
+	if ranges == "" {
+		ranges = "anywhere"
+	}
+	b := auth.Budget{PerMinute: perMinute, AtOnce: atOnce}.OrDefault()
+	return fmt.Sprintf("from %s, %d a minute, %d at once", ranges, b.PerMinute, b.AtOnce), err
 }
 
 // foundOne is ErrNotFound where a statement has changed nothing.
@@ -238,8 +301,12 @@ func foundOne(done sql.Result, err error) error {
 // client.
 func (s *Store) EndTokens(ctx context.Context, client string) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
-		return foundOne(tx.ExecContext(ctx,
+		err := foundOne(tx.ExecContext(ctx,
 			s.sql(`UPDATE "clients" SET "generation" = "generation" + 1 WHERE "id" = $1`), client))
+		if err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "client tokens", Of: client, After: "ended"})
 	})
 }
 
@@ -247,14 +314,24 @@ func (s *Store) EndTokens(ctx context.Context, client string) error {
 // from then on. ErrNotFound when there is no such client.
 func (s *Store) RemoveClient(ctx context.Context, id string) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
-		err := foundOne(tx.ExecContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1`), id))
+		c := auth.Client{ID: id}
+		var scopes string
+		err := tx.QueryRowContext(ctx, s.sql(`DELETE FROM "clients" WHERE "id" = $1
+			RETURNING "name", "scopes", "oauth1" = 1`), id).Scan(&c.Name, &scopes, &c.OAuth1)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNotFound
+		}
 		for _, text := range []string{`DELETE FROM "secrets" WHERE "client" = $1`,
 			`DELETE FROM "handovers" WHERE "client" = $1`} {
 			if err == nil {
 				_, err = tx.ExecContext(ctx, s.sql(text), id)
 			}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		c.Scopes = strings.Fields(scopes)
+		return s.did(ctx, tx, Act{What: "client removed", Of: id, Before: described(&c)})
 	})
 }
 
@@ -272,10 +349,16 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 		return "", err
 	}
 	err = s.rewrite(ctx, func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(ctx,
+		done, err := tx.ExecContext(ctx,
 			s.sql(`INSERT INTO "keys" ("name", "sealed") VALUES ($1, $2) ON CONFLICT ("name") DO NOTHING`),
-			name, fresh); err != nil {
+			name, fresh)
+		if err != nil {
 			return err
+		}
+		if n, _ := done.RowsAffected(); n > 0 {
+			if err := s.did(ctx, tx, Act{What: "signing key", Of: name, After: "made"}); err != nil {
+				return err
+			}
 		}
 		return tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "keys" WHERE "name" = $1`),
 			name).Scan(&sealed)
@@ -288,7 +371,10 @@ func (s *Store) SigningKey(ctx context.Context, make func() (string, error)) (st
 func (s *Store) ForgetSigningKey(ctx context.Context) error {
 	return s.rewrite(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "keys" WHERE "name" = $1`), "token")
-		return err
+		if err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "signing key", Of: "token", After: "forgotten"})
 	})
 }
 
@@ -314,7 +400,7 @@ func (s *Store) ForgetSealed(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		return s.did(ctx, tx, Act{What: "signing key", Of: "all that was sealed", After: "forgotten"})
 	})
 }
 

@@ -44,6 +44,7 @@ type dialect struct {
 	copy func(ctx context.Context, c *sql.Conn, table string, columns []string, rows [][]any) error
 	blob string // the type of bytes
 	time string // reads the server's clock, seconds; "" where there is none but ours
+	size string // reads how many bytes the district takes
 	// lastly reads what the last changes are: of the district, of the book of clients, and
 	// of walks, -1 where those are not in the same database.
 	lastly string

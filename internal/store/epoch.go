@@ -109,40 +109,13 @@ func (e *engine) abandon() error {
 // it: readers have passed that, and must pull whole. It returns how many records
 // there are and their stamp.
 func (s *Store) Restamp(ctx context.Context, after Moment, now bool) (records int, stamp string, err error) {
-	stamp, err = s.write(ctx, func(c *change) error {
-		records = 0
-		c.last = max(c.last, after.Stamp)
-		if c.rev <= after.Rev { // revs that readers' caches and other machines know are not given again
-			c.rev = after.Rev + 1
-			if err := c.exec(ctx, `UPDATE "clock" SET "rev" = $1 WHERE "id" = 1`, c.rev); err != nil {
-				return err
-			}
+	stamp, err = s.write(ctx, func(c *change) (err error) {
+		was := fmt.Sprintf("change %d of %s", c.rev-1, c.last)
+		if records, err = c.restamp(ctx, after, now); err != nil {
+			return err
 		}
-		for _, r := range oneroster.Resources() {
-			if err := c.beforeAll(ctx, tables[r]); err != nil {
-				return err
-			}
-		}
-		if now {
-			c.last = ""
-			if err := c.exec(ctx, `DELETE FROM "revs"`); err != nil {
-				return err
-			}
-		}
-		for _, r := range oneroster.Resources() {
-			t := tables[r]
-			done, err := c.ExecContext(ctx, s.sql("UPDATE "+t.name+` SET "rev" = $1`), c.rev)
-			if err != nil {
-				return err
-			}
-			n, err := done.RowsAffected()
-			if err != nil {
-				return err
-			}
-			records += int(n)
-			c.touched[t] = true
-		}
-		return nil
+		return c.d.did(ctx, c.Tx, c.now(), Act{What: "stamped anew", Before: was,
+			After: fmt.Sprintf("change %d, %d records", c.rev, records)})
 	})
 	if err == nil {
 		err = s.endWalks(ctx)
@@ -151,6 +124,42 @@ func (s *Store) Restamp(ctx context.Context, after Moment, now bool) (records in
 		return 0, "", fmt.Errorf("database: %w", err)
 	}
 	return records, stamp, nil
+}
+
+// restamp lets every record be one that this change has changed.
+func (c *change) restamp(ctx context.Context, after Moment, now bool) (records int, err error) {
+	c.last = max(c.last, after.Stamp)
+	if c.rev <= after.Rev { // revs that readers' caches and other machines know are not given again
+		c.rev = after.Rev + 1
+		if err := c.exec(ctx, `UPDATE "clock" SET "rev" = $1 WHERE "id" = 1`, c.rev); err != nil {
+			return 0, err
+		}
+	}
+	for _, r := range oneroster.Resources() {
+		if err := c.beforeAll(ctx, tables[r]); err != nil {
+			return 0, err
+		}
+	}
+	if now {
+		c.last = ""
+		if err := c.exec(ctx, `DELETE FROM "revs"`); err != nil {
+			return 0, err
+		}
+	}
+	for _, r := range oneroster.Resources() {
+		t := tables[r]
+		done, err := c.ExecContext(ctx, c.d.sql("UPDATE "+t.name+` SET "rev" = $1`), c.rev)
+		if err != nil {
+			return 0, err
+		}
+		n, err := done.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		records += int(n)
+		c.touched[t] = true
+	}
+	return records, nil
 }
 
 // ClockProblem says in a sentence what is wrong with this machine's clock, "" when

@@ -65,7 +65,10 @@ func (s *Store) KeepHandover(ctx context.Context, h auth.Handover) error {
 				"expires", "opened", "openedFrom") VALUES ($1, $2, $3, $4, $5, '', '')`), h.Client, h.Hash,
 				h.Sealed, stampText(h.Created), stampText(h.Expires))
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "client link", Of: h.Client, After: "until " + stampText(h.Expires)})
 	})
 }
 
@@ -74,17 +77,22 @@ func (s *Store) KeepHandover(ctx context.Context, h auth.Handover) error {
 func (s *Store) OpenHandover(ctx context.Context, hash string, at time.Time, from string) (sealed string,
 	err error) {
 	err = s.keep(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, s.sql(`SELECT "sealed" FROM "handovers" WHERE "hash" = $1
+		var client string
+		err := tx.QueryRowContext(ctx, s.sql(`SELECT "client", "sealed" FROM "handovers" WHERE "hash" = $1
 			AND "sealed" <> '' AND "opened" = '' AND "expires" > $2`)+s.lock, hash,
-			stampText(at)).Scan(&sealed)
+			stampText(at)).Scan(&client, &sealed)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrNotFound
 		}
 		if err != nil {
 			return err
 		}
-		return foundOne(tx.ExecContext(ctx, s.sql(`UPDATE "handovers" SET "sealed" = '', "opened" = $1,
+		err = foundOne(tx.ExecContext(ctx, s.sql(`UPDATE "handovers" SET "sealed" = '', "opened" = $1,
 			"openedFrom" = $2 WHERE "hash" = $3 AND "opened" = ''`), stampText(at), from, hash))
+		if err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "client link", Of: client, After: "opened from " + from})
 	})
 	return sealed, err
 }

@@ -557,9 +557,20 @@ func (s *Store) Setting(ctx context.Context, name string) (value string, err err
 // Set keeps a setting of the district.
 func (s *Store) Set(ctx context.Context, name, value string) error {
 	return s.keep(ctx, func(tx *sql.Tx) error {
+		var before string
+		err := tx.QueryRowContext(ctx, s.sql(`SELECT "value" FROM "settings" WHERE "name" = $1`)+s.lock,
+			name).Scan(&before)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = nil
+		}
+		if err != nil || before == value {
+			return err
+		}
 		text := `INSERT INTO "settings" ("name", "value") VALUES ($1, $2)
 		ON CONFLICT ("name") DO UPDATE SET "value" = excluded."value"`
-		_, err := tx.ExecContext(ctx, s.sql(text), name, value)
-		return err
+		if _, err := tx.ExecContext(ctx, s.sql(text), name, value); err != nil {
+			return err
+		}
+		return s.did(ctx, tx, Act{What: "setting", Of: name, Before: before, After: value})
 	})
 }

@@ -38,12 +38,23 @@ func (e *engine) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	last := 0
-	for _, name := range names {
+	last, was := 0, 0
+	if err := e.write.QueryRowContext(ctx,
+		`SELECT COALESCE(MAX("number"), 0) FROM "migrations"`).Scan(&was); err != nil {
+		return fmt.Errorf("database: %w", err)
+	}
+	for i, name := range names {
 		if last, err = migrationNumber(name); err != nil {
 			return err
 		}
-		err := e.retry(ctx, func() error { return e.migrateOne(ctx, last, name) })
+		done := func(*sql.Tx) error { return nil }
+		if i+1 == len(names) { // by then there is a table of acts
+			done = func(tx *sql.Tx) error {
+				return e.did(ctx, tx, time.Now(), Act{What: "schema", Before: schemaName(was),
+					After: schemaName(last)})
+			}
+		}
+		err := e.retry(ctx, func() error { return e.migrateOne(ctx, last, name, done) })
 		if err != nil {
 			return fmt.Errorf("database: %s: %w", name, err)
 		}
@@ -81,7 +92,15 @@ func migrationNumber(name string) (n int, err error) {
 	return n, err
 }
 
-func (e *engine) migrateOne(ctx context.Context, number int, name string) error {
+// schemaName names a schema; "" is none yet.
+func schemaName(number int) string {
+	if number == 0 {
+		return ""
+	}
+	return fmt.Sprint("version ", number)
+}
+
+func (e *engine) migrateOne(ctx context.Context, number int, name string, then func(*sql.Tx) error) error {
 	text, err := migrations.ReadFile(name)
 	if err != nil {
 		return err
@@ -108,6 +127,9 @@ func (e *engine) migrateOne(ctx context.Context, number int, name string) error 
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%w in %s", err, statement)
 		}
+	}
+	if err := then(tx); err != nil {
+		return err
 	}
 	return tx.Commit()
 }

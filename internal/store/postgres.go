@@ -34,6 +34,8 @@ var postgresDialect = &dialect{
 	sample: "SELECT 1", // it does so by itself
 	copy:   copyRows,
 	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
+	size: `SELECT CAST(COALESCE(SUM(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
+		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind = 'r'`,
 	lastly: `SELECT c."rev", b."version", (SELECT COALESCE(MAX("id"), 0) FROM "walks")
 		FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 	leased: true,

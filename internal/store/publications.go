@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"rollbook/internal/oneroster"
@@ -156,8 +158,15 @@ func (s *Store) Decide(ctx context.Context, id int64, to State, from []State, wh
 			st.arg(oneroster.FormatTime(s.now())) + `, "decider" = ` + st.arg(storable(who)) +
 			`, "reason" = ` + st.arg(storable(reason)) + ` WHERE "id" = ` + st.arg(id) +
 			` AND "state" IN ` + st.in(stateNames(from))
-		return s.decided(ctx, tx, id, text, st.args...)
+		return s.decided(ctx, tx, id, s.now(), to, saying(reason), text, st.args...)
 	})
+}
+
+func saying(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
 }
 
 func stateNames(states []State) []string {
@@ -168,23 +177,29 @@ func stateNames(states []State) []string {
 	return out
 }
 
-// decided runs a statement that changes a publication in some states only, and tells
-// when it is in none of them.
-func (d *dialect) decided(ctx context.Context, tx *sql.Tx, id int64, text string, args ...any) error {
+// decided runs a statement that changes a publication in some states only, which is an act, and
+// tells when it is in none of them.
+func (d *dialect) decided(ctx context.Context, tx *sql.Tx, id int64, at time.Time, to State, more string,
+	text string, args ...any) error {
+	is := &StateError{ID: id}
+	var name string
+	err := tx.QueryRowContext(ctx, d.sql(`SELECT "state", "package" FROM "publications"
+		WHERE "id" = $1`)+d.lock, id).Scan(&is.State, &name)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
 	done, err := tx.ExecContext(ctx, text, args...)
 	if err != nil {
 		return err
 	}
-	if n, err := done.RowsAffected(); err != nil || n > 0 {
-		return err
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, is)
 	}
-	is := &StateError{ID: id}
-	err = tx.QueryRowContext(ctx, d.sql(`SELECT "state" FROM "publications" WHERE "id" = $1`),
-		id).Scan(&is.State)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotFound
-	}
-	return errors.Join(err, is)
+	return d.did(ctx, tx, at, Act{What: "publication", Of: fmt.Sprintf("%d, %s", id, name),
+		Before: string(is.State), After: string(to) + more})
 }
 
 // published notes, within the change that does it, that a publication is published,
@@ -192,7 +207,7 @@ func (d *dialect) decided(ctx context.Context, tx *sql.Tx, id int64, text string
 // held, and those that came earlier and are still being planned. One that is neither
 // held nor being planned is a *StateError: the change must be given up.
 func (c *change) published(ctx context.Context, id int64, n Tally, who, reason string) error {
-	return c.d.published(ctx, c.Tx, id, c.rev, oneroster.FormatTime(c.now()), n, who, reason)
+	return c.d.published(ctx, c.Tx, id, c.rev, c.now(), n, who, reason)
 }
 
 // PublishedUnchanged notes that a publication is what the district is already: it is
@@ -206,22 +221,35 @@ func (s *Store) PublishedUnchanged(ctx context.Context, id int64, rows int, who,
 		if _, err := tx.ExecContext(ctx, `UPDATE "clock" SET "rev" = "rev" WHERE "id" = 1`); err != nil {
 			return err
 		}
-		return s.published(ctx, tx, id, 0, oneroster.FormatTime(s.now()), Tally{Rows: rows}, who, reason)
+		return s.published(ctx, tx, id, 0, s.now(), Tally{Rows: rows}, who, reason)
 	})
 }
 
-func (d *dialect) published(ctx context.Context, tx *sql.Tx, id, rev int64, at string, n Tally, who,
+func (d *dialect) published(ctx context.Context, tx *sql.Tx, id, rev int64, now time.Time, n Tally, who,
 	reason string) error {
+	at := oneroster.FormatTime(now)
+	more := fmt.Sprintf(", %d added, %d changed, %d retired", n.Added, n.Changed, n.Retired)
+	var ended []string
+	err := queryAll(ctx, tx, d.sql(`UPDATE "publications" SET "state" = 'superseded', "decided" = $2
+		WHERE "id" <> $1 AND ("state" = 'held' OR "state" = 'planning' AND "id" < $1) RETURNING "id"`),
+		[]any{id, at}, func(scan func(...any) error) error {
+			var other string
+			err := scan(&other)
+			ended = append(ended, other)
+			return err
+		})
+	if err != nil {
+		return err
+	}
+	if len(ended) > 0 {
+		slices.Sort(ended)
+		more += ", superseded " + strings.Join(ended, " ")
+	}
 	text := d.sql(`UPDATE "publications" SET "state" = 'published', "decided" = $2, "decider" = $3,
 		"reason" = $4, "rev" = $5, "rows" = $6, "added" = $7, "changed" = $8, "retired" = $9
 		WHERE "id" = $1 AND "state" IN ('planning', 'held')`)
-	if err := d.decided(ctx, tx, id, text, id, at, storable(who), storable(reason), rev, n.Rows,
-		n.Added, n.Changed, n.Retired); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, d.sql(`UPDATE "publications" SET "state" = 'superseded', "decided" = $2
-		WHERE "state" = 'held' OR "state" = 'planning' AND "id" < $1`), id, at)
-	return err
+	return d.decided(ctx, tx, id, now, StatePublished, more+saying(reason), text, id, at, storable(who),
+		storable(reason), rev, n.Rows, n.Added, n.Changed, n.Retired)
 }
 
 // SetVerdict keeps what was found of a publication, a JSON document, in place of what

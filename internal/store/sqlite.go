@@ -34,6 +34,7 @@ var sqliteDialect = &dialect{
 	// A key of the table itself has no statement, and stays.
 	later: `SELECT "name", "sql" FROM sqlite_master
 		WHERE "type" = 'index' AND "tbl_name" = $1 AND "sql" IS NOT NULL`,
+	size:   `SELECT "page_count" * "page_size" FROM pragma_page_count(), pragma_page_size()`,
 	lastly: `SELECT c."rev", b."version", -1 FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 }
 

@@ -56,7 +56,7 @@ func (s *Store) keepUp(ctx context.Context) error {
 		if len(c.touched) == 0 {
 			return errUnchanged
 		}
-		return nil
+		return c.d.did(ctx, c.Tx, c.now(), Act{What: "upkeep", Of: bare, After: "done"})
 	})
 	if err != nil {
 		return err

@@ -16,34 +16,49 @@ import (
 	"rollbook/internal/machine"
 )
 
-// Standby starts a PostgreSQL server of its own with an empty district, and a streaming
-// standby of it, until the test ends. The DSNs are those of the district.
-func Standby(t testing.TB) (dsn string, standby *StandbyServer) {
+// Alone starts a PostgreSQL server of its own with an empty district, until the test ends.
+func Alone(t testing.TB, settings ...string) (dsn string, s *Server) {
 	t.Helper()
 	if testing.Short() {
 		machine.Leave(t, "-short: SQLite only")
 	}
+	s, err := newServer()
+	if errors.Is(err, exec.ErrNotFound) {
+		machine.Lacks(t, "PostgreSQL", "postgresql")
+	}
+	if err == nil {
+		t.Cleanup(s.remove)
+		s.more = settings
+		err = s.init()
+	}
+	if err == nil {
+		err = s.start()
+	}
+	if err == nil {
+		var db *sql.DB
+		if db, err = sql.Open("pgx", s.URL()); err == nil {
+			defer db.Close()
+			_, err = db.Exec("CREATE SCHEMA district")
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.URL() + "&search_path=district", s
+}
+
+// Standby starts a PostgreSQL server of its own with an empty district, and a streaming
+// standby of it, until the test ends. The DSNs are those of the district.
+func Standby(t testing.TB) (dsn string, standby *StandbyServer) {
+	t.Helper()
+	// Commits go to the standby at once, and not when the server next writes its log.
+	dsn, primary := Alone(t, "-c", "synchronous_commit=local")
 	must := func(err error) {
 		t.Helper()
-		if errors.Is(err, exec.ErrNotFound) {
-			machine.Lacks(t, "PostgreSQL", "postgresql")
-		}
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	primary, err := newServer()
-	must(err)
-	t.Cleanup(primary.remove)
-	// Commits go to the standby at once, and not when the server next writes its log.
-	primary.more = []string{"-c", "synchronous_commit=local"}
-	must(primary.init())
-	must(primary.start())
-	db, err := sql.Open("pgx", primary.URL())
-	must(err)
-	defer db.Close()
-	_, err = db.Exec("CREATE SCHEMA district")
-	must(err)
 	server, err := newServer()
 	must(err)
 	t.Cleanup(server.remove)
@@ -55,7 +70,7 @@ func Standby(t testing.TB) (dsn string, standby *StandbyServer) {
 	url, err := server.pooled(&standby.notes)
 	must(err)
 	standby.DSN = url + "&search_path=district"
-	return primary.URL() + "&search_path=district", standby
+	return dsn, standby
 }
 
 // A StandbyServer is the standby of a test.
@@ -90,11 +105,14 @@ func (s *StandbyServer) CrashIn(part string) {
 	hold(nil)
 }
 
+// Stop ends the server in good order.
+func (s *Server) Stop() { s.end(syscall.SIGINT) }
+
 // Crash ends the server as if its machine had failed.
-func (s *StandbyServer) Crash() { s.end(syscall.SIGQUIT) }
+func (s *Server) Crash() { s.end(syscall.SIGQUIT) }
 
 // Restart starts it again.
-func (s *StandbyServer) Restart(t testing.TB) {
+func (s *Server) Restart(t testing.TB) {
 	t.Helper()
 	if err := s.start(); err != nil {
 		t.Fatal(err)
@@ -103,7 +121,7 @@ func (s *StandbyServer) Restart(t testing.TB) {
 
 // Hang stops every process of the server, as a machine that answers no more, until it is
 // let go on.
-func (s *StandbyServer) Hang(t testing.TB) (goOn func()) {
+func (s *Server) Hang(t testing.TB) (goOn func()) {
 	t.Helper()
 	signal := func(by syscall.Signal) {
 		pid := s.cmd.Process.Pid
