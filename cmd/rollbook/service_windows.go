@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/kardianos/service"
+	"golang.org/x/sys/windows"
 )
 
 // serviceUser is an account that Windows makes for the service alone; it has no password.
@@ -79,7 +80,13 @@ func asService(ctx context.Context, run func(context.Context) int) int {
 }
 
 // serviceFolder is where the service has its district, unless told otherwise, and its log.
-func serviceFolder() string { return filepath.Join(os.Getenv("ProgramData"), "rollbook") }
+func serviceFolder() string {
+	data, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, windows.KF_FLAG_DEFAULT)
+	if err != nil {
+		data = os.Getenv("ProgramData")
+	}
+	return filepath.Join(data, "rollbook")
+}
 
 func theService(args []string) (service.Service, error) {
 	return service.New(&daemon{}, &service.Config{Name: "rollbook", DisplayName: "Rollbook",
