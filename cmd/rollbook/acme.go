@@ -73,8 +73,8 @@ type managed struct {
 
 // manage begins to look after the certificate of a service that listens on l. A first
 // one is got while the service already listens, since that is where the authority looks.
-func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener, log *slog.Logger) (*managed,
-	error) {
+func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener,
+	log *slog.Logger) (*managed, error) {
 	dir := a.dir
 	if dir == "" {
 		var err error
@@ -86,18 +86,8 @@ func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener, log 
 	var config *certmagic.Config
 	m := &managed{cache: certmagic.NewCache(certmagic.CacheOptions{Logger: quiet,
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil }})}
-	config = certmagic.New(m.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: dir},
-		Logger:            quiet,
-		DefaultServerName: a.domain, OnEvent: func(_ context.Context, event string,
-			about map[string]any) error {
-			switch {
-			case event == "cached_managed_cert":
-				log.Info("the certificate is in place", "domain", a.domain)
-			case event == "cert_obtained" && about["renewal"] == true:
-				log.Info("the certificate was renewed", "domain", a.domain)
-			}
-			return nil
-		}})
+	config = certmagic.New(m.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: dir}, Logger: quiet,
+		DefaultServerName: a.domain, OnEvent: a.telling(log)})
 	host, port, err := addressOf(l)
 	if err != nil {
 		return nil, err
@@ -121,6 +111,7 @@ func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener, log 
 	if m.l != nil {
 		m.ended = make(chan error, 1)
 		m.plain = rest.NewServer(asks.HTTPChallengeHandler(http.HandlerFunc(a.elsewhere)))
+		m.plain.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
 		go func() { m.ended <- m.plain.Serve(m.l) }()
 	}
 	if err := config.ManageAsync(ctx, []string{a.domain}); err != nil {
@@ -128,6 +119,19 @@ func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener, log 
 		return nil, err
 	}
 	return m, nil
+}
+
+// telling tells what has been achieved; of what fails certmagic's log tells.
+func (a *acmeFlags) telling(log *slog.Logger) func(context.Context, string, map[string]any) error {
+	return func(_ context.Context, event string, about map[string]any) error {
+		switch {
+		case event == "cached_managed_cert":
+			log.Info("the certificate is in place", "domain", a.domain)
+		case event == "cert_obtained" && about["renewal"] == true:
+			log.Info("the certificate was renewed", "domain", a.domain)
+		}
+		return nil
+	}
 }
 
 // elsewhere sends who asks by plain HTTP to the service, but for requests that carry
