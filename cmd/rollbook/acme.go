@@ -86,8 +86,8 @@ func (a *acmeFlags) manage(ctx context.Context, dsn string, l net.Listener,
 	var config *certmagic.Config
 	m := &managed{cache: certmagic.NewCache(certmagic.CacheOptions{Logger: quiet,
 		GetConfigForCert: func(certmagic.Certificate) (*certmagic.Config, error) { return config, nil }})}
-	config = certmagic.New(m.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: dir}, Logger: quiet,
-		DefaultServerName: a.domain, OnEvent: a.telling(log)})
+	config = certmagic.New(m.cache, certmagic.Config{Storage: &certmagic.FileStorage{Path: dir},
+		Logger: quiet, DefaultServerName: a.domain, OnEvent: a.telling(log)})
 	host, port, err := addressOf(l)
 	if err != nil {
 		return nil, err

@@ -171,6 +171,9 @@ func (s *domainService) lines(t *testing.T, wanted ...string) (port int) {
 		if line.Level != "INFO" && !strings.Contains(line.Msg, "TLS handshake error") {
 			s.problems = append(s.problems, line.Problem)
 		}
+		if strings.Contains(line.Problem, "will retry") { // in a minute
+			t.Fatalf("no lines %q: %q %s", wanted, s.problems, text)
+		}
 		if i := slices.Index(wanted, line.Msg); i >= 0 {
 			wanted = slices.Delete(wanted, i, i+1)
 			if _, at, err := net.SplitHostPort(line.Address); err == nil {
