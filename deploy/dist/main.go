@@ -154,12 +154,11 @@ var completionFiles = map[string]string{"bash": "rollbook.bash", "zsh": "_rollbo
 
 // packaged makes a deb or an rpm, as nfpm.yaml says.
 func (r *release) packaged(t target, kind string) error {
-	return r.do([]string{"ARCH=" + t.arch, "VERSION=" + r.version, "STAGE=" + r.stage,
-		"PROGRAM=" + filepath.Join(r.stage, t.String(), t.program()),
+	return r.do([]string{"CGO_ENABLED=0", "GOFLAGS=-trimpath", "ARCH=" + t.arch, "VERSION=" + r.version,
+		"STAGE=" + r.stage, "PROGRAM=" + filepath.Join(r.stage, t.String(), t.program()),
 		"SOURCE_DATE_EPOCH=" + strconv.FormatInt(r.when.Unix(), 10)},
 		"go", "tool", "-modfile=tools/dist.mod", "nfpm", "package", "--config", "deploy/nfpm.yaml",
-		"--packager",
-		kind, "--target", r.out)
+		"--packager", kind, "--target", r.out)
 }
 
 // do runs a command in the folder of the source.
