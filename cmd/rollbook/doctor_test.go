@@ -319,6 +319,9 @@ func TestDoctorOfAService(t *testing.T) {
 			t.Errorf("what is well: %d %+v", code, found)
 		}
 		if strings.HasPrefix(dsn, "postgres") {
+			in.dsn = storetest.Postgres(t)
+			in.told(fault{"an empty schema", "", nil, "database", "there is no district at postgres://",
+				"rollbook init"})
 			return // what follows is not about the database
 		}
 		target, _ := url.Parse("http://" + address)

@@ -432,3 +432,24 @@ func TestGuessersBehindAProxy(t *testing.T) {
 		t.Errorf("another address behind the same proxy: %d", got)
 	}
 }
+
+// The log says of each guess that it was one, once, and of those that are slowed from where they come.
+func TestGuessersAreTold(t *testing.T) {
+	f := framed(t, func(*rest.Config) {})
+	counts := map[string]int{}
+	for range 12 {
+		r := httptest.NewRequest("POST", "/token", nil)
+		r.SetBasicAuth("a%74ester", "a%62") // tried in two spellings
+		w, line := f.answer(r)
+		if n := strings.Count(f.log.String(), "\n"); n != 1 || line["remote"] != "192.0.2.1" ||
+			line["client"] != "atester" {
+			t.Errorf("%d lines: %v", n, line)
+		}
+		said, _, _ := strings.Cut(fmt.Sprint(line["reason"]), ":")
+		counts[fmt.Sprint(w.Code, " ", said)]++
+	}
+	if counts["401 unknown client, or the secret is wrong or has expired"] != 10 ||
+		counts["429 too many wrong secrets for this client from this address"] != 2 {
+		t.Errorf("%v", counts)
+	}
+}
