@@ -175,7 +175,10 @@ func (g *Gate) signature(client *Client, method string, public *url.URL, p map[s
 				continue
 			}
 			plain, err := g.key.Open(s.Sealed)
-			if err != nil && s.Valid(g.opt.Now()) {
+			if err != nil && !s.Valid(g.opt.Now()) {
+				continue
+			}
+			if err != nil {
 				return nil, failed(err)
 			}
 			secrets, of = append(secrets, plain), append(of, &client.Secrets[i])

@@ -21,6 +21,14 @@ const handoverOp = "handover"
 // HandoverPath is the path of such a link, below the public URL of a service.
 func HandoverPath(token string) string { return "/" + handoverOp + "/" + token }
 
+// told is a path as it is told of: who has the rest of a link has the secret behind it.
+func told(path string) string {
+	if i := strings.Index(strings.ToLower(path), HandoverPath("")); i >= 0 {
+		return path[:i+len(HandoverPath(""))]
+	}
+	return path
+}
+
 // offered is what the page behind a link tells.
 type offered struct {
 	Title string

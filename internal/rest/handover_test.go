@@ -112,6 +112,12 @@ func TestHandover(t *testing.T) {
 			}
 		}
 	}
+	for _, astray := range []string{"/district" + path, "//Handover//" + path[10:], path + "/x"} {
+		if f.answer(httptest.NewRequest("GET", astray, nil)); strings.Contains(f.log.String()+fmt.Sprint(heard),
+			path[10:]) {
+			t.Errorf("%s is told: %s %+v", astray, f.log.String(), heard)
+		}
+	}
 	if f.grant("sds", secret) == "" {
 		t.Error("the secret is none")
 	}

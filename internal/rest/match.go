@@ -107,8 +107,8 @@ func (s *service) open(q *request, segments []string) bool {
 		q.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		q.status = http.StatusOK
 		_ = page.Execute(q.w, q.base) // a client that has gone is nobody to tell
-	case len(segments) == 2 && strings.EqualFold(segments[0], handoverOp):
-		s.handover(q, segments[1])
+	case len(segments) > 1 && strings.EqualFold(segments[0], handoverOp):
+		s.handover(q, strings.Join(segments[1:], "/"))
 	case path == "openapi.json":
 		q.op = "openapi"
 		q.header(http.StatusOK)

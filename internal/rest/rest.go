@@ -140,11 +140,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if s.Tell != nil {
-			path := begin(r.URL.EscapedPath(), 200)
-			if q.op == handoverOp { // who has the path has the secret
-				path = "/" + handoverOp
-			}
-			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: path,
+			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: begin(told(r.URL.EscapedPath()), 200),
 				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began),
 				Parent: begin(r.Header.Get("Traceparent"), 55), Status: q.status,
 				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
