@@ -130,11 +130,11 @@ func (v *verification) check() error {
 	return nil
 }
 
-// collectSooner lets garbage be collected sooner once a run takes 440 MiB. A district of a million
+// collectSooner lets garbage be collected sooner once a run takes 400 MiB. A district of a million
 // enrollments takes two thirds of it.
 func collectSooner() {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT says nothing else
-		debug.SetMemoryLimit(440 << 20)
+		debug.SetMemoryLimit(400 << 20)
 	}
 }
 

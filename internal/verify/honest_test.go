@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rollbook/internal/provider"
+	"rollbook/internal/store/storetest"
 	"rollbook/internal/verify"
 )
 
@@ -72,5 +73,22 @@ func TestHonestProviders(t *testing.T) {
 				t.Errorf("%d passed", n)
 			}
 		})
+	}
+}
+
+// A right provider is not failed for a parent with more rows than are looked at.
+func TestParentsOfMany(t *testing.T) {
+	defer verify.LookAt(3)()
+	s := correct(t, storetest.SQLite(t))
+	report, err := verified(t, s, s, verify.Options{Profiles: []string{"core"}, Only: []string{"nested.rows",
+		"nested.total", "nested.filter", "nested.deleted-links"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Of(verify.Failed) {
+		t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
+	}
+	if n := report.Counts().Passed; n < 30 {
+		t.Errorf("%d passed", n)
 	}
 }
