@@ -11,8 +11,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/quality"
 	"rollbook/internal/store"
@@ -97,6 +99,10 @@ type inquiry struct {
 	pubs        map[int64]store.Publication // by rev
 	said        map[string]string
 	broken      []quality.Finding
+	questions   map[string][]*ledger.Question // by client, the latest first
+	sought      int                           // rows in walks that were not whole
+	waiting     string                        // of a publication that is not served, after a semicolon
+	held        bool                          // it waits for a person
 }
 
 // A life is a record's, as far as the horizon.
@@ -126,7 +132,8 @@ func active(v *store.Version) bool { return v != nil && v.Record.Get("status") =
 // Explain answers. *Missing where there is no such record.
 func (x *Explainer) Explain(ctx context.Context, asked Asked) (*Answer, error) {
 	q := &inquiry{Explainer: x, Asked: asked, now: x.Today, grounds: map[string]*life{}, horizon: 1 << 62,
-		pubs: map[int64]store.Publication{}, said: map[string]string{}}
+		pubs: map[int64]store.Publication{}, said: map[string]string{},
+		questions: map[string][]*ledger.Question{}}
 	if q.now.IsZero() {
 		q.now = time.Now()
 	}
@@ -150,6 +157,7 @@ func (x *Explainer) Explain(ctx context.Context, asked Asked) (*Answer, error) {
 			q.pubs[p.Rev] = p
 		}
 	}
+	q.waits(pubs)
 	lives, err := q.lives(ctx, q.Resource, "sourcedId", q.ID)
 	if err != nil {
 		return nil, err
@@ -165,6 +173,25 @@ func (x *Explainer) Explain(ctx context.Context, asked Asked) (*Answer, error) {
 		return nil, err
 	}
 	return q.answer(ctx)
+}
+
+// waits finds what came after all that was published, and is not served.
+func (q *inquiry) waits(pubs []store.Publication) {
+	for _, p := range pubs {
+		was := map[store.State]string{store.StateHeld: "has been held since",
+			store.StateRefused:   "was refused on",
+			store.StateDiscarded: "was discarded on"}[p.State]
+		switch {
+		case p.State == store.StatePublished:
+			return
+		case was != "" && !stampTime(p.Decided).After(q.now):
+			q.held = p.State == store.StateHeld
+			q.waiting = fmt.Sprintf("; publication %d (%s) %s %s: what is new in it is not served", p.ID,
+				p.Package,
+				was, words.When(stampTime(p.Decided)))
+			return
+		}
+	}
 }
 
 // lives are the lives of records up to the horizon.
@@ -195,7 +222,9 @@ func (q *inquiry) lean(ctx context.Context) error {
 			return err
 		}
 		for _, e := range all {
-			if q.Class == "" || e.get("class") == q.Class {
+			if q.Class == "" || slices.ContainsFunc(e.Versions, func(v store.Version) bool {
+				return v.Record.Get("class") == q.Class
+			}) {
 				q.enrollments = append(q.enrollments, e)
 			}
 		}
@@ -209,9 +238,11 @@ func (q *inquiry) lean(ctx context.Context) error {
 				if to == nil || f.Inverse != "" || to.Name == "resource" || l.r == to && to.Name == "user" {
 					continue
 				}
-				for _, id := range oneroster.Items(l.get(f.Name)) {
-					if q.grounds[to.Plural+"/"+id] == nil {
-						wanted[to] = append(wanted[to], id)
+				for _, v := range l.Versions { // what it leant on before is told of too
+					for _, id := range oneroster.Items(v.Record.Get(f.Name)) {
+						if q.grounds[to.Plural+"/"+id] == nil {
+							wanted[to] = append(wanted[to], id)
+						}
 					}
 				}
 			}
@@ -250,19 +281,30 @@ func (q *inquiry) name(l *life) string {
 	case "enrollment":
 		return fmt.Sprintf("the enrollment in %s (%s)", q.classOf(l), l.key())
 	}
-	title := l.get("title")
-	if title == "" {
-		title = l.get("name")
+	title := strings.TrimSpace(spaced(l.r.Name) + " " + cmp.Or(l.get("title"), l.get("name")))
+	return fmt.Sprintf("%s (%s)", title, l.key())
+}
+
+// spaced is a name of the standard as people write it: line item.
+func spaced(name string) string {
+	var out strings.Builder
+	for _, r := range name {
+		if r >= 'A' && r <= 'Z' {
+			out.WriteByte(' ')
+		}
+		out.WriteRune(unicode.ToLower(r))
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s (%s)", l.r.Name, title, l.key()))
+	return out.String()
 }
 
 // classOf is the title of the class of an enrollment.
-func (q *inquiry) classOf(e *life) string {
-	if c := q.ground(e, "class"); c != nil && c.get("title") != "" {
+func (q *inquiry) classOf(e *life) string { return q.class(e.get("class")) }
+
+func (q *inquiry) class(id string) string {
+	if c := q.grounds["classes/"+id]; c != nil && c.get("title") != "" {
 		return c.get("title")
 	}
-	return "class " + e.get("class")
+	return "class " + id
 }
 
 // by is who made a change, and what its package said of a record that was retired.
@@ -281,6 +323,8 @@ func (q *inquiry) by(ctx context.Context, l *life, v *store.Version) (string, er
 		return text, err
 	case v.Cause == "":
 		return "an import", nil
+	case v.Cause == "restored":
+		return "the restoring of an older copy", nil
 	}
 	if id, ok := strings.CutPrefix(v.Cause, "client "); ok {
 		return "client " + q.called(id), nil
@@ -343,6 +387,25 @@ func (l *life) came() *store.Version {
 // missing says why there is no such record, with ids that are near.
 func (q *inquiry) missing(ctx context.Context, pubs []store.Publication) error {
 	text := fmt.Sprintf("there is no %s %q, and there was none", q.Resource.Name, q.ID)
+	if !q.At.IsZero() {
+		q.horizon = 1 << 62
+		later, err := q.lives(ctx, q.Resource, "sourcedId", q.ID)
+		if err != nil {
+			return err
+		}
+		text += " on " + words.When(q.At)
+		if len(later) > 0 {
+			v := &later[0].Versions[0]
+			if !later[0].Whole {
+				return &Missing{fmt.Sprintf("what %s was on %s is not known any more: the journal does "+
+					"not go "+
+					"back to it", q.name(later[0]), words.When(q.At))}
+			}
+			by, err := q.by(ctx, later[0], v)
+			return cmp.Or(err, error(&Missing{fmt.Sprintf("%s was not there yet on %s: it came on %s by %s",
+				q.name(later[0]), words.When(q.At), when(v), by)}))
+		}
+	}
 	var near []string
 	err := q.Snapshot(ctx, func(each func(*oneroster.Resource, func(oneroster.Record) error) error) error {
 		return each(q.Resource, func(rec oneroster.Record) error {
@@ -359,22 +422,31 @@ func (q *inquiry) missing(ctx context.Context, pubs []store.Publication) error {
 		return &Missing{text + ": there is " + strings.Join(near, " and ") + ", which is another sourcedId"}
 	}
 	for _, p := range pubs[:min(len(pubs), 10)] {
-		if q.Said == nil || p.State != store.StateHeld && p.State != store.StateRefused || !p.Kept {
+		said := ""
+		if q.Said != nil {
+			if said, err = q.Said(ctx, p, q.Resource, q.ID); err != nil && !errors.Is(err, store.ErrNotKept) {
+				return err
+			}
+		}
+		if !strings.Contains(said, " has it") {
 			continue
 		}
-		said, err := q.Said(ctx, p, q.Resource, q.ID)
-		if err != nil && !errors.Is(err, store.ErrNotKept) {
-			return err
+		became := fmt.Sprintf("was %s on", p.State)
+		next := fmt.Sprintf("see rollbook publications show %d", p.ID)
+		switch p.State {
+		case store.StatePlanning:
+			continue
+		case store.StatePublished:
+			next = "this row was left out as wrong: " + next
+		case store.StateHeld, store.StateRefused:
+			became = fmt.Sprintf("has been %s since", p.State)
 		}
-		if strings.Contains(said, " has it") {
-			next := fmt.Sprintf("rollbook publish %d", p.ID)
-			if p.State == store.StateRefused {
-				next = fmt.Sprintf("rollbook publications show %d", p.ID)
-			}
-			return &Missing{fmt.Sprintf("%s; publication %d (%s: %s) has been %s since %s: see %s", text,
-				p.ID,
-				p.Package, said, p.State, words.When(stampTime(cmp.Or(p.Decided, p.At))), next)}
+		if p.State == store.StateHeld {
+			next = fmt.Sprintf("see rollbook publish %d", p.ID)
 		}
+		return &Missing{fmt.Sprintf("%s; publication %d (%s: %s) %s %s: %s", text, p.ID, p.Package, said,
+			became,
+			words.When(stampTime(cmp.Or(p.Decided, p.At))), next)}
 	}
 	return &Missing{text}
 }
@@ -430,7 +502,8 @@ func (q *inquiry) step(l *life, at int) string {
 	var fields []string
 	for i, f := range l.r.Fields {
 		if i != oneroster.Modified && was.Record.Values[i] != v.Record.Values[i] {
-			fields = append(fields, fmt.Sprintf("%s %q → %q", f.Name, oneroster.Spelled(was.Record.Values[i]),
+			fields = append(fields, fmt.Sprintf("%s %q → %q", f.Name,
+				oneroster.Spelled(was.Record.Values[i]),
 				oneroster.Spelled(v.Record.Values[i])))
 		}
 	}
@@ -476,9 +549,16 @@ func more(head string, texts []string, most int) string {
 // there are the enrollments that are active.
 func (q *inquiry) there() (out []*life) {
 	for _, e := range q.enrollments {
-		if e.active() {
+		if q.counts(e, e.Now()) {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// counts tells whether a version of a record is what is asked for: of the enrollments of a person,
+// whose ids may be used again, those that are hers.
+func (q *inquiry) counts(l *life, v *store.Version) bool {
+	return active(v) && (q.subject.r.Name != "user" || l.r.Name != "enrollment" ||
+		v.Record.Get("user") == q.ID && (q.Class == "" || v.Record.Get("class") == q.Class))
 }

@@ -31,23 +31,44 @@ type known struct {
 	good  *read // the last in which it was active
 	pulls int   // of lists of its kind
 	miss  *miss // why the latest list that could have had it had it not
-	// passed is a delta that begins after the record was last changed, and by which the client
-	// therefore learns nothing of that.
-	passed *ledger.Question
+	// passed is a delta that begins after the record was last changed, to passedBy, and by which the
+	// client therefore learns nothing of that.
+	passed   *ledger.Question
+	passedBy *store.Version
 }
 
 // gone tells whether the client knows the record as retired.
 func (k *known) gone() bool { return k.last != nil && !active(k.last.version) }
 
+// forgotten tells whether what a client read of a record cannot be known any more.
+func (k *known) forgotten() bool { return k.last == nil && k.miss != nil && k.miss.kind == "unknown" }
+
 // A miss is why a pull that was made had a record not.
 type miss struct {
 	*ledger.Question
-	kind string // "came later", "filter", "elsewhere", "broke off", "left out", "unchanged", "refused"
+	kind string // "came later", "filter", "elsewhere", "broke off", "left out", "unchanged", "no answer", …
 	text string // after the name of the client
 }
 
-// mostPulls are looked at for one kind of list.
-const mostPulls = 400
+// mostSought bounds the rows that are looked for in walks that were not whole: each costs a look at
+// the whole list as it was.
+const mostSought = 40
+
+// asked are the pulls of a client, the latest first, each read once.
+func (q *inquiry) asked(ctx context.Context, c *auth.Client) ([]*ledger.Question, error) {
+	if all, known := q.questions[c.ID]; known {
+		return all, nil
+	}
+	pulls, err := q.Pulls(ctx, store.PullsOf{Client: c.ID, Until: q.At})
+	out := make([]*ledger.Question, 0, len(pulls))
+	for i := range pulls {
+		if asked := ledger.Ask(&pulls[i]); asked != nil {
+			out = append(out, asked)
+		}
+	}
+	q.questions[c.ID] = out
+	return out, err
+}
 
 // knows finds what a client knows of some records of one resource.
 func (q *inquiry) knows(ctx context.Context, c *auth.Client, lives []*life) (map[string]*known, error) {
@@ -58,54 +79,46 @@ func (q *inquiry) knows(ctx context.Context, c *auth.Client, lives []*life) (map
 	if len(lives) == 0 {
 		return out, nil
 	}
-	of := store.PullsOf{Client: c.ID}
-	if !q.At.IsZero() {
-		of.Until = q.At
-	}
-	pulls, err := q.Pulls(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	n := 0
-	for i := range pulls {
-		asked := ledger.Ask(&pulls[i])
-		if asked == nil || asked.Selection.Route.Resource != lives[0].r {
-			continue
-		}
-		if n++; n > mostPulls {
+	pulls, err := q.asked(ctx, c)
+	for _, asked := range pulls {
+		if err != nil || !slices.ContainsFunc(lives, func(l *life) bool { return out[l.ID].good == nil }) {
 			break
 		}
-		if err := q.look(ctx, asked, lives, out); err != nil {
-			return nil, err
-		}
-		if !slices.ContainsFunc(lives, func(l *life) bool { return out[l.ID].good == nil }) {
-			break
+		if asked.Selection.Route.Resource == lives[0].r {
+			err = q.look(ctx, asked, lives, out)
 		}
 	}
-	return out, nil
+	return out, err
 }
 
 // look looks what one pull, earlier than those before, told of some records.
 func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*life,
 	into map[string]*known) error {
 	places, err := q.places(ctx, asked, lives)
-	if errors.Is(err, store.ErrNotEarlier) {
-		return nil
-	}
-	if err != nil {
+	forgotten := errors.Is(err, store.ErrNotEarlier)
+	if err != nil && !forgotten {
 		return err
 	}
 	for _, l := range lives {
 		k := into[l.ID]
 		k.pulls++
-		v, miss := q.told(asked, l, places)
+		if asked.Total == 0 && !asked.Since.IsZero() && (k.passed != nil || k.last != nil) {
+			continue // clients ask for what has changed by the ten thousand
+		}
+		v, miss := (*store.Version)(nil), forgot(asked)
+		if !forgotten {
+			v, miss = q.told(asked, l, places)
+		}
 		switch {
 		case miss == nil && k.last == nil:
 			k.last = &read{asked, v}
+			if k.passed != nil && k.passedBy.Rev <= asked.LastEdition { // it was read already
+				k.passed = nil
+			}
 		case miss != nil && miss.kind == "unchanged" && k.last == nil && k.passed == nil:
-			k.passed = asked
+			k.passed, k.passedBy = asked, l.At(asked.LastEdition)
 		}
-		if miss == nil && active(v) && k.good == nil {
+		if miss == nil && q.counts(l, v) && k.good == nil {
 			k.good = &read{asked, v}
 		}
 		// A list whole says more of what it lacks than a delta does.
@@ -116,11 +129,23 @@ func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*lif
 	return nil
 }
 
+// forgot is of a pull that is older than what the journal knows of a record.
+func forgot(asked *ledger.Question) *miss {
+	return &miss{asked, "unknown", fmt.Sprintf("read %s on %s", asked.List, words.When(asked.Began))}
+}
+
 // places are where records stood in a list, from 0 on; nil where that need not be known: the list
-// was read whole, and each record says itself whether it belongs to it.
+// was read whole, or lacks them all, and each record says itself whether it belongs to it.
 func (q *inquiry) places(ctx context.Context, asked *ledger.Question, lives []*life) (map[string]int, error) {
-	if asked.Total < 0 || asked.Whole() && q.Selects(asked.Selection) != nil {
+	selects := q.Selects(asked.Selection)
+	if asked.Total < 0 || selects != nil && (asked.Whole() || !slices.ContainsFunc(lives, func(l *life) bool {
+		v := l.At(asked.LastEdition)
+		return v != nil && selects(v.Record.Values)
+	})) {
 		return nil, nil
+	}
+	if q.sought++; q.sought > mostSought {
+		return nil, store.ErrNotEarlier
 	}
 	at := map[uint32]string{}
 	for _, l := range lives {
@@ -147,10 +172,13 @@ func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (
 			args...)}
 	}
 	if asked.Total < 0 {
-		return nil, no("refused", "was refused %s on %s: %s", asked.List, words.When(asked.Began),
+		return nil, no("no answer", "got no page of %s on %s: %s", asked.List, words.When(asked.Began),
 			asked.Reason)
 	}
 	v := l.At(asked.LastEdition)
+	if v == nil && !l.Whole {
+		return nil, forgot(asked)
+	}
 	if v == nil {
 		return nil, no("came later", "read %s last on %s, before that", asked.List, words.When(asked.Began))
 	}
@@ -210,8 +238,9 @@ func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
 			route.View.Field,
 			route.View.Value, v.Record.Get(route.View.Field))
 	case len(failed) > 0:
-		return nil, no("filter", "asks %s for %s only, which leaves it out", asked.List, strings.Join(failed,
-			" and "))
+		return nil, no("filter", "asks for %s where %s only, which leaves it out", asked.List,
+			strings.Join(failed,
+				" and "))
 	case unchanged:
 		return nil, no("unchanged", "asked on %s for what has changed in %s since %s; this was changed on %s",
 			words.When(asked.Began), asked.List, words.When(asked.Since), when(v))
@@ -232,22 +261,28 @@ func (q *inquiry) never(ctx context.Context, c *auth.Client, k *known, l *life) 
 	came := l.came()
 	by, err := q.by(ctx, l, came)
 	m := k.miss
+	bring := fmt.Sprintf(": the next time it reads %s brings it", l.r.Plural)
+	if err == nil {
+		var why string
+		if why, err = q.since(ctx, c); why != "" {
+			bring = why
+		}
+	}
 	switch {
-	case m == nil:
-		return "unknown", fmt.Sprintf("%s has read %s, before what the journal goes back to", c.Name,
-			l.r.Plural), err
+	case m.kind == "unknown":
+		return m.kind, fmt.Sprintf("%s %s, and what %s was then is not known any more: the journal does not "+
+			"go back to it", c.Name, m.text, name), err
 	case k.passed != nil && m.kind == "came later":
 		return "gap", fmt.Sprintf("%s came on %s by %s; %s had read %s last on %s, and asked then for what "+
 			"has changed "+
-			"since %s: it never reads what came in between", name, when(came), by, c.Name, m.List,
+			"since %s: it does not learn of what came in between", name, when(came), by, c.Name, m.List,
 			words.When(m.Began), words.When(k.passed.Since)), err
 	case m.kind == "unchanged":
 		return "only deltas", fmt.Sprintf("%s has never read %s whole: it %s", c.Name, l.r.Plural,
 			strings.Replace(m.text, "; this", ", and "+name, 1)), err
 	case m.kind == "came later":
-		return "came later", fmt.Sprintf("%s came on %s by %s; %s %s: the next time it reads %s brings it",
-			name,
-			when(came), by, c.Name, m.text, l.r.Plural), err
+		return m.kind, fmt.Sprintf("%s came on %s by %s; %s %s%s", name, when(came), by, c.Name, m.text,
+			bring), err
 	}
 	return m.kind, fmt.Sprintf("%s has not read %s: it %s", c.Name, name, m.text), err
 }
@@ -263,7 +298,7 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 	may := slices.ContainsFunc(opens, func(scope string) bool { return slices.Contains(c.Scopes, scope) })
 	calls, err := q.CallsSince(ctx, c.ID, q.now.Add(-400*24*time.Hour))
 	var sum, tokens, lists store.Calls
-	read := map[string]bool{}
+	singles := 0
 	for i := range calls {
 		if calls[i].Hour.After(q.now) {
 			continue
@@ -273,12 +308,11 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 		case calls[i].Op == "token":
 			tokens.Add(&calls[i])
 			tokens.Hour = calls[i].Hour
-		case strings.Contains(strings.ToLower(calls[i].Op), strings.ToLower(l.r.Plural)):
+		case reads(calls[i].Op, l.r, true):
+			singles += calls[i].Calls
+		case reads(calls[i].Op, l.r, false):
 			lists.Add(&calls[i])
 			lists.Hour = calls[i].Hour
-		}
-		if calls[i].Rows > 0 {
-			read[strings.TrimPrefix(calls[i].Op, "get")] = true
 		}
 	}
 	valid := slices.ContainsFunc(c.Secrets, func(s auth.Secret) bool {
@@ -301,12 +335,66 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 	case tokens.Refused > 0 && sum.Calls == tokens.Refused:
 		return "refused", fmt.Sprintf("%s got no token in %s, the last time about %s: %s", c.Name,
 			words.Count(tokens.Refused, "call"), words.When(tokens.Hour), tokens.Reason), nil
+	case lists.Failed+lists.Aborted > 0 && lists.Rows == 0:
+		return "no answer", fmt.Sprintf("%s has asked for %s in %s, and this service failed or its "+
+			"answer broke "+
+			"off in %d of them, the last time about %s", c.Name, l.r.Plural, words.Count(lists.Calls, "call"),
+			lists.Failed+lists.Aborted, words.When(lists.Hour)), nil
 	case lists.Refused > 0 && lists.Rows == 0:
 		return "refused", fmt.Sprintf("%s was refused %s in each of %s, the last time about %s: %s", c.Name,
 			l.r.Plural,
 			words.Count(lists.Refused, "call"), words.When(lists.Hour), lists.Reason), nil
 	}
+	if singles > 0 {
+		return "never read",
+			fmt.Sprintf("%s has never read the list of %s: it has asked for single ones only, %s",
+				c.Name, l.r.Plural, words.Count(singles, "time")), err
+	}
 	return "never read", fmt.Sprintf("%s has never read %s; it has called this service %s", c.Name,
 		l.r.Plural,
 		words.Count(sum.Calls, "time")), err
+}
+
+// reads tells whether an operation reads lists of a resource, or one of it.
+func reads(op string, r *oneroster.Resource, one bool) bool {
+	return slices.ContainsFunc(oneroster.V1p1.Routes, func(route oneroster.Route) bool {
+		return route.Op == op && route.Resource == r && route.One == one && route.Method == "GET"
+	})
+}
+
+// since says what has become of a client since it read last, where that keeps it from reading more.
+func (q *inquiry) since(ctx context.Context, c *auth.Client) (string, error) {
+	pulls, err := q.asked(ctx, c)
+	var last time.Time
+	for _, asked := range pulls {
+		if asked.Total >= 0 && asked.Last.After(last) {
+			last = asked.Last
+		}
+	}
+	if err != nil || last.IsZero() {
+		return "", err
+	}
+	calls, err := q.CallsSince(ctx, c.ID, last.Truncate(time.Hour).Add(time.Hour))
+	var bad store.Calls // none of them was answered
+	for i := range calls {
+		if calls[i].Hour.After(q.now) {
+			continue
+		}
+		if calls[i].Calls > calls[i].Refused {
+			return "", err
+		}
+		bad.Add(&calls[i])
+		bad.Hour = calls[i].Hour
+	}
+	switch {
+	case err != nil:
+	case bad.Calls > 0:
+		return fmt.Sprintf("; since then it was refused in each of %s, the last time about %s: %s",
+			words.Count(bad.Calls, "call"), words.When(bad.Hour), bad.Reason), nil
+	case !slices.ContainsFunc(c.Secrets, func(s auth.Secret) bool {
+		return s.Expires.IsZero() || q.now.Before(s.Expires)
+	}):
+		return "; it has no secret that is still good, and can read nothing more", nil
+	}
+	return "", err
 }

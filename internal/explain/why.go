@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/quality"
+	"rollbook/internal/store"
 	"rollbook/internal/words"
 )
 
@@ -54,9 +56,18 @@ func (q *inquiry) answer(ctx context.Context) (*Answer, error) {
 	if first.text == "" {
 		first = reason{"served", a.Served[0] + "; no client is there to read it"}
 	}
+	if q.waiting != "" && (q.held || first.kind == "no enrollment") {
+		if first.kind == "read" || first.kind == "no enrollment" {
+			first.kind = map[bool]string{true: "held", false: first.kind}[q.held]
+		}
+		first.text = strings.TrimSuffix(first.text, readersSide) + q.waiting
+	}
 	a.Sentence, a.Kind = first.text+".", first.kind
 	return a, err
 }
+
+// readersSide ends the sentence where nothing is wrong here.
+const readersSide = ", so look at the reader's side"
 
 type ownReason struct {
 	reason
@@ -107,33 +118,62 @@ func (q *inquiry) why(ctx context.Context, c *auth.Client, k *known) (reason, er
 	case k.gone():
 		back := s.came()
 		by, err := q.by(ctx, s, back)
-		return reason{"not read yet", fmt.Sprintf("%s came back on %s by %s; %s read on %s that it had "+
-			"left, and has "+
-			"not read it since%s", q.name(s), when(back), by, c.Name, k.last.when(), q.next(c, k))}, err
+		next, failed := q.next(ctx, c, k, back)
+		return reason{"not read yet",
+				fmt.Sprintf("%s came back on %s by %s; %s read on %s that it had left, and "+
+					"has not read it since%s", q.name(s), when(back), by, c.Name, k.last.when(), next)}, cmp.Or(err,
+				failed)
 	}
 	why, err := q.lacks(ctx, c, k)
 	if err != nil || why.text != "" {
 		return why, err
 	}
 	text := q.readAs(c, k, -1)
-	if s.Now().Rev > k.last.version.Rev {
-		by, err := q.by(ctx, s, s.Now())
-		return reason{"not read yet", fmt.Sprintf("%s; on %s it was changed by %s (%s), and %s has not "+
-			"read that yet%s",
-			text, when(s.Now()), by, q.step(s, len(s.Versions)-1), c.Name, q.next(c, k))}, err
+	if now := s.Now(); now.Rev > k.last.version.Rev && !same(now, k.last.version) {
+		by, err := q.by(ctx, s, now)
+		next, failed := q.next(ctx, c, k, now)
+		kind := "not read yet"
+		if k.leftOut() {
+			kind = k.miss.kind
+		}
+		return reason{kind, fmt.Sprintf("%s; on %s it was changed by %s (%s), and %s has not read that yet%s",
+			text, when(now), by, q.step(s, len(s.Versions)-1), c.Name, next)}, cmp.Or(err, failed)
 	}
-	return reason{"read", text + ", which is what is served; nothing that it needs is lacking here, so " +
-		"look at the " +
-		"reader's side"}, nil
+	if f := k.last.Selection.Query.Fields; f != nil && !slices.Contains(f, "sourcedId") {
+		return reason{"fields", fmt.Sprintf("%s, but it asked for %s only, and so cannot tell who that is",
+			text,
+			strings.Join(f, ", "))}, nil
+	}
+	return reason{"read", text + ", which is what is served; nothing that it needs is lacking here" +
+		readersSide}, nil
 }
 
-// next says whether the next read brings a change.
-func (q *inquiry) next(c *auth.Client, k *known) string {
-	if k.passed != nil {
-		return fmt.Sprintf(": it asked on %s for what has changed since %s, so it never reads that",
-			words.When(k.passed.Began), words.When(k.passed.Since))
+// same tells whether two versions differ in nothing but their time.
+func same(a, b *store.Version) bool {
+	for i := range a.Record.Values {
+		if i != oneroster.Modified && a.Record.Values[i] != b.Record.Values[i] {
+			return false
+		}
 	}
-	return ""
+	return true
+}
+
+// leftOut tells whether a list that was read after the record was known is one that it has left.
+func (k *known) leftOut() bool {
+	return k.miss != nil && (k.miss.kind == "filter" || k.miss.kind == "elsewhere") &&
+		(k.last == nil || k.miss.Began.After(k.last.Began))
+}
+
+// next says what keeps a client from reading a change; it is empty where the next read brings it.
+func (q *inquiry) next(ctx context.Context, c *auth.Client, k *known, change *store.Version) (string, error) {
+	switch {
+	case k.passed != nil && k.passedBy.Rev == change.Rev:
+		return fmt.Sprintf(": it asked on %s for what has changed since %s, so it never reads that",
+			words.When(k.passed.Began), words.When(k.passed.Since)), nil
+	case k.leftOut() && k.miss.LastEdition >= change.Rev:
+		return ": it " + k.miss.text, nil
+	}
+	return q.since(ctx, c)
 }
 
 // readAs is the sentence of what a client read; n is the number of classes that a person was in, -1
@@ -147,7 +187,15 @@ func (q *inquiry) readAs(c *auth.Client, k *known, n int) string {
 	if n >= 0 {
 		as = "active in " + words.Count(n, "class")
 	}
-	return fmt.Sprintf("%s read %s on %s as %s", c.Name, q.name(q.subject), at.when(), as)
+	return fmt.Sprintf("%s read %s on %s as %s", c.Name, q.named(at.version), at.when(), as)
+}
+
+// named is how the record was called then: an id may be given to somebody else.
+func (q *inquiry) named(v *store.Version) string {
+	if q.subject.r.Name != "user" || v == nil || v.Record.Get("givenName") == "" {
+		return q.name(q.subject)
+	}
+	return fmt.Sprintf("%s %s (%s)", v.Record.Get("givenName"), v.Record.Get("familyName"), q.subject.key())
 }
 
 // retired is the sentence of a record that has left.
@@ -158,6 +206,7 @@ func (q *inquiry) retired(ctx context.Context, c *auth.Client, k *known) (reason
 	if err != nil {
 		return reason{}, err
 	}
+	by += q.with([]*life{s}, left.Rev)
 	text := fmt.Sprintf("%s was retired on %s by %s", q.name(s), when(left), by)
 	if k.good != nil {
 		text = fmt.Sprintf("%s; on %s it was retired by %s", q.readAs(c, k, -1), when(left), by)
@@ -165,12 +214,17 @@ func (q *inquiry) retired(ctx context.Context, c *auth.Client, k *known) (reason
 	switch {
 	case k.gone():
 		text += fmt.Sprintf("; %s read that on %s", c.Name, k.last.when())
+	case k.forgotten():
+		text += fmt.Sprintf("; %s %s, and what was served of it then is not known any more", c.Name,
+			k.miss.text)
 	case k.good == nil:
 		text += fmt.Sprintf(", and %s has never read it", c.Name)
 	default:
-		text += fmt.Sprintf("; %s has not read that yet%s", c.Name, q.next(c, k))
+		var next string
+		next, err = q.next(ctx, c, k, left)
+		text += fmt.Sprintf("; %s has not read that yet%s", c.Name, next)
 	}
-	return reason{"retired", text}, nil
+	return reason{"retired", text}, err
 }
 
 // lacks is what is wrong with a record that is there, or, of a person, with the enrollments and all
@@ -218,6 +272,44 @@ func (q *inquiry) drops(l *life, f *quality.Finding) reason {
 // recently is how long ago an enrollment may have been retired to be the reason that somebody asks.
 const recently = 45 * 24 * time.Hour
 
+// A loss is that an enrollment is not there any more, or is of another class or person.
+type loss struct {
+	*life
+	was *store.Version // the last that was hers; nil where that is not known any more
+	at  int            // of the version that ended it
+}
+
+func (l *loss) by() *store.Version { return &l.Versions[l.at] }
+
+// class is the id of the class that was left.
+func (l *loss) class() string {
+	if l.was == nil {
+		return l.get("class")
+	}
+	return l.was.Record.Get("class")
+}
+
+// losses are those of classes that she is not in by another enrollment.
+func (q *inquiry) losses() (out []*loss) {
+	in := map[string]bool{}
+	for _, e := range q.there() {
+		in[e.get("class")] = true
+	}
+	for _, e := range q.enrollments {
+		for i := len(e.Versions) - 1; i >= 0; i-- {
+			v := &e.Versions[i]
+			if q.counts(e, v) && !in[v.Record.Get("class")] {
+				out = append(out, &loss{e, v, i + 1})
+				break
+			}
+			if i == 0 && !e.Whole && !e.active() && !in[e.get("class")] {
+				out = append(out, &loss{e, nil, 0})
+			}
+		}
+	}
+	return out
+}
+
 // enrolled tells of a person who has no enrollment, or lost some lately.
 func (q *inquiry) enrolled(ctx context.Context, c *auth.Client, k *known) (reason, error) {
 	in := ""
@@ -227,79 +319,185 @@ func (q *inquiry) enrolled(ctx context.Context, c *auth.Client, k *known) (reaso
 			in = " in " + q.name(g)
 		}
 	}
-	if len(q.enrollments) == 0 {
-		return reason{"no enrollment", fmt.Sprintf("%s has no enrollment%s: none has come", q.name(q.subject),
-			in)}, nil
-	}
-	there := q.there()
-	var gone []*life
-	for _, e := range q.enrollments {
-		if !e.active() && !slices.ContainsFunc(there,
-			func(o *life) bool { return o.get("class") == e.get("class") }) {
-			gone = append(gone, e)
-		}
+	there, gone := q.there(), q.losses()
+	role := q.subject.get("role")
+	switch {
+	case len(there)+len(gone) > 0:
+	case in == "" && (role == "guardian" || role == "parent" || role == "relative"):
+		return q.guards(), nil
+	case in == "" && (role == "administrator" || role == "sysadmin"):
+		return reason{}, nil
+	default:
+		return reason{"no enrollment", fmt.Sprintf("%s has no enrollment%s, and none is known of before",
+			q.name(q.subject), in)}, nil
 	}
 	if len(gone) == 0 {
-		return reason{}, nil
+		return q.role(ctx, c, k)
 	}
-	last := slices.MaxFunc(gone, func(a, b *life) int { return int(a.left().Rev - b.left().Rev) })
-	left := last.left()
-	if len(there) > 0 && q.now.Sub(stampTime(left.Stamp)) > recently {
-		return reason{}, nil
+	last := slices.MaxFunc(gone, func(a, b *loss) int { return cmp.Compare(a.by().Rev, b.by().Rev) })
+	by := last.by()
+	if len(there) > 0 && q.now.Sub(stampTime(by.Stamp)) > recently {
+		return q.role(ctx, c, k)
 	}
-	gone = slices.DeleteFunc(gone, func(e *life) bool { return e.left().Rev != left.Rev })
-	by, err := q.by(ctx, last, left)
+	gone = slices.DeleteFunc(gone, func(e *loss) bool {
+		return e.by().Rev != by.Rev || active(e.by()) != active(by)
+	})
+	whose, err := q.by(ctx, last.life, by)
 	if err != nil {
 		return reason{}, err
 	}
-	titles := make([]string, len(gone))
+	titles, lives := make([]string, len(gone)), make([]*life, len(gone))
 	for i, e := range gone {
-		titles[i] = q.classOf(e)
+		titles[i], lives[i] = q.class(e.class()), e.life
 	}
 	slices.Sort(titles)
-	what := "the enrollment" + more(" in ", titles, 5) + " was"
-	if len(gone) > 1 {
-		what = "the enrollments" + more(" in ", titles, 5) + " were"
-	}
-	for _, e := range gone { // it went because what it leans on went
-		for _, field := range []string{"class", "school"} {
-			if g := q.ground(e, field); g != nil && !g.active() && g.left().Rev == left.Rev &&
-				len(gone) == 1 {
-				by += ", with " + q.name(g)
-				break
-			}
+	what, kind := "retired", "enrollment retired"
+	if active(by) { // its id was used again
+		what, kind = "changed", "enrollment changed"
+		if len(gone) == 1 {
+			whose += fmt.Sprintf(" (%s)", q.step(last.life, last.at))
 		}
 	}
-	happened := fmt.Sprintf("on %s %s retired by %s", when(left), what, by)
-	if c == nil {
-		return reason{"enrollment retired", fmt.Sprintf("%s is served as active; %s", q.name(q.subject),
-			happened)}, nil
+	happened := fmt.Sprintf("on %s the enrollment%s was %s by %s", when(by), more(" in ", titles, 5), what,
+		whose)
+	if len(gone) > 1 {
+		happened = fmt.Sprintf("on %s the enrollments%s were %s by %s", when(by), more(" in ", titles, 5),
+			what,
+			whose)
 	}
-	known, err := q.knows(ctx, c, append(slices.Clone(there), gone...))
+	happened += q.with(lives, by.Rev)
+	if was, is := q.moved(by.Rev); was != is {
+		kind = "moved"
+		happened += fmt.Sprintf(", and in the same change orgs went from %q to %q", was, is)
+	}
+	if c == nil {
+		return reason{kind, fmt.Sprintf("%s is served as active; %s", q.name(q.subject), happened)}, nil
+	}
+	known, err := q.knows(ctx, c, q.enrollments)
 	if err != nil {
 		return reason{}, err
 	}
-	n := 0
-	for _, e := range append(slices.Clone(there), gone...) {
-		if known[e.ID].good != nil {
-			n++
+	ke := known[last.ID]
+	head := k.last
+	if k.good != nil {
+		head = k.good
+	}
+	if ke.good != nil && ke.good.version.Rev < by.Rev { // when it read the enrollment, not only the person
+		head = ke.good
+	}
+	classes := map[string]bool{}
+	for _, e := range q.enrollments {
+		if v := e.At(head.LastEdition); known[e.ID].good != nil && v != nil && q.counts(e, v) {
+			classes[v.Record.Get("class")] = true
 		}
 	}
-	ke := known[last.ID]
-	head := q.readAs(c, k, n)
-	if ke.good != nil { // when it read the enrollment, not only the person
-		head = fmt.Sprintf("%s read %s on %s as active in %s", c.Name, q.name(q.subject), ke.good.when(),
-			words.Count(n, "class"))
+	text := fmt.Sprintf("%s read %s on %s as active in %s; %s", c.Name, q.name(q.subject), head.when(),
+		words.Count(len(classes), "class"), happened)
+	if len(classes) == 0 {
+		text = fmt.Sprintf("%s read %s on %s as active; %s", c.Name, q.name(q.subject), head.when(), happened)
 	}
+	told, err := q.toldOf(ctx, c, ke, by)
+	return reason{kind, text + told}, err
+}
+
+// moved is in which orgs a person was before a change and after it.
+func (q *inquiry) moved(rev int64) (was, is string) {
+	for i, v := range q.subject.Versions {
+		if i > 0 && v.Rev == rev {
+			was, is = q.subject.Versions[i-1].Record.Get("orgs"), v.Record.Get("orgs")
+		}
+	}
+	return oneroster.Spelled(was), oneroster.Spelled(is)
+}
+
+// toldOf says whether a client has read a change of an enrollment.
+func (q *inquiry) toldOf(ctx context.Context, c *auth.Client, k *known, by *store.Version) (string, error) {
 	switch {
-	case ke.gone():
-		happened += fmt.Sprintf("; %s read that on %s", c.Name, ke.last.when())
-	case ke.good == nil:
-		happened += fmt.Sprintf(", before %s had read it", c.Name)
-	default:
-		happened += fmt.Sprintf("; %s has not read that yet%s", c.Name, q.next(c, ke))
+	case k.last != nil && (k.last.version == nil || k.last.version.Rev >= by.Rev):
+		return fmt.Sprintf("; %s read that on %s", c.Name, k.last.when()), nil
+	case k.forgotten():
+		return fmt.Sprintf("; %s %s, and what was served of it then is not known any more", c.Name,
+			k.miss.text), nil
+	case k.good == nil:
+		return fmt.Sprintf(", before %s had read it", c.Name), nil
 	}
-	return reason{"enrollment retired", head + "; " + happened}, nil
+	next, err := q.next(ctx, c, k, by)
+	return fmt.Sprintf("; %s has not read that yet%s", c.Name, next), err
+}
+
+// role tells of an enrollment that was given another role lately, as the last that became of any.
+func (q *inquiry) role(ctx context.Context, c *auth.Client, k *known) (reason, error) {
+	for _, e := range q.there() {
+		now, at := e.Now(), len(e.Versions)-1
+		if at == 0 || !q.counts(e, &e.Versions[at-1]) || q.now.Sub(stampTime(now.Stamp)) > recently {
+			continue
+		}
+		was, is := e.Versions[at-1].Record.Get("role"), now.Record.Get("role")
+		if was == is {
+			continue
+		}
+		by, err := q.by(ctx, e, now)
+		if err != nil {
+			return reason{}, err
+		}
+		happened := fmt.Sprintf("on %s the role in %s was changed from %s to %s by %s", when(now),
+			q.classOf(e), was,
+			is, by)
+		if c == nil {
+			return reason{"role changed", fmt.Sprintf("%s is served as active; %s", q.name(q.subject),
+				happened)}, nil
+		}
+		known, err := q.knows(ctx, c, []*life{e})
+		if err != nil || known[e.ID].last == nil {
+			return reason{}, err
+		}
+		told, err := q.toldOf(ctx, c, known[e.ID], now)
+		return reason{"role changed", q.readAs(c, k, -1) + "; " + happened + told}, err
+	}
+	return reason{}, nil
+}
+
+// guards tells of who is there for pupils, and has none.
+func (q *inquiry) guards() reason {
+	if q.subject.get("agents") != "" {
+		return reason{}
+	}
+	return reason{"no pupil",
+		fmt.Sprintf("%s is a %s of nobody: agents is empty, and readers take contacts by their "+
+			"pupils", q.name(q.subject), q.subject.get("role"))}
+}
+
+// with is what records lean on, all of them, that was retired in the same change: the highest.
+func (q *inquiry) with(all []*life, rev int64) string {
+	below := func(l *life) (out []*life) {
+		for layer := []*life{l}; len(layer) > 0; {
+			l, layer = layer[0], layer[1:]
+			for _, f := range l.r.Fields {
+				if to := oneroster.ByName(f.To); to == nil || f.Inverse != "" || to.Name == "user" {
+					continue
+				}
+				for _, g := range q.refs(l, f.Name) {
+					if !slices.Contains(out, g) {
+						out, layer = append(out, g), append(layer, g)
+					}
+				}
+			}
+		}
+		return out
+	}
+	common := below(all[0])
+	for _, l := range all[1:] {
+		more := below(l)
+		common = slices.DeleteFunc(common, func(g *life) bool { return !slices.Contains(more, g) })
+	}
+	common = slices.DeleteFunc(common, func(g *life) bool { return g.active() || g.left().Rev != rev })
+	if len(common) == 0 {
+		return ""
+	}
+	return ", with " + q.name(slices.MinFunc(common, func(a, b *life) int {
+		return cmp.Or(slices.Index(oneroster.Resources(), a.r)-slices.Index(oneroster.Resources(), b.r),
+			strings.Compare(a.ID, b.ID))
+	}))
 }
 
 // unread tells of what a person's enrollments lean on, or of enrollments, that the client has not
@@ -322,7 +520,8 @@ func (q *inquiry) unread(ctx context.Context, c *auth.Client, k *known) (reason,
 			return reason{}, err
 		}
 		lacking := slices.DeleteFunc(slices.Clone(lives), func(l *life) bool {
-			return known[l.ID].last != nil && !known[l.ID].gone()
+			k := known[l.ID]
+			return k.last != nil && !k.gone() || k.forgotten()
 		})
 		if len(lacking) == 0 {
 			continue
@@ -330,13 +529,14 @@ func (q *inquiry) unread(ctx context.Context, c *auth.Client, k *known) (reason,
 		l := lacking[0]
 		if known[l.ID].gone() {
 			by, err := q.by(ctx, l, l.came())
-			return reason{"not read yet", fmt.Sprintf("%s; %s came back on %s by %s, and %s has not read "+
-				"that yet%s",
-				q.readAs(c, k, -1), q.name(l), when(l.came()), by, c.Name, q.next(c, known[l.ID]))}, err
+			next, failed := q.next(ctx, c, known[l.ID], l.came())
+			return reason{"not read yet",
+				fmt.Sprintf("%s; %s came back on %s by %s, and %s has not read that yet%s",
+					q.readAs(c, k, -1), q.name(l), when(l.came()), by, c.Name, next)}, cmp.Or(err, failed)
 		}
 		kind, text, err := q.never(ctx, c, known[l.ID], l)
-		if len(lacking) > 1 {
-			text += fmt.Sprintf("; so it is with %d of %s", len(lacking), words.Count(len(lives), name))
+		if len(lacking) > 1 && known[l.ID].pulls > 0 {
+			text += fmt.Sprintf("; the same holds for %d of %s", len(lacking), words.Count(len(lives), name))
 		}
 		return reason{kind, q.readAs(c, k, -1) + "; " + text}, err
 	}

@@ -28,6 +28,8 @@ const (
 	// mostHeard bounds what waits for that.
 	mostHeard    = 4000
 	mostFailures = 500
+	// atOnce is how many pulls are written in one transaction: a slow disk must come to its end.
+	atOnce = 500
 )
 
 // A Ledger puts the calls that a service answers together to pulls, and keeps them in the
@@ -194,17 +196,38 @@ func (l *Ledger) write(ctx context.Context) error {
 	if len(pulls) == 0 && len(calls) == 0 {
 		return nil
 	}
-	// A service that ends writes this still.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), every)
-	defer cancel()
-	err := l.store.Note(ctx, store.Heard{Pulls: worthKeeping(pulls),
-		Calls:    slices.Collect(maps.Values(calls)),
-		Failures: fails})
-	if err == nil || errors.Is(err, store.ErrMoved) {
+	err := l.note(ctx, store.Heard{Calls: slices.Collect(maps.Values(calls)), Failures: fails})
+	if err != nil && !errors.Is(err, store.ErrMoved) {
+		l.again(pulls, calls, fails)
 		return err
 	}
-	l.again(pulls, calls, fails)
+	keep := worthKeeping(pulls)
+	for len(keep) > 0 && err == nil {
+		n := min(len(keep), atOnce)
+		if err = l.note(ctx, store.Heard{Pulls: keep[:n]}); err == nil {
+			keep = keep[n:]
+		}
+	}
+	if err != nil && !errors.Is(err, store.ErrMoved) {
+		l.again(byKey(keep), nil, nil)
+	}
 	return err
+}
+
+// note writes a part. A service that ends writes it still.
+func (l *Ledger) note(ctx context.Context, heard store.Heard) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), every)
+	defer cancel()
+	return l.store.Note(ctx, heard)
+}
+
+func byKey(pulls []*store.Pull) map[pullKey][]*store.Pull {
+	out := map[pullKey][]*store.Pull{}
+	for _, p := range pulls {
+		key := pullKey{p.Client, p.List, p.Question}
+		out[key] = append(out[key], p)
+	}
+	return out
 }
 
 // worthKeeping are the pulls that are kept, the earliest first.

@@ -143,7 +143,7 @@ func TestPulls(t *testing.T) {
 			[]string{"users? 0s: 1 pages 5 rows of 8, twice 0, beyond 0, failed 1: broke off at 5 of 8 " +
 				"rows (server busy)"}},
 		{"refused at once", []page{{status: 503}},
-			[]string{"users? 0s: 0 pages 0 rows of -1, twice 0, beyond 0, failed 1: was refused: server " +
+			[]string{"users? 0s: 0 pages 0 rows of -1, twice 0, beyond 0, failed 1: got no page: server " +
 				"busy"}},
 		{"two hours between pages", []page{{total: 8}, {offset: 5, total: 8, after: 2 * time.Hour}}, []string{
 			"users? 0s: 1 pages 5 rows of 8, twice 0, beyond 0, failed 0: broke off at 5 of 8 rows",

@@ -245,7 +245,7 @@ func Told(p *store.Pull, now time.Time) string {
 	case p.Whole():
 		return "was read whole"
 	case p.Total < 0 && p.Reason != "":
-		return "was refused: " + p.Reason
+		return "got no page: " + p.Reason
 	case !Ended(p, now):
 		return "goes on"
 	case !p.Begun:
@@ -258,6 +258,6 @@ func Told(p *store.Pull, now time.Time) string {
 		}
 		return text
 	}
-	return fmt.Sprintf("left out %s rows, the first of them row %s", words.Thousands(missing.Rows()),
+	return fmt.Sprintf("left out %s, the first of them row %s", words.Count(missing.Rows(), "row"),
 		words.Thousands(missing[0].From+1))
 }

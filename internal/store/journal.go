@@ -323,6 +323,7 @@ type Life struct {
 	ID       string
 	Place    int // (seq) in the order of lists
 	Versions []Version
+	Whole    bool // it came with the first of them; else the journal has forgotten what was before
 }
 
 // At is the version that was served as of a change; nil where there was none yet.
@@ -390,9 +391,14 @@ func (s *Store) Lives(ctx context.Context, r *oneroster.Resource, field string, 
 			})
 		}
 		causes := map[int64]string{}
+		var first int64 // what was changed up to this is forgotten
+		if err == nil {
+			err = tx.QueryRowContext(ctx, `SELECT COALESCE(MIN("rev"), 0) FROM "causes"`).Scan(&first)
+		}
 		for _, l := range lives {
 			if err == nil {
 				err = l.fill(ctx, s, tx, append(past[l.ID], now[l.ID]), r, causes)
+				l.Whole = l.Versions[0].Rev > first
 			}
 		}
 		return err
