@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -119,40 +120,49 @@ func tellAnswer(w io.Writer, a *explain.Answer) {
 	}
 }
 
-// said is what the package of a publication says of a record; store.ErrNotKept where it is not
-// kept any more.
-func (o *opened) said(ctx context.Context, p store.Publication, r *oneroster.Resource, id string) (string,
-	error) {
+// said is what the package of a publication says of some records of a resource, by their ids;
+// store.ErrNotKept where it is not kept any more.
+func (o *opened) said(ctx context.Context, p store.Publication, r *oneroster.Resource, ids []string) (
+	map[string]string, error) {
 	in, err := o.intake(ctx)
 	if err != nil || !p.Kept {
-		return "", err
+		return nil, err
 	}
 	doc, err := in.Document(ctx, p.ID)
 	if err != nil || doc.Back > 0 {
-		return "", err
+		return nil, err
 	}
 	pack, done, err := o.unpacked(ctx, p.ID, doc)
 	defer done()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	file, _ := pack.File(r)
-	said := file + " lacks it"
-	if mode := pack.Modes()[r]; mode == oneroster.Absent {
-		return "", nil
-	} else if mode == oneroster.Delta {
-		said = ""
+	said, wanted := map[string]string{}, map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = true
+		if pack.Modes()[r] == oneroster.Bulk {
+			said[id] = file + " lacks it"
+		}
 	}
-	found := errors.New("found")
+	if pack.Modes()[r] == oneroster.Absent {
+		return nil, nil
+	}
+	found, at := errors.New("found"), slices.Index(oneroster.Resources(), r)
 	err = pack.Records(ctx, func(row oneroster.Row) error {
-		if row.Resource != r || row.Values[oneroster.SourcedID] != id {
+		id := row.Values[oneroster.SourcedID]
+		switch {
+		case len(wanted) == 0 || slices.Index(oneroster.Resources(), row.Resource) > at:
+			return found // parents come first
+		case row.Resource != r || !wanted[id]:
 			return nil
 		}
-		said = fmt.Sprintf("%s has it on line %d", file, row.Line)
+		said[id] = fmt.Sprintf("%s has it on line %d", file, row.Line)
 		if row.Values[oneroster.Status] == oneroster.ToBeDeleted {
-			said = fmt.Sprintf("%s says tobedeleted of it on line %d", file, row.Line)
+			said[id] = fmt.Sprintf("%s says tobedeleted of it on line %d", file, row.Line)
 		}
-		return found
+		delete(wanted, strings.Clone(id))
+		return nil
 	})
 	if errors.Is(err, found) {
 		err = nil

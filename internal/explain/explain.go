@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -34,9 +35,10 @@ type Asked struct {
 type Explainer struct {
 	*store.Store
 	Today time.Time // what the calendar is looked at with; the zero time is now
-	// Said is what a publication's package says of a record, such as "users.csv lacks it"; "" where
-	// it is not kept. It may be nil.
-	Said func(ctx context.Context, p store.Publication, r *oneroster.Resource, id string) (string, error)
+	// Said is what a publication's package says of some records of one resource, by their ids, such as
+	// "users.csv lacks it"; it is empty where the package is not kept. It may be nil.
+	Said func(ctx context.Context, p store.Publication, r *oneroster.Resource,
+		ids []string) (map[string]string, error)
 }
 
 // An Answer is what there is to say of a record.
@@ -96,8 +98,8 @@ type inquiry struct {
 	enrollments []*life
 	grounds     map[string]*life // by resource/id
 	clients     []auth.Client
-	pubs        map[int64]store.Publication // by rev
-	said        map[string]string
+	pubs        map[int64]store.Publication  // by rev
+	said        map[string]map[string]string // by publication and resource
 	broken      []quality.Finding
 	questions   map[string][]*ledger.Question // by client, the latest first
 	sought      int                           // rows in walks that were not whole
@@ -132,7 +134,7 @@ func active(v *store.Version) bool { return v != nil && v.Record.Get("status") =
 // Explain answers. *Missing where there is no such record.
 func (x *Explainer) Explain(ctx context.Context, asked Asked) (*Answer, error) {
 	q := &inquiry{Explainer: x, Asked: asked, now: x.Today, grounds: map[string]*life{}, horizon: 1 << 62,
-		pubs: map[int64]store.Publication{}, said: map[string]string{},
+		pubs: map[int64]store.Publication{}, said: map[string]map[string]string{},
 		questions: map[string][]*ledger.Question{}}
 	if q.now.IsZero() {
 		q.now = time.Now()
@@ -332,18 +334,25 @@ func (q *inquiry) by(ctx context.Context, l *life, v *store.Version) (string, er
 	return v.Cause, nil
 }
 
+// says is what a package says of a record. It is read once for all of that kind.
 func (q *inquiry) says(ctx context.Context, p store.Publication, l *life) (string, error) {
-	key := fmt.Sprint(p.ID, " ", l.key())
+	key := fmt.Sprint(p.ID, " ", l.r.Plural)
 	said, known := q.said[key]
-	if known || q.Said == nil || len(q.said) > 5 { // a package is read for each
-		return said, nil
+	if known || q.Said == nil || len(q.said) > 3 {
+		return said[l.ID], nil
 	}
-	said, err := q.Said(ctx, p, l.r, l.ID)
+	ids := []string{l.ID}
+	for _, other := range append(slices.Collect(maps.Values(q.grounds)), q.enrollments...) {
+		if other.r == l.r {
+			ids = append(ids, other.ID)
+		}
+	}
+	said, err := q.Said(ctx, p, l.r, ids)
 	if errors.Is(err, store.ErrNotKept) {
 		err = nil
 	}
 	q.said[key] = said
-	return said, err
+	return said[l.ID], err
 }
 
 // called is the name of a client.
@@ -424,9 +433,11 @@ func (q *inquiry) missing(ctx context.Context, pubs []store.Publication) error {
 	for _, p := range pubs[:min(len(pubs), 10)] {
 		said := ""
 		if q.Said != nil {
-			if said, err = q.Said(ctx, p, q.Resource, q.ID); err != nil && !errors.Is(err, store.ErrNotKept) {
+			all, err := q.Said(ctx, p, q.Resource, []string{q.ID})
+			if err != nil && !errors.Is(err, store.ErrNotKept) {
 				return err
 			}
+			said = all[q.ID]
 		}
 		if !strings.Contains(said, " has it") {
 			continue
@@ -460,7 +471,9 @@ func (q *inquiry) changes(ctx context.Context) (out []Change, err error) {
 	var steps []step
 	all := append([]*life{q.subject}, q.enrollments...)
 	for _, l := range q.grounds {
-		all = append(all, l)
+		if l.key() != q.subject.key() {
+			all = append(all, l)
+		}
 	}
 	for _, l := range all {
 		for i := range l.Versions {

@@ -271,17 +271,21 @@ func (d *drama) explain(asked explain.Asked, what string) (*explain.Answer, erro
 			asked.Resource, asked.ID = r, id
 		}
 	}
-	x := explain.Explainer{Store: d.s, Today: d.now, Said: func(_ context.Context, p store.Publication,
-		r *oneroster.Resource, id string) (string, error) {
-		if !d.said[p.ID][id] && strings.HasPrefix(p.Package, "delta") || strings.HasPrefix(p.Package,
-			"rollback") {
-			return "", nil
+	said := func(_ context.Context, p store.Publication, r *oneroster.Resource,
+		ids []string) (map[string]string,
+		error) {
+		out := map[string]string{}
+		for _, id := range ids {
+			switch {
+			case d.said[p.ID][id]:
+				out[id] = r.Plural + ".csv has it on line 2"
+			case p.Package == "night.zip":
+				out[id] = r.Plural + ".csv lacks it"
+			}
 		}
-		if !d.said[p.ID][id] {
-			return r.Plural + ".csv lacks it", nil
-		}
-		return r.Plural + ".csv has it on line 2", nil
-	}}
+		return out, nil
+	}
+	x := explain.Explainer{Store: d.s, Today: d.now, Said: said}
 	return x.Explain(d.t.Context(), asked)
 }
 

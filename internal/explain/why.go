@@ -26,11 +26,6 @@ func (q *inquiry) answer(ctx context.Context) (*Answer, error) {
 		a.Rules = append(a.Rules, Broken{f.Rule.ID, f.Rule.Severity.String(),
 			oneroster.ByName(f.Resource).Plural, f.SourcedID, f.Text, f.Rule.Fix})
 	}
-	changes, err := q.changes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	a.Changes = append(a.Changes, changes...)
 	var first reason
 	for i := range q.clients {
 		c := &q.clients[i]
@@ -49,8 +44,12 @@ func (q *inquiry) answer(ctx context.Context) (*Answer, error) {
 		}
 	}
 	if len(a.Clients) == 0 || q.Client == "" && a.Clients[0].Read == "" {
-		if own := q.own(ctx); own.err != nil || own.text != "" {
-			first, err = own.reason, own.err
+		own := q.own(ctx)
+		if own.err != nil {
+			return nil, own.err
+		}
+		if own.text != "" {
+			first = own.reason
 		}
 	}
 	if first.text == "" {
@@ -63,6 +62,8 @@ func (q *inquiry) answer(ctx context.Context) (*Answer, error) {
 		first.text = strings.TrimSuffix(first.text, readersSide) + q.waiting
 	}
 	a.Sentence, a.Kind = first.text+".", first.kind
+	changes, err := q.changes(ctx) // after the reason: it reads packages as far as it may
+	a.Changes = append(a.Changes, changes...)
 	return a, err
 }
 
@@ -119,10 +120,9 @@ func (q *inquiry) why(ctx context.Context, c *auth.Client, k *known) (reason, er
 		back := s.came()
 		by, err := q.by(ctx, s, back)
 		next, failed := q.next(ctx, c, k, back)
-		return reason{"not read yet",
-				fmt.Sprintf("%s came back on %s by %s; %s read on %s that it had left, and "+
-					"has not read it since%s", q.name(s), when(back), by, c.Name, k.last.when(), next)}, cmp.Or(err,
-				failed)
+		text := fmt.Sprintf("%s came back on %s by %s; %s read on %s that it had left, and has not read it "+
+			"since%s", q.name(s), when(back), by, c.Name, k.last.when(), next)
+		return reason{"not read yet", text}, cmp.Or(err, failed)
 	}
 	why, err := q.lacks(ctx, c, k)
 	if err != nil || why.text != "" {
