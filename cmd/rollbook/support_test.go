@@ -26,7 +26,8 @@ func TestSupportBundle(t *testing.T) {
 		run("import", "--new", "springfield.zip")
 		c := clientOf(t, run("client", "add", "Springfield SDS", "--for", "sds", "--json"))
 		address, service := start(t, dir, dsn)
-		token := strings.Split(ask(t, "POST", "http://"+address+"/token", "", c.ClientID, c.ClientSecret), `"`)[3]
+		token := strings.Split(ask(t, "POST", "http://"+address+"/token", "", c.ClientID, c.ClientSecret),
+			`"`)[3]
 		base := "http://" + address + "/ims/oneroster/v1p1/"
 		people := packagedIn(t, filepath.Join(dir, "springfield.zip"))
 		teacher := people["user"][0]
@@ -42,6 +43,21 @@ func TestSupportBundle(t *testing.T) {
 		refusedAs(t, base+"users?filter="+url.QueryEscape("nosuch='"+teacher.Get("familyName")+"'"), token,
 			400)
 		refusedAs(t, base+"demographics", token, 403)
+		for _, path := range []string{"schools/" + url.PathEscape("O'Brien/Springfield") + "/students",
+			"users?sort=metadata.springfield", "users?fields=sourcedId,metadata.springfield",
+			"users?filter=metadata.springfield%3D%27Springfield%27",
+			"users?sort=familyName&orderBy=desc&limit=1&filter=role%3D%27student%27"} {
+			ask(t, "GET", base+path, token, "", "")
+		}
+		told, err := http.NewRequest("GET", base+"demographics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told.Header.Set("Authorization", "Bearer "+token)
+		told.Header.Set("X-Request-Id", "Springfield-"+teacher.Get("familyName"))
+		if answer, err := http.DefaultClient.Do(told); err == nil {
+			answer.Body.Close()
+		}
 		stop(service)
 		file := filepath.Join(dir, "b.zip")
 		if _, errs, code := rollbook(t, dir, "support", "bundle", file, "--client", "springfield sds", "--db",
@@ -54,7 +70,7 @@ func TestSupportBundle(t *testing.T) {
 		parts := unzipped(t, file)
 		report, all := parts["report.md"], strings.Join([]string{parts["report.md"], parts["bundle.json"]},
 			"\n")
-		for _, there := range []string{"The client has begun 6 pulls since then and read 5 of them whole",
+		for _, there := range []string{"The client has begun 11 pulls since then and read 7 of them whole",
 			"All 34 lists were answered rightly when the service asked itself", "/students | 2 | 20 | 1 |",
 			"users?filter=dateLastModified>'2026-01-01T00:00:00.000Z' AND status='active'",
 			"| getAllUsers | 400 |", "| getAllDemographics | 403 |"} {
@@ -89,7 +105,7 @@ func TestSupportBundle(t *testing.T) {
 		}
 		var bundle struct{ Failures []struct{ Request string } }
 		if err := json.Unmarshal([]byte(parts["bundle.json"]), &bundle); err != nil ||
-			len(bundle.Failures) != 2 ||
+			len(bundle.Failures) != 3 ||
 			bundle.Failures[0].Request == "" {
 			t.Errorf("%v %+v", err, bundle)
 		}

@@ -280,6 +280,16 @@ func TestNotices(t *testing.T) {
 	delta := func(began, since time.Duration) store.Pull {
 		return users("filter=dateLastModified>'"+oneroster.FormatTime(day.Add(since))+"'", began, whole)
 	}
+	more := func(p store.Pull) store.Pull {
+		p.Total, p.Read = 12, store.Ranges{{From: 0, To: 12}}
+		return p
+	}
+	probes := func(every time.Duration, n int, of func(began time.Duration) store.Pull) (out []store.Pull) {
+		for i := range n {
+			out = append(out, of(time.Duration(i)*every))
+		}
+		return out
+	}
 	visits := func(every time.Duration, n int) (out []store.Pull) {
 		for i := range n {
 			out = append(out, users("", time.Duration(i)*every, whole))
@@ -330,8 +340,19 @@ func TestNotices(t *testing.T) {
 		{"deltas that move on", []store.Pull{users("", 0, whole), delta(12*h, 0), delta(24*h, 12*h),
 			delta(36*h, 24*h),
 			delta(48*h, 36*h)}, nil, 50 * h, ""},
-		{"deltas that stand still", []store.Pull{delta(0, -h), delta(12*h, -h), delta(24*h, -h), delta(36*h,
-			-h)}, nil, 37 * h,
+		{"a delta every ten seconds", probes(10*time.Second, 400, func(began time.Duration) store.Pull {
+			return delta(began, began-10*time.Second)
+		}), nil, 2 * h, ""},
+		{"one row an hour, to see whether there is an answer", probes(h, 9,
+			func(began time.Duration) store.Pull {
+			p := users("", began, store.Range{From: 0, To: 1})
+			p.Limit, p.Pages = 1, 1
+			return p
+		}), nil, 9 * h, ""},
+		{"deltas from the last row of a district that rests", []store.Pull{delta(0, -h), delta(12*h, -h),
+			delta(24*h, -h), delta(36*h, -h)}, nil, 37 * h, ""},
+		{"deltas that stand still", []store.Pull{delta(0, -h), delta(12*h, -h), delta(24*h, -h),
+			more(delta(36*h, -h))}, nil, 37 * h,
 			"stale: has asked 4 times since 2026-11-23 02:00 for what has changed in users since " +
 				"2026-11-23 01:00: its time " +
 				"does not move on"},

@@ -103,6 +103,11 @@ func silent(all []*Question, now time.Time) string {
 
 // brokenOff tells of lists that are begun again and again, and never read to their end.
 func brokenOff(all []*Question, now time.Time) string {
+	// Who asks for one row looks whether there is an answer.
+	all = slices.DeleteFunc(slices.Clone(all), func(q *Question) bool { return q.Limit == 1 && q.Pages == 1 })
+	if len(all) == 0 {
+		return ""
+	}
 	n := 0
 	for i := len(all) - 1; i >= 0 && !all[i].Whole(); i-- {
 		if all[i].Ended(now) {
@@ -133,6 +138,8 @@ func endless(all []*Question, now time.Time) string {
 				words.Thousands(q.Total), q.List, 1+q.Twice/q.Total)
 		}
 	}
+	// Who asks every few seconds what is new reads little, and reads it to its end.
+	recent = slices.DeleteFunc(recent, func(q *Question) bool { return !q.Since.IsZero() && q.Whole() })
 	for i := range recent {
 		const many = 60
 		if i+many < len(recent) && recent[i+many].Began.Sub(recent[i].Began) < time.Hour {
@@ -158,7 +165,9 @@ func stale(all []*Question, now time.Time) string {
 	for same > 0 && all[same-1].Since.Equal(last.Since) {
 		same--
 	}
-	if n := len(all) - same; n >= 4 && last.Began.Sub(all[same].Began) > 26*time.Hour {
+	// Where nothing changes, a time that was taken from the last row rightly stays.
+	if n := len(all) - same; n >= 4 && last.Total > all[same].Total &&
+		last.Began.Sub(all[same].Began) > 26*time.Hour {
 		return fmt.Sprintf("has asked %d times since %s for what has changed in %s since %s: its time does "+
 			"not move on",
 			n, words.When(all[same].Began), last.List, words.When(last.Since))

@@ -29,7 +29,8 @@ type Call struct {
 
 // A Page is what a list was asked for, and what was answered of it.
 type Page struct {
-	// Of is the path of the list without the base: "users", "schools/SCH-1/students".
+	// Of is the path of the list without the base: "users", "schools/SCH-1/students", ids
+	// escaped.
 	Of string
 	// Question is what is asked of the list but for limit and offset, as it came.
 	Question      string

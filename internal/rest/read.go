@@ -73,7 +73,7 @@ func (q *request) of() string {
 	of := slices.Clone(q.route.Segments)
 	for i, segment := range of {
 		if name, ok := strings.CutPrefix(segment, "{"); ok {
-			of[i] = q.vars[strings.TrimSuffix(name, "}")]
+			of[i] = url.PathEscape(q.vars[strings.TrimSuffix(name, "}")])
 		}
 	}
 	return strings.Join(of, "/")

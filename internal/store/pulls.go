@@ -19,7 +19,7 @@ type Pull struct {
 	ID       int64  // in the order in which they began, as far as one process knows
 	Client   string // by its id
 	Op       string // of the route table
-	List     string // path of the list without the base, its ids as they are
+	List     string // path of the list without the base, its ids escaped
 	Question string // the query as it came but for limit and offset; cut to QuestionKept bytes by the store
 
 	Began, Last               time.Time     // when its first and its last page were asked

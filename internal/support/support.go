@@ -220,14 +220,19 @@ func (g *gathering) hide(p *store.Pull) {
 	}
 	q := asked.Selection.Query
 	if q.Sort != nil {
-		order := "asc"
+		out = append(out, "sort="+q.Sort.Name)
 		if q.Desc {
-			order = "desc"
+			out = append(out, "orderBy=desc")
 		}
-		out = append(out, "sort="+q.Sort.Name+" "+order)
 	}
 	if q.Fields != nil {
-		out = append(out, "fields="+strings.Join(q.Fields, ","))
+		fields := slices.Clone(q.Fields)
+		for i, name := range fields {
+			if key, ok := strings.CutPrefix(name, "metadata."); ok {
+				fields[i] = "metadata." + g.mark(key)
+			}
+		}
+		out = append(out, "fields="+strings.Join(fields, ","))
 	}
 	p.Question = strings.Join(out, "&")
 }
@@ -242,24 +247,43 @@ func (g *gathering) veil(e query.Expr) query.Expr {
 	if e.Field != nil && e.Field.Name != "dateLastModified" && !slices.Contains(e.Field.Enum, e.Text) {
 		e.Text = g.mark(e.Text)
 	}
+	if e.Field != nil && e.Field.Kind == oneroster.Metadata { // a district's own word
+		e.Key = g.mark(e.Key)
+	}
 	return e
 }
 
 var (
-	quoted    = regexp.MustCompile(`"[^"]*"|'[^']*'`)
-	addresses = regexp.MustCompile(`\b\d{1,3}(\.\d{1,3}){3}\b|\b[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\b`)
+	// quoted is from the first quote to the last of its kind: a name may have one in it.
+	quoted = regexp.MustCompile(`".*"|'.*'`)
+	// addresses are of machines, of people, of files and of the web.
+	addresses = regexp.MustCompile(`\S*[@/\\]\S*|\b\d{1,3}(\.\d{1,3}){3}\b|` +
+		`\b[0-9a-fA-F]*:[0-9a-fA-F:]*:[0-9a-fA-F:.]*\b`)
+	// drawn is a request id that nobody thought of.
+	drawn = regexp.MustCompile(`^([A-Z2-7]{16}|[0-9a-fA-F]{32}|` +
+		`[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$`)
 )
 
 // clean is a reason without what it quotes.
 func (g *gathering) clean(text string) string {
-	text = quoted.ReplaceAllStringFunc(text, func(q string) string { return `"` + g.mark(q[1:len(q)-1]) + `"` })
+	text = quoted.ReplaceAllStringFunc(text, func(q string) string {
+		return `"` + g.mark(q[1:len(q)-1]) + `"`
+	})
 	return addresses.ReplaceAllString(text, "(an address)")
+}
+
+// request is a request id; readers may send words of their own.
+func (g *gathering) request(id string) string {
+	if drawn.MatchString(id) {
+		return id
+	}
+	return g.mark(id)
 }
 
 func (g *gathering) failures(ctx context.Context) error {
 	all, err := g.Of.Failures(ctx, g.Of.Client.ID, g.Of.Since, 200)
 	for _, f := range all {
-		g.Bundle.Failures = append(g.Bundle.Failures, Failure{stamp(f.At), f.Request, f.Op, f.Status,
+		g.Bundle.Failures = append(g.Bundle.Failures, Failure{stamp(f.At), g.request(f.Request), f.Op, f.Status,
 			g.clean(f.Reason),
 			f.Took.Milliseconds()})
 	}
