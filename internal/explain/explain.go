@@ -102,7 +102,7 @@ type inquiry struct {
 	said        map[string]map[string]string // by publication and resource
 	broken      []quality.Finding
 	questions   map[string][]*ledger.Question // by client, the latest first
-	sought      int                           // rows in walks that were not whole
+	lists       map[string][]uint32           // as they were, by places
 	waiting     string                        // of a publication that is not served, after a semicolon
 	held        bool                          // it waits for a person
 }
@@ -135,7 +135,7 @@ func active(v *store.Version) bool { return v != nil && v.Record.Get("status") =
 func (x *Explainer) Explain(ctx context.Context, asked Asked) (*Answer, error) {
 	q := &inquiry{Explainer: x, Asked: asked, now: x.Today, grounds: map[string]*life{}, horizon: 1 << 62,
 		pubs: map[int64]store.Publication{}, said: map[string]map[string]string{},
-		questions: map[string][]*ledger.Question{}}
+		questions: map[string][]*ledger.Question{}, lists: map[string][]uint32{}}
 	if q.now.IsZero() {
 		q.now = time.Now()
 	}

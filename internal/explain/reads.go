@@ -52,7 +52,10 @@ type miss struct {
 
 // mostSought bounds the rows that are looked for in walks that were not whole: each costs a look at
 // the whole list as it was.
-const mostSought = 40
+const mostSought = 10
+
+// errSought: that many have been looked at.
+var errSought = errors.New("too many walks that were not whole")
 
 // asked are the pulls of a client, the latest first, each read once.
 func (q *inquiry) asked(ctx context.Context, c *auth.Client) ([]*ledger.Question, error) {
@@ -95,8 +98,15 @@ func (q *inquiry) knows(ctx context.Context, c *auth.Client, lives []*life) (map
 func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*life,
 	into map[string]*known) error {
 	places, err := q.places(ctx, asked, lives)
-	forgotten := errors.Is(err, store.ErrNotEarlier)
-	if err != nil && !forgotten {
+	var untold *miss // of any of them
+	switch {
+	case errors.Is(err, store.ErrNotEarlier):
+		untold = forgot(asked)
+	case errors.Is(err, errSought):
+		untold = &miss{asked, "broke off",
+			fmt.Sprintf("has begun %s on %s and not read it to its end (pull %d)",
+				asked.List, words.When(asked.Began), asked.ID)}
+	case err != nil:
 		return err
 	}
 	for _, l := range lives {
@@ -105,8 +115,8 @@ func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*lif
 		if asked.Total == 0 && !asked.Since.IsZero() && (k.passed != nil || k.last != nil) {
 			continue // clients ask for what has changed by the ten thousand
 		}
-		v, miss := (*store.Version)(nil), forgot(asked)
-		if !forgotten {
+		v, miss := (*store.Version)(nil), untold
+		if untold == nil {
 			v, miss = q.told(asked, l, places)
 		}
 		switch {
@@ -144,24 +154,33 @@ func (q *inquiry) places(ctx context.Context, asked *ledger.Question, lives []*l
 	})) {
 		return nil, nil
 	}
-	if q.sought++; q.sought > mostSought {
-		return nil, store.ErrNotEarlier
-	}
-	at := map[uint32]string{}
-	for _, l := range lives {
-		at[uint32(l.Place)] = l.ID
-	}
+	all, err := q.listed(ctx, asked)
 	out := map[string]int{}
-	err := q.View(ctx, func(v *store.View) error {
-		all, err := v.PlacesEarlier(ctx, asked.Selection, min(asked.LastEdition, v.Rev))
-		for n, place := range all {
-			if id, ours := at[place]; ours {
-				out[id] = n
-			}
+	for _, l := range lives {
+		if n := slices.Index(all, uint32(l.Place)); n >= 0 {
+			out[l.ID] = n
 		}
+	}
+	return out, err
+}
+
+// listed is a list as a pull was answered it, by places. Who breaks off begins the same one again.
+func (q *inquiry) listed(ctx context.Context, asked *ledger.Question) (all []uint32, err error) {
+	key := fmt.Sprint(asked.List, "?", asked.Question, " ", asked.LastEdition)
+	if all, known := q.lists[key]; known {
+		return all, nil
+	}
+	if len(q.lists) >= mostSought {
+		return nil, errSought
+	}
+	err = q.View(ctx, func(v *store.View) error {
+		all, err = v.PlacesEarlier(ctx, asked.Selection, min(asked.LastEdition, v.Rev))
 		return err
 	})
-	return out, err
+	if err == nil {
+		q.lists[key] = all
+	}
+	return all, err
 }
 
 // told is the version of a record that a pull told of, nil where it told that it is gone; or why it

@@ -345,10 +345,10 @@ func TestNotices(t *testing.T) {
 		}), nil, 2 * h, ""},
 		{"one row an hour, to see whether there is an answer", probes(h, 9,
 			func(began time.Duration) store.Pull {
-			p := users("", began, store.Range{From: 0, To: 1})
-			p.Limit, p.Pages = 1, 1
-			return p
-		}), nil, 9 * h, ""},
+				p := users("", began, store.Range{From: 0, To: 1})
+				p.Limit, p.Pages = 1, 1
+				return p
+			}), nil, 9 * h, ""},
 		{"deltas from the last row of a district that rests", []store.Pull{delta(0, -h), delta(12*h, -h),
 			delta(24*h, -h), delta(36*h, -h)}, nil, 37 * h, ""},
 		{"deltas that stand still", []store.Pull{delta(0, -h), delta(12*h, -h), delta(24*h, -h),

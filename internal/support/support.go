@@ -283,7 +283,8 @@ func (g *gathering) request(id string) string {
 func (g *gathering) failures(ctx context.Context) error {
 	all, err := g.Of.Failures(ctx, g.Of.Client.ID, g.Of.Since, 200)
 	for _, f := range all {
-		g.Bundle.Failures = append(g.Bundle.Failures, Failure{stamp(f.At), g.request(f.Request), f.Op, f.Status,
+		g.Bundle.Failures = append(g.Bundle.Failures, Failure{stamp(f.At), g.request(f.Request), f.Op,
+			f.Status,
 			g.clean(f.Reason),
 			f.Took.Milliseconds()})
 	}
