@@ -2,6 +2,7 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -190,16 +191,16 @@ func (l *Ledger) write(ctx context.Context) error {
 	l.pulls, l.calls, l.fails = map[pullKey][]*store.Pull{}, map[callKey]*store.Calls{}, nil
 	l.heard, l.lost = 0, 0
 	l.mu.Unlock()
-	if lost > 0 {
-		l.log.Warn("more was read than could be written down", "calls", lost)
-	}
 	if len(pulls) == 0 && len(calls) == 0 {
 		return nil
 	}
 	err := l.note(ctx, store.Heard{Calls: slices.Collect(maps.Values(calls)), Failures: fails})
 	if err != nil && !errors.Is(err, store.ErrMoved) {
-		l.again(pulls, calls, fails)
+		l.again(pulls, calls, fails, lost)
 		return err
+	}
+	if lost > 0 { // told when it is over: until then it would be told every few seconds
+		l.log.Warn("more was read than could be written down", "calls", lost)
 	}
 	keep := worthKeeping(pulls)
 	for len(keep) > 0 && err == nil {
@@ -209,7 +210,7 @@ func (l *Ledger) write(ctx context.Context) error {
 		}
 	}
 	if err != nil && !errors.Is(err, store.ErrMoved) {
-		l.again(byKey(keep), nil, nil)
+		l.again(byKey(keep), nil, nil, 0)
 	}
 	return err
 }
@@ -236,15 +237,19 @@ func worthKeeping(pulls map[pullKey][]*store.Pull) (out []*store.Pull) {
 		out = append(out, all...)
 	}
 	out = slices.DeleteFunc(out, counted)
-	slices.SortStableFunc(out, func(a, b *store.Pull) int { return a.Began.Compare(b.Began) })
+	slices.SortStableFunc(out, func(a, b *store.Pull) int {
+		return cmp.Or(a.Began.Compare(b.Began), strings.Compare(a.List, b.List),
+			strings.Compare(a.Question, b.Question))
+	})
 	return out
 }
 
 // again puts what could not be written before what was heard since.
 func (l *Ledger) again(pulls map[pullKey][]*store.Pull, calls map[callKey]*store.Calls,
-	fails []store.Failure) {
+	fails []store.Failure, lost int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.lost += lost
 	l.fails = append(fails, l.fails...)
 	l.fails = l.fails[:min(len(l.fails), mostFailures)]
 	for key, all := range pulls {

@@ -27,7 +27,6 @@ type page struct {
 	list, asked   string
 	offset, limit int
 	total, status int
-	rows          int // -1 is what there is
 	edition       int64
 	aborted       bool
 }
@@ -393,5 +392,25 @@ func TestLedgerIsBounded(t *testing.T) {
 	write(l)
 	if n := len(told(t, s)); n != 4000 {
 		t.Errorf("%d pulls", n)
+	}
+}
+
+// A database that is gone is told of once, and what found no room when it is back.
+func TestLedgerTellsOnce(t *testing.T) {
+	s := districtOf(t, storetest.SQLite)
+	var log strings.Builder
+	l := ledger.New(s, slog.New(slog.NewTextHandler(&log, nil)))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		for i := range 5000 {
+			l.Hear(page{asked: fmt.Sprint("filter=", i), total: 1}.call())
+		}
+		write(l)
+	}
+	if text := log.String(); strings.Contains(text, "more was read") || strings.Count(text,
+		"cannot be written") != 2 {
+		t.Error(text)
 	}
 }

@@ -16,7 +16,6 @@ type Question struct {
 	Selection store.Selection
 	Filter    string    // as it came; "" is none
 	Since     time.Time // a delta begins after it; the zero time for a list whole
-	cut       bool
 }
 
 // Ask reads what a pull asked; nil where that cannot be: it is of a version of this program that
