@@ -25,7 +25,7 @@ var may = map[string]string{
 	"internal/edition": "internal/oneroster internal/store",
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
 	"internal/words":   "",
-	"internal/ledger":  "internal/oneroster internal/query internal/store internal/rest internal/words",
+	"internal/ledger":  "internal/auth internal/oneroster internal/query internal/store internal/rest internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
 		"internal/store internal/ledger internal/words",
 	"internal/support": "internal/auth internal/oneroster internal/query internal/wire internal/quality " +

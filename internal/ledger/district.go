@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
@@ -64,6 +65,10 @@ var (
 	secrets      = gauge("rollbook_client_secrets", "Secrets of a client that work.", "client")
 	secretEnd    = gauge("rollbook_client_secret_end_timestamp_seconds",
 		"When the next of the secrets of a client that work ends, where one does.", "client")
+	pulled   = gauge("rollbook_pulls", "Pulls that a client went on with in the last day.", "client",
+		"became")
+	lastPull = gauge("rollbook_client_last_pull_timestamp_seconds",
+		"When a client last read a page of a list, within thirty days.", "client")
 	certificateEnd = gauge("rollbook_certificate_end_timestamp_seconds", "When the certificate ends.")
 )
 
@@ -150,7 +155,43 @@ func (d *district) look() {
 			at(secretEnd, next, c.ID)
 		}
 	}
+	d.seen = append(d.seen, d.pulls(ctx, clients)...)
 	d.seen = append(d.seen, d.count(f.Rev)...)
+}
+
+// pulls tells what clients have read lately: the latest pulls of each, not all of one that begins
+// one a second.
+func (d *district) pulls(ctx context.Context, clients []auth.Client) (out []prometheus.Metric) {
+	now := time.Now()
+	for _, c := range clients[:min(len(clients), mostClients)] {
+		all, err := d.Store.Pulls(ctx, store.PullsOf{Client: c.ID, Since: now.Add(-30 * 24 * time.Hour),
+			Limit: 200})
+		if err != nil {
+			return nil
+		}
+		became, last := map[string]int{"whole": 0, "broken off": 0, "going on": 0}, time.Time{}
+		for i := range all {
+			if p := &all[i]; p.Last.After(last) {
+				last = p.Last
+			}
+			switch p := &all[i]; {
+			case now.Sub(p.Last) > 24*time.Hour:
+			case p.Whole():
+				became["whole"]++
+			case Ended(p, now):
+				became["broken off"]++
+			default:
+				became["going on"]++
+			}
+		}
+		for what, n := range became {
+			out = append(out, one(pulled, float64(n), c.ID, what))
+		}
+		if !last.IsZero() {
+			out = append(out, one(lastPull, seconds(last), c.ID))
+		}
+	}
+	return out
 }
 
 // count counts the records, or tells what they were a minute ago.

@@ -45,6 +45,32 @@ func TestClientsAreBounded(t *testing.T) {
 	}
 }
 
+// What clients have read is told from what is kept of it: also after a restart.
+func TestPullsAreCounted(t *testing.T) {
+	for _, e := range storetest.All {
+		s := districtOf(t, e.Empty)
+		l := ledger.New(s, slog.New(slog.DiscardHandler))
+		now := time.Since(day).Truncate(time.Second)
+		for _, p := range append(walk(now-3*time.Hour, 12, ""), walk(now-2*time.Hour, 12,
+			"filter=x")[:1]...) {
+			l.Hear(p.call())
+		}
+		l.Hear(walk(now-time.Minute, 12, "filter=y")[0].call())
+		write(l)
+		w := httptest.NewRecorder()
+		ledger.NewMetrics(ledger.Watched{Store: s}).Handler().ServeHTTP(w, httptest.NewRequest("GET",
+			"/metrics", nil))
+		for _, want := range []string{`rollbook_pulls{became="whole",client="c"} 1`,
+			`rollbook_pulls{became="broken off",client="c"} 1`, `rollbook_pulls{became="going on",client="c"} 1`,
+			fmt.Sprintf(`rollbook_client_last_pull_timestamp_seconds{client="c"} %g`,
+				float64(day.Add(now-time.Minute).Unix()))} {
+			if !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s: no %s in %s", e.Name, want, w.Body)
+			}
+		}
+	}
+}
+
 // What counting costs a request that costs little, a page of one row from an edition: ns-counted
 // is Count alone, ratio the whole request with it by the whole without.
 func BenchmarkCount(b *testing.B) {
