@@ -539,6 +539,36 @@ var further = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).delta("sds", at(0, 1)).on(at(2,
 			0)).without("ana-art").publish()
 	}, sds(), "", "enrollment retired", "SDS has not read that yet."},
+	{"a list that never had her does not tell that she left", func(d *drama) {
+		d.on(at(0, 1)).pull("sds").on(at(1, 0)).partly(deleted("user", "ana")).on(at(1, 1)).
+			read("sds", "", "teachers", "schools/s2/students").read("sds", "role='teacher'", "users")
+	}, sds(), "", "retired", "SDS has not read that yet."},
+	{"the list that had her does", func(d *drama) {
+		d.on(at(0, 1)).pull("sds").on(at(1, 0)).partly(deleted("user", "ana")).on(at(1, 1)).
+			read("sds", "", "schools/s1/students")
+	}, sds(), "", "retired", "SDS read that on 2026-11-24 03:00."},
+	{"classic, with her new school, and the old one after it", func(d *drama) {
+		d.read("sds", "", "orgs", "academicSessions", "courses", "classes", "enrollments",
+			"schools/s1/students",
+			"schools/s2/students").on(at(1, 0)).set("ana", "orgs", "s2").publish().on(at(1, 1)).
+			read("sds", "", "schools/s2/students", "schools/s1/students")
+	}, sds(), "", "read",
+		"SDS read Ana Ruiz (users/ana) on 2026-11-24 03:00 as active, which is what is served"},
+	{"classic, with her old school alone", func(d *drama) {
+		d.read("sds", "", "orgs", "academicSessions", "courses", "classes", "enrollments",
+			"schools/s1/students",
+			"schools/s2/students").on(at(1, 0)).set("ana", "orgs", "s2").publish().on(at(1, 1)).
+			read("sds", "", "schools/s1/students")
+	}, sds(), "", "elsewhere",
+		"has not read that yet: it read schools/s1/students on 2026-11-24 03:00, to which"},
+	{"an id with a slash in it", func(d *drama) {
+		d.rows = append(d.rows, storetest.Rec("org", "sourcedId", "s/3 O'B", "name", "West", "type",
+			"school"))
+		d.set("ana", "orgs", "s/3 O'B").publish().
+			read("sds", "", "schools/"+url.PathEscape("s/3 O'B")+"/students", "orgs", "academicSessions",
+				"classes",
+				"enrollments")
+	}, sds(), "", "read", "which is what is served"},
 	{"nor is it for a change", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).delta("sds", at(0, 1)).on(at(2, 0)).set("ana", "grades",
 			"10").publish()

@@ -35,6 +35,7 @@ type known struct {
 	// client therefore learns nothing of that.
 	passed   *ledger.Question
 	passedBy *store.Version
+	left     map[string]*miss // by list: the latest that it does not belong to, or is filtered from
 }
 
 // gone tells whether the client knows the record as retired.
@@ -77,7 +78,7 @@ func (q *inquiry) asked(ctx context.Context, c *auth.Client) ([]*ledger.Question
 func (q *inquiry) knows(ctx context.Context, c *auth.Client, lives []*life) (map[string]*known, error) {
 	out := map[string]*known{}
 	for _, l := range lives {
-		out[l.ID] = &known{}
+		out[l.ID] = &known{left: map[string]*miss{}}
 	}
 	if len(lives) == 0 {
 		return out, nil
@@ -130,6 +131,10 @@ func (q *inquiry) look(ctx context.Context, asked *ledger.Question, lives []*lif
 		}
 		if miss == nil && q.counts(l, v) && k.good == nil {
 			k.good = &read{asked, v}
+		}
+		if miss != nil && (miss.kind == "filter" || miss.kind == "elsewhere") && k.last == nil &&
+			k.left[asked.List] == nil {
+			k.left[asked.List] = miss
 		}
 		// A list whole says more of what it lacks than a delta does.
 		if miss != nil && (k.miss == nil || k.miss.kind == "unchanged" && miss.kind != "unchanged") {
@@ -223,11 +228,11 @@ func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (
 			asked.List, words.When(asked.Began), words.Thousands(row+1), words.Thousands(asked.Total),
 			ledger.Told(asked.Pull, q.now), asked.ID)
 	}
-	return q.unlisted(asked, v, no)
+	return q.unlisted(asked, l, v, no)
 }
 
 // unlisted is why a list has not a record that was there.
-func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
+func (q *inquiry) unlisted(asked *ledger.Question, l *life, v *store.Version,
 	no func(kind, format string, args ...any) *miss) (*store.Version, *miss) {
 	route := asked.Selection.Route
 	var failed []string
@@ -247,8 +252,11 @@ func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
 	}
 	retired := v.Record.Get("status") != oneroster.Active
 	switch {
-	case retired && asked.Since.IsZero() && asked.Whole():
+	case retired && asked.Since.IsZero() && asked.Whole() && q.had(asked, l, v):
 		return nil, nil
+	case retired && asked.Since.IsZero() && asked.Whole():
+		return nil, no("other list", "read %s on %s, to which it did not belong", asked.List,
+			words.When(asked.Began))
 	case retired && len(failed) > 0 && !unchanged:
 		return nil, no("filter", "asks for %s only, and so is never told who has left", strings.Join(failed,
 			" and "))
@@ -268,6 +276,21 @@ func (q *inquiry) unlisted(asked *ledger.Question, v *store.Version,
 			words.When(asked.Began))
 	}
 	return nil, no("left out", "read %s on %s without it", asked.List, words.When(asked.Began))
+}
+
+// had tells whether a list had a record before a version retired it: one that never had it, such as
+// the pupils of another school, does not tell that it has left.
+func (q *inquiry) had(asked *ledger.Question, l *life, left *store.Version) bool {
+	if q.ByStamps(asked.Selection) != nil {
+		return true // it is of all that is there
+	}
+	selects := q.Selects(asked.Selection)
+	for i := len(l.Versions) - 1; i >= 0; i-- {
+		if v := &l.Versions[i]; v.Rev < left.Rev && active(v) {
+			return selects != nil && selects(v.Record.Values)
+		}
+	}
+	return false
 }
 
 // never says why a client has not read a record that is there.

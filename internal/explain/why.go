@@ -133,8 +133,8 @@ func (q *inquiry) why(ctx context.Context, c *auth.Client, k *known) (reason, er
 		by, err := q.by(ctx, s, now)
 		next, failed := q.next(ctx, c, k, now)
 		kind := "not read yet"
-		if k.leftOut() {
-			kind = k.miss.kind
+		if m := k.leftOut(now); m != nil {
+			kind = m.kind
 		}
 		return reason{kind, fmt.Sprintf("%s; on %s it was changed by %s (%s), and %s has not read that yet%s",
 			text, when(now), by, q.step(s, len(s.Versions)-1), c.Name, next)}, cmp.Or(err, failed)
@@ -158,20 +158,26 @@ func same(a, b *store.Version) bool {
 	return true
 }
 
-// leftOut tells whether a list that was read after the record was known is one that it has left.
-func (k *known) leftOut() bool {
-	return k.miss != nil && (k.miss.kind == "filter" || k.miss.kind == "elsewhere") &&
-		(k.last == nil || k.miss.Began.After(k.last.Began))
+// leftOut is why the list by which a client knows a record has it no more; nil where that is not so.
+func (k *known) leftOut(change *store.Version) *miss {
+	if k.last == nil {
+		return nil
+	}
+	if m := k.left[k.last.List]; m != nil && m.LastEdition >= change.Rev {
+		return m
+	}
+	return nil
 }
 
 // next says what keeps a client from reading a change; it is empty where the next read brings it.
 func (q *inquiry) next(ctx context.Context, c *auth.Client, k *known, change *store.Version) (string, error) {
+	left := k.leftOut(change)
 	switch {
 	case k.passed != nil && k.passedBy.Rev == change.Rev:
 		return fmt.Sprintf(": it asked on %s for what has changed since %s, so it never reads that",
 			words.When(k.passed.Began), words.When(k.passed.Since)), nil
-	case k.leftOut() && k.miss.LastEdition >= change.Rev:
-		return ": it " + k.miss.text, nil
+	case left != nil:
+		return ": it " + left.text, nil
 	}
 	return q.since(ctx, c)
 }
