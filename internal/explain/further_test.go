@@ -374,7 +374,7 @@ var further = []story{
 			"users?filter=foo='x'")
 	}, sds(), "", "refused",
 		"SDS was refused users in each of 2 calls, the last time about 2026-11-23 02:00: " +
-			"invalid_filter_field"},
+			"its filter cannot be read (invalid_filter_field)"},
 	{"classic refused", func(d *drama) {
 		d.client("poor", []string{oneroster.GradebookRead}).asks("poor", "schools/s1/students")
 	}, explain.Asked{Client: "poor"}, "", "scope",
@@ -516,7 +516,7 @@ var further = []story{
 		d.ledger.Hear(failed(d.now, "sds", "getAllUsers"))
 		d.written()
 	}, sds(), "", "no answer",
-		"it got no page of users on 2026-11-23 02:00: internal_server_error"},
+		"it got no page of users on 2026-11-23 02:00: this service made a mistake"},
 	{"its answers broke off", func(d *drama) {
 		d.ledger.Hear(broke(d.now, "sds"))
 		d.written().on(at(0, 5))

@@ -197,7 +197,7 @@ func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (
 	}
 	if asked.Total < 0 {
 		return nil, no("no answer", "got no page of %s on %s: %s", asked.List, words.When(asked.Began),
-			asked.Reason)
+			plain(asked.Reason))
 	}
 	v := l.At(asked.LastEdition)
 	if v == nil && !l.Whole {
@@ -376,7 +376,7 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 			"here", c.Name), nil
 	case tokens.Refused > 0 && sum.Calls == tokens.Refused:
 		return "refused", fmt.Sprintf("%s got no token in %s, the last time about %s: %s", c.Name,
-			words.Count(tokens.Refused, "call"), words.When(tokens.Hour), tokens.Reason), nil
+			words.Count(tokens.Refused, "call"), words.When(tokens.Hour), plain(tokens.Reason)), nil
 	case lists.Failed+lists.Aborted > 0 && lists.Rows == 0:
 		return "no answer", fmt.Sprintf("%s has asked for %s in %s, and this service failed or its "+
 			"answer broke "+
@@ -385,7 +385,7 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 	case lists.Refused > 0 && lists.Rows == 0:
 		return "refused", fmt.Sprintf("%s was refused %s in each of %s, the last time about %s: %s", c.Name,
 			l.r.Plural,
-			words.Count(lists.Refused, "call"), words.When(lists.Hour), lists.Reason), nil
+			words.Count(lists.Refused, "call"), words.When(lists.Hour), plain(lists.Reason)), nil
 	}
 	if singles > 0 {
 		return "never read",
@@ -432,11 +432,32 @@ func (q *inquiry) since(ctx context.Context, c *auth.Client) (string, error) {
 	case err != nil:
 	case bad.Calls > 0:
 		return fmt.Sprintf("; since then it was refused in each of %s, the last time about %s: %s",
-			words.Count(bad.Calls, "call"), words.When(bad.Hour), bad.Reason), nil
+			words.Count(bad.Calls, "call"), words.When(bad.Hour), plain(bad.Reason)), nil
 	case !slices.ContainsFunc(c.Secrets, func(s auth.Secret) bool {
 		return s.Expires.IsZero() || q.now.Before(s.Expires)
 	}):
 		return "; it has no secret that is still good, and can read nothing more", nil
 	}
 	return "", err
+}
+
+// plain is a reason in words; one that is in words already is as it was.
+func plain(reason string) string {
+	switch oneroster.CodeMinor(reason) {
+	case oneroster.InvalidFilter:
+		return "its filter cannot be read (invalid_filter_field)"
+	case oneroster.InvalidSelection, oneroster.BlankSelection:
+		return "it asks for a field that is not there (" + reason + ")"
+	case oneroster.InvalidSort:
+		return "it sorts by a field that is not there (invalid_sort_field)"
+	case oneroster.InvalidData:
+		return "what it asks for cannot be read (invalid data)"
+	case oneroster.Forbidden:
+		return "it has no scope for that (forbidden)"
+	case oneroster.ServerBusy:
+		return "the service was too busy (server_busy)"
+	case oneroster.InternalError:
+		return "this service made a mistake, which its log tells of (internal_server_error)"
+	}
+	return reason
 }
