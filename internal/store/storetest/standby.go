@@ -123,20 +123,19 @@ func (s *Server) Restart(t testing.TB) {
 // let go on.
 func (s *Server) Hang(t testing.TB) (goOn func()) {
 	t.Helper()
+	pid := s.cmd.Process.Pid
 	signal := func(by syscall.Signal) {
-		pid := s.cmd.Process.Pid
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
+		_ = syscall.Kill(pid, by) // first: it starts no further one
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", pid))
 		for _, child := range strings.Fields(string(text)) {
 			n, _ := strconv.Atoi(child)
 			_ = syscall.Kill(n, by)
 		}
-		_ = syscall.Kill(pid, by)
 	}
 	signal(syscall.SIGSTOP)
-	return func() { signal(syscall.SIGCONT) }
+	goOn = sync.OnceFunc(func() { signal(syscall.SIGCONT) })
+	t.Cleanup(goOn) // one that is stopped cannot be ended
+	return goOn
 }
 
 // Replay goes on, or pauses, with what the primary has written.
