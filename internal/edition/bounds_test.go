@@ -102,6 +102,35 @@ func TestAnswersAreSmall(t *testing.T) {
 	runtime.KeepAlive(d)
 }
 
+// An edition that holds much of what was followed serves on, and is followed, until another one is
+// made of it.
+func TestHeavyEditionsServeOn(t *testing.T) {
+	s, src, d, _ := small(t)
+	read := func(night string) {
+		t.Helper()
+		text, p := body(t, d, asked(t, "getAllEnrollments", "limit=500", nil))
+		if p.Size("") == "" || !strings.Contains(text, `"night":"`+night+`"`) {
+			t.Errorf("night %s, from an edition: %v", night, p.Size("") != "")
+		}
+	}
+	read("0")
+	d.Light(3000)
+	goOn := d.Hold()
+	for src.night = 1; src.night < 3; src.night++ {
+		publish(t, s, src)
+		read(fmt.Sprint(src.night))
+	}
+	if d.Loose() < 3000 {
+		t.Errorf("%d bytes were followed", d.Loose())
+	}
+	goOn()
+	d.Wait()
+	if d.Loose() != 0 {
+		t.Errorf("another one was not made: %d bytes", d.Loose())
+	}
+	read("2")
+}
+
 // So many walks are kept: of one more, the one that was read longest ago ends, of the client
 // that has most.
 func TestWalksAreBounded(t *testing.T) {

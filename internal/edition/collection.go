@@ -17,7 +17,8 @@ const (
 	// chunkRows is how many records share a chunk: what a change of one record copies.
 	chunkRows = 1024
 	// A collection is rendered anew, and not followed, where more than an eighth of it and
-	// some has changed, or where what was followed holds so much memory, in so many pieces.
+	// some has changed. It is rendered anew in the background, and followed until that is done,
+	// where what was followed holds so much memory, in so many pieces, up to four times that.
 	followedRows     = 2000
 	followedBytes    = 16 << 20
 	followedSegments = 4096
@@ -231,13 +232,15 @@ func (c *collection) earlier(ctx context.Context, view *store.View, r rendering,
 	return &was, err
 }
 
-// follow makes the collection as it is in a later view; nil where it is better built.
-func (c *collection) follow(ctx context.Context, view *store.View, r rendering) (*collection, error) {
+// follow makes the collection as it is in a later view; nil where it is better built. loose is what
+// one may hold in memory that is not heavy.
+func (c *collection) follow(ctx context.Context, view *store.View, r rendering, loose int) (*collection,
+	error) {
 	changed, err := view.Changed(ctx, r.resource, c.version)
 	if err != nil {
 		return nil, err
 	}
-	if changed > followedRows+c.rows/8 || c.loose > followedBytes || len(c.segments) > followedSegments {
+	if changed > followedRows+c.rows/8 || c.loose > 4*loose || len(c.segments) > 4*followedSegments {
 		return nil, nil
 	}
 	next := *c
@@ -258,6 +261,11 @@ func (c *collection) follow(ctx context.Context, view *store.View, r rendering) 
 	next.segments = append(slices.Clip(c.segments), &segment{text})
 	next.loose += len(text)
 	return &next, nil
+}
+
+// heavy tells whether the collection is to be rendered anew for what it holds in memory.
+func (c *collection) heavy(loose int) bool {
+	return c.loose > loose || len(c.segments) > followedSegments
 }
 
 // all are the places of every record in their order; nil where they are 1, 2, 3, ….

@@ -60,6 +60,7 @@ type District struct {
 	spooled   budget
 	turns     turns
 	soon      int        // up to how many records a collection is made while its reader waits
+	loose     int        // bytes of what was followed that a collection may hold and not be heavy
 	builds    sync.Mutex // of others one at a time
 	ctx       context.Context
 	stop      context.CancelFunc
@@ -90,7 +91,7 @@ func New(s *store.Store, opt Options) *District {
 	if d.opt.Log == nil {
 		d.opt.Log = slog.New(slog.DiscardHandler)
 	}
-	d.soon = soonRows
+	d.soon, d.loose = soonRows, followedBytes
 	d.walks.process = rand.Text()
 	d.ctx, d.stop = context.WithCancel(context.Background())
 	return d
@@ -285,7 +286,7 @@ func (d *District) current(ctx context.Context, h *holder, versions *store.Versi
 	if c != nil && c.version >= versions.Of(h.resource) {
 		return c, nil
 	}
-	if h.building.Load() != nil {
+	if c == nil && h.building.Load() != nil {
 		return nil, nil
 	}
 	c = nil
@@ -330,16 +331,19 @@ func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*
 		return c, nil
 	}
 	if c != nil {
-		next, err := c.follow(ctx, view, h.rendering)
+		next, err := c.follow(ctx, view, h.rendering, d.loose)
 		if err != nil {
 			return nil, err
 		}
 		h.now.Store(next)
 		if next != nil {
+			if next.heavy(d.loose) && h.mayBuild() {
+				d.build(h) // meanwhile this one serves, and is followed further
+			}
 			return next, nil
 		}
 	}
-	if time.Since(time.Unix(h.failed.Load(), 0)) < buildAgain {
+	if !h.mayBuild() {
 		return nil, nil
 	}
 	last, err := view.Last(ctx, h.resource)
@@ -347,7 +351,11 @@ func (d *District) followed(ctx context.Context, h *holder, view *store.View) (*
 	case err != nil:
 		return nil, err
 	case last <= d.soon:
-		return d.make(ctx, h, view)
+		c, err := d.make(ctx, h, view)
+		if err == nil {
+			d.put(h, c)
+		}
+		return c, err
 	}
 	d.build(h)
 	return nil, nil
@@ -365,14 +373,20 @@ func (d *District) build(h *holder) {
 		d.builds.Lock()
 		defer d.builds.Unlock()
 		ctx := d.ctx
-		build := func(view *store.View) error {
-			_, err := d.make(ctx, h, view)
+		var c *collection
+		build := func(view *store.View) (err error) {
+			c, err = d.make(ctx, h, view)
 			return err
 		}
 		err := d.store.View(ctx, build, h.resource)
 		if errors.Is(err, store.ErrStandby) {
 			ctx = store.FromPrimary(ctx)
 			err = d.store.View(ctx, build, h.resource)
+		}
+		if err == nil {
+			h.turn <- struct{}{} // nobody follows the one before meanwhile
+			d.put(h, c)
+			<-h.turn
 		}
 		_ = d.unmade(ctx, h, err) // what it leaves is of a district that is closed, or of its database
 	})
@@ -385,12 +399,19 @@ func (d *District) make(ctx context.Context, h *holder, view *store.View) (*coll
 	if err != nil {
 		return nil, &notMade{err}
 	}
-	h.now.Store(c)
-	d.questions.forget(h.rendering) // they hold the one before
 	d.opt.Log.Info("edition", "resource", h.resource.Plural, "rows", c.rows, "edition", c.version, "ms",
 		time.Since(began).Milliseconds())
 	return c, nil
 }
+
+// put lets readers have a collection that was made; it is called in turn.
+func (d *District) put(h *holder, c *collection) {
+	h.now.Store(c)
+	d.questions.forget(h.rendering) // they hold the one before
+}
+
+// mayBuild tells whether a collection may be made, which failed lately or did not.
+func (h *holder) mayBuild() bool { return time.Since(time.Unix(h.failed.Load(), 0)) >= buildAgain }
 
 // notMade is why a collection could not be made.
 type notMade struct{ error }

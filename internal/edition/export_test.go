@@ -13,3 +13,22 @@ func (d *District) SetClock(now func() time.Time) { d.walks.now = now }
 
 // Questions is how many are remembered.
 func (d *District) Questions() int { return len(d.questions.all) }
+
+// Light lets a collection be heavy that holds so many bytes of what was followed.
+func (d *District) Light(bytes int) { d.loose = bytes }
+
+// Hold lets nothing be made in the background until it is let go on.
+func (d *District) Hold() (goOn func()) {
+	d.builds.Lock()
+	return d.builds.Unlock
+}
+
+// Loose is how many bytes the collections hold of what was followed.
+func (d *District) Loose() (bytes int) {
+	for _, h := range d.collections {
+		if c := h.now.Load(); c != nil {
+			bytes += c.loose
+		}
+	}
+	return bytes
+}
