@@ -29,6 +29,9 @@ const (
 	// mostHeard bounds what waits for that.
 	mostHeard    = 4000
 	mostFailures = 500
+	// mostApart are the pieces of one question that are kept apart where pages come twice: of which
+	// walk they are is seen beside what was written before.
+	mostApart = 4
 	// atOnce is how many pulls are written in one transaction: a slow disk must come to its end.
 	atOnce = 500
 )
@@ -119,8 +122,8 @@ func (l *Ledger) turn(c rest.Call) {
 	page := pageOf(c)
 	key := pullKey{page.Client, page.List, page.Question}
 	all := l.pulls[key]
-	if n := len(all); n > 0 && all[n-1].GoesOn(page) {
-		all[n-1].Add(page)
+	if p := store.Continued(all, page); p != nil && (!p.Read.Overlap(page.Read) || len(all) > mostApart) {
+		p.Add(page)
 		return
 	}
 	if l.heard >= mostHeard {

@@ -129,6 +129,10 @@ func TestPulls(t *testing.T) {
 		{"a page read twice", []page{{total: 8}, {offset: 5, total: 8}, {offset: 5, total: 8,
 			after: time.Second}},
 			[]string{"users? 0s: 3 pages 11 rows of 8, twice 3, beyond 0, failed 0: was read whole"}},
+		{"two walks at once", []page{{total: 12}, {total: 12}, {offset: 5, total: 12}, {offset: 5, total: 12},
+			{offset: 10, total: 12}, {offset: 10, total: 12}}, []string{
+			"users? 0s: 3 pages 12 rows of 12, twice 0, beyond 0, failed 0: was read whole",
+			"users? 0s: 3 pages 12 rows of 12, twice 0, beyond 0, failed 0: was read whole"}},
 		{"past the end", []page{{total: 3}, {offset: 5, total: 3}, {offset: 10, total: 3}},
 			[]string{"users? 0s: 3 pages 3 rows of 3, twice 0, beyond 2, failed 0: was read whole"}},
 		{"a page that broke off, and came again", []page{{total: 8}, {offset: 5, total: 8, aborted: true},

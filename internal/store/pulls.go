@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -64,6 +63,31 @@ func (p *Pull) GoesOn(more *Pull) bool {
 	}
 	return true
 }
+
+// atOnce is how long a client that reads one list several times at once may leave one of these
+// walks alone.
+const atOnce = 5 * time.Minute
+
+// Continued finds which of some pulls of one question, the latest last, more goes on with: of
+// several walks at once the one that lacks it. It is nil where none is.
+func Continued(all []*Pull, more *Pull) (latest *Pull) {
+	for i := len(all) - 1; i >= max(0, len(all)-mostAtOnce); i-- {
+		p := all[i]
+		if !p.GoesOn(more) {
+			continue
+		}
+		if latest == nil {
+			latest = p
+		}
+		if !p.Read.Overlap(more.Read) && more.Began.Sub(p.Last) < atOnce {
+			return p
+		}
+	}
+	return latest
+}
+
+// mostAtOnce are told apart.
+const mostAtOnce = 4
 
 // Add puts more of a pull to it.
 func (p *Pull) Add(more *Pull) {
@@ -136,6 +160,18 @@ func (s Ranges) Missing(total int) (out Ranges) {
 		out = append(out, Range{at, total})
 	}
 	return out
+}
+
+// Overlap tells whether some rows are among others too.
+func (s Ranges) Overlap(other Ranges) bool {
+	for _, r := range s {
+		for _, o := range other {
+			if r.From < o.To && o.From < r.To {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Rows is how many they are.
@@ -291,14 +327,20 @@ func (n *noting) pull(ctx context.Context, seen *Pull, id int64) error {
 	kept.Client, kept.List, kept.Reason = storable(seen.Client), storable(seen.List), storable(seen.Reason)
 	kept.Question = storable(cut(seen.Question, QuestionKept))
 	text := n.sql(`SELECT ` + pullColumns + ` FROM "pulls"
-		WHERE "client" = $1 AND "list" = $2 AND "hash" = $3 ORDER BY "id" DESC LIMIT 1`)
-	last, err := scanPull(n.QueryRowContext(ctx, text, kept.Client, kept.List, hash).Scan)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		WHERE "client" = $1 AND "list" = $2 AND "hash" = $3 ORDER BY "id" DESC LIMIT $4`)
+	var all []*Pull
+	err := queryAll(ctx, n.Tx, text, []any{kept.Client, kept.List, hash, mostAtOnce},
+		func(scan func(...any) error) error {
+			p, err := scanPull(scan)
+			all = append([]*Pull{&p}, all...)
+			return err
+		})
+	if err != nil {
 		return err
 	}
-	if err == nil && last.GoesOn(&kept) {
+	if last := Continued(all, &kept); last != nil {
 		last.Add(&kept)
-		kept = last
+		kept = *last
 	}
 	begun := 0
 	if kept.Begun {
@@ -439,7 +481,8 @@ func (s *Store) CallsSince(ctx context.Context, client string, since time.Time) 
 
 // Failures are those of a client, or of all where it is "", from a time on: the latest so many, the
 // latest first.
-func (s *Store) Failures(ctx context.Context, client string, since time.Time, most int) (out []Failure, err error) {
+func (s *Store) Failures(ctx context.Context, client string, since time.Time, most int) (out []Failure,
+	err error) {
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		text := s.sql(`SELECT "at", "request", "client", "op", "status", "reason", "micros" FROM "failures"
 			WHERE "at" >= $1 AND ("client" = $2 OR $2 = '') ORDER BY "at" DESC, "request" LIMIT $3`)
