@@ -248,7 +248,7 @@ func startedWith(b testing.TB, dir, dsn string, client []string, more ...string)
 		b.Fatalf("%s %v", out, err)
 	}
 	cmd := lasting(program(dir, append([]string{"serve", "--addr", "127.0.0.1:0", "--db", dsn}, more...)...))
-	cmd.Env = append(cmd.Env, "GOGC=100") // as its users have it
+	cmd.Env = append(cmd.Env, "GOGC=") // as its users have it
 	log, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -69,8 +69,8 @@ type change struct {
 type chunk struct {
 	at   [chunkRows]uint64 // segment and offset
 	size [chunkRows]uint32 // 0 where there is no record
-	// Twice the number of its dateLastModified among the collection's stamps, and 1 where it is
-	// not active.
+	// Twice the number of its dateLastModified among the collection's stamps, which begin at 1, and 1
+	// more where it is not active; 0 where there is no record.
 	stamp [chunkRows]uint32
 }
 
@@ -108,14 +108,15 @@ func (c *collection) stamping() func(values []string) uint32 {
 	c.stamps = slices.Clip(c.stamps)
 	numbers := make(map[string]uint32, len(c.stamps))
 	for n, text := range c.stamps {
-		numbers[text] = uint32(n)
+		numbers[text] = uint32(n) + 1
 	}
 	return func(values []string) uint32 {
 		n, known := numbers[values[oneroster.Modified]]
 		if !known {
-			n = uint32(len(c.stamps))
 			text := strings.Clone(values[oneroster.Modified])
-			c.stamps, numbers[text] = append(c.stamps, text), n
+			c.stamps = append(c.stamps, text)
+			n = uint32(len(c.stamps))
+			numbers[text] = n
 		}
 		if values[oneroster.Status] != oneroster.Active {
 			return 2*n + 1
@@ -127,18 +128,18 @@ func (c *collection) stamping() func(values []string) uint32 {
 // stamped are the places of the records that are selected by nothing but their status and
 // dateLastModified.
 func (c *collection) stamped(r *oneroster.Resource, selects func(values []string) bool) []uint32 {
-	taken := make([]bool, 2*len(c.stamps))
+	taken := make([]bool, 2*len(c.stamps)+2)
 	for n, text := range c.stamps {
 		values := oneroster.NewRecord(r).Values
 		for deleted, status := range []string{oneroster.Active, oneroster.ToBeDeleted} {
 			values[oneroster.Modified], values[oneroster.Status] = text, status
-			taken[2*n+deleted] = selects(values)
+			taken[2*(n+1)+deleted] = selects(values)
 		}
 	}
 	out := []uint32{}
 	for n, part := range c.chunks {
-		for i, size := range part.size {
-			if size > 0 && taken[part.stamp[i]] {
+		for i, stamp := range &part.stamp {
+			if taken[stamp] {
 				out = append(out, uint32(n*chunkRows+i))
 			}
 		}
@@ -152,7 +153,7 @@ func (c *collection) unset(owned map[int]bool, place int) {
 	if part.size[place%chunkRows] > 0 {
 		c.rows--
 	}
-	part.size[place%chunkRows] = 0
+	part.size[place%chunkRows], part.stamp[place%chunkRows] = 0, 0
 }
 
 // chunk is the one of a place, that may be written.
