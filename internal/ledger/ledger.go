@@ -32,6 +32,9 @@ const (
 	// mostApart are the pieces of one question that are kept apart where pages come twice: of which
 	// walk they are is seen beside what was written before.
 	mostApart = 4
+	// mostOfOne are kept of the pulls of one question that are begun in the time until they are
+	// written: the first and the last ones.
+	mostOfOne = 8
 	// atOnce is how many pulls are written in one transaction: a slow disk must come to its end.
 	atOnce = 500
 )
@@ -126,12 +129,15 @@ func (l *Ledger) turn(c rest.Call) {
 		p.Add(page)
 		return
 	}
-	if l.heard >= mostHeard {
+	switch {
+	case len(all) >= mostOfOne: // it is begun again and again: calls count how often
+		l.pulls[key] = append(slices.Delete(all, len(all)-2, len(all)-1), page)
+	case l.heard >= mostHeard:
 		l.lost++
-		return
+	default:
+		l.heard++
+		l.pulls[key] = append(all, page)
 	}
-	l.heard++
-	l.pulls[key] = append(all, page)
 }
 
 // pageOf is a pull of one page.

@@ -386,6 +386,22 @@ func TestNotices(t *testing.T) {
 	}
 }
 
+// A list that is begun again and again makes a few pulls in the seconds until they are written, and
+// each call is counted.
+func TestListsBegunAgainAndAgain(t *testing.T) {
+	s := districtOf(t, storetest.SQLite)
+	l := ledger.New(s, slog.New(slog.DiscardHandler))
+	for i := range 5000 {
+		l.Hear(page{after: time.Duration(i) * time.Millisecond, total: 9}.call())
+	}
+	write(l)
+	calls, err := s.CallsSince(t.Context(), "c", day)
+	if got := told(t, s); err != nil || len(got) != 8 || !strings.HasPrefix(got[0], "users? 0s") ||
+		!strings.HasPrefix(got[7], "users? 4.999s") || calls[0].Calls != 5000 {
+		t.Errorf("%d: %v, %+v %v", len(got), got, calls, err)
+	}
+}
+
 // What waits to be written is bounded, however many questions strangers think of.
 func TestLedgerIsBounded(t *testing.T) {
 	s := districtOf(t, storetest.SQLite)
