@@ -49,29 +49,40 @@ line was wrong. docs/onboarding.md goes through it.`,
 	}
 	cmd.PersistentFlags().StringVar(&o.folder, "folder", "onboarding", "folder that holds the evidence")
 	for _, p := range onboarding.Programmes {
-		sub := &cobra.Command{
-			Use:   p.Name + " URL",
-			Short: "Make the steps of " + p.Title + " that are not done yet",
-			Args:  cobra.ExactArgs(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				if p.Name == "gradesync" && o.Teacher == "" {
-					return usageError{errors.New("whose grades? give --teacher with an e-mail address or a " +
-						"username of a made-up teacher: grades are written, and taken away again")}
-				}
-				return o.run(cmd, args[0], func(ctx context.Context, f *onboarding.Folder) error {
-					return f.Run(ctx, p, o.Options)
-				})
-			},
-		}
-		o.connected(sub)
-		sub.Flags().BoolVar(&o.Again, "again", false, "make the steps anew that are done already")
-		if p.Name == "gradesync" {
-			sub.Flags().StringVar(&o.Teacher, "teacher", "",
-				"e-mail address or username of the teacher whose grades are written")
-		}
-		cmd.AddCommand(sub)
+		cmd.AddCommand(o.programme(p))
 	}
-	pilot := &cobra.Command{
+	cmd.AddCommand(o.pilot(), o.tick(), o.statusCommand())
+	return cmd
+}
+
+// programme makes the steps of one of Microsoft's programmes.
+func (o *onboarder) programme(p onboarding.Programme) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   p.Name + " URL",
+		Short: "Make the steps of " + p.Title + " that are not done yet",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if p.Name == "gradesync" && o.Teacher == "" {
+				return usageError{errors.New("whose grades? give --teacher with an e-mail address or a " +
+					"username of a made-up teacher: grades are written, and taken away again")}
+			}
+			return o.run(cmd, args[0], func(ctx context.Context, f *onboarding.Folder) error {
+				return f.Run(ctx, p, o.Options)
+			})
+		},
+	}
+	o.connected(cmd)
+	cmd.Flags().BoolVar(&o.Again, "again", false, "make the steps anew that are done already")
+	if p.Name == "gradesync" {
+		cmd.Flags().StringVar(&o.Teacher, "teacher", "",
+			"e-mail address or username of the teacher whose grades are written")
+	}
+	return cmd
+}
+
+// pilot pulls a pilot's service once.
+func (o *onboarder) pilot() *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "pilot NAME URL",
 		Short: "Pull a pilot customer's service once, and add what came to the pilot's record",
 		Args:  cobra.ExactArgs(2),
@@ -85,10 +96,15 @@ line was wrong. docs/onboarding.md goes through it.`,
 			})
 		},
 	}
-	o.connected(pilot)
-	pilot.Flags().StringVar(&o.removed, "removed", "",
+	o.connected(cmd)
+	cmd.Flags().StringVar(&o.removed, "removed", "",
 		"sourcedId of a student who was removed since the last run: sees that readers are told")
-	check := &cobra.Command{
+	return cmd
+}
+
+// tick notes what a person did.
+func (o *onboarder) tick() *cobra.Command {
+	cmd := &cobra.Command{
 		Use:   "tick ITEM",
 		Short: "Note that a person did something: handed-over, or PILOT/mass-change and the like",
 		Args:  cobra.ExactArgs(1),
@@ -104,10 +120,15 @@ line was wrong. docs/onboarding.md goes through it.`,
 			})
 		},
 	}
-	check.Flags().StringVar(&o.by, "by", "", "who did it")
-	check.Flags().StringVar(&o.note, "note", "", "a remark")
-	o.jsonFlag(check)
-	status := &cobra.Command{
+	cmd.Flags().StringVar(&o.by, "by", "", "who did it")
+	cmd.Flags().StringVar(&o.note, "note", "", "a remark")
+	o.jsonFlag(cmd)
+	return cmd
+}
+
+// statusCommand tells what is missing.
+func (o *onboarder) statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
 		Use:     "status",
 		Aliases: []string{"sheet"},
 		Short:   "Tell what is missing, and write the pages and the sheet for customers anew; calls nobody",
@@ -116,8 +137,7 @@ line was wrong. docs/onboarding.md goes through it.`,
 			return o.status(cmd, func(*onboarding.Folder) error { return nil })
 		},
 	}
-	o.jsonFlag(status)
-	cmd.AddCommand(pilot, check, status)
+	o.jsonFlag(cmd)
 	return cmd
 }
 

@@ -25,7 +25,7 @@ import (
 // upgraded, removed, installed again and purged.
 func TestPackage(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Getuid() != 0 {
-		t.Skip("who installs a package is root on Linux")
+		machine.Leave(t, "this test installs a package: it needs root, on Linux")
 	}
 	machine.Has(t, "dpkg", "dpkg")
 	machine.Has(t, "systemd-analyze", "systemd")

@@ -16,61 +16,13 @@ func (q *inquiry) judge(ctx context.Context) error {
 	if !q.At.IsZero() {
 		return nil
 	}
-	seen := map[*oneroster.Resource]map[string]oneroster.Record{}
-	add := func(recs ...oneroster.Record) {
-		for _, rec := range recs {
-			if seen[rec.Resource] == nil {
-				seen[rec.Resource] = map[string]oneroster.Record{}
-			}
-			seen[rec.Resource][rec.ID()] = rec
-		}
+	seen, err := q.beside(ctx)
+	if err != nil {
+		return err
 	}
 	mine := map[string]bool{}
-	var classes []string
 	for _, l := range q.concerned() {
 		mine[l.r.Name+"/"+l.ID] = true
-		add(l.Now().Record)
-		if l.r.Name == "class" {
-			classes = append(classes, l.ID)
-		}
-	}
-	user, enrollment := oneroster.ByName("user"), oneroster.ByName("enrollment")
-	others, err := q.Having(ctx, enrollment, "class", classes...)
-	if err != nil {
-		return err
-	}
-	var people []string
-	for _, e := range others {
-		people = append(people, e.Get("user"))
-	}
-	beside, err := q.Having(ctx, user, "sourcedId", people...)
-	if err != nil {
-		return err
-	}
-	if l := q.subject; l.r == user {
-		agents, err := q.Having(ctx, user, "sourcedId", oneroster.Items(l.get("agents"))...)
-		if err != nil {
-			return err
-		}
-		add(agents...)
-	}
-	add(others...)
-	add(beside...)
-	for _, field := range []string{"email", "username"} {
-		if l := q.subject; l.r == user && l.get(field) != "" {
-			same, err := q.Having(ctx, user, field, l.get(field))
-			if err != nil {
-				return err
-			}
-			add(same...)
-		}
-	}
-	for _, r := range oneroster.Resources() { // those that are few, whole: others lean on them
-		if r.Name == "org" || r.Name == "academicSession" || r.Name == "course" {
-			if err := q.whole(ctx, r, add); err != nil {
-				return err
-			}
-		}
 	}
 	each := func(resource string, yield func(wire.Object) error) error {
 		all := seen[oneroster.ByName(resource)]
@@ -97,6 +49,66 @@ func (q *inquiry) judge(ctx context.Context) error {
 		return int(a.Rule.Severity) - int(b.Rule.Severity)
 	})
 	return err
+}
+
+// beside are the records that the judge is to look at: those that are concerned, and those that
+// their rules look at too.
+func (q *inquiry) beside(ctx context.Context) (map[*oneroster.Resource]map[string]oneroster.Record, error) {
+	seen := map[*oneroster.Resource]map[string]oneroster.Record{}
+	add := func(recs ...oneroster.Record) {
+		for _, rec := range recs {
+			if seen[rec.Resource] == nil {
+				seen[rec.Resource] = map[string]oneroster.Record{}
+			}
+			seen[rec.Resource][rec.ID()] = rec
+		}
+	}
+	var classes []string
+	for _, l := range q.concerned() {
+		add(l.Now().Record)
+		if l.r.Name == "class" {
+			classes = append(classes, l.ID)
+		}
+	}
+	user, enrollment := oneroster.ByName("user"), oneroster.ByName("enrollment")
+	others, err := q.Having(ctx, enrollment, "class", classes...)
+	if err != nil {
+		return nil, err
+	}
+	var people []string
+	for _, e := range others {
+		people = append(people, e.Get("user"))
+	}
+	beside, err := q.Having(ctx, user, "sourcedId", people...)
+	if err != nil {
+		return nil, err
+	}
+	if l := q.subject; l.r == user {
+		agents, err := q.Having(ctx, user, "sourcedId", oneroster.Items(l.get("agents"))...)
+		if err != nil {
+			return nil, err
+		}
+		add(agents...)
+	}
+	add(others...)
+	add(beside...)
+	for _, field := range []string{"email", "username"} {
+		if l := q.subject; l.r == user && l.get(field) != "" {
+			same, err := q.Having(ctx, user, field, l.get(field))
+			if err != nil {
+				return nil, err
+			}
+			add(same...)
+		}
+	}
+	for _, r := range oneroster.Resources() { // those that are few, whole: others lean on them
+		if r.Name == "org" || r.Name == "academicSession" || r.Name == "course" {
+			if err := q.whole(ctx, r, add); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return seen, nil
 }
 
 func (q *inquiry) whole(ctx context.Context, r *oneroster.Resource, add func(...oneroster.Record)) error {

@@ -1,0 +1,476 @@
+package verify
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/wire"
+)
+
+var nestedChecks = []Check{
+	{ID: "nested.rows", Area: areaNested, On: Nesteds,
+		Title: "A nested list holds the rows that hang on its parent, all of them and no others",
+		Rule:  ruleREST + ", tables 3.1a to 3.1c",
+		Fix:   "Select by the reference, or through active enrollments, that the operation's name says.",
+		Run:   checkNested},
+	{ID: "nested.total", Area: areaNested, On: Nesteds,
+		Title: "A nested list is paged and counted like any other",
+		Rule:  ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, " +
+			"offset, a stable order.", Run: checkNestedPages},
+	{ID: "nested.filter", Area: areaNested, On: Nesteds, Title: "A nested list is filtered within its parent",
+		Rule: ruleREST + ", filtering",
+		Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must " +
+			"not lead out.", Run: checkNestedFilter},
+	{ID: "nested.both-parents", Area: areaNested, On: Nesteds,
+		Where: func(r *oneroster.Route) bool { return strings.Count(r.Path, "{") == 2 },
+		Title: "A list under two parents looks at both: a class of another school is empty",
+		Rule:  ruleREST + ", tables 3.1a to 3.1c: the class in the school",
+		Fix:   "Select by every id of the path.", Run: checkBothParents},
+	{ID: "nested.deleted-links", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool {
+		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
+	}, Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
+		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere " +
+			"this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
+	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds,
+		Title: "A list under an unknown parent is empty, or unknown, and never the whole",
+		Rule:  ruleREST + "; " + ruleSDS + " wants 200 and an empty list",
+		Fix:   "Answer 200 with an empty list.", Run: func(p *probe) {
+			a := p.get(fill(p.route.Path, p.unknownParents()))
+			p.ok()
+			switch {
+			case a.Err != nil:
+				p.fail(a, "no answer: %v", a.Err)
+			case a.Status == http.StatusOK:
+				if got, ok := p.list(a, p.route.Resource); ok && len(got.Objects) > 0 {
+					p.fail(a, "%s hang on a parent that does not exist", plural(len(got.Objects), "row"))
+				}
+			case a.Status != http.StatusNotFound:
+				p.fail(a, "answered %d", a.Status)
+			}
+		}},
+	{ID: "nested.unknown-parent-empty", Area: areaNested, On: Nesteds,
+		Profiles: []string{"sds", "sds-classic"}, Title: "A list under an unknown parent is 200 and empty",
+		Rule: ruleSDS + ": /schools/1000000/classes",
+		Fix:  "Answer 200 with an empty list and X-Total-Count: 0, not 404.", Run: func(p *probe) {
+			a := p.get(fill(p.route.Path, p.unknownParents()))
+			got, ok := p.list(a, p.route.Resource)
+			if ok && (len(got.Objects) > 0 || got.Total != 0) {
+				p.fail(a, "%s, X-Total-Count %d", plural(len(got.Objects), "row"), got.Total)
+			}
+		}},
+}
+
+func (p *probe) variables() []string {
+	var out []string
+	for _, s := range p.route.Segments {
+		if strings.HasPrefix(s, "{") {
+			out = append(out, strings.Trim(s, "{}"))
+		}
+	}
+	return out
+}
+
+func (p *probe) unknownParents() map[string]string {
+	vars := map[string]string{}
+	for _, v := range p.variables() {
+		vars[v] = "1000000-no-such-" + strings.TrimSuffix(v, "_id")
+	}
+	return vars
+}
+
+// hang computes from the walked lists which records must be in a nested list,
+// and which may: deleted links connect nothing for some providers, and the
+// standard is silent.
+func (p *probe) hang(vars map[string]string) (must, may map[string]bool, ok bool) {
+	return p.hangs(vars, false)
+}
+
+// hangs is hang; strictly, only active links count for may too.
+func (p *probe) hangs(vars map[string]string, strictly bool) (must, may map[string]bool, ok bool) {
+	own := p.all(p.route.Resource.Name)
+	if own == nil || !own.whole || own.bare(p.route.Scope.By) {
+		return nil, nil, false
+	}
+	through, loosely := map[uint32]bool{}, map[uint32]bool{} // what active records lead to, and what any
+	t, field := p.route.Scope.Through, 0
+	if t != nil {
+		c := p.reading("/" + oneroster.ByName(t.Resource).Plural)
+		if c == nil || c.broken != nil || !c.whole || c.bare(t.Match) ||
+			c.bare([]oneroster.Match{{Field: t.Link, Var: "link"}}) {
+			return nil, nil, false
+		}
+		link, is := c.of.Index(t.Link), c.matching(t.Match, vars)
+		for n := range c.count {
+			if !is(n) {
+				continue
+			}
+			for _, id := range oneroster.Items(c.text(n, link)) {
+				number, _ := p.texts.find(id)
+				loosely[number] = loosely[number] || !strictly || !c.deleted(n)
+				through[number] = through[number] || !c.deleted(n)
+			}
+		}
+		field = own.of.Index(t.Own)
+	}
+	must, may = map[string]bool{}, map[string]bool{}
+	conditions := p.route.Scope.By
+	if p.route.View.Field != "" {
+		conditions = append(slices.Clip(conditions), oneroster.Match{Field: p.route.View.Field,
+			Value: p.route.View.Value})
+	}
+	is := own.matching(conditions, vars)
+	for n := range own.count {
+		if !is(n) {
+			continue
+		}
+		hangs, loose := true, true
+		if t != nil {
+			hangs, loose = through[own.value(n, field)], loosely[own.value(n, field)]
+		}
+		if loose {
+			may[own.id(n)] = true
+		}
+		if hangs && !own.deleted(n) {
+			must[own.id(n)] = true
+		}
+	}
+	switch p.route.Op {
+	case "getTermsForSchool": // no link in the model: a school may have all terms
+		for n := range own.count {
+			may[own.id(n)] = true
+		}
+	case "getCoursesForSchool": // or those that are taught there
+		for _, class := range p.active("class") {
+			if class.Get("school") == vars["id"] {
+				may[class.Get("course")] = true
+			}
+		}
+	}
+	return must, may, true
+}
+
+// bare tells whether no row names what conditions compare with a parent: then it is not the
+// nested list that is wrong.
+func (c *collection) bare(conditions []oneroster.Match) bool {
+	return c.count > 0 && slices.ContainsFunc(conditions, func(m oneroster.Match) bool {
+		return m.Var != "" && !strings.HasPrefix(m.Field, "metadata.") &&
+			c.columns[c.of.Index(m.Field)] == nil
+	})
+}
+
+// matching tells of rows whether they fulfil conditions.
+func (c *collection) matching(conditions []oneroster.Match, vars map[string]string) func(n int) bool {
+	var all []func(n int) bool
+	for _, m := range conditions {
+		want := m.Value
+		if m.Var != "" {
+			want = vars[m.Var]
+		}
+		if key, ok := strings.CutPrefix(m.Field, "metadata."); ok {
+			field := c.of.MetadataIndex()
+			all = append(all, func(n int) bool {
+				for _, pair := range oneroster.FlattenMetadata(c.text(n, field)) {
+					if pair.Key == key {
+						return pair.Text == want
+					}
+				}
+				return true // a record without the key belongs to every parent
+			})
+			continue
+		}
+		field := c.of.Index(m.Field)
+		number, known := c.texts.find(want)
+		all = append(all, func(n int) bool {
+			value := c.value(n, field)
+			return known && value == number && value != 0 ||
+				c.of.Fields[field].Kind.IsList() && contains(oneroster.Items(c.texts.all[value]), want)
+		})
+	}
+	return func(n int) bool {
+		for _, is := range all {
+			if !is(n) {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// parents picks path variables for which the nested list must have the most
+// rows, among a few candidates.
+func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok bool) {
+	best := -1
+	for _, candidate := range p.candidates() {
+		m, y, known := p.hang(candidate)
+		if !known {
+			continue
+		}
+		if len(m) > best {
+			vars, must, may, best = candidate, m, y, len(m)
+		}
+	}
+	if best < 0 {
+		p.lacks("the lists that this one hangs on were not read whole, or have no rows that name a parent")
+		return nil, nil, nil, false
+	}
+	return vars, must, may, true
+}
+
+// candidates are up to a dozen sets of path variables: parents of the rows
+// themselves where the rows name them, else of the parent's list.
+func (p *probe) candidates() []map[string]string {
+	var out []map[string]string
+	names := p.variables()
+	first := p.reading("/" + p.route.Segments[0])
+	if !first.usable() {
+		return nil
+	}
+	for n := 0; n < first.count && len(out) < 12; n += max(1, first.count/12) {
+		if !first.deleted(n) {
+			out = append(out, map[string]string{names[0]: first.id(n)})
+		}
+	}
+	if len(names) == 1 {
+		return out
+	}
+	return p.second(names)
+}
+
+// second fills two variables from records that name both: a class and its
+// school, a line item and its class, a result's student and class.
+func (p *probe) second(names []string) []map[string]string {
+	var out []map[string]string
+	add := func(first, second string) {
+		if len(out) < 12 && first != "" && second != "" {
+			out = append(out, map[string]string{names[0]: first, names[1]: second})
+		}
+	}
+	switch names[0] + " " + names[1] {
+	case "school_id class_id":
+		for _, rec := range p.active("class") {
+			add(rec.Get("school"), rec.ID())
+		}
+	case "class_id li_id":
+		for _, rec := range p.active("lineItem") {
+			add(rec.Get("class"), rec.ID())
+		}
+	case "class_id student_id":
+		class := map[string]string{}
+		for _, rec := range p.active("lineItem") {
+			class[rec.ID()] = rec.Get("class")
+		}
+		for _, rec := range p.active("result") {
+			add(class[rec.Get("lineItem")], rec.Get("student"))
+		}
+	}
+	return out
+}
+
+func checkNested(p *probe) {
+	vars, must, may, ok := p.parents()
+	if !ok {
+		return
+	}
+	if len(must) == 0 {
+		p.lacks("no parent was found that has rows here")
+	}
+	a := p.get(fill(p.route.Path, vars), "limit", strconv.Itoa(nestedRows))
+	got, ok := p.whole(a, nestedRows)
+	if !ok {
+		return
+	}
+	if len(must) == 0 && len(got.Objects) == 0 {
+		p.held = false
+	}
+	if got.Key != p.route.Resource.Plural {
+		p.fail(a, "the list is under %q, not %q", got.Key, p.route.Resource.Plural)
+	}
+	came := map[string]bool{}
+	for _, o := range got.Objects {
+		if came[o.ID()] {
+			p.fail(a, "%s came twice", o.ID())
+		}
+		came[o.ID()] = true
+		if !may[o.ID()] {
+			p.fail(a, "%s came and does not hang on this parent", o.ID())
+		}
+	}
+	for id := range must {
+		if !came[id] && len(got.Objects) < nestedRows {
+			p.fail(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
+			return
+		}
+	}
+}
+
+// checkBothParents puts the other parent of another row into a path of two.
+func checkBothParents(p *probe) {
+	names := p.variables()
+	list := p.candidates()
+	for _, vars := range list {
+		for _, foreign := range list {
+			if foreign[names[0]] == vars[names[0]] {
+				continue
+			}
+			mixed := map[string]string{names[0]: foreign[names[0]], names[1]: vars[names[1]]}
+			if _, own, known := p.hang(vars); !known || len(own) == 0 {
+				break
+			}
+			_, may, _ := p.hang(mixed)
+			a := p.get(fill(p.route.Path, mixed))
+			p.ok()
+			if a.Status == http.StatusNotFound {
+				return
+			}
+			got, ok := p.list(a, p.route.Resource)
+			for _, o := range got.Objects {
+				if ok && !may[o.ID()] {
+					p.fail(a, "%s came, which hangs on the second parent and not on the first", o.ID())
+					return
+				}
+			}
+			return
+		}
+	}
+	p.lacks("there are no two parents to exchange")
+}
+
+// checkDeletedLinks looks for people whose only enrollment in a class is
+// deleted.
+func checkDeletedLinks(p *probe) {
+	t := p.route.Scope.Through
+	c := p.all("enrollment")
+	if c == nil {
+		p.lacks("there are no enrollments")
+		return
+	}
+	looked := 0
+	for n, rec := range c.records() {
+		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted || looked == 5 {
+			continue
+		}
+		vars := map[string]string{}
+		for _, m := range append(append([]oneroster.Match(nil), t.Match...), p.route.Scope.By...) {
+			if m.Var != "" {
+				vars[m.Var] = rec.Get(m.Field)
+			}
+		}
+		if !c.matching(t.Match, vars)(n) {
+			continue
+		}
+		_, active, ok := p.hangs(vars, true)
+		id := rec.Get(t.Link)
+		if !ok || active[id] {
+			continue // another enrollment connects them
+		}
+		a := p.get(fill(p.route.Path, vars), "limit", "10000")
+		looked++
+		p.ok()
+		got, err := a.List(wrappers(p.route.Resource)...)
+		if a.Status != http.StatusOK || err != nil {
+			continue // others tell
+		}
+		tell := p.advise
+		if p.profiles["sds-classic"] || p.profiles["gradesync"] {
+			tell = p.fail
+		}
+		for _, o := range got.Objects {
+			if o.ID() == id {
+				tell(a, "%s came, whose enrollment %s is deleted", id, rec.ID())
+				return
+			}
+		}
+	}
+	if looked == 0 {
+		p.held = false
+		p.lacks("no enrollment is deleted whose class can be read: end one in the source and run again")
+	}
+}
+
+// nestedRows is how many rows of a nested list are looked at: a large school has more.
+var nestedRows = 10_000
+
+// beginning reads what a nested list with at least so many rows begins with.
+func (p *probe) beginning(least int) (path string, rows []wire.Object, ok bool) {
+	vars, must, _, ok := p.parents()
+	if !ok {
+		return "", nil, false
+	}
+	path = fill(p.route.Path, vars)
+	got, ok := p.whole(p.get(path, "limit", strconv.Itoa(nestedRows)), nestedRows)
+	if !ok {
+		return "", nil, false
+	}
+	if len(must) < least || len(got.Objects) < least {
+		p.held = false
+		p.lacks("no parent was found that has rows here")
+		return "", nil, false
+	}
+	return path, got.Objects, true
+}
+
+func checkNestedPages(p *probe) {
+	path, rows, ok := p.beginning(1)
+	if !ok {
+		return
+	}
+	total := len(rows)
+	a := p.get(path, "limit", strconv.Itoa(nestedRows))
+	if total >= nestedRows {
+		total = max(total, a.Total())
+	}
+	if a.Total() != total {
+		p.fail(a, "X-Total-Count is %d; the list has %s", a.Total(), plural(len(rows), "row"))
+		return
+	}
+	for _, at := range []int{0, len(rows) - 1} {
+		a := p.get(path, "limit", "1", "offset", fmt.Sprint(at))
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			continue
+		}
+		if len(got.Objects) != 1 || got.Objects[0].ID() != rows[at].ID() {
+			p.fail(a, "at offset %d came %q; in the whole list it is %s", at, ids(got.Objects), rows[at].ID())
+		}
+		if got.Total != total {
+			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(total, "row"))
+		}
+	}
+}
+
+func checkNestedFilter(p *probe) {
+	path, rows, ok := p.beginning(1)
+	if !ok {
+		return
+	}
+	id := rows[0].ID()
+	for _, c := range []struct {
+		filter string
+		most   int
+	}{{"sourcedId=" + provider.Quote(id), 1}, {"sourcedId='norecords' OR status='active'", len(rows)},
+		{"sourcedId='norecords' OR sourcedId!='norecords'", len(rows)}} {
+		a := p.get(path, "limit", strconv.Itoa(nestedRows), "filter", c.filter)
+		got, ok := p.list(a, p.route.Resource)
+		if !ok {
+			continue
+		}
+		inside := map[string]bool{}
+		for _, o := range rows {
+			inside[o.ID()] = true
+		}
+		for _, o := range got.Objects {
+			if !inside[o.ID()] && len(rows) < nestedRows && o.Text("status") != oneroster.ToBeDeleted {
+				p.fail(a, "%s came, which is not in the unfiltered list", o.ID())
+				return
+			}
+		}
+		if len(got.Objects) == 0 || c.most == 1 && len(got.Objects) != 1 {
+			p.fail(a, "%s came", plural(len(got.Objects), "row"))
+		}
+	}
+}
