@@ -25,10 +25,12 @@ var may = map[string]string{
 	"internal/edition": "internal/oneroster internal/store",
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
 	"internal/words":   "",
-	"internal/ledger":  "internal/auth internal/oneroster internal/query internal/store internal/rest internal/words",
+	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
+		"internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
 		"internal/store internal/ledger internal/words",
 	"internal/support": "internal/auth internal/oneroster internal/query internal/wire internal/quality " +
+		"internal/provider " +
 		"internal/store internal/ledger internal/rest internal/words",
 	"internal/wire":     "internal/oneroster",
 	"internal/provider": "internal/wire internal/auth",
@@ -44,7 +46,8 @@ var may = map[string]string{
 	"internal/verify": "internal/aside internal/words internal/oneroster internal/auth internal/wire " +
 		"internal/provider internal/quality internal/look",
 	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
-	"internal/onboarding": "internal/oneroster internal/provider internal/look internal/mirror internal/sds " +
+	"internal/onboarding": "internal/oneroster internal/provider internal/look internal/mirror " +
+		"internal/sds " +
 		"internal/gradesync internal/verify",
 	"internal/bench": "internal/oneroster internal/wire internal/provider",
 	"cmd/rollbook": "internal/oneroster internal/query internal/store internal/auth " +

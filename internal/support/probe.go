@@ -2,10 +2,7 @@ package support
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +14,7 @@ import (
 
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
 	"rollbook/internal/rest"
 )
 
@@ -73,7 +71,9 @@ func (g *gathering) probe(ctx context.Context) (err error) {
 		}
 	}()
 	base := "http://" + at.Addr().String()
-	token, err := tokenOf(ctx, base, own.ID, secret)
+	p, err := provider.New(provider.Config{URL: base + oneroster.V1p1.Base, TokenURL: base + "/token",
+		Client: own.ID,
+		Secret: secret, Version: g.Of.Version})
 	if err != nil {
 		return err
 	}
@@ -96,73 +96,44 @@ func (g *gathering) probe(ctx context.Context) (err error) {
 			if more != "" {
 				stored = -1
 			}
-			g.Probes = append(g.Probes, ask(ctx, base, token, route, filter, stored))
+			g.Probes = append(g.Probes, ask(ctx, p, route, filter, stored))
 		}
 	}
 	return nil
 }
 
-func tokenOf(ctx context.Context, base, id, secret string) (string, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/token",
-		strings.NewReader("grant_type=client_credentials"))
-	if err != nil {
-		return "", err
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.SetBasicAuth(id, secret)
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return "", err
-	}
-	defer answer.Body.Close()
-	var got struct {
-		Token string `json:"access_token"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&got); err != nil || got.Token == "" {
-		return "", fmt.Errorf("the service gave itself no token: %s %w", answer.Status, err)
-	}
-	return got.Token, nil
-}
-
 // ask reads one page, and says whether it is right.
-func ask(ctx context.Context, base, token string, route *oneroster.Route, filter string, stored int) Probe {
+func ask(ctx context.Context, service *provider.Provider, route *oneroster.Route, filter string,
+	stored int) Probe {
 	p := Probe{List: strings.TrimPrefix(route.Path, "/") + "?filter=" + filter, Stored: stored}
 	asked := url.Values{"limit": {strconv.Itoa(probed)}, "filter": {filter}}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet,
-		base+oneroster.V1p1.Base+route.Path+"?"+asked.Encode(), nil)
-	if err != nil {
-		p.Text = err.Error()
-		return p
-	}
-	r.Header.Set("Authorization", "Bearer "+token)
 	began := time.Now()
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := service.Do(ctx, provider.Call{Path: route.Path, Query: asked.Encode()})
+	p.Milliseconds = time.Since(began).Milliseconds()
 	if err != nil {
 		p.Text = "no answer"
 		return p
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(answer.Body)
-	p.Status, p.Milliseconds = answer.StatusCode, time.Since(began).Milliseconds()
-	p.Total, _ = strconv.Atoi(answer.Header.Get("X-Total-Count"))
-	var page map[string][]json.RawMessage
-	switch {
-	case p.Status == http.StatusForbidden:
+	p.Status, p.Total = answer.Status, max(answer.Total(), 0)
+	if p.Status == http.StatusForbidden {
 		p.Right, p.Text = true, "the client has no scope for it"
-	case p.Status != http.StatusOK:
+		return p
+	}
+	if p.Status != http.StatusOK {
 		p.Text = "not answered"
-	case err != nil || json.Unmarshal(body, &page) != nil:
-		p.Text = "not JSON of a list"
+		return p
+	}
+	page, err := answer.List(route.Resource.Plural)
+	p.Rows = len(page.Objects)
+	switch {
+	case err != nil:
+		p.Text = "not a list"
+	case p.Rows != min(p.Total, probed):
+		p.Text = "rows are missing"
+	case stored >= 0 && stored != p.Total:
+		p.Text = "not as many as the database has"
 	default:
-		p.Rows = len(page[route.Resource.Plural])
-		switch {
-		case p.Rows != min(p.Total, probed):
-			p.Text = "rows are missing"
-		case stored >= 0 && stored != p.Total:
-			p.Text = "not as many as the database has"
-		default:
-			p.Right = true
-		}
+		p.Right = true
 	}
 	return p
 }
