@@ -24,6 +24,7 @@ var may = map[string]string{
 		"internal/auth database/sql",
 	"internal/edition": "internal/oneroster internal/store",
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
+	"internal/feed":    "internal/oneroster internal/store",
 	"internal/words":   "",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
 		"internal/words",
