@@ -26,6 +26,8 @@ var may = map[string]string{
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
 	"internal/feed":    "internal/oneroster internal/store",
 	"internal/words":   "",
+	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
+		"internal/intake internal/words",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
 		"internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
@@ -56,7 +58,7 @@ var may = map[string]string{
 		"internal/sandbox " +
 		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
-		"internal/support internal/words internal/onboarding",
+		"internal/support internal/words internal/onboarding internal/host",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

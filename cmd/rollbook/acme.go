@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"rollbook/internal/host"
 	"rollbook/internal/rest"
 )
 
@@ -55,10 +56,10 @@ func (a *acmeFlags) check(cert string) error {
 
 // defaultACME lies where the key file lies by default.
 func defaultACME(dsn string) (string, error) {
-	if !isPostgres(dsn) {
+	if !host.IsPostgres(dsn) {
 		return strings.TrimPrefix(dsn, "sqlite://") + ".acme", nil
 	}
-	dir, err := configFolder()
+	dir, err := host.ConfigFolder()
 	return filepath.Join(dir, "acme"), err
 }
 

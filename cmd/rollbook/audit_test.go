@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/host"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -210,7 +211,7 @@ func TestTamperedActs(t *testing.T) {
 		noted := said[strings.LastIndex(said, " ")+1 : len(said)-1]
 		run("settings", "guard-loss", "15")
 		driver := "pgx"
-		if !isPostgres(dsn) {
+		if !host.IsPostgres(dsn) {
 			driver = "sqlite"
 		}
 		db, err := sql.Open(driver, dsn)

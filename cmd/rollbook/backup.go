@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/host"
 	"rollbook/internal/store"
 )
 
@@ -28,7 +29,7 @@ made. The key file is not in it: keep a copy of that apart.`,
 				return err
 			}
 			_, err := fmt.Fprintf(cmd.ErrOrStderr(),
-				"%s is copied to %s; its key file is not in it: keep a copy of that apart\n", o.place,
+				"%s is copied to %s; its key file is not in it: keep a copy of that apart\n", o.Place,
 				args[0])
 			return err
 		}),
@@ -70,11 +71,11 @@ func restore(cmd *cobra.Command, file string, moves bool) error {
 	if err != nil {
 		return err
 	}
-	mark, err := watermarkOf(dsn)
+	mark, err := host.WatermarkOf(dsn)
 	if err != nil {
 		return err
 	}
-	was, err := mark.read()
+	was, err := mark.Read()
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func restore(cmd *cobra.Command, file string, moves bool) error {
 	}
 	defer s.Close()
 	n, stamp, err := s.Restore(store.By(ctx, "restore"), b, was, moves)
-	if err != nil && missing != nil && !isPostgres(dsn) { // an empty one is not left to be served
+	if err != nil && missing != nil && !host.IsPostgres(dsn) { // an empty one is not left to be served
 		for _, part := range []string{"", "-wal", "-shm", ".nonces"} {
 			_ = os.Remove(store.Place(dsn) + part)
 		}
@@ -109,7 +110,7 @@ func restore(cmd *cobra.Command, file string, moves bool) error {
 	}
 	m, err := s.Moment(ctx)
 	if err == nil {
-		err = mark.write(m)
+		err = mark.Write(m)
 	}
 	if err != nil {
 		return err
@@ -118,7 +119,7 @@ func restore(cmd *cobra.Command, file string, moves bool) error {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is what %s has; deltas go on\n", store.Place(dsn), file)
 	} else {
 		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is what %s has. %s\n", store.Place(dsn), file,
-			&epoch{n, stamp})
+			&host.Epoch{Records: n, Stamp: stamp})
 	}
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func restore(cmd *cobra.Command, file string, moves bool) error {
 
 // noteKey tells where the key file is missing that the district was sealed with.
 func noteKey(ctx context.Context, cmd *cobra.Command, s *store.Store, dsn, file string) error {
-	_, err := openKey(ctx, s, dsn, file)
+	_, err := host.OpenKey(ctx, s, dsn, file, note)
 	var wrong *auth.KeyError
 	if errors.As(err, &wrong) {
 		_, err = fmt.Fprintf(cmd.ErrOrStderr(), "note: %v\n", wrong)

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"rollbook/internal/host"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -252,7 +253,7 @@ func TestRestoreWhereItWas(t *testing.T) {
 // gone takes a district away, and leaves what lies outside of its database.
 func gone(t *testing.T, dsn string) {
 	t.Helper()
-	if !isPostgres(dsn) {
+	if !host.IsPostgres(dsn) {
 		for _, part := range []string{"", "-wal", "-shm"} {
 			_ = os.Remove(dsn + part)
 		}

@@ -17,9 +17,6 @@ import (
 	"rollbook/internal/oneroster"
 )
 
-// calendarSetting is the name under which the calendar is kept.
-const calendarSetting = "calendar"
-
 func calendarCommand() *cobra.Command {
 	var school string
 	var asJSON bool
@@ -40,7 +37,7 @@ argument it lists what is announced. A rollover is rehearsed with
 "rollbook import PACKAGE --plan --on 2027-08-01".`,
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
 			ctx := cmd.Context()
-			c, err := o.calendar(ctx)
+			c, err := o.Calendar(ctx)
 			if err != nil {
 				return err
 			}
@@ -104,18 +101,5 @@ func (o *opened) announce(ctx context.Context, c intake.Calendar, args []string,
 		}
 		c = c.With(e)
 	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		return c, err
-	}
-	return c, o.Set(ctx, calendarSetting, string(text))
-}
-
-// calendar is what the district has announced.
-func (o *opened) calendar(ctx context.Context) (c intake.Calendar, err error) {
-	text, err := o.Setting(ctx, calendarSetting)
-	if err == nil && text != "" {
-		err = json.Unmarshal([]byte(text), &c)
-	}
-	return c, err
+	return c, o.Announce(ctx, c)
 }

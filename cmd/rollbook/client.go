@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/host"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
@@ -34,7 +35,7 @@ func (o *opened) addClient(ctx context.Context, name string, scopes []string, oa
 		return "", "", usageError{errors.New("a client has a name: say what it is for")}
 	}
 	now := time.Now()
-	secret, kept := auth.NewSecret(now, o.key, oauth1)
+	secret, kept := auth.NewSecret(now, o.Key, oauth1)
 	kept.Expires = until.after(now)
 	c := auth.Client{ID: auth.NewClientID(name), Name: name, Scopes: scopes, OAuth1: oauth1, Created: now,
 		Secrets: []auth.Secret{kept}}
@@ -164,7 +165,7 @@ func clientRotate() *cobra.Command {
 			return err
 		}
 		at := time.Now()
-		secret, kept := auth.NewSecret(at, o.key, c.OAuth1)
+		secret, kept := auth.NewSecret(at, o.Key, c.OAuth1)
 		kept.Expires = until.after(at)
 		if err := o.RotateSecret(cmd.Context(), c.ID, kept, at.Add(overlap)); err != nil {
 			return err
@@ -244,7 +245,7 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, until expiry, asJSON b
 		return err
 	}
 	defer s.Close()
-	if _, err := openKey(ctx, s, dsn, file); err != nil {
+	if _, err := host.OpenKey(ctx, s, dsn, file, note); err != nil {
 		var lost *auth.KeyError
 		if !errors.As(err, &lost) || lost.Found != "" { // another key is not overwritten
 			return err
@@ -253,7 +254,7 @@ func rotateAll(cmd *cobra.Command, overlap time.Duration, until expiry, asJSON b
 	if err := s.ForgetSealed(ctx); err != nil {
 		return err
 	}
-	key, err := openKey(ctx, s, dsn, file)
+	key, err := host.OpenKey(ctx, s, dsn, file, note)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,7 @@ opened ends.`,
 					return err
 				}
 				now := time.Now()
-				secret, kept := auth.NewSecret(now, o.key, c.OAuth1)
+				secret, kept := auth.NewSecret(now, o.Key, c.OAuth1)
 				kept.Expires = until.after(now)
 				if err := o.RotateSecret(cmd.Context(), c.ID, kept, now.Add(overlap)); err != nil {
 					return err

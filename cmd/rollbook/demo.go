@@ -131,7 +131,7 @@ func (d *demonstration) run(ctx context.Context, out io.Writer, o *opened) error
 	if err != nil {
 		return err
 	}
-	gate, err := o.gate(ctx)
+	gate, err := o.Gate(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/auth"
+	"rollbook/internal/host"
 	"rollbook/internal/store"
 	"rollbook/internal/words"
 )
@@ -77,7 +78,7 @@ The exit code is 1 when something is wrong.`,
 			d.now = time.Now()
 			if keyFile == "" {
 				var err error
-				if keyFile, err = defaultKeyFile(dsn); err != nil {
+				if keyFile, err = host.KeyFile(dsn); err != nil {
 					return err
 				}
 			}
@@ -149,7 +150,7 @@ func (f finding) tell(out io.Writer) {
 
 // district looks at the database and what belongs to it.
 func (d *doctor) district(ctx context.Context, dsn, keyFile string) {
-	mark, err := watermarkOf(dsn)
+	mark, err := host.WatermarkOf(dsn)
 	if err != nil {
 		d.wrong("files", err.Error(), "give the user who runs rollbook a home")
 		return
@@ -202,7 +203,7 @@ func (d *doctor) district(ctx context.Context, dsn, keyFile string) {
 func (d *doctor) files(dsn, keyFile, mark string) {
 	since := len(d.found)
 	ours := []string{keyFile, mark}
-	if !isPostgres(dsn) {
+	if !host.IsPostgres(dsn) {
 		path := store.Place(dsn)
 		ours = append(ours, path, path+"-wal", path+"-shm", path+".nonces")
 	}
@@ -242,7 +243,7 @@ func withoutPath(err error) error {
 // disks are looked at for room.
 func (d *doctor) disks(dsn string) {
 	dirs := []string{os.TempDir()}
-	if !isPostgres(dsn) {
+	if !host.IsPostgres(dsn) {
 		dirs = append(dirs, filepath.Dir(store.Place(dsn)))
 	}
 	short := false
@@ -267,7 +268,7 @@ func (d *doctor) disks(dsn string) {
 }
 
 // clock looks whether clocks agree, and the delta clock goes on from what was seen of it.
-func (d *doctor) clock(ctx context.Context, s *store.Store, mark watermark) error {
+func (d *doctor) clock(ctx context.Context, s *store.Store, mark host.Watermark) error {
 	since := len(d.found)
 	problem, err := s.ClockProblem(ctx)
 	if err != nil {
@@ -277,7 +278,7 @@ func (d *doctor) clock(ctx context.Context, s *store.Store, mark watermark) erro
 		what, do, _ := strings.Cut(problem, ": ")
 		d.wrong("clock", what, do)
 	}
-	was, err := mark.read()
+	was, err := mark.Read()
 	if err != nil {
 		d.wrong("clock", err.Error(), "take the file away: it is made anew")
 		return nil

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollbook/internal/host"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store/storetest"
 )
@@ -52,7 +53,7 @@ func TestEarlierDatabases(t *testing.T) {
 					return text
 				}
 				dir, dsn := t.TempDir(), engine.Empty(t)
-				if isPostgres(dsn) {
+				if host.IsPostgres(dsn) {
 					dumpedInto(t, dsn, file("dump.sql"))
 				} else if err := os.WriteFile(dsn, []byte(file("rollbook.db")), 0o600); err != nil {
 					t.Fatal(err)
@@ -241,7 +242,7 @@ func keepEarlier(t *testing.T, number, program string) {
 			t.Fatal(err)
 		}
 		keep("rollbook.key", text)
-		if !isPostgres(dsn) {
+		if !host.IsPostgres(dsn) {
 			if text, err = os.ReadFile(dsn); err != nil {
 				t.Fatal(err)
 			}

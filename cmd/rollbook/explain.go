@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -14,7 +12,6 @@ import (
 
 	"rollbook/internal/explain"
 	"rollbook/internal/oneroster"
-	"rollbook/internal/store"
 	"rollbook/internal/words"
 )
 
@@ -63,7 +60,7 @@ Exit codes: 0 it was told, 1 there is no such record.`,
 					return err
 				}
 			}
-			x := explain.Explainer{Store: o.Store, Said: o.said}
+			x := explain.Explainer{Store: o.Store, Said: o.Said}
 			answer, err := x.Explain(ctx, asked)
 			if err != nil {
 				return err
@@ -118,54 +115,4 @@ func tellAnswer(w io.Writer, a *explain.Answer) {
 		}
 		out.Render()
 	}
-}
-
-// said is what the package of a publication says of some records of a resource, by their ids;
-// store.ErrNotKept where it is not kept any more.
-func (o *opened) said(ctx context.Context, p store.Publication, r *oneroster.Resource, ids []string) (
-	map[string]string, error) {
-	in, err := o.intake(ctx)
-	if err != nil || !p.Kept {
-		return nil, err
-	}
-	doc, err := in.Document(ctx, p.ID)
-	if err != nil || doc.Back > 0 {
-		return nil, err
-	}
-	pack, done, err := o.unpacked(ctx, p.ID, doc)
-	defer done()
-	if err != nil {
-		return nil, err
-	}
-	file, _ := pack.File(r)
-	said, wanted := map[string]string{}, map[string]bool{}
-	for _, id := range ids {
-		wanted[id] = true
-		if pack.Modes()[r] == oneroster.Bulk {
-			said[id] = file + " lacks it"
-		}
-	}
-	if pack.Modes()[r] == oneroster.Absent {
-		return nil, nil
-	}
-	found, at := errors.New("found"), slices.Index(oneroster.Resources(), r)
-	err = pack.Records(ctx, func(row oneroster.Row) error {
-		id := row.Values[oneroster.SourcedID]
-		switch {
-		case len(wanted) == 0 || slices.Index(oneroster.Resources(), row.Resource) > at:
-			return found // parents come first
-		case row.Resource != r || !wanted[id]:
-			return nil
-		}
-		said[id] = fmt.Sprintf("%s has it on line %d", file, row.Line)
-		if row.Values[oneroster.Status] == oneroster.ToBeDeleted {
-			said[id] = fmt.Sprintf("%s says tobedeleted of it on line %d", file, row.Line)
-		}
-		delete(wanted, strings.Clone(id))
-		return nil
-	})
-	if errors.Is(err, found) {
-		err = nil
-	}
-	return said, err
 }

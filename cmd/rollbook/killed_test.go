@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/host"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -109,7 +110,7 @@ func newWalk(t *testing.T, dsn string) *walk {
 	for day = range firstDays {
 		w.put(s, day+1)
 	}
-	w.must(s.Set(t.Context(), journalDays, fmt.Sprint(w.days+1)))
+	w.must(s.Set(t.Context(), host.JournalDays, fmt.Sprint(w.days+1)))
 	// The same packages come in turn, and are no nights of one district.
 	w.must(s.Set(t.Context(), "guard-again", "0"))
 	w.must(s.Set(t.Context(), "guard-seats", "100"))
@@ -144,20 +145,20 @@ func (w *walk) cycle() {
 	revNow := func(rev int64) func(seen) bool { return func(s seen) bool { return s.rev > rev } }
 	w.kill("import", 0, revNow(w.was.rev), "import", next)
 
-	w.set(map[string]string{packagesKept: "1"}) // and those that are held
+	w.set(map[string]string{host.PackagesKept: "1"}) // and those that are held
 	w.kill("hold", exitHeld, func(s seen) bool { return s.held() > 0 }, "import", "half.zip")
-	w.set(map[string]string{packagesKept: "30"})
+	w.set(map[string]string{host.PackagesKept: "30"})
 	w.kill("publish", 0, revNow(w.was.rev), "publish", fmt.Sprint(w.was.held()), "--reason", "a test")
 
 	w.kill("rollback", 0, revNow(w.was.rev), "rollback", fmt.Sprint(w.latest(next)))
 
 	came := len(w.was.published)
-	w.set(map[string]string{packagesKept: "1", journalDays: fmt.Sprint(w.days - 3)})
+	w.set(map[string]string{host.PackagesKept: "1", host.JournalDays: fmt.Sprint(w.days - 3)})
 	w.kill("prune", 0, func(s seen) bool {
 		n := len(s.published)
 		return n > came && s.published[int64(n)].State == store.StatePublished && s.kept() == 1
 	}, "import", next)
-	w.set(map[string]string{packagesKept: "30"})
+	w.set(map[string]string{host.PackagesKept: "30"})
 	if w.days > 30 {
 		w.days -= 3
 	}

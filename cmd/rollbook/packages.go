@@ -16,36 +16,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/bulk"
+	"rollbook/internal/host"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
 
-// A package tells the check of its files.
-var _ intake.Package = (*bulk.Package)(nil)
-
 // An importing is one run of the import verb.
 type importing struct {
-	*cobra.Command
-	o        *opened
-	in       *intake.Intake
-	p        *bulk.Package
-	checked  *intake.Checked
-	path     string // of the package
-	id       int64  // of the publication; 0 with --plan
-	opt      bulk.Options
-	how      intake.CheckOptions
-	encoding string
-	shrink   int // percent; 0 is as the district is set
-	plan     bool
+	*host.Import
+	cmd      *cobra.Command
+	shrink   int    // percent; 0 is as the district is set
 	on       string // day to rehearse
 	asJSON   bool
 	problems string // table or csv
-	kept     bool   // the package, whole
 }
 
 func importCommand() *cobra.Command {
-	in := &importing{}
+	in := &importing{Import: &host.Import{}}
 	fresh := false
 	cmd := &cobra.Command{
 		Use:   "import PACKAGE",
@@ -71,49 +59,51 @@ wrong, 3 held and nothing changed, 4 published but for rows or values with probl
 			if cmd.Flags().Changed("shrink") && (in.shrink < 1 || in.shrink > 100) {
 				return usageError{fmt.Errorf("--shrink %d: give a number from 1 to 100", in.shrink)}
 			}
-			if in.on != "" && !in.plan {
+			if in.on != "" && !in.Only {
 				return usageError{errors.New("--on rehearses a day: give --plan as well")}
 			}
-			if in.encoding != "" {
-				if in.opt.Encoding, err = bulk.Encoding(in.encoding); err != nil {
+			if in.Encoding != "" {
+				if in.Options.Encoding, err = bulk.Encoding(in.Encoding); err != nil {
 					return usageError{fmt.Errorf("--encoding: %w", err)}
 				}
 			}
 			if in.problems == "csv" {
-				in.how.Problems = 1 << 20
+				in.How.Problems = 1 << 20
 			}
-			in.Command, in.path = cmd, args[0]
-			if _, err := os.Stat(in.path); err != nil {
+			in.cmd, in.Path = cmd, args[0]
+			if _, err := os.Stat(in.Path); err != nil {
 				return err
 			}
-			if in.o, err = openDistrict(cmd, fresh); err != nil {
+			o, err := openDistrict(cmd, fresh)
+			if err != nil {
 				return err
 			}
-			defer in.o.Close()
-			if in.in, err = in.o.intake(cmd.Context()); err != nil {
+			defer o.Close()
+			in.District = o.District
+			if in.In, err = o.Intake(cmd.Context(), whoami()); err != nil {
 				return err
 			}
 			if in.on != "" {
-				if in.in.Today, err = time.ParseInLocation(oneroster.DateLayout, in.on,
-					in.in.Zone); err != nil {
+				if in.In.Today, err = time.ParseInLocation(oneroster.DateLayout, in.on,
+					in.In.Zone); err != nil {
 					return usageError{fmt.Errorf("--on %q: write a day such as 2027-08-01", in.on)}
 				}
 			}
 			if in.shrink > 0 {
-				in.in.Limits["guard-loss"] = in.shrink
+				in.In.Limits["guard-loss"] = in.shrink
 			}
 			return in.run(cmd.Context())
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&in.how.SkipBad, "skip-bad", false,
+	f.BoolVar(&in.How.SkipBad, "skip-bad", false,
 		"leave rows and values with problems as they are stored, and take in the rest")
 	f.BoolVar(&fresh, "new", false, "make the database where it is missing")
 	f.IntVar(&in.shrink, "shrink", 0,
 		"how many in a hundred of a kind may be retired this time, instead of the setting guard-loss")
-	f.StringVar(&in.encoding, "encoding", "",
+	f.StringVar(&in.Encoding, "encoding", "",
 		"what files are written in that are not UTF-8, such as windows-1252 or macintosh")
-	f.BoolVar(&in.plan, "plan", false, "tell what would be changed, field by field, and change nothing")
+	f.BoolVar(&in.Only, "plan", false, "tell what would be changed, field by field, and change nothing")
 	f.StringVar(&in.on, "on", "", "with --plan: judge it as on a day such as 2027-08-01")
 	jsonFlag(cmd, &in.asJSON, "print JSON, problems included")
 	f.StringVar(&in.problems, "problems", "table",
@@ -132,165 +122,101 @@ func initCommand() *cobra.Command {
 				return err
 			}
 			defer o.Close()
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "there is a district at %s\n", o.place)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "there is a district at %s\n", o.Place)
 			return err
 		},
 	}
 }
 
-// stored answers what the check of a package asks of the district.
-func (o *opened) stored(ctx context.Context) intake.Stored {
-	return intake.Stored{
-		IDs: func(r *oneroster.Resource, yield func(id string) error) error {
-			return o.ActiveIDs(ctx, r, yield)
-		},
-		Known: func(r *oneroster.Resource, id string) (bool, error) { return o.Known(ctx, r, id) },
-		Count: func(r *oneroster.Resource, filter string) (int, error) {
-			return o.CountActive(ctx, r, filter)
-		},
-	}
-}
-
-func (in *importing) run(ctx context.Context) (err error) {
+func (in *importing) run(ctx context.Context) error {
 	// Most of an import's memory is rows that go at once: collected half as often, it takes a
 	// seventh less CPU, and up to a fifth more memory.
 	if os.Getenv("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(200))
 	}
-	if !in.plan {
-		if in.id, err = in.o.arrive(ctx, in.path); err != nil {
-			return in.refuse(ctx, in.id, intake.Document{}, err)
-		}
-		in.kept = true
+	checking, planning := newMeter("checking"), newMeter("importing")
+	in.How.Progress, in.In.Progress = checking.rows, planning.phase
+	in.Looked = func(err error) error {
+		checking.done()
+		*planning = *newMeter("importing") // its time begins now
+		return in.looked(err)
 	}
-	id := in.id
-	offer, problems, err := in.check(ctx)
-	if in.p != nil {
-		defer in.p.Close()
-	}
-	if in.checked != nil {
-		defer in.checked.Close()
-	}
+	err := in.Run(ctx)
+	planning.done()
+	defer in.Close()
 	if err != nil {
-		return in.refuse(ctx, id, offer.Found, err)
+		return in.failed(err)
 	}
-	meter := newMeter("importing")
-	in.in.Progress = meter.phase
-	var doc intake.Document
-	held, stamp := false, ""
-	if in.plan {
-		doc, err = in.in.Plan(ctx, offer, nil)
-	} else {
-		doc, held, stamp, err = in.in.Offer(ctx, id, offer)
+	if in.Untidy != nil {
+		note(in.Untidy.Error())
 	}
-	meter.done()
-	if err != nil {
-		return in.refuse(ctx, id, doc, err)
-	}
-	if !in.plan {
-		in.o.prune(ctx, in.ErrOrStderr())
-	}
-	if err := in.report(doc, problems, id, held, stamp); err != nil {
+	if err := in.report(); err != nil {
 		return err
 	}
 	switch {
-	case held:
+	case in.Held:
 		return exitCode(exitHeld)
-	case problems.Total > 0:
+	case in.Problems.Total > 0:
 		if in.problems == "table" {
-			fmt.Fprintf(in.ErrOrStderr(), "%s: these rows and values were left as they are stored\n",
-				plural(problems.Total, "problem"))
+			fmt.Fprintf(in.cmd.ErrOrStderr(), "%s: these rows and values were left as they are stored\n",
+				plural(in.Problems.Total, "problem"))
 		}
 		return exitCode(exitPartly)
 	}
 	return nil
 }
 
-// refuse notes why a package cannot be used, and tells it on.
-func (in *importing) refuse(ctx context.Context, id int64, doc intake.Document, why error) error {
-	out := failure{why, map[string]any{}}
-	if doc.Problems != nil {
-		out.members["problems"] = doc.Problems
+// failed tells on why a package cannot be used.
+func (in *importing) failed(why error) error {
+	members := map[string]any{}
+	if in.Document.Problems != nil {
+		members["problems"] = in.Document.Problems
 	}
-	if in.p != nil {
-		out.members["notes"] = in.notes()
+	if in.Package != nil {
+		members["notes"] = in.notes()
 	}
-	if id == 0 || errors.As(why, new(*store.StateError)) { // another one was published meanwhile
-		return out
+	if in.Document.Error != "" {
+		members["publication"], members["state"] = in.ID, store.StateRefused
+		if in.Kept && !in.asJSON && in.problems != "csv" && in.Document.Error != host.Interrupted {
+			fmt.Fprintf(in.cmd.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", in.ID)
+		}
 	}
-	out.members["publication"], out.members["state"] = id, store.StateRefused
-	if doc.Error = reasonOf(ctx, why); in.kept && !in.asJSON && in.problems != "csv" && doc.Error != interrupted {
-		fmt.Fprintf(in.ErrOrStderr(), "note: the package is kept as publication %d, refused\n", id)
+	if errors.As(why, new(*host.ProblemsError)) && in.problems == "csv" && !in.asJSON {
+		why = exitCode(exitFailed) // all has been said
 	}
-	out.error = errors.Join(why, in.in.Refuse(ctx, id, doc))
-	return out
+	return failure{why, members}
 }
 
-// interrupted is why a publication was given up whose process was told to end.
-const interrupted = "it was interrupted"
-
-// reasonOf is an error as it is kept with a publication.
-func reasonOf(ctx context.Context, err error) string {
-	switch {
-	case ctx.Err() != nil:
-		return interrupted
-	case errors.As(err, new(exitCode)):
-		return "it has problems"
-	}
-	return err.Error()
-}
-
-// check reads the package, and makes an offer of it.
-func (in *importing) check(ctx context.Context) (offer intake.Offer, problems intake.Problems, err error) {
-	offer.Found.Reading = map[string]string{"skip-bad": fmt.Sprint(in.how.SkipBad), "encoding": in.encoding}
-	if in.p, err = bulk.Open(in.path, in.opt); err != nil {
-		return offer, problems, err
-	}
-	meter := newMeter("checking")
-	in.how.Progress = meter.rows
-	in.checked, err = intake.Check(ctx, in.p, in.o.stored(ctx), in.how)
-	meter.done()
-	if problems = in.checked.Problems; in.problems != "csv" || problems.Total == 0 {
+// looked tells what the check of the package has found.
+func (in *importing) looked(err error) error {
+	if in.problems != "csv" || in.Problems.Total == 0 {
 		for _, n := range in.notes() {
-			fmt.Fprintln(in.ErrOrStderr(), "note:", plainly(n))
+			fmt.Fprintln(in.cmd.ErrOrStderr(), "note:", plainly(n))
 		}
 	}
-	if err != nil {
-		return offer, problems, err
+	switch {
+	case err != nil || in.Problems.Total == 0 || in.asJSON:
+		return nil
+	case in.problems == "csv":
+		return in.Problems.WriteCSV(in.cmd.ErrOrStderr())
 	}
-	offerOf(&offer, in.p, in.checked)
-	offer.Cause = cause(in.id, filepath.Base(in.path))
-	if problems.Total > 0 {
-		offer.Found.Problems, err = json.Marshal(problems)
-	}
-	if err == nil && problems.Total > 0 && !in.asJSON {
-		err = in.tell(problems)
-	}
-	if err == nil && problems.Total > 0 && !in.how.SkipBad {
-		if in.problems == "csv" && !in.asJSON {
-			return offer, problems, exitCode(exitFailed)
-		}
-		err = fmt.Errorf("%s: nothing was changed; correct them, or take in the rest with --skip-bad",
-			plural(problems.Total, "problem"))
-	}
-	return offer, problems, err
-}
-
-// offerOf fills in what is offered of a package.
-func offerOf(offer *intake.Offer, p *bulk.Package, checked *intake.Checked) {
-	for _, n := range checked.Rows {
-		offer.Rows += n
-	}
-	offer.Source, offer.Partial, offer.Format = checked, p.Tells(), p.Format()
-	offer.Columns, offer.Unread = p.Columns(checked.Modes())
+	tabulate(in.cmd.ErrOrStderr(), in.Problems)
+	return nil
 }
 
 // notes are what was noticed while the package was read, and checked.
 func (in *importing) notes() []string {
-	if in.checked == nil {
-		return in.p.Notes
+	if in.Checked == nil {
+		return in.Package.Notes
 	}
-	return slices.Concat(in.p.Notes, in.checked.Notes)
+	return slices.Concat(in.Package.Notes, in.Checked.Notes)
+}
+
+// tidy forgets what is old; that it cannot is noted, for what was published before is published.
+func (o *opened) tidy(cmd *cobra.Command) {
+	if err := o.Tidy(cmd.Context()); err != nil {
+		fmt.Fprintln(cmd.ErrOrStderr(), "note:", err)
+	}
 }
 
 // plural counts things: 1 problem, 2 problems.
@@ -299,15 +225,6 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// tell prints the problems for a person, or as a file for a spreadsheet.
-func (in *importing) tell(problems intake.Problems) error {
-	if in.problems == "csv" {
-		return problems.WriteCSV(in.ErrOrStderr())
-	}
-	tabulate(in.ErrOrStderr(), problems)
-	return nil
 }
 
 func tabulate(w io.Writer, problems intake.Problems) {
@@ -338,14 +255,14 @@ const statePlanned store.State = "planned"
 // report prints what became of the rows of each file, or would: they were added,
 // changed, the same or skipped; retired are records that a file lacks or deletes, and
 // what went with them.
-func (in *importing) report(doc intake.Document, problems intake.Problems, id int64, held bool,
-	stamp string) error {
+func (in *importing) report() error {
+	doc := in.Document
 	files := map[string]map[string]int{}
-	out := newTable(in.OutOrStdout())
+	out := newTable(in.cmd.OutOrStdout())
 	out.AppendHeader(table.Row{"", "rows", "added", "changed", "same", "skipped", "retired"})
 	for _, r := range oneroster.Resources() {
 		if c, ok := doc.Counts[r.Plural]; ok {
-			rows, skipped := in.checked.Rows[r], in.checked.Skipped[r]
+			rows, skipped := in.Checked.Rows[r], in.Checked.Skipped[r]
 			files[r.Plural] = map[string]int{"rows": rows, "skipped": skipped}
 			out.AppendRow(table.Row{r.Plural, rows, c["added"], c["changed"], c["same"], skipped,
 				c["retired"]})
@@ -353,29 +270,29 @@ func (in *importing) report(doc intake.Document, problems intake.Problems, id in
 	}
 	state := store.StatePublished
 	switch {
-	case in.plan:
+	case in.Only:
 		state = statePlanned
-	case held:
+	case in.Held:
 		state = store.StateHeld
 	}
 	if in.asJSON {
-		out := outcomeOf(id, state, doc, stamp)
-		out["files"], out["problems"], out["notes"] = files, problems, in.notes()
-		return json.NewEncoder(in.OutOrStdout()).Encode(out)
+		out := outcomeOf(in.ID, state, doc, in.Stamp)
+		out["files"], out["problems"], out["notes"] = files, in.Problems, in.notes()
+		return json.NewEncoder(in.cmd.OutOrStdout()).Encode(out)
 	}
 	out.Render()
-	if in.plan || held {
-		tellFields(in.OutOrStdout(), doc)
+	if in.Only || in.Held {
+		tellFields(in.cmd.OutOrStdout(), doc)
 	}
-	tellWorthALook(in.ErrOrStderr(), doc)
+	tellWorthALook(in.cmd.ErrOrStderr(), doc)
 	switch {
-	case held:
-		tellHeld(in.ErrOrStderr(), doc, id)
-	case in.plan && len(doc.Objections) > 0:
-		tellObjections(in.ErrOrStderr(), doc, "this would be held")
+	case in.Held:
+		tellHeld(in.cmd.ErrOrStderr(), doc, in.ID)
+	case in.Only && len(doc.Objections) > 0:
+		tellObjections(in.cmd.ErrOrStderr(), doc, "this would be held")
 		fallthrough
-	case in.plan:
-		fmt.Fprintln(in.ErrOrStderr(), "this is what would be changed: nothing was")
+	case in.Only:
+		fmt.Fprintln(in.cmd.ErrOrStderr(), "this is what would be changed: nothing was")
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/host"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -281,9 +282,9 @@ func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 			"it again from where it was", id)
 	}
 	if errors.Is(err, store.ErrNotKept) {
-		n, settingErr := o.count(cmd.Context(), packagesKept)
+		n, settingErr := o.Number(cmd.Context(), host.PackagesKept)
 		return errors.Join(settingErr, fmt.Errorf("the package of publication %d is not kept: the newest %d "+
-			"are (rollbook settings %s), and those that are held", id, n, packagesKept))
+			"are (rollbook settings %s), and those that are held", id, n, host.PackagesKept))
 	}
 	if err != nil {
 		return err
@@ -291,7 +292,7 @@ func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 	z := zip.NewWriter(w)
 	err = o.Package(cmd.Context(), id, func(file string, r io.Reader) error {
 		text := bufio.NewReader(r)
-		if len(files) == 1 && isZip(text) {
+		if len(files) == 1 && host.IsZip(text) {
 			z = nil
 			_, err := io.Copy(w, text)
 			return err
@@ -307,10 +308,4 @@ func (o *opened) writeKept(cmd *cobra.Command, w io.Writer, id int64) error {
 		return err
 	}
 	return z.Close()
-}
-
-// isZip looks at how a file begins: no CSV file begins so.
-func isZip(r *bufio.Reader) bool {
-	begin, _ := r.Peek(4) // what is shorter is none
-	return string(begin) == "PK\x03\x04" || string(begin) == "PK\x05\x06"
 }

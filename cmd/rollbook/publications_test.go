@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rollbook/internal/host"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -221,7 +222,7 @@ func TestInterruptedImport(t *testing.T) {
 		if p.State != store.StateRefused {
 			t.Errorf("it is %s", p.State)
 		}
-		if out := run("publications", "show", fmt.Sprint(p.ID)); !strings.Contains(out, interrupted) {
+		if out := run("publications", "show", fmt.Sprint(p.ID)); !strings.Contains(out, host.Interrupted) {
 			t.Error(out)
 		}
 		return

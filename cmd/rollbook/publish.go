@@ -1,47 +1,18 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"os/user"
-	"path/filepath"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"rollbook/internal/bulk"
+	"rollbook/internal/host"
 	"rollbook/internal/intake"
-	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
 )
-
-// intake opens what brings packages into the district.
-func (o *opened) intake(ctx context.Context) (*intake.Intake, error) {
-	in := &intake.Intake{Store: o.Store, Who: whoami(), Limits: intake.Limits{}, Distance: bulk.Distance}
-	for _, s := range intake.Settings {
-		text, err := o.setting(ctx, s.Name)
-		if err == nil {
-			in.Limits[s.Name], err = strconv.Atoi(text)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	zone, err := o.setting(ctx, timeZone)
-	if err == nil {
-		in.Zone, err = time.LoadLocation(zone)
-	}
-	if err == nil {
-		in.Calendar, err = o.calendar(ctx)
-	}
-	return in, err
-}
 
 // whoami is the person at this machine.
 func whoami() string {
@@ -52,132 +23,19 @@ func whoami() string {
 	return u.Username
 }
 
-// arrive keeps a package, and gives it its number.
-func (o *opened) arrive(ctx context.Context, path string) (int64, error) {
-	name, err := filepath.Abs(path)
-	if err != nil {
-		return 0, err
-	}
-	id, err := o.Arrive(ctx, filepath.Base(name), whoami())
-	if err == nil {
-		err = bulk.Files(path, func(name string, r io.Reader) error { return o.Keep(ctx, id, name, r) })
-	}
-	if err == nil {
-		err = o.KeptWhole(ctx, id)
-	}
-	return id, err
-}
-
-// offered opens a publication that was kept, as it was brought; close is to be called.
+// offered opens a publication that was kept, as it was brought; done is to be called.
 func (o *opened) offered(ctx context.Context, p store.Publication) (in *intake.Intake, offer intake.Offer,
-	close func(), err error) {
-	close = func() {}
-	if in, err = o.intake(ctx); err != nil {
-		return in, offer, close, err
+	done func(), err error) {
+	if in, err = o.Intake(ctx, whoami()); err != nil {
+		return in, offer, func() {}, err
 	}
-	doc, err := in.Document(ctx, p.ID)
-	if err != nil {
-		return in, offer, close, err
-	}
-	offer.Cause, offer.Found = cause(p.ID, p.Package),
-		intake.Document{Reading: doc.Reading,
-			Back: doc.Back}
-	if doc.Back > 0 {
-		back, err := o.Publication(ctx, doc.Back)
-		if err == nil {
-			offer.Back, err = o.leftBy(ctx, back)
-		}
-		return in, offer, close, err
-	}
-	pack, close, err := o.unpacked(ctx, p.ID, doc)
-	if err != nil {
-		return in, offer, close, err
-	}
-	meter, how := newMeter("checking"), intake.CheckOptions{SkipBad: doc.Reading["skip-bad"] == "true"}
-	how.Progress = meter.rows
-	checked, err := intake.Check(ctx, pack, o.stored(ctx), how)
+	meter := newMeter("checking")
+	offer, done, err = o.Offered(ctx, p, in, meter.rows)
 	meter.done()
-	remove := close
-	close = func() { _ = checked.Close(); remove() }
-	switch {
-	case err != nil:
-		return in, offer, close, err
-	case checked.Problems.Total > 0 && !how.SkipBad:
-		return in, offer, close, failure{fmt.Errorf("%s by now, the first is %s: correct them, and import "+
-			"the package again", plural(checked.Problems.Total, "problem"), checked.Problems.List[0]),
-			map[string]any{"problems": checked.Problems}}
+	if wrong := new(host.NowWrong); errors.As(err, &wrong) {
+		err = failure{err, map[string]any{"problems": wrong.Problems}}
 	}
-	offerOf(&offer, pack, checked)
-	return in, offer, close, nil
-}
-
-// unpacked opens a package that was kept, as it was read when it was brought; close is to be called.
-func (o *opened) unpacked(ctx context.Context, id int64, doc intake.Document) (pack *bulk.Package, close func(),
-	err error) {
-	close = func() {}
-	sweep()
-	dir, err := os.MkdirTemp("", unpackedName)
-	if err != nil {
-		return nil, close, err
-	}
-	close = func() { _ = os.RemoveAll(dir) }
-	path := dir
-	files, err := o.Files(ctx, id)
-	if err == nil {
-		err = o.Package(ctx, id, func(file string, r io.Reader) error {
-			text := bufio.NewReader(r)
-			if len(files) == 1 && isZip(text) {
-				path = filepath.Join(dir, filepath.Base(file))
-			}
-			f, err := os.OpenFile(filepath.Join(dir, filepath.Base(file)), os.O_CREATE|os.O_EXCL|os.O_WRONLY,
-				0o600)
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(f, text)
-			return errors.Join(err, f.Close())
-		})
-	}
-	opt := bulk.Options{}
-	if name := doc.Reading["encoding"]; err == nil && name != "" {
-		opt.Encoding, err = bulk.Encoding(name)
-	}
-	if err == nil {
-		pack, err = bulk.Open(path, opt)
-	}
-	if err != nil {
-		return nil, close, err
-	}
-	return pack, func() { _ = pack.Close(); _ = os.RemoveAll(dir) }, nil
-}
-
-// cause is how the journal names a publication.
-func cause(id int64, name string) string { return fmt.Sprintf("publication %d, %s", id, name) }
-
-// leftBy is the change (rev) at which the district was what a publication left.
-func (o *opened) leftBy(ctx context.Context, p store.Publication) (int64, error) {
-	if p.Rev > 0 {
-		return p.Rev, nil
-	}
-	at, err := time.Parse(oneroster.TimeLayout, p.Decided) // it changed nothing
-	if err != nil {
-		return 0, err
-	}
-	return o.RevAt(ctx, at)
-}
-
-// unpackedName begins the names of folders that packages are unpacked into.
-const unpackedName = "rollbook-publication-"
-
-// sweep removes such folders that a killed program left a day ago or longer.
-func sweep() {
-	left, _ := filepath.Glob(filepath.Join(os.TempDir(), unpackedName+"*")) // the pattern is right
-	for _, dir := range left {
-		if info, err := os.Lstat(dir); err == nil && info.IsDir() &&
-			time.Since(info.ModTime()) > 24*time.Hour {
-			_ = os.RemoveAll(dir) // another user's stays
-		}
-	}
+	return in, offer, done, err
 }
 
 func publishCommand() *cobra.Command {
@@ -211,7 +69,7 @@ the district as it is by now; its reason is kept with it.`,
 			if err != nil {
 				return err
 			}
-			o.prune(ctx, cmd.ErrOrStderr())
+			o.tidy(cmd)
 			return sayPublished(cmd, asJSON, p.ID, doc, stamp)
 		}),
 	}
@@ -305,12 +163,12 @@ nothing changed.`,
 				return fmt.Errorf("%w: it left nothing to go back to",
 					&store.StateError{ID: p.ID, State: p.State})
 			}
-			in, err := o.intake(ctx)
+			in, err := o.Intake(ctx, whoami())
 			if err != nil {
 				return err
 			}
 			name := fmt.Sprintf("rollback to %d", p.ID)
-			rev, err := o.leftBy(ctx, p)
+			rev, err := o.LeftBy(ctx, p)
 			if err != nil {
 				return err
 			}
@@ -331,11 +189,11 @@ nothing changed.`,
 			if err != nil {
 				return err
 			}
-			offer.Cause = cause(id, name)
+			offer.Cause = host.Cause(id, name)
 			doc, held, stamp, err := in.Offer(ctx, id, offer)
 			switch {
 			case err != nil:
-				doc.Error = reasonOf(ctx, err)
+				doc.Error = host.Reason(ctx, err)
 				return failure{errors.Join(err, in.Refuse(ctx, id, doc)),
 					map[string]any{"publication": id, "state": store.StateRefused}}
 			case held && asJSON:

@@ -41,16 +41,16 @@ have passed that too, and must all pull whole.`,
 			if now && after != "" {
 				return usageError{errors.New("--after and --now: give one of them")}
 			}
-			if o.epoch == nil || after > o.epoch.stamp || now {
-				if err := o.restamp(cmd.Context(), store.Moment{Stamp: after}, now); err != nil {
+			if o.Epoch == nil || after > o.Epoch.Stamp || now {
+				if err := o.Anew(cmd.Context(), store.Moment{Stamp: after}, now); err != nil {
 					return err
 				}
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": o.epoch.records,
-					"dateLastModified": o.epoch.stamp})
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"records": o.Epoch.Records,
+					"dateLastModified": o.Epoch.Stamp})
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", o.place, o.epoch)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", o.Place, o.Epoch)
 			return err
 		}),
 	}

@@ -11,8 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -21,22 +19,16 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"rollbook/internal/auth"
 	"rollbook/internal/edition"
+	"rollbook/internal/host"
 	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
 	"rollbook/internal/store"
 )
 
-// opened is a district with its sealing key.
-type opened struct {
-	*store.Store
-	key   *auth.Key
-	place string // of the database, for people
-	mark  watermark
-	epoch *epoch // that began when an older copy was found
-}
+// opened is the district that a verb works on.
+type opened struct{ *host.District }
 
 // openDistrict opens what --db and --key-file name; make lets it be made where it
 // is missing.
@@ -54,11 +46,7 @@ func openWith(cmd *cobra.Command, opt store.Options) (*opened, error) {
 		return nil, err
 	}
 	o, err := openAt(cmd.Context(), dsn, file, opt)
-	if errors.Is(err, store.ErrMissing) {
-		return nil, fmt.Errorf("%w: say where it is with --db, or make it with rollbook init or rollbook "+
-			"import --new", err)
-	}
-	return o, err
+	return o, host.Missing(err)
 }
 
 // throwaway is set by tests alone: see store.Options.
@@ -66,83 +54,15 @@ var throwaway bool
 
 func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opened, error) {
 	opt.Throwaway = throwaway
-	s, err := store.Open(ctx, dsn, opt)
+	d, err := host.Open(ctx, dsn, keyFile, host.Options{Options: opt, Note: note})
 	if err != nil {
 		return nil, err
 	}
-	key, err := openKey(ctx, s, dsn, keyFile)
-	if err != nil {
-		_ = s.Close()
-		return nil, err
-	}
-	mark, err := watermarkOf(dsn)
-	if err != nil {
-		_ = s.Close()
-		return nil, err
-	}
-	o := &opened{Store: s, key: key, place: store.Place(dsn), mark: mark}
-	if err := o.older(ctx); err != nil {
-		_ = s.Close()
-		return nil, err
-	}
-	return o, nil
+	return &opened{d}, nil
 }
 
-// openKey opens the key that the district was sealed with; a new district gets one.
-func openKey(ctx context.Context, s *store.Store, dsn, file string) (*auth.Key, error) {
-	var err error
-	if file == "" {
-		if file, err = defaultKeyFile(dsn); err != nil {
-			return nil, err
-		}
-	}
-	sealed, err := s.Sealed(ctx)
-	if err != nil {
-		return nil, err
-	}
-	key, made, err := auth.OpenKey(file, sealed)
-	if made && isPostgres(dsn) {
-		fmt.Fprintf(os.Stderr, "note: the key that seals secrets was made in %s: keep a copy of it\n", file)
-	}
-	if info, wrong := os.Stat(file); err == nil && wrong == nil && runtime.GOOS != "windows" &&
-		info.Mode().Perm()&0o077 != 0 {
-		fmt.Fprintf(os.Stderr, "note: the key file %s can be read by others (%s): chmod 600 it\n", file,
-			info.Mode().Perm())
-	}
-	return key, err
-}
-
-func isPostgres(dsn string) bool {
-	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
-}
-
-// defaultKeyFile lies beside a SQLite file, and in the user's configuration
-// folder for PostgreSQL.
-func defaultKeyFile(dsn string) (string, error) {
-	if !isPostgres(dsn) {
-		return strings.TrimPrefix(dsn, "sqlite://") + ".key", nil
-	}
-	dir, err := configFolder()
-	if err != nil {
-		return "", fmt.Errorf("where is the sealing key? give --key-file: %w", err)
-	}
-	return filepath.Join(dir, "rollbook.key"), nil
-}
-
-// configFolder is the user's folder for what stays outside a PostgreSQL database.
-func configFolder() (string, error) {
-	dir, err := os.UserConfigDir()
-	if err != nil {
-		return "", err
-	}
-	dir = filepath.Join(dir, "rollbook")
-	return dir, os.MkdirAll(dir, 0o700)
-}
-
-// gate lets callers into a district.
-func (o *opened) gate(ctx context.Context) (*auth.Gate, error) {
-	return auth.New(ctx, o.Store, o.key, rest.Words(oneroster.V1p1))
-}
+// note tells a person at the terminal what is worth to know.
+func note(text string) { fmt.Fprintln(os.Stderr, "note:", text) }
 
 const defaultAddr = "127.0.0.1:8080"
 
@@ -210,7 +130,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	if dsn, _ := cmd.Flags().GetString("db"); f.standby != "" && !(isPostgres(dsn) && isPostgres(f.standby)) {
+	if dsn, _ := cmd.Flags().GetString("db"); f.standby != "" && !(host.IsPostgres(dsn) && host.IsPostgres(f.standby)) {
 		return usageError{errors.New("--read-db is a standby of PostgreSQL: give postgres:// URLs for both")}
 	}
 	o, err := openWith(cmd, store.Options{Existing: true, Standby: f.standby, Log: config.Log})
@@ -225,7 +145,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	config.District = edition.New(o.Store, edition.Options{Log: config.Log})
 	defer config.District.Close()
 	defer o.listen(&config)()
-	if config.Gate, err = o.gate(cmd.Context()); err != nil {
+	if config.Gate, err = o.Gate(cmd.Context()); err != nil {
 		return err
 	}
 	var certificates *tls.Config
@@ -267,7 +187,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	} else if problem != "" {
 		config.Log.Warn("clock", "problem", problem)
 	}
-	config.Log.Info("serving", append([]any{"address", l.Addr().String(), "database", o.place,
+	config.Log.Info("serving", append([]any{"address", l.Addr().String(), "database", o.Place,
 		"version", version()}, m.told()...)...)
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
 		defer o.attend(ctx, config.Gate, config.Log)()
@@ -370,7 +290,7 @@ func (o *opened) remember(log *slog.Logger) func(store.Moment) {
 			return
 		}
 		last = m.Rev
-		if err := o.mark.advance(m); err != nil && !told {
+		if err := o.Passed(m); err != nil && !told {
 			log.Warn("watermark", "error", err)
 			told = true
 		}

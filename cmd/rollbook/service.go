@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"rollbook/internal/host"
+
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
@@ -77,7 +79,7 @@ func serviceArguments(flags *pflag.FlagSet) ([]string, error) {
 		value := f.Value.String()
 		switch f.Name {
 		case "db", "key-file", "cert", "key", "acme-dir":
-			if !isPostgres(value) {
+			if !host.IsPostgres(value) {
 				var err error
 				value, err = filepath.Abs(value)
 				failed = errors.Join(failed, err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/host"
 	"rollbook/internal/support"
 )
 
@@ -50,11 +51,11 @@ the bundle. Read it before you send it all the same.`,
 			if of.Since, err = sinceOf(since, now); err != nil {
 				return err
 			}
-			if dsn, _ := cmd.Flags().GetString("db"); isPostgres(dsn) {
+			if dsn, _ := cmd.Flags().GetString("db"); host.IsPostgres(dsn) {
 				of.Engine = "PostgreSQL"
 			}
-			for _, s := range settings {
-				if of.Settings[s.name], err = o.setting(ctx, s.name); err != nil {
+			for _, s := range host.Settings {
+				if of.Settings[s.Name], err = o.Value(ctx, s.Name); err != nil {
 					return err
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rollbook/internal/host"
 	"rollbook/internal/store/storetest"
 )
 
@@ -18,7 +19,7 @@ import (
 // back: into the very file, or the very tables.
 func copied(t *testing.T, dsn string) (restore func()) {
 	t.Helper()
-	if !isPostgres(dsn) {
+	if !host.IsPostgres(dsn) {
 		text, err := os.ReadFile(dsn)
 		if err != nil {
 			t.Fatal(err)
