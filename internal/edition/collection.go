@@ -16,6 +16,7 @@ import (
 const (
 	// chunkRows is how many records share a chunk: what a change of one record copies.
 	chunkRows = 1024
+	groupRows = 64
 	// A collection is rendered anew, and not followed, where more than an eighth of it and
 	// some has changed. It is rendered anew in the background, and followed until that is done,
 	// where what was followed holds so much memory, in so many pieces, up to four times that.
@@ -72,6 +73,9 @@ type chunk struct {
 	// Twice the number of its dateLastModified among the collection's stamps, which begin at 1, and 1
 	// more where it is not active; 0 where there is no record.
 	stamp [chunkRows]uint32
+	// Between what the stamps of groupRows records each lie, or have lain: most groups are passed over
+	// by it where a reader asks for what has changed since.
+	least, most [chunkRows / groupRows]uint32
 }
 
 // A segment is JSON of records, with a comma after each.
@@ -93,12 +97,17 @@ func (c *collection) set(owned map[int]bool, place, segment, offset, size int, s
 		owned[len(c.chunks)] = true
 		c.chunks = append(c.chunks, &chunk{})
 	}
-	part := c.chunk(owned, place)
-	if part.size[place%chunkRows] == 0 {
+	part, row := c.chunk(owned, place), place%chunkRows
+	if part.size[row] == 0 {
 		c.rows++
 	}
-	part.at[place%chunkRows] = uint64(segment)<<offsetBits | uint64(offset)
-	part.size[place%chunkRows], part.stamp[place%chunkRows] = uint32(size), stamp
+	part.at[row] = uint64(segment)<<offsetBits | uint64(offset)
+	part.size[row], part.stamp[row] = uint32(size), stamp
+	if group := row / groupRows; part.most[group] == 0 {
+		part.least[group], part.most[group] = stamp, stamp
+	} else {
+		part.least[group], part.most[group] = min(part.least[group], stamp), max(part.most[group], stamp)
+	}
 	c.last = max(c.last, place)
 }
 
@@ -129,6 +138,7 @@ func (c *collection) stamping() func(values []string) uint32 {
 // dateLastModified.
 func (c *collection) stamped(r *oneroster.Resource, selects func(values []string) bool) []uint32 {
 	taken := make([]bool, 2*len(c.stamps)+2)
+	below := make([]uint32, len(taken)+1) // how many of those before are taken
 	for n, text := range c.stamps {
 		values := oneroster.NewRecord(r).Values
 		for deleted, status := range []string{oneroster.Active, oneroster.ToBeDeleted} {
@@ -136,11 +146,22 @@ func (c *collection) stamped(r *oneroster.Resource, selects func(values []string
 			taken[2*(n+1)+deleted] = selects(values)
 		}
 	}
+	for n, is := range taken {
+		if below[n+1] = below[n]; is {
+			below[n+1]++
+		}
+	}
 	out := []uint32{}
 	for n, part := range c.chunks {
-		for i, stamp := range &part.stamp {
-			if taken[stamp] {
-				out = append(out, uint32(n*chunkRows+i))
+		for group, most := range &part.most {
+			if below[most+1] == below[part.least[group]] {
+				continue
+			}
+			from := group * groupRows
+			for i, stamp := range part.stamp[from : from+groupRows] {
+				if taken[stamp] {
+					out = append(out, uint32(n*chunkRows+from+i))
+				}
 			}
 		}
 	}
