@@ -56,7 +56,7 @@ type District struct {
 
 	questions questions
 	walks     walks
-	spared    budget // memory of compressed blocks
+	shelf     shelf // of compressed blocks
 	spooled   budget
 	turns     turns
 	soon      int        // up to how many records a collection is made while its reader waits
@@ -87,7 +87,6 @@ func New(s *store.Store, opt Options) *District {
 	if opt.Memory == 0 {
 		d.spooled.most = spoolMemory
 	}
-	d.spared.most = sparedMemory
 	if d.opt.Log == nil {
 		d.opt.Log = slog.New(slog.DiscardHandler)
 	}

@@ -11,13 +11,9 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-const (
-	// blockRows is how many records are compressed together: every usual page is made of
-	// whole blocks.
-	blockRows = 100
-	// sparedMemory bounds the blocks that are kept; others are compressed again each time.
-	sparedMemory = 96 << 20
-)
+// blockRows is how many records are compressed together: every usual page is made of
+// whole blocks.
+const blockRows = 100
 
 // A budget is what may be held in memory of one kind.
 type budget struct {
@@ -47,32 +43,31 @@ type block struct {
 
 // blocks are those of a reading that somebody has asked for.
 type blocks struct {
-	budget *budget
-	once   sync.Once
-	kept   []atomic.Pointer[block]
-	taken  *atomic.Int64 // of the budget
+	shelf *shelf
+	once  sync.Once
+	kept  []atomic.Pointer[block]
+	place *place
 }
 
-// block is the nth whole block of a reading.
+// block is the nth whole block of a reading; it is good as long as the reading is.
 func (r *reading) block(n int) (*block, error) {
 	b := &r.blocks
 	b.once.Do(func() {
-		b.kept, b.taken = make([]atomic.Pointer[block], r.total/blockRows), new(atomic.Int64)
-		budget := b.budget
-		runtime.AddCleanup(r, func(taken *atomic.Int64) { budget.give(int(taken.Load())) }, b.taken)
+		b.kept, b.place = make([]atomic.Pointer[block], r.total/blockRows), &place{shelf: b.shelf}
+		runtime.AddCleanup(r, (*place).leave, b.place)
 	})
 	if found := b.kept[n].Load(); found != nil {
 		return found, nil
 	}
 	made, err := r.deflate(n*blockRows, (n+1)*blockRows)
-	if err == nil && b.budget.take(len(made.deflated)) {
-		if b.kept[n].CompareAndSwap(nil, made) {
-			b.taken.Add(int64(len(made.deflated)))
-		} else {
-			b.budget.give(len(made.deflated))
-		}
+	if err != nil {
+		return made, err
 	}
-	return made, err
+	if kept := b.place.put(made.deflated); kept != nil {
+		made.deflated = kept
+		b.kept[n].Store(made)
+	}
+	return made, nil
 }
 
 type deflater struct {
@@ -146,7 +141,9 @@ func (r *reading) gzip(begin, end string, from, to int, write func([]byte) error
 	stored(1, end)
 	out.buf = binary.LittleEndian.AppendUint32(out.buf, sum)
 	out.buf = binary.LittleEndian.AppendUint32(out.buf, uint32(size))
-	return out.flush(0)
+	err := out.flush(0)
+	runtime.KeepAlive(r)
+	return err
 }
 
 // multiply multiplies two polynomials modulo that of CRC-32, the highest power last.

@@ -22,7 +22,7 @@ func (d *District) newReading(c *collection, places []uint32, version int64) *re
 	if places == nil {
 		r.total = c.rows
 	}
-	r.blocks.budget = &d.spared
+	r.blocks.shelf = &d.shelf
 	return r
 }
 
