@@ -136,10 +136,12 @@ func TestHeavyEditionsServeOn(t *testing.T) {
 func TestWalksAreBounded(t *testing.T) {
 	s, src, d, now := small(t)
 	d.SetClock(func() time.Time { *now = now.Add(time.Millisecond); return *now })
+	left := int64(0)
 	page := func(client, offset int) int64 {
 		ask := asked(t, "getAllUsers", fmt.Sprintf("limit=10&offset=%d", offset), nil)
 		ask.Client = fmt.Sprint("reader", client)
 		_, p := body(t, d, ask)
+		left = p.Left
 		return p.Edition
 	}
 	first := page(0, 0)
@@ -151,8 +153,11 @@ func TestWalksAreBounded(t *testing.T) {
 	if page(1, 10) != first || page(2000, 10) != first {
 		t.Error("a walk has ended for want of room")
 	}
-	if page(0, 10) == first {
+	if left != 0 || page(0, 10) == first {
 		t.Error("there is no bound")
+	}
+	if left != first {
+		t.Errorf("a page of a walk that has ended says that edition %d was left, not %d", left, first)
 	}
 	second := page(1, 0)
 	for n := range 2100 { // of one client

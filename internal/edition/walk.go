@@ -21,6 +21,7 @@ const (
 	// most, the one that was read longest ago ends.
 	walksKept  = 2000
 	walksBytes = 96 << 20
+	leftKept   = 6000 // of those that have ended so
 )
 
 // walks keep who reads which list page by page: the next page comes of the edition of the
@@ -285,11 +286,12 @@ func (ws *walks) dusty() (before time.Time, is bool) {
 
 // sweep ends the walks that are over, and where there are too many the oldest of the client
 // that has most: nobody's walks end by what another one asks. Those that end while their
-// readers may still come are counted.
+// readers may still come are counted, and known for a while: a later page of one says that its edition
+// was left.
 func (ws *walks) sweep(now time.Time) (ended int) {
-	for ; ; ended++ {
-		count, held := 0, 0
-		of := map[string]int{} // bytes, and as many for a walk that holds none
+	for {
+		all, live, held := 0, 0, 0
+		of, left := map[string]int{}, map[string]int{} // bytes, and as many for a walk that holds none
 		shared := map[*collection]bool{}
 		for key, some := range ws.all {
 			some = slices.DeleteFunc(some, func(w *walk) bool { return w.over(now) })
@@ -305,19 +307,27 @@ func (ws *walks) sweep(now time.Time) (ended int) {
 						bytes += c.own
 					}
 				}
-				count, held = count+1, held+bytes
+				all, held = all+1, held+bytes
+				if w.left && w.held == nil {
+					left[key.client]++
+					continue
+				}
+				live++
 				of[key.client] += walksBytes/walksKept + bytes
 			}
 		}
-		crowded := count > walksKept
-		if !crowded && held <= walksBytes {
-			return ended
+		crowded, full := live > walksKept, held > walksBytes
+		forgets := !crowded && !full
+		if forgets {
+			if of = left; all <= walksKept+leftKept {
+				return ended
+			}
 		}
 		var ends *walk
 		var at walkKey
 		for key, some := range ws.all {
 			for _, w := range some {
-				if !crowded && w.held == nil {
+				if is := w.left && w.held == nil; is != forgets || !crowded && full && w.held == nil {
 					continue
 				}
 				if more := of[key.client] - of[at.client]; ends == nil || more > 0 ||
@@ -326,8 +336,9 @@ func (ws *walks) sweep(now time.Time) (ended int) {
 				}
 			}
 		}
-		if !crowded { // there is room for knowing that it was
+		if !forgets {
 			ends.held, ends.left = nil, true
+			ended++
 			continue
 		}
 		ws.all[at] = slices.DeleteFunc(ws.all[at], func(w *walk) bool { return w == ends })
