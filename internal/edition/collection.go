@@ -15,8 +15,7 @@ import (
 
 const (
 	// chunkRows is how many records share a chunk: what a change of one record copies.
-	chunkRows = 1024
-	groupRows = 64
+	chunkRows = 64
 	// A collection is rendered anew, and not followed, where more than an eighth of it and
 	// some has changed. It is rendered anew in the background, and followed until that is done,
 	// where what was followed holds so much memory, in so many pieces, up to four times that.
@@ -73,9 +72,9 @@ type chunk struct {
 	// Twice the number of its dateLastModified among the collection's stamps, which begin at 1, and 1
 	// more where it is not active; 0 where there is no record.
 	stamp [chunkRows]uint32
-	// Between what the stamps of groupRows records each lie, or have lain: most groups are passed over
-	// by it where a reader asks for what has changed since.
-	least, most [chunkRows / groupRows]uint32
+	// Between what the stamps lie, or have lain: most chunks are passed over by it where a reader asks
+	// for what has changed since.
+	least, most uint32
 }
 
 // A segment is JSON of records, with a comma after each.
@@ -103,11 +102,10 @@ func (c *collection) set(owned map[int]bool, place, segment, offset, size int, s
 	}
 	part.at[row] = uint64(segment)<<offsetBits | uint64(offset)
 	part.size[row], part.stamp[row] = uint32(size), stamp
-	if group := row / groupRows; part.most[group] == 0 {
-		part.least[group], part.most[group] = stamp, stamp
-	} else {
-		part.least[group], part.most[group] = min(part.least[group], stamp), max(part.most[group], stamp)
+	if part.most == 0 {
+		part.least = stamp
 	}
+	part.least, part.most = min(part.least, stamp), max(part.most, stamp)
 	c.last = max(c.last, place)
 }
 
@@ -151,20 +149,22 @@ func (c *collection) stamped(r *oneroster.Resource, selects func(values []string
 			below[n+1]++
 		}
 	}
-	out := []uint32{}
-	for n, part := range c.chunks {
-		for group, most := range &part.most {
-			if below[most+1] == below[part.least[group]] {
+	each := func(yield func(place int)) {
+		for n, part := range c.chunks {
+			if below[part.most+1] == below[part.least] {
 				continue
 			}
-			from := group * groupRows
-			for i, stamp := range part.stamp[from : from+groupRows] {
+			for i, stamp := range &part.stamp {
 				if taken[stamp] {
-					out = append(out, uint32(n*chunkRows+from+i))
+					yield(n*chunkRows + i)
 				}
 			}
 		}
 	}
+	count := 0
+	each(func(int) { count++ })
+	out := make([]uint32, 0, count)
+	each(func(place int) { out = append(out, uint32(place)) })
 	return out
 }
 

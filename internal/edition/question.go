@@ -12,7 +12,7 @@ import (
 // What is kept of questions is bounded in number, and in bytes of their answers.
 const (
 	questionsKept  = 512
-	questionsBytes = 32 << 20
+	questionsBytes = 24 << 20
 )
 
 // asked is a rendering and what is asked of it, page and fields aside, by its hash, since

@@ -159,8 +159,12 @@ func (p *Page) Close() {
 	}
 }
 
-// gatherBytes is how much is gathered of small pieces, and sent of large ones, at a time.
-const gatherBytes = 256 << 10
+// gatherBytes is how much is gathered of small pieces, which a reader who lets them wait holds, and
+// sentBytes how much of a large one is sent at a time.
+const (
+	gatherBytes = 64 << 10
+	sentBytes   = 256 << 10
+)
 
 // A gather writes pieces: small ones together, large ones as they lie, with no memory of
 // their own held while a reader lets them wait.
@@ -190,10 +194,11 @@ func (g *gather) piece(b []byte) error {
 			if err := g.flush(0); err != nil {
 				return err
 			}
-			if err := g.write(b[:gatherBytes]); err != nil {
+			n := min(len(b), sentBytes)
+			if err := g.write(b[:n]); err != nil {
 				return err
 			}
-			b = b[gatherBytes:]
+			b = b[n:]
 			continue
 		}
 		g.room()
