@@ -29,7 +29,7 @@ FUZZ := query:FuzzFilter:20000x bulk:FuzzCSV:2000x auth:FuzzTokenRequest:12000x 
 # start PostgreSQL and PgBouncer themselves, look at the HTML report in a browser, read its PDF, run
 # the readers of docs/reading.md, ask systemd about the unit, and have promtool read the alerts; the
 # race detector needs a C compiler.
-NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" pgbouncer:pgbouncer chromium:chromium pdftotext:poppler-utils \
+NEEDS := "/usr/lib/postgresql/*/bin/postgres,postgres:postgresql" pgbouncer:pgbouncer "mariadbd,/usr/sbin/mariadbd:mariadb-server" chromium:chromium pdftotext:poppler-utils \
   python3:python3 node:nodejs promtool:prometheus gcc:gcc /usr/include/stdlib.h:libc6-dev systemd-analyze:systemd
 
 # The release, or the commit: the go command does not see it everywhere.
@@ -80,7 +80,7 @@ packages:
 # Killed at any moment, the district is whole: 500 times on SQLite and 100 on
 # PostgreSQL, before a release.
 kills:
-	ROLLBOOK_KILLS=500 go test ./cmd/rollbook -run 'TestKilled$$' -count=1 -v -timeout 2h
+	ROLLBOOK_KILLS=500 go test ./cmd/rollbook -run 'TestKilled(Sources|Outlets)?$$' -count=1 -v -timeout 2h
 
 check: test
 	for t in linux windows darwin; do for a in amd64 arm64; do echo $$t/$$a; GOOS=$$t GOARCH=$$a go build -o /dev/null ./cmd/rollbook || exit 1; done; done

@@ -26,8 +26,10 @@ var may = map[string]string{
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
 	"internal/feed":    "internal/oneroster internal/store",
 	"internal/words":   "",
+	"internal/source": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
+		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",
 	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
-		"internal/intake internal/words",
+		"internal/intake internal/words internal/feed internal/source",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
 		"internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
@@ -58,7 +60,8 @@ var may = map[string]string{
 		"internal/sandbox " +
 		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
-		"internal/support internal/words internal/onboarding internal/host",
+		"internal/support internal/words internal/onboarding internal/host " +
+		"internal/feed internal/source",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

@@ -67,3 +67,17 @@ func (o *opened) tellSecrets(ctx context.Context, log *slog.Logger) {
 		}
 	}
 }
+
+// feeds does beside a service what is due of sources and the like, until it is told to end.
+func (o *opened) feeds(ctx context.Context, log *slog.Logger) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.Feeds(log).Serve(ctx)
+	}()
+	return func() {
+		stop()
+		<-ended
+	}
+}

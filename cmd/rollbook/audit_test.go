@@ -60,6 +60,13 @@ var actions = []acted{
 	{args: "client handover ID --url https://roster.example.org", acts: "client secret,client link"},
 	{args: "client remove nobody", code: 1},
 	{args: "client remove ID", acts: "client removed", says: `"x" may gradebook`},
+	{args: "source add drop --folder DROP --at 02:30", acts: "source added", says: `"folder":{"path":"`},
+	{args: "source add drop --folder DROP", code: 1},
+	{args: "source list"},
+	{args: "source test drop"},
+	{args: "source run drop"},
+	{args: "source show drop"},
+	{args: "source remove drop", acts: "source removed", says: "drop"},
 	{args: "restored", acts: "stamped anew", says: "change "},
 	{args: "backup b.db", acts: "backup", says: "b.db"},
 	{args: "backup b.db", code: 1},
@@ -80,7 +87,7 @@ var actions = []acted{
 
 // undistricted are verbs that open no district, or one of their own.
 var undistricted = []string{"demo", "demo day", "demo trouble", "sandbox", "verify", "bench", "sync sds",
-	"sync grades", "version", "service install", "service uninstall", "service status", "onboarding sds",
+	"sync grades", "version", "service install", "service uninstall", "source init", "service status", "onboarding sds",
 	"onboarding gradesync", "onboarding pilot", "onboarding tick", "onboarding status"}
 
 // apart are verbs whose acts other tests look at.
@@ -122,6 +129,9 @@ func TestEveryActIsKept(t *testing.T) {
 			args := strings.Fields(strings.ReplaceAll(a.args, "ID", client.ClientID))
 			if i := slices.Index(args, "."); i > 0 {
 				args[i] = in
+			}
+			if i := slices.Index(args, "DROP"); i > 0 {
+				args[i] = dir
 			}
 			out, errs, code := rollbook(t, dir, append(args, "--db", dsn)...)
 			if code != a.code {

@@ -191,6 +191,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		"version", version()}, m.told()...)...)
 	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
 		defer o.attend(ctx, config.Gate, config.Log)()
+		defer o.feeds(ctx, config.Log)()
 		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
 	})
 }

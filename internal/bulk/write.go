@@ -284,3 +284,31 @@ func (p *writer) linkFile(r *oneroster.Resource) error {
 		return c.Write([]string{x.owner + "_" + x.target, x.status, p.modified, "", x.owner, x.target})
 	}))
 }
+
+// FileNames are the files of the OneRoster 1.1 CSV binding that hold records, and classGroups.csv, parents
+// first.
+func FileNames() (out []string) {
+	for _, r := range oneroster.Resources() {
+		if Columns(r.Plural+".csv") != nil {
+			out = append(out, r.Plural+".csv")
+		}
+	}
+	return append(out, "classResources.csv", "courseResources.csv")
+}
+
+// Columns are those of such a file after sourcedId, status and dateLastModified; nil where there is none of
+// that name.
+func Columns(file string) []string {
+	for _, h := range headers {
+		r := oneroster.ByName(h.resource)
+		switch file {
+		case r.Plural + ".csv":
+			return strings.Split(h.columns, ",")
+		case r.Name + "Resources.csv":
+			if r.Index("resources") >= 0 {
+				return []string{"title", r.Name + "SourcedId", "resourceSourcedId"}
+			}
+		}
+	}
+	return nil
+}

@@ -39,7 +39,11 @@ type Feeds struct {
 // Run does a turn of a feed at once, whether it is due or not. The error is that of the work, or
 // store.ErrTurn while another process is at it.
 func (f *Feeds) Run(ctx context.Context, kind store.FeedKind, name string) (run store.Run, err error) {
-	turn, ctx, err := f.Store.TakeTurn(ctx, kind, name)
+	return f.run(ctx, kind, name, "")
+}
+
+func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) (run store.Run, err error) {
+	turn, ctx, err := f.Store.TakeTurn(ctx, kind, name, due)
 	if err != nil {
 		return run, err
 	}
@@ -148,7 +152,7 @@ func (s *serving) do(ctx context.Context, f store.Feed) {
 	}
 	var run store.Run
 	if err == nil {
-		run, err = s.Run(ctx, f.Kind, f.Name)
+		run, err = s.run(ctx, f.Kind, f.Name, f.Due)
 	}
 	switch {
 	case errors.Is(err, store.ErrTurn) || errors.Is(err, store.ErrNotFound) || ctx.Err() != nil:

@@ -59,7 +59,8 @@ func Open(ctx context.Context, dsn, keyFile string, opt Options) (*District, err
 }
 
 // OpenKey opens the key that a district was sealed with; a new district gets one.
-func OpenKey(ctx context.Context, s *store.Store, dsn, file string, note func(text string)) (*auth.Key, error) {
+func OpenKey(ctx context.Context, s *store.Store, dsn, file string, note func(text string)) (*auth.Key,
+	error) {
 	var err error
 	if file == "" {
 		if file, err = KeyFile(dsn); err != nil {
@@ -76,7 +77,8 @@ func OpenKey(ctx context.Context, s *store.Store, dsn, file string, note func(te
 	}
 	if info, wrong := os.Stat(file); err == nil && wrong == nil && runtime.GOOS != "windows" &&
 		info.Mode().Perm()&0o077 != 0 {
-		note(fmt.Sprintf("the key file %s can be read by others (%s): chmod 600 it", file, info.Mode().Perm()))
+		note(fmt.Sprintf("the key file %s can be read by others (%s): chmod 600 it", file,
+			info.Mode().Perm()))
 	}
 	return key, err
 }

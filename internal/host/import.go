@@ -48,7 +48,8 @@ type Import struct {
 type ProblemsError struct{ N int }
 
 func (e *ProblemsError) Error() string {
-	return words.Count(e.N, "problem") + ": nothing was changed; correct them, or take in the rest with --skip-bad"
+	return words.Count(e.N, "problem") + ": nothing was changed; correct them, or take in the rest with " +
+		"--skip-bad"
 }
 
 // Interrupted is why a publication was given up whose process was told to end.
@@ -66,7 +67,8 @@ func Reason(ctx context.Context, err error) string {
 // is refused. Close is to be called.
 func (i *Import) Run(ctx context.Context) error {
 	err := i.run(ctx)
-	if err == nil || i.ID == 0 || errors.As(err, new(*store.StateError)) { // another one was published meanwhile
+	if err == nil || i.ID == 0 || errors.As(err,
+		new(*store.StateError)) { // another one was published meanwhile
 		return err
 	}
 	i.Document.Error = Reason(ctx, err)

@@ -176,7 +176,8 @@ const unpackedName = "rollbook-publication-"
 func sweep() {
 	left, _ := filepath.Glob(filepath.Join(os.TempDir(), unpackedName+"*")) // the pattern is right
 	for _, dir := range left {
-		if info, err := os.Lstat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > 24*time.Hour {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() &&
+			time.Since(info.ModTime()) > 24*time.Hour {
 			_ = os.RemoveAll(dir) // another user's stays
 		}
 	}

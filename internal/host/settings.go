@@ -57,7 +57,8 @@ func whole(least, most int) func(string) error {
 
 func percent(text string) error {
 	if whole(0, 100)(text) != nil {
-		return errors.New("write a percentage as a whole number from 0 to 100, such as 10; 100 switches the " +
+		return errors.New("write a percentage as a whole number from 0 to 100, such as 10; 100 switches " +
+			"the " +
 			"guard off")
 	}
 	return nil

@@ -41,6 +41,7 @@ const (
 	RunDone    RunState = "done"
 	RunNothing RunState = "nothing" // there was nothing to do
 	RunHeld    RunState = "held"    // a person is to decide
+	RunRefused RunState = "refused" // what came cannot be used
 	RunFailed  RunState = "failed"
 	RunBroken  RunState = "broken off" // its process is gone
 )
@@ -177,15 +178,17 @@ type Turn struct {
 }
 
 // TakeTurn begins a turn; ErrTurn while another process has it, ErrNotFound where there is no such
-// feed. The context ends, with ErrTurn as its cause, when the turn was taken away. End is to be called.
-func (s *Store) TakeTurn(ctx context.Context, kind FeedKind, name string) (*Turn, context.Context, error) {
+// feed. due is when it was due as the caller saw it: where another process has done that turn meanwhile,
+// it is ErrTurn; "" is whenever. The context ends, with ErrTurn as its cause, when the turn was taken
+// away. End is to be called.
+func (s *Store) TakeTurn(ctx context.Context, kind FeedKind, name, due string) (*Turn, context.Context, error) {
 	t := &Turn{s: s, gone: make(chan struct{})}
 	err := s.keep(ctx, func(tx *sql.Tx) error {
 		now := oneroster.FormatTime(s.now())
 		err := tx.QueryRowContext(ctx, s.sql(`UPDATE "feeds" SET "turn" = "turn" + 1, "until" = $3
-			WHERE "kind" = $1 AND "name" = $2 AND "until" < $4
+			WHERE "kind" = $1 AND "name" = $2 AND "until" < $4 AND ("due" = $5 OR $5 = '')
 			RETURNING "turn", "settings", "secrets", "made", "memory", "due", "until"`), string(kind), name,
-			oneroster.FormatTime(s.now().Add(turnLasts)), now).Scan(&t.n, &t.Settings, &t.Secrets, &t.Made,
+			oneroster.FormatTime(s.now().Add(turnLasts)), now, due).Scan(&t.n, &t.Settings, &t.Secrets, &t.Made,
 			&t.Memory, &t.Due, &t.Until)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrTurn

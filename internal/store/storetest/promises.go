@@ -31,7 +31,7 @@ func Run(t *testing.T, empty func(t testing.TB) (dsn string)) { RunEach(t, empty
 func RunEach(t *testing.T, empty func(t testing.TB) (dsn string), nth int) {
 	n := 0
 	for _, subject := range [][]promise{clock, imports, closure, derived, reads, views, filters, gradebook,
-		clients, publications, opening} {
+		clients, publications, feeds, opening} {
 		for _, p := range subject {
 			if n++; n%nth != 0 {
 				continue

@@ -1,0 +1,94 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"rollbook/internal/bulk"
+	"rollbook/internal/feed"
+	"rollbook/internal/intake"
+	"rollbook/internal/source"
+	"rollbook/internal/store"
+	"rollbook/internal/words"
+)
+
+// Feeds are what the district does by itself.
+func (d *District) Feeds(log *slog.Logger) *feed.Feeds {
+	return &feed.Feeds{Store: d.Store, Log: log, Kinds: map[store.FeedKind]feed.Kind{
+		store.FeedSource: d.Sources(),
+	}}
+}
+
+// Sources bring packages into the district.
+func (d *District) Sources() *source.Sources {
+	return &source.Sources{Key: d.Key, Zone: d.Zone, Take: d.take}
+}
+
+// take takes in what a source has brought.
+func (d *District) take(ctx context.Context, p source.Package) (run store.Run, err error) {
+	who := "source " + p.Source
+	ctx = store.Acting(ctx, who)
+	i := &Import{District: d, Path: p.Path, Name: p.Name, Encoding: p.Settings.Encoding,
+		How: intake.CheckOptions{SkipBad: p.Settings.SkipBad}}
+	if i.In, err = d.Intake(ctx, who); err != nil {
+		return run, err
+	}
+	if i.Encoding != "" {
+		if i.Options.Encoding, err = bulk.Encoding(i.Encoding); err != nil {
+			return run, err
+		}
+	}
+	defer i.Close()
+	err = i.Run(ctx)
+	run.Publication = i.ID
+	switch {
+	case err != nil && (ctx.Err() != nil || i.Document.Error == ""):
+		return run, errors.Join(context.Cause(ctx), err)
+	case err != nil && i.Problems.Total > 0:
+		run.State = store.RunRefused
+		run.Text = fmt.Sprintf("publication %d is refused: %s in the package; rollbook publications show "+
+			"%d lists them",
+			i.ID, words.Count(i.Problems.Total, "problem"), i.ID)
+	case err != nil:
+		run.State = store.RunRefused
+		run.Text = fmt.Sprintf("publication %d is refused: rollbook publications show %d tells why", i.ID,
+			i.ID)
+	case i.Held:
+		run.State = store.RunHeld
+		run.Text = fmt.Sprintf("publication %d is held by %s: rollbook publications show %d", i.ID,
+			Guards(i.Document), i.ID)
+	default:
+		run.Text = fmt.Sprintf("publication %d is published: %s", i.ID, counted(i.Document))
+		if i.Problems.Total > 0 {
+			run.Text += fmt.Sprintf("; %s, whose rows or values were left as they are",
+				words.Count(i.Problems.Total, "problem"))
+		}
+	}
+	return run, nil
+}
+
+// Guards are those that object to a publication, with numbers and without names.
+func Guards(doc intake.Document) string {
+	var out []string
+	for _, o := range doc.Objections {
+		text := o.Guard
+		if o.Of > 0 {
+			text += fmt.Sprintf(" (%s of %s %s)", words.Thousands(o.Count), words.Thousands(o.Of), o.Resource)
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
+// counted is what a publication changed.
+func counted(doc intake.Document) string {
+	added, changed, retired := 0, 0, 0
+	for _, c := range doc.Counts {
+		added, changed, retired = added+c["added"], changed+c["changed"], retired+c["retired"]
+	}
+	return fmt.Sprintf("%s added, %s changed, %s retired", words.Thousands(added), words.Thousands(changed),
+		words.Thousands(retired))
+}

@@ -1,0 +1,243 @@
+package source_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollbook/internal/machine"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/source"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+)
+
+// mariadb starts a server of MariaDB, with a user that has a password.
+func mariadb(t *testing.T) (at string) {
+	t.Helper()
+	server, err := exec.LookPath("mariadbd")
+	if err != nil {
+		server, err = exec.LookPath("/usr/sbin/mariadbd")
+	}
+	if err != nil {
+		machine.Lacks(t, "MariaDB", "mariadb-server")
+	}
+	dir, err := os.MkdirTemp("", "rollbook-mariadb-") // its socket has a short path
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	as := &syscall.SysProcAttr{}
+	if os.Getuid() == 0 {
+		u, err := user.Lookup("mysql")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uid, _ := strconv.Atoi(u.Uid)
+		gid, _ := strconv.Atoi(u.Gid)
+		as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		if err := os.Chown(dir, uid, gid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, socket := filepath.Join(dir, "data"), filepath.Join(dir, "s")
+	install := exec.Command("mariadb-install-db", "--no-defaults", "--datadir="+data, "--skip-test-db",
+		"--auth-root-authentication-method=normal")
+	install.SysProcAttr = as
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	_ = l.Close()
+	run := exec.Command(server, "--no-defaults", "--datadir="+data, "--socket="+socket,
+		"--bind-address=127.0.0.1",
+		fmt.Sprint("--port=", port), "--innodb-flush-log-at-trx-commit=0", "--pid-file="+filepath.Join(dir,
+			"pid"))
+	run.SysProcAttr = as
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = run.Process.Kill(); _ = run.Wait() })
+	db, err := sql.Open("mysql", "root@unix("+socket+")/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if err = db.Ping(); err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{"CREATE DATABASE sis", "CREATE USER reader IDENTIFIED BY 'right horse'",
+		"GRANT ALL ON sis.* TO reader"} {
+		if _, err := db.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fmt.Sprintf("mysql://reader@127.0.0.1:%d/sis", port)
+}
+
+const sis = `CREATE TABLE schools (code VARCHAR(20), name VARCHAR(99));
+INSERT INTO schools VALUES ('s1', 'North "High", School'), ('s2', 'Süd');
+CREATE TABLE terms (id VARCHAR(20), first DATE, last DATE);
+INSERT INTO terms VALUES ('t1', '2026-09-01', '2027-06-30');
+CREATE TABLE people (id VARCHAR(20), school VARCHAR(20), first VARCHAR(50), last VARCHAR(50), teaches INT);
+INSERT INTO people VALUES ('p1', 's1', 'Zoë', 'O''Hara', 0), ('p2', 's2', 'Line', 'Two', 1);
+CREATE TABLE sections (id VARCHAR(20), school VARCHAR(20), name VARCHAR(50));
+INSERT INTO sections VALUES ('c1', 's1', 'Algebra');
+CREATE TABLE seats (section VARCHAR(20), person VARCHAR(20), first DATE);
+INSERT INTO seats VALUES ('c1', 'p1', '2026-09-01'), ('c1', 'p2', NULL)`
+
+// queries are what both databases take.
+const queries = `-- Our own.
+
+-- orgs.csv
+select code as sourcedId, name as name, 'school' as type, code as identifier from schools;
+
+-- academicSessions.csv
+select id as sourcedId, 'Year' as title, 'schoolYear' as type, first as startDate, last as endDate,
+  '2027' as schoolYear from terms
+-- courses.csv
+-- none yet
+select 'k1' as sourcedId, 'Mathematics' as title, 's1' as orgSourcedId
+-- classes.csv
+select id as sourcedId, name as title, 'k1' as courseSourcedId, 'scheduled' as classType,
+  school as schoolSourcedId, 't1' as termSourcedIds from sections
+-- users.csv
+select id as sourcedId, 'true' as enabledUser, school as orgSourcedIds,
+  case when teaches = 1 then 'teacher' else 'student' end as role, id as username, first as givenName,
+  last as familyName from people
+-- enrollments.csv
+select concat(section, '-', person) as sourcedId, section as classSourcedId, 's1' as schoolSourcedId,
+  person as userSourcedId, case when person = 'p2' then 'teacher' else 'student' end as role,
+  first as beginDate from seats
+`
+
+func TestSQL(t *testing.T) {
+	t.Parallel()
+	for name, start := range map[string]func() (at, password, driver, dsn string){
+		"PostgreSQL": func() (string, string, string, string) {
+			dsn := storetest.Postgres(t)
+			u, err := url.Parse(dsn)
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.User = url.User(u.User.Username())
+			return u.String(), "", "pgx", dsn
+		},
+		"MariaDB": func() (string, string, string, string) {
+			at := mariadb(t)
+			driver, dsn, err := source.Database(at, "right horse")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return at, "right horse", driver, dsn
+		},
+	} {
+		at, password, driver, dsn := start()
+		db, err := sql.Open(driver, dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer db.Close()
+		for _, text := range strings.Split(sis, ";\n") {
+			if _, err := db.Exec(text); err != nil {
+				t.Fatalf("%s: %s: %v", name, text, err)
+			}
+		}
+		secrets := source.Secrets{source.Password: password}
+		settings := func(queries string) source.Settings {
+			return source.Settings{SQL: &source.SQL{URL: at, Queries: queries, Timeout: "1s"}}
+		}
+		p := place(t, settings(queries), secrets)
+		if told, err := p.Test(t.Context()); err != nil || !strings.HasPrefix(told,
+			"orgs.csv, academicSessions.csv") {
+			t.Errorf("%s: %q %v", name, told, err)
+		}
+		got, err := p.Fetch(t.Context(), t.TempDir(), nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+		takeIn(t, s, got)
+		if is := held(t, s); !strings.Contains(is, `"North \"High\", School"`) || !strings.Contains(is, `"Zoë" "O'Hara"`) ||
+			!strings.Contains(is, `"2026-09-01"`) || strings.Count(is, "\n") != 9 {
+			t.Errorf("%s: %s", name, is)
+		}
+		slow := map[string]string{"pgx": "select pg_sleep(60)::text as sourcedId",
+			"mysql": "select sleep(60) as sourcedId"}
+		for _, row := range []struct{ queries, says string }{
+			{"-- users.csv\nselect id as sourcedId, first as firstName from people",
+				`users.csv (the query below line 1): it has no column "firstname"; name it AS one of: sourcedId,`},
+			{"-- users.csv\nselect first as givenName from people", "it lacks the column sourcedId"},
+			{"-- users.csv\nselect nothing from people", "users.csv (the query below line 1): "},
+			{"-- users.csv\n" + slow[driver], "users.csv"},
+			{"-- orgs.csv\ninsert into schools values ('x', 'y')", "orgs.csv (the query below line 1): "},
+		} {
+			_, err := place(t, settings(row.queries), secrets).Fetch(t.Context(), t.TempDir(), nil)
+			if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(row.says)) {
+				t.Errorf("%s: %s: %v", name, row.queries, err)
+			}
+		}
+		var n int
+		if err := db.QueryRow("select count(*) from schools").Scan(&n); err != nil || n != 2 {
+			t.Errorf("%s: a query has written: %d schools, %v", name, n, err)
+		}
+		if password != "" {
+			_, err := place(t, settings(queries), source.Secrets{source.Password: "wrong " +
+				"mule"}).Fetch(t.Context(),
+				t.TempDir(), nil)
+			if err == nil || strings.Contains(err.Error(), "wrong mule") {
+				t.Errorf("%s: another password: %v", name, err)
+			}
+		}
+	}
+	for wrong, says := range map[string]string{"select 1": "line 1: begin each query by a line with its file",
+		"-- teachers.csv\nselect 1":                      "no file teachers.csv",
+		"-- users.csv\nselect 1\n-- users.csv\nselect 2": "line 3: there is a query for users.csv already",
+		"-- users.csv\n-- select 1":                      "there is no query",
+		source.SQLFile():                                 "there is no query"} {
+		_, err := source.Settings{SQL: &source.SQL{URL: "postgres://r@h/d", Queries: wrong}}.Place(nil)
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %v", wrong, err)
+		}
+	}
+	for _, wrong := range []string{"oracle://r@h/d", "postgres://r:secret@h/d", "r:secret@tcp(h)/d"} {
+		if _, _, err := source.Database(wrong, ""); err == nil || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	if driver, dsn, err := source.Database("sqlserver://reader@db.example/sis", "pa ss"); err != nil ||
+		driver != "sqlserver" || !strings.Contains(dsn, "database=sis") || !strings.Contains(dsn,
+		"reader:pa%20ss@") {
+		t.Errorf("SQL Server: %s %v", dsn, err)
+	}
+}
+
+// Each file that a package may have can be begun from what source init writes.
+func TestSQLFile(t *testing.T) {
+	t.Parallel()
+	text := source.SQLFile()
+	for _, r := range oneroster.Resources() {
+		if !strings.Contains(text, "-- "+r.Plural+".csv\n") {
+			t.Errorf("it lacks %s", r.Plural)
+		}
+	}
+}
