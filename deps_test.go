@@ -28,8 +28,10 @@ var may = map[string]string{
 	"internal/words":   "",
 	"internal/source": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
 		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",
+	"internal/notify": "internal/oneroster internal/store internal/auth internal/feed internal/intake " +
+		"internal/provider internal/words",
 	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
-		"internal/intake internal/words internal/feed internal/source",
+		"internal/intake internal/words internal/feed internal/source internal/notify",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
 		"internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
@@ -61,7 +63,7 @@ var may = map[string]string{
 		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
 		"internal/support internal/words internal/onboarding internal/host " +
-		"internal/feed internal/source",
+		"internal/feed internal/source internal/notify",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"rollbook/internal/bulk"
 	"rollbook/internal/feed"
 	"rollbook/internal/intake"
+	"rollbook/internal/notify"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 	"rollbook/internal/words"
@@ -19,6 +19,7 @@ import (
 func (d *District) Feeds(log *slog.Logger) *feed.Feeds {
 	return &feed.Feeds{Store: d.Store, Log: log, Kinds: map[store.FeedKind]feed.Kind{
 		store.FeedSource: d.Sources(),
+		store.FeedNotify: &notify.Notifiers{Store: d.Store, Key: d.Key, Zone: d.Zone},
 	}}
 }
 
@@ -59,7 +60,7 @@ func (d *District) take(ctx context.Context, p source.Package) (run store.Run, e
 	case i.Held:
 		run.State = store.RunHeld
 		run.Text = fmt.Sprintf("publication %d is held by %s: rollbook publications show %d", i.ID,
-			Guards(i.Document), i.ID)
+			i.Document.Guards(), i.ID)
 	default:
 		run.Text = fmt.Sprintf("publication %d is published: %s", i.ID, counted(i.Document))
 		if i.Problems.Total > 0 {
@@ -68,19 +69,6 @@ func (d *District) take(ctx context.Context, p source.Package) (run store.Run, e
 		}
 	}
 	return run, nil
-}
-
-// Guards are those that object to a publication, with numbers and without names.
-func Guards(doc intake.Document) string {
-	var out []string
-	for _, o := range doc.Objections {
-		text := o.Guard
-		if o.Of > 0 {
-			text += fmt.Sprintf(" (%s of %s %s)", words.Thousands(o.Count), words.Thousands(o.Of), o.Resource)
-		}
-		out = append(out, text)
-	}
-	return strings.Join(out, ", ")
 }
 
 // counted is what a publication changed.

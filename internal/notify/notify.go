@@ -1,0 +1,308 @@
+// Package notify tells people what happens to a district: by e-mail, to a web service, or by a command.
+// What is told has counts and no names: of pupils nothing leaves but ids, where somebody asks for them.
+package notify
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/feed"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/store"
+)
+
+// Settings of a notifier: of what it tells, when, and by which way.
+type Settings struct {
+	District string   `json:"district,omitempty"` // as messages name it
+	On       []string `json:"on"`                 // events, of Events
+	// Digest is when one message a day tells all that has happened; trouble is told at once all the same.
+	Digest       feed.Schedule `json:"digest,omitzero"`
+	SilentSource string        `json:"silentSource,omitempty"` // how long one may bring nothing
+	SilentReader string        `json:"silentReader,omitempty"`
+	Remind       string        `json:"remind,omitempty"` // how often trouble that goes on is told again
+	IDs          bool          `json:"ids,omitempty"`    // sourcedIds may be told
+	Mail         *Mail         `json:"mail,omitempty"`
+	Webhook      *Webhook      `json:"webhook,omitempty"`
+	Command      []string      `json:"command,omitempty"` // program and arguments, no shell
+}
+
+// Events that can be told, and whether they are unless somebody says otherwise.
+var Events = []struct {
+	Name, What string
+	Usual      bool
+}{
+	{"published", "a publication was published", false},
+	{"held", "a publication is held: a person is to decide", true},
+	{"refused", "a package cannot be used", true},
+	{"failed", "a source or an outlet fails", true},
+	{"silent-source", "a source has brought nothing for long", true},
+	{"silent-reader", "a reader that used to come has not come for long", true},
+}
+
+// Secrets of a notifier, by what they are for.
+type Secrets map[string]string
+
+// What a secret is for.
+const (
+	Password = "password" // of a mail server
+	Sign     = "sign"     // of the signature of a webhook
+	URL      = "url"      // of a webhook: those of chats have a token in them
+)
+
+// A Way is how a message goes out.
+type Way interface {
+	// Send sends it, and tells what the other side said.
+	Send(ctx context.Context, m *Message) (said string, err error)
+}
+
+// Way makes the way of the settings, and tells what of them cannot be meant.
+func (s Settings) Way(secrets Secrets) (Way, error) {
+	for _, on := range s.On {
+		if !slices.ContainsFunc(Events, func(e struct {
+			Name, What string
+			Usual      bool
+		}) bool {
+			return e.Name == on
+		}) {
+			return nil, fmt.Errorf("--on %q: give some of %s", on, EventNames())
+		}
+	}
+	for flag, text := range map[string]string{"--silent-source": s.SilentSource,
+		"--silent-reader": s.SilentReader,
+		"--remind":        s.Remind} {
+		if d, err := time.ParseDuration(text); text != "" && (err != nil || d < time.Minute) {
+			return nil, fmt.Errorf("%s %q: write a span such as 26h", flag, text)
+		}
+	}
+	if err := s.Digest.Check(); err != nil {
+		return nil, fmt.Errorf("--digest: %w", err)
+	}
+	var ways []Way
+	var errs error
+	add := func(w Way, err error) { ways, errs = append(ways, w), errors.Join(errs, err) }
+	if s.Mail != nil {
+		add(s.Mail.way(secrets))
+	}
+	if s.Webhook != nil {
+		add(s.Webhook.way(secrets))
+	}
+	if len(s.Command) > 0 {
+		add(command(s.Command), nil)
+	}
+	if errs == nil && len(ways) != 1 {
+		errs = errors.New("say how to tell: one of --smtp, --webhook and --command")
+	}
+	if errs != nil {
+		return nil, errs
+	}
+	return ways[0], nil
+}
+
+// EventNames are those of Events.
+func EventNames() string {
+	var names []string
+	for _, e := range Events {
+		names = append(names, e.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// Where is the way, for people.
+func (s Settings) Where() string {
+	switch {
+	case s.Mail != nil:
+		return "mail to " + strings.Join(s.Mail.To, ", ")
+	case s.Webhook != nil:
+		return s.Webhook.Kind + " at " + s.Webhook.Host
+	case len(s.Command) > 0:
+		return "command " + s.Command[0]
+	}
+	return ""
+}
+
+// When is what is told and when, for people.
+func (s Settings) When() string {
+	text := strings.Join(s.On, ", ")
+	if len(s.Digest.At) > 0 {
+		text += "; all " + s.Digest.String()
+	}
+	return text
+}
+
+func span(text string, usual time.Duration) time.Duration {
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return d
+	}
+	return usual
+}
+
+// Open reads the settings of a feed, and its secrets.
+func Open(f store.Feed, key *auth.Key) (s Settings, secrets Secrets, err error) {
+	if err = json.Unmarshal([]byte(f.Settings), &s); err == nil && f.Secrets != "" {
+		var text string
+		if text, err = key.Open(f.Secrets); err == nil {
+			err = json.Unmarshal([]byte(text), &secrets)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("notifier %q: %w", f.Name, err)
+	}
+	return s, secrets, err
+}
+
+// Feed makes the feed of a notifier. What has happened before a time is not told.
+func (s Settings) Feed(name string, secrets Secrets, key *auth.Key, now time.Time, last int64) (store.Feed,
+	error) {
+	text, err := json.Marshal(s)
+	f := store.Feed{Kind: store.FeedNotify, Name: name, Settings: string(text),
+		Due: oneroster.FormatTime(now)}
+	if err == nil && len(secrets) > 0 {
+		text, err = json.Marshal(secrets)
+		f.Secrets = key.Seal(string(text))
+	}
+	if err == nil {
+		text, err = json.Marshal(memory{Last: last, Digest: now, Begun: now})
+		f.Memory = string(text)
+	}
+	return f, err
+}
+
+// memory is what a notifier has told.
+type memory struct {
+	Begun    time.Time          `json:"begun"`
+	Last     int64              `json:"last"`               // publication whose fate was told, the latest
+	Waits    []int64            `json:"waits,omitempty"`    // earlier ones that were being planned
+	Troubles map[string]trouble `json:"troubles,omitempty"` // that go on, by their key
+	Digest   time.Time          `json:"digest"`             // when it was sent last
+	Failed   int                `json:"failed,omitempty"`   // turns in a row that could not send
+}
+
+// A trouble goes on until it is over.
+type trouble struct {
+	Since time.Time `json:"since"`
+	Told  time.Time `json:"told"`
+	Text  string    `json:"text"`
+}
+
+// Notifiers are the feeds that tell of a district.
+type Notifiers struct {
+	Store *store.Store
+	Key   *auth.Key
+	Zone  func(context.Context) (*time.Location, error)
+	Now   func() time.Time // nil is time.Now
+
+	read readings
+}
+
+var _ feed.Kind = (*Notifiers)(nil)
+
+func (k *Notifiers) now() time.Time {
+	if k.Now == nil {
+		return time.Now().UTC()
+	}
+	return k.Now().UTC()
+}
+
+const (
+	lookEvery = 30 * time.Second
+	longest   = time.Hour // between tries of what cannot be sent
+)
+
+// Next is soon: whether there is something to tell is Wanted's to say.
+func (k *Notifiers) Next(f store.Feed, after time.Time) time.Time {
+	var m memory
+	_ = json.Unmarshal([]byte(f.Memory), &m) // "" is none
+	if m.Failed == 0 {
+		return after.Add(lookEvery)
+	}
+	return after.Add(min(time.Minute<<min(m.Failed-1, 10), longest))
+}
+
+// Wanted tells whether there is something to tell.
+func (k *Notifiers) Wanted(ctx context.Context, f store.Feed) (bool, error) {
+	s, _, err := Open(f, k.Key)
+	if err != nil {
+		return true, nil // the turn tells why
+	}
+	messages, _, err := k.news(ctx, s, f)
+	return len(messages) > 0, err
+}
+
+// Do tells what there is to tell. What could not be sent is told the next time, with what came since.
+func (k *Notifiers) Do(ctx context.Context, turn *store.Turn) (run store.Run, err error) {
+	s, secrets, err := Open(turn.Feed, k.Key)
+	if err != nil {
+		return run, err
+	}
+	way, err := s.Way(secrets)
+	if err != nil {
+		return run, err
+	}
+	messages, after, err := k.news(ctx, s, turn.Feed)
+	if err != nil {
+		return run, err
+	}
+	for _, m := range messages {
+		if err := turn.Remember(ctx); err != nil { // nobody else is at it
+			return run, err
+		}
+		if _, err = way.Send(ctx, m); err != nil {
+			var before memory
+			_ = json.Unmarshal([]byte(turn.Memory), &before) // it was read already
+			before.Failed++
+			return run, errors.Join(keep(turn, before), hidden(err, secrets))
+		}
+	}
+	if run.Text = fmt.Sprintf("told: %d", len(messages)); len(messages) > 0 {
+		run.Text = "told: " + messages[0].Subject
+	} else {
+		run.State, run.Text = store.RunNothing, "there is nothing to tell"
+	}
+	return run, keep(turn, after)
+}
+
+func keep(turn *store.Turn, m memory) error {
+	text, err := json.Marshal(m)
+	turn.Memory = string(text)
+	return err
+}
+
+// hidden is an error without what a server may have echoed, and no terminal obeys.
+func hidden(err error, secrets Secrets) error {
+	text := provider.Signs(err.Error())
+	for _, secret := range secrets {
+		if len(secret) > 3 {
+			text = strings.ReplaceAll(text, secret, "[secret]")
+		}
+	}
+	return errors.New(text)
+}
+
+// Test sends a message that says that it is a test, and tells what the other side said.
+func Test(ctx context.Context, f store.Feed, key *auth.Key, now time.Time) (string, error) {
+	s, secrets, err := Open(f, key)
+	if err != nil {
+		return "", err
+	}
+	way, err := s.Way(secrets)
+	if err != nil {
+		return "", err
+	}
+	m := &Message{Kind: "test", District: s.District, At: now.UTC(), ID: fmt.Sprintf("test-%d",
+		now.UnixNano()),
+		Subject: s.titled("this is a test, nothing has happened"),
+		Lines:   []Line{{Event: "test", Text: "Rollbook can reach you by this way."}}}
+	said, err := way.Send(ctx, m)
+	if err != nil {
+		return "", hidden(err, secrets)
+	}
+	return cmp.Or(hidden(errors.New(said), secrets).Error(), "it was taken"), nil
+}
