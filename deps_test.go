@@ -30,8 +30,11 @@ var may = map[string]string{
 		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",
 	"internal/notify": "internal/oneroster internal/store internal/auth internal/feed internal/intake " +
 		"internal/provider internal/words",
+	"internal/source/sourcetest": "",
 	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
-		"internal/intake internal/words internal/feed internal/source internal/notify",
+		"internal/intake internal/words internal/feed internal/source internal/notify internal/outlet",
+	"internal/outlet": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
+		"internal/provider internal/source database/sql",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +
 		"internal/words",
 	"internal/explain": "internal/oneroster internal/query internal/auth internal/wire internal/quality " +
@@ -63,7 +66,7 @@ var may = map[string]string{
 		"internal/provider internal/verify " +
 		"internal/gradesync internal/mirror internal/sds internal/bench internal/ledger internal/explain " +
 		"internal/support internal/words internal/onboarding internal/host " +
-		"internal/feed internal/source internal/notify",
+		"internal/feed internal/source internal/notify internal/outlet",
 }
 
 var guarded = []string{"database/sql", "encoding/csv", "modernc.org/sqlite", "github.com/jackc/pgx"}

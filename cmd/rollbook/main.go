@@ -124,7 +124,7 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
-		supportCommand(), sourceCommand(), notifyCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
+		supportCommand(), sourceCommand(), notifyCommand(), outletCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
 		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
 		restoreCommand(), auditCommand(), versionCommand())
 	nameVariables(root)

@@ -394,7 +394,7 @@ Exit codes: 0 published, or there was nothing new; 1 it could not be fetched, or
 was changed; 3 held and nothing was changed.`,
 		Args: cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			return o.runFeed(cmd, store.FeedSource, args[0], asJSON)
+			return o.runFeed(cmd, o.Feeds(slog.New(slog.DiscardHandler)), store.FeedSource, args[0], asJSON)
 		}),
 	}
 	jsonFlag(cmd, &asJSON, "print JSON")
@@ -402,11 +402,12 @@ was changed; 3 held and nothing was changed.`,
 }
 
 // runFeed does a turn of a feed, and tells what became of it.
-func (o *opened) runFeed(cmd *cobra.Command, kind store.FeedKind, name string, asJSON bool) error {
+func (o *opened) runFeed(cmd *cobra.Command, feeds *feed.Feeds, kind store.FeedKind, name string,
+	asJSON bool) error {
 	if _, err := o.feed(cmd.Context(), kind, name); err != nil {
 		return err
 	}
-	run, err := o.Feeds(slog.New(slog.DiscardHandler)).Run(cmd.Context(), kind, name)
+	run, err := feeds.Run(cmd.Context(), kind, name)
 	if errors.Is(err, store.ErrTurn) {
 		return fmt.Errorf("%s %s: %w; rollbook %s show %s tells what becomes of it", kind, name, err, kind,
 			name)

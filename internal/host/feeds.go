@@ -10,6 +10,7 @@ import (
 	"rollbook/internal/feed"
 	"rollbook/internal/intake"
 	"rollbook/internal/notify"
+	"rollbook/internal/outlet"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 	"rollbook/internal/words"
@@ -19,6 +20,7 @@ import (
 func (d *District) Feeds(log *slog.Logger) *feed.Feeds {
 	return &feed.Feeds{Store: d.Store, Log: log, Kinds: map[store.FeedKind]feed.Kind{
 		store.FeedSource: d.Sources(),
+		store.FeedOutlet: &outlet.Outlets{Store: d.Store, Key: d.Key, Zone: d.Zone},
 		store.FeedNotify: &notify.Notifiers{Store: d.Store, Key: d.Key, Zone: d.Zone},
 	}}
 }

@@ -103,7 +103,7 @@ func (s Settings) Where() string {
 	case s.Provider != nil:
 		return "OneRoster " + s.Provider.URL
 	case s.SQL != nil:
-		return "SQL " + s.SQL.at()
+		return "SQL " + s.SQL.At()
 	}
 	return ""
 }

@@ -3,14 +3,11 @@ package source_test
 import (
 	"archive/zip"
 	"bytes"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pkg/sftp"
 	"golang.org/x/crypto/ssh"
 
 	"rollbook/internal/source"
+	"rollbook/internal/source/sourcetest"
 	"rollbook/internal/store/storetest"
 )
 
@@ -173,82 +170,11 @@ func TestFolder(t *testing.T) {
 	}
 }
 
-func newKey(t *testing.T) (ssh.Signer, ed25519.PrivateKey) {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return signer, key
-}
-
-// sshd serves a folder by SFTP to a user with a password, or with a key.
-func sshd(t *testing.T, dir string, allowed ssh.PublicKey) (addr, fingerprint string) {
-	t.Helper()
-	host, _ := newKey(t)
-	config := &ssh.ServerConfig{
-		PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
-			if c.User() == "rollbook" && string(password) == "right horse" {
-				return nil, nil
-			}
-			return nil, fmt.Errorf("no")
-		},
-		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if bytes.Equal(key.Marshal(), allowed.Marshal()) {
-				return nil, nil
-			}
-			return nil, fmt.Errorf("no")
-		}}
-	config.AddHostKey(host)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			conn, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer conn.Close()
-				_, channels, requests, err := ssh.NewServerConn(conn, config)
-				if err != nil {
-					return
-				}
-				go ssh.DiscardRequests(requests)
-				for offered := range channels {
-					channel, asked, err := offered.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						for r := range asked {
-							_ = r.Reply(r.Type == "subsystem", nil)
-						}
-					}()
-					if s, err := sftp.NewServer(channel, sftp.WithServerWorkingDirectory(dir),
-						sftp.ReadOnly()); err == nil {
-						_ = s.Serve()
-					}
-					_ = channel.Close()
-				}
-			}()
-		}
-	}()
-	return l.Addr().String(), ssh.FingerprintSHA256(host.PublicKey())
-}
-
 func TestSFTP(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	mine, private := newKey(t)
-	addr, fingerprint := sshd(t, dir, mine.PublicKey())
+	mine, private := sourcetest.NewKey(t)
+	addr, fingerprint := sourcetest.SFTP(t, dir, mine.PublicKey())
 	settings := func(path, host string, done bool) source.Settings {
 		return source.Settings{SFTP: &source.SFTP{URL: "sftp://rollbook@" + addr + dir + "/" + path,
 			HostKey: host,

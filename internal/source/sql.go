@@ -31,7 +31,8 @@ type SQL struct {
 	Timeout string `json:"timeout,omitempty"` // of one query; "" is 5m
 }
 
-func (s *SQL) at() string {
+// At is where the database is, without secrets.
+func (s *SQL) At() string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		return "database"
@@ -170,7 +171,7 @@ func (d *database) reading(ctx context.Context, do func(tx *sql.Tx) error) error
 	dial, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	if err := db.PingContext(dial); err != nil {
-		return fmt.Errorf("%s cannot be reached: %w", d.at(), err)
+		return fmt.Errorf("%s cannot be reached: %w", d.At(), err)
 	}
 	tx, err := db.BeginTx(ctx, opt)
 	if err != nil {

@@ -79,7 +79,8 @@ func (s *Store) AddFeed(ctx context.Context, f Feed) error {
 			return err
 		}
 		if n, _ := done.RowsAffected(); n == 0 {
-			return fmt.Errorf("there is a %s %q already: take another name, or remove it first", f.Kind, f.Name)
+			return fmt.Errorf("there is a %s %q already: take another name, or remove it first", f.Kind,
+				f.Name)
 		}
 		return s.did(ctx, tx, Act{What: string(f.Kind) + " added", Of: f.Name, After: f.Settings})
 	})
@@ -181,14 +182,16 @@ type Turn struct {
 // feed. due is when it was due as the caller saw it: where another process has done that turn meanwhile,
 // it is ErrTurn; "" is whenever. The context ends, with ErrTurn as its cause, when the turn was taken
 // away. End is to be called.
-func (s *Store) TakeTurn(ctx context.Context, kind FeedKind, name, due string) (*Turn, context.Context, error) {
+func (s *Store) TakeTurn(ctx context.Context, kind FeedKind, name, due string) (*Turn, context.Context,
+	error) {
 	t := &Turn{s: s, gone: make(chan struct{})}
 	err := s.keep(ctx, func(tx *sql.Tx) error {
 		now := oneroster.FormatTime(s.now())
 		err := tx.QueryRowContext(ctx, s.sql(`UPDATE "feeds" SET "turn" = "turn" + 1, "until" = $3
 			WHERE "kind" = $1 AND "name" = $2 AND "until" < $4 AND ("due" = $5 OR $5 = '')
 			RETURNING "turn", "settings", "secrets", "made", "memory", "due", "until"`), string(kind), name,
-			oneroster.FormatTime(s.now().Add(turnLasts)), now, due).Scan(&t.n, &t.Settings, &t.Secrets, &t.Made,
+			oneroster.FormatTime(s.now().Add(turnLasts)), now, due).Scan(&t.n, &t.Settings, &t.Secrets,
+			&t.Made,
 			&t.Memory, &t.Due, &t.Until)
 		if errors.Is(err, sql.ErrNoRows) {
 			return ErrTurn

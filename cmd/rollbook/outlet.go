@@ -1,0 +1,281 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/outlet"
+	"rollbook/internal/source"
+	"rollbook/internal/store"
+)
+
+func outletCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "outlet",
+		Short: "Let grades go home: what clients write into the gradebook, to the school's own system",
+		Long: `Let grades go home: what clients write into the gradebook, such as Grade Sync, goes to the
+school's own system as files, by PUT and DELETE to another OneRoster provider, or by SQL. "rollbook serve"
+delivers after a quiet minute, or by a schedule; "rollbook outlet run NAME" at once.
+docs/grades-home.md takes you through.`,
+	}
+	cmd.AddCommand(outletAdd(), feedList(store.FeedOutlet, outletRow), outletStatus(), outletRun(),
+		outletTest(),
+		feedShow(store.FeedOutlet), feedRemove(store.FeedOutlet))
+	return cmd
+}
+
+func outletRow(o *opened, f store.Feed) (where, when string, err error) {
+	s, _, err := outlet.Open(f, o.Key)
+	return s.Where(), s.When(), err
+}
+
+func outletAdd() *cobra.Command {
+	var s outlet.Settings
+	var sftpURL, hostKey, identity, roster, statements, database, timeout, ca, from string
+	var trust bool
+	var p outlet.Provider
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add a place that grades go to",
+		Long: `Add a place that grades go to.
+
+  rollbook outlet add sis --folder /srv/grades
+  rollbook outlet add sis --sftp sftp://rollbook@files.example/grades --host-key SHA256:… \
+      --identity ~/.ssh/id_ed25519 --at 18:00
+  rollbook outlet add sis --oneroster https://sis.example/ims/oneroster/v1p1 \
+      --token-url https://sis.example/token --client rollbook
+  rollbook outlet add sis --sql grades.sql --database postgres://writer@db.example/sis
+
+What was written before it was added is not delivered, unless --from beginning says so. Passwords and
+client secrets are asked for on a terminal, or taken from ROLLBOOK_PASSWORD and ROLLBOOK_PASSPHRASE; they
+are sealed with the key file and never shown.`,
+		Args: cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			ctx := cmd.Context()
+			if err := feedName(args[0]); err != nil {
+				return err
+			}
+			if from != "now" && from != "beginning" {
+				return usageError{fmt.Errorf("--from %q is neither now nor beginning", from)}
+			}
+			like := source.Settings{} // asks for the same secrets
+			if sftpURL != "" {
+				s.SFTP = &outlet.SFTP{URL: sftpURL, HostKey: hostKey}
+				like.SFTP = &source.SFTP{URL: sftpURL}
+			}
+			if ca != "" {
+				text, err := os.ReadFile(ca)
+				if err != nil {
+					return usageError{err}
+				}
+				p.CA = string(text)
+			}
+			if roster != "" {
+				p.URL, s.Provider = roster, &p
+				like.Provider = &source.Provider{Client: p.Client}
+			}
+			if statements != "" {
+				text, err := os.ReadFile(statements)
+				if err != nil {
+					return usageError{err}
+				}
+				s.SQL = &outlet.SQL{URL: database, Statements: string(text), Timeout: timeout}
+				like.SQL = &source.SQL{URL: database}
+			}
+			secrets, err := sourceSecrets(cmd, &like, identity)
+			if err != nil {
+				return err
+			}
+			place, err := s.Place(secrets)
+			if err != nil {
+				return usageError{err}
+			}
+			told, err := place.Test(ctx)
+			if unknown := new(source.UnknownHost); errors.As(err, &unknown) && trust {
+				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has the key %s: taken on trust\n", unknown.Host,
+					unknown.Fingerprint)
+				s.SFTP.HostKey = unknown.Fingerprint
+				if place, err = s.Place(secrets); err == nil {
+					told, err = place.Test(ctx)
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("%w; nothing was added", err)
+			}
+			rev := int64(0)
+			if from == "now" {
+				m, err := o.Moment(ctx)
+				if err != nil {
+					return err
+				}
+				rev = m.Rev
+			}
+			f, err := s.Feed(args[0], secrets, o.Key, time.Now().UTC(), rev)
+			if err == nil {
+				err = o.AddFeed(ctx, f)
+			}
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "outlet %s: %s; %s\n", args[0], plainly(told), s.When())
+			return err
+		}),
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.Folder, "folder", "", "whole path of a folder that packages are put into")
+	f.StringVar(&sftpURL, "sftp", "", "sftp://user@host/folder of an SFTP server")
+	f.StringVar(&hostKey, "host-key", "", "with --sftp: fingerprint of the server's key, SHA256:…")
+	f.BoolVar(&trust, "trust-host-key", false, "with --sftp: take the key that the server shows now")
+	f.StringVar(&identity, "identity", "", "with --sftp: file of a private key")
+	f.StringVar(&roster, "oneroster", "", "base URL of another OneRoster 1.1 provider")
+	f.StringVar(&p.TokenURL, "token-url", "", "with --oneroster: OAuth 2.0 token endpoint")
+	f.StringVar(&p.Client, "client", "", "with --oneroster: client id, or consumer key")
+	f.StringVar(&p.Scope, "scope", "", "with --oneroster: scope to ask for")
+	f.BoolVar(&p.OAuth1, "oauth1", false, "with --oneroster: sign with OAuth 1.0a")
+	f.StringVar(&ca, "ca", "", "PEM file of an authority to trust beside the system's")
+	f.StringVar(&statements, "sql", "", "file of statements: docs/grades-home.md has one")
+	f.StringVar(&database, "database", "", "with --sql: postgres://, mysql:// or sqlserver:// URL, without "+
+		"password")
+	f.StringVar(&timeout, "query-time", "", "with --sql: how long a delivery may take (default 1m)")
+	f.StringVar(&from, "from", "now", "what is delivered first: what is written from now on, or from the "+
+		"beginning")
+	scheduleFlags(cmd, &s.Schedule)
+	return cmd
+}
+
+func outletStatus() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status [NAME]",
+		Short: "Tell what waits and since when, and what was refused and why",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			ctx := cmd.Context()
+			feeds, err := o.Store.Feeds(ctx, store.FeedOutlet)
+			if err == nil && len(args) > 0 {
+				var f store.Feed
+				f, err = o.feed(ctx, store.FeedOutlet, args[0])
+				feeds = []store.Feed{f}
+			}
+			if err != nil {
+				return err
+			}
+			list := []map[string]any{}
+			for _, f := range feeds {
+				m := outlet.Known(f)
+				w, err := o.GradesWaiting(ctx, m.Rev)
+				if err != nil {
+					return err
+				}
+				keys := slices.Sorted(maps.Keys(m.Refused))
+				refused := []outlet.Refusal{}
+				for _, key := range keys {
+					refused = append(refused, m.Refused[key])
+				}
+				since := ""
+				if !w.First.IsZero() {
+					since = oneroster.FormatTime(w.First)
+				}
+				last := ""
+				if !m.Last.IsZero() {
+					last = oneroster.FormatTime(m.Last)
+				}
+				list = append(list, map[string]any{"name": f.Name, "waiting": w.Count, "since": since,
+					"delivered": m.Sent, "last": last, "refused": refused, "refusedMore": m.More})
+				if asJSON {
+					continue
+				}
+				out := newTable(cmd.OutOrStdout())
+				out.AppendHeader(table.Row{f.Name, "waits", "since"})
+				for _, name := range []string{"categories", "lineItems", "results"} {
+					row := table.Row{name, w.Count[name], ""}
+					if w.Count[name] > 0 {
+						row[2] = localTime(since)
+					}
+					out.AppendRow(row)
+				}
+				out.Render()
+				fmt.Fprintf(cmd.OutOrStdout(), "delivered: %d", m.Sent)
+				if last != "" {
+					fmt.Fprintf(cmd.OutOrStdout(), ", last %s", localTime(last))
+				}
+				fmt.Fprintln(cmd.OutOrStdout())
+				if len(refused) == 0 {
+					continue
+				}
+				out = newTable(cmd.OutOrStdout())
+				out.AppendHeader(table.Row{"refused", "when", "why"})
+				for _, r := range refused {
+					out.AppendRow(table.Row{r.Resource + "/" + r.ID, localTime(oneroster.FormatTime(r.At)),
+						r.Words})
+				}
+				out.Render()
+				if m.More > 0 {
+					fmt.Fprintf(cmd.OutOrStdout(), "… and %d more\n", m.More)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "they are offered again when they change, and by rollbook "+
+					"outlet run %s "+
+					"--refused\n", f.Name)
+			}
+			if asJSON {
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
+			}
+			if len(feeds) == 0 {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "there is no outlet: rollbook outlet add")
+				return err
+			}
+			return nil
+		}),
+	}
+	jsonFlag(cmd, &asJSON, "print JSON")
+	return cmd
+}
+
+func outletRun() *cobra.Command {
+	var asJSON, again bool
+	cmd := &cobra.Command{
+		Use:   "run NAME",
+		Short: "Deliver now what waits",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			feeds := o.Feeds(slog.New(slog.DiscardHandler))
+			if again {
+				feeds.Kinds[store.FeedOutlet].(*outlet.Outlets).Again = true
+			}
+			return o.runFeed(cmd, feeds, store.FeedOutlet, args[0], asJSON)
+		}),
+	}
+	cmd.Flags().BoolVar(&again, "refused", false, "offer once more what was refused")
+	jsonFlag(cmd, &asJSON, "print JSON")
+	return cmd
+}
+
+func outletTest() *cobra.Command {
+	return &cobra.Command{
+		Use:   "test NAME",
+		Short: "Look whether it can be reached; nothing is written",
+		Args:  cobra.ExactArgs(1),
+		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+			f, err := o.feed(cmd.Context(), store.FeedOutlet, args[0])
+			if err != nil {
+				return err
+			}
+			told, err := outlet.Test(cmd.Context(), f, o.Key)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), plainly(told))
+			return err
+		}),
+	}
+}

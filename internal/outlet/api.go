@@ -1,0 +1,181 @@
+package outlet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/source"
+	"rollbook/internal/store"
+)
+
+// Provider is another OneRoster 1.1 service, which takes PUT and DELETE.
+type Provider struct {
+	URL      string `json:"url"`
+	TokenURL string `json:"tokenUrl,omitempty"`
+	Client   string `json:"client"` // its secret is a password
+	Scope    string `json:"scope,omitempty"`
+	OAuth1   bool   `json:"oauth1,omitempty"`
+	Digest   string `json:"signature,omitempty"`
+	CA       string `json:"ca,omitempty"` // PEM
+}
+
+type api struct {
+	*Provider
+	p *provider.Provider
+}
+
+// atOnce is how many records of one resource are offered at a time.
+const atOnce = 4
+
+func (s *Provider) place(secrets source.Secrets) (Place, error) {
+	c := provider.Config{URL: s.URL, TokenURL: s.TokenURL, Client: s.Client, Secret: secrets[source.Password],
+		Scope: s.Scope, OAuth1: s.OAuth1, Digest: s.Digest, Timeout: 30 * time.Second, Tries: 4,
+		Wait: firstWait}
+	if s.CA != "" {
+		c.CA = []byte(s.CA)
+	}
+	p, err := provider.New(c)
+	return &api{s, p}, err
+}
+
+// firstWait is before the second try of a call; tests set it.
+var firstWait = time.Second
+
+func (a *api) Test(ctx context.Context) (string, error) {
+	page, _, err := a.p.List(ctx, "/lineItems", provider.Query("limit", "1", "offset", "0"), "lineItems")
+	if err != nil {
+		return "", err
+	}
+	if page.Total >= 0 {
+		return fmt.Sprintf("it has %d lineItems", page.Total), nil
+	}
+	return "it has a gradebook", nil
+}
+
+// Deliver puts and deletes one resource after the other: parents are there before what hangs on them, and
+// gone after it.
+func (a *api) Deliver(ctx context.Context, d *Delivery) (no []Refusal, err error) {
+	for _, part := range parts(d.Put) {
+		more, err := a.each(ctx, part, a.put)
+		if no = append(no, more...); err != nil {
+			return no, err
+		}
+	}
+	for _, part := range parts(d.Deleted) {
+		more, err := a.each(ctx, part, a.remove)
+		if no = append(no, more...); err != nil {
+			return no, err
+		}
+	}
+	return no, nil
+}
+
+// parts are the records of each resource in turn.
+func parts(all []store.Grade) (out [][]store.Grade) {
+	for i, g := range all {
+		if i == 0 || all[i-1].Resource != g.Resource {
+			out = append(out, nil)
+		}
+		out[len(out)-1] = append(out[len(out)-1], g)
+	}
+	return out
+}
+
+// downAfter is how many calls in a row fail before the other side is taken to be down.
+const downAfter = 8
+
+// each does something with some records at a time, none of which is there twice. One that fails is offered
+// again the next time; many in a row end it.
+func (a *api) each(ctx context.Context, all []store.Grade, do func(context.Context, store.Grade) (string,
+	error)) (
+	no []Refusal, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var mu sync.Mutex
+	var work sync.WaitGroup
+	next, inRow := make(chan store.Grade), 0
+	for range atOnce {
+		work.Go(func() {
+			for g := range next {
+				words, wrong := do(ctx, g)
+				mu.Lock()
+				if inRow++; wrong == nil {
+					inRow = 0
+				} else if words = wrong.Error(); inRow >= downAfter && err == nil {
+					err = fmt.Errorf("%s %s: %w", g.Resource.Name, g.ID(), wrong)
+					cancel()
+				}
+				if words != "" {
+					no = append(no, Refusal{Resource: g.Resource.Plural, ID: g.ID(), On: hangsOn(g),
+						Words: words,
+						At:    time.Now().UTC(), Passing: wrong != nil})
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, g := range all {
+		select {
+		case next <- g:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(next)
+	work.Wait()
+	if err == nil {
+		err = ctx.Err()
+	}
+	return no, err
+}
+
+func hangsOn(g store.Grade) string {
+	if g.Resource.Name == "result" {
+		return g.Get("lineItem")
+	}
+	return ""
+}
+
+func (a *api) path(g store.Grade) string {
+	return "/" + g.Resource.Plural + "/" + oneroster.EscapeID(g.ID())
+}
+
+// put offers a record. What comes back are the words of a refusal; an error is tried again later.
+func (a *api) put(ctx context.Context, g store.Grade) (words string, err error) {
+	body := append([]byte(`{"`+g.Resource.Wrapper()+`":`), oneroster.NewWriter(g.Resource, a.p.URL, nil).Append(nil,
+		g.Values)...)
+	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g), Body: append(body,
+		'}'),
+		Header: http.Header{"Content-Type": {"application/json"}}}, nil)
+	return refusal(answer, err, false)
+}
+
+func (a *api) remove(ctx context.Context, g store.Grade) (words string, err error) {
+	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodDelete, Path: a.path(g)}, nil)
+	return refusal(answer, err, true)
+}
+
+// refusal tells what the other side will not take, however often it is asked, from what it may take later:
+// a token that is not taken, a server that fails, is busy or away.
+func refusal(answer *provider.Answer, err error, deleted bool) (words string, _ error) {
+	var trouble *provider.Trouble
+	switch s := answer.Status; {
+	case err == nil && s == http.StatusNotFound && deleted, err == nil && s != http.StatusNotFound:
+		return "", nil
+	case err == nil: // PUT of what hangs on something that is not there, or to a path that is not served
+		return "404: " + answer.Said(), nil
+	case s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusTooManyRequests ||
+		s == http.StatusRequestTimeout || s < 400 || s >= 500:
+		return "", err
+	case errors.As(err, &trouble):
+		return trouble.Text, nil
+	}
+	return err.Error(), nil
+}

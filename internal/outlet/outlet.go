@@ -1,0 +1,451 @@
+// Package outlet takes home what clients have written into the gradebook: to the school's own system, as
+// files, to another OneRoster provider, or by SQL. It tells what changed since the last delivery that was
+// confirmed: a crash repeats at worst, and loses nothing.
+package outlet
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollbook/internal/auth"
+	"rollbook/internal/feed"
+	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
+	"rollbook/internal/source"
+	"rollbook/internal/store"
+)
+
+// Settings of an outlet: where to, and when.
+type Settings struct {
+	feed.Schedule           // zero is after a quiet minute
+	Folder        string    `json:"folder,omitempty"`
+	SFTP          *SFTP     `json:"sftp,omitempty"`
+	Provider      *Provider `json:"oneroster,omitempty"`
+	SQL           *SQL      `json:"sql,omitempty"`
+}
+
+// A Delivery is what goes out at a time: of each resource the records as they are now, parents first.
+type Delivery struct {
+	From     int64  // the change after which they were changed
+	Modified string // the time of the last of them, TimeLayout
+	Put      []store.Grade
+	Deleted  []store.Grade // children first
+}
+
+// A Refusal is a record that the other side does not take.
+type Refusal struct {
+	Resource string    `json:"resource"` // its plural
+	ID       string    `json:"sourcedId"`
+	On       string    `json:"on,omitempty"` // the lineItem of a result
+	Words    string    `json:"words"`        // of the other side
+	At       time.Time `json:"at"`
+	// Passing is a failure that may be over soon: the record is offered again the next time.
+	Passing bool `json:"passing,omitempty"`
+}
+
+func (r Refusal) key() string { return r.Resource + "/" + r.ID }
+
+// A Place is where deliveries go.
+type Place interface {
+	// Test looks whether it can be reached; nothing is written.
+	Test(ctx context.Context) (told string, err error)
+	// Deliver gives a delivery, or gives it again. What the other side refuses for good are refusals; an
+	// error is what is tried again. It may have taken some of it.
+	Deliver(ctx context.Context, d *Delivery) ([]Refusal, error)
+}
+
+// Place makes the place of the settings, and tells what of them cannot be meant.
+func (s Settings) Place(secrets source.Secrets) (Place, error) {
+	var places []Place
+	var errs error
+	add := func(p Place, err error) { places, errs = append(places, p), errors.Join(errs, err) }
+	if s.Folder != "" {
+		add(newFolder(s.Folder))
+	}
+	if s.SFTP != nil {
+		add(s.SFTP.place(secrets))
+	}
+	if s.Provider != nil {
+		add(s.Provider.place(secrets))
+	}
+	if s.SQL != nil {
+		add(s.SQL.place(secrets))
+	}
+	if errs == nil && len(places) != 1 {
+		errs = errors.New("say where grades go: one of --folder, --sftp, --oneroster and --sql")
+	}
+	if errs = errors.Join(errs, s.Check()); errs != nil {
+		return nil, errs
+	}
+	return places[0], nil
+}
+
+// Where is the place, for people.
+func (s Settings) Where() string {
+	switch {
+	case s.Folder != "":
+		return s.Folder
+	case s.SFTP != nil:
+		return s.SFTP.URL
+	case s.Provider != nil:
+		return "OneRoster " + s.Provider.URL
+	case s.SQL != nil:
+		return "SQL " + (&source.SQL{URL: s.SQL.URL}).At()
+	}
+	return ""
+}
+
+// When is when it delivers, for people.
+func (s Settings) When() string {
+	if s.Schedule.String() == "by hand" {
+		return "after a quiet minute"
+	}
+	return s.Schedule.String()
+}
+
+// Open reads the settings of a feed, and its secrets.
+func Open(f store.Feed, key *auth.Key) (s Settings, secrets source.Secrets, err error) {
+	if err = json.Unmarshal([]byte(f.Settings), &s); err == nil && f.Secrets != "" {
+		var text string
+		if text, err = key.Open(f.Secrets); err == nil {
+			err = json.Unmarshal([]byte(text), &secrets)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("outlet %q: %w", f.Name, err)
+	}
+	return s, secrets, err
+}
+
+// Feed makes the feed of an outlet, which delivers what is changed after a change (rev).
+func (s Settings) Feed(name string, secrets source.Secrets, key *auth.Key, now time.Time,
+	rev int64) (store.Feed,
+	error) {
+	text, err := json.Marshal(s)
+	f := store.Feed{Kind: store.FeedOutlet, Name: name, Settings: string(text),
+		Due: oneroster.FormatTime(now)}
+	if err == nil && len(secrets) > 0 {
+		text, err = json.Marshal(secrets)
+		f.Secrets = key.Seal(string(text))
+	}
+	if err == nil {
+		text, err = json.Marshal(Memory{Rev: rev})
+		f.Memory = string(text)
+	}
+	return f, err
+}
+
+// Test looks at the place of a feed.
+func Test(ctx context.Context, f store.Feed, key *auth.Key) (string, error) {
+	s, secrets, err := Open(f, key)
+	if err != nil {
+		return "", err
+	}
+	place, err := s.Place(secrets)
+	if err != nil {
+		return "", err
+	}
+	told, err := place.Test(ctx)
+	if err != nil {
+		return "", hidden(err, secrets)
+	}
+	return told, nil
+}
+
+// Memory is what an outlet has delivered.
+type Memory struct {
+	Rev     int64              `json:"rev"`               // of the last change whose delivery was confirmed
+	Last    time.Time          `json:"last,omitzero"`     // when something was delivered last
+	Sent    int                `json:"sent,omitempty"`    // records, since it was added
+	Refused map[string]Refusal `json:"refused,omitempty"` // by resource and id
+	More    int                `json:"more,omitempty"`    // refusals that there is no room for
+	Failed  int                `json:"failed,omitempty"`  // turns in a row
+}
+
+// Known is what an outlet has delivered; the zero Memory where nothing is known.
+func Known(f store.Feed) (m Memory) {
+	_ = json.Unmarshal([]byte(f.Memory), &m) // "" is nothing
+	return m
+}
+
+// Bounds of an outlet.
+const (
+	lookEvery   = 15 * time.Second
+	quietTime   = time.Minute      // nothing is written for so long before a delivery
+	waitsAtMost = 10 * time.Minute // however much is written
+	batch       = 2000             // results of one delivery
+	refusedKept = 1000
+	longest     = time.Hour // between tries
+)
+
+// Outlets are the feeds that take grades home.
+type Outlets struct {
+	Store *store.Store
+	Key   *auth.Key
+	Zone  func(context.Context) (*time.Location, error)
+	Now   func() time.Time // nil is time.Now
+	// Again offers once more what was refused.
+	Again bool
+}
+
+var _ feed.Kind = (*Outlets)(nil)
+
+func (k *Outlets) now() time.Time {
+	if k.Now == nil {
+		return time.Now().UTC()
+	}
+	return k.Now().UTC()
+}
+
+// Next is as the schedule says, or soon: what is to be done then is Wanted's to say.
+func (k *Outlets) Next(f store.Feed, after time.Time) time.Time {
+	var s Settings
+	m := Known(f)
+	if m.Failed > 0 {
+		return after.Add(min(30*time.Second<<min(m.Failed-1, 10), longest))
+	}
+	zone, err := k.Zone(context.Background())
+	if err != nil || json.Unmarshal([]byte(f.Settings), &s) != nil {
+		return after.Add(longest) // the turn tells why
+	}
+	if next := s.Next(after, zone); !next.IsZero() {
+		return next
+	}
+	return after.Add(lookEvery)
+}
+
+// Wanted tells whether there is something to deliver, and nobody has written for a while.
+func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
+	s, _, err := Open(f, k.Key)
+	if err != nil {
+		return true, nil // the turn tells why
+	}
+	w, err := k.Store.GradesWaiting(ctx, Known(f).Rev)
+	if err != nil || len(w.Count) == 0 {
+		return false, err
+	}
+	now := k.now()
+	return s.When() != "after a quiet minute" || now.Sub(w.Last) >= quietTime ||
+		now.Sub(w.First) >= waitsAtMost, nil
+}
+
+// Do delivers what has changed since the last delivery that was confirmed.
+func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err error) {
+	m := Known(turn.Feed)
+	if m.Refused == nil {
+		m.Refused = map[string]Refusal{}
+	}
+	remember := func() {
+		if text, wrong := json.Marshal(m); wrong == nil {
+			turn.Memory = string(text)
+		}
+	}
+	s, secrets, err := Open(turn.Feed, k.Key)
+	if err != nil {
+		return run, err
+	}
+	place, err := s.Place(secrets)
+	if err != nil {
+		return run, err
+	}
+	sent, refused := 0, 0
+	again := k.Again
+	for {
+		d, upto, done, err := k.next(ctx, m, again)
+		if err != nil {
+			return run, err
+		}
+		if len(d.Put)+len(d.Deleted) == 0 {
+			m.Rev = max(m.Rev, upto)
+			break
+		}
+		if err := turn.Remember(ctx); err != nil { // nobody else is at it
+			return run, err
+		}
+		no, err := place.Deliver(ctx, d)
+		if err != nil {
+			m.Failed++
+			remember()
+			return run, errors.Join(hidden(err, secrets), turn.Remember(context.WithoutCancel(ctx)))
+		}
+		if err := m.note(d, no); err != nil {
+			return run, err
+		}
+		again = false
+		m.Rev, m.Last = max(m.Rev, upto), k.now()
+		sent, refused = sent+len(d.Put)+len(d.Deleted)-len(no), refused+len(no)
+		m.Sent += len(d.Put) + len(d.Deleted) - len(no)
+		remember()
+		if err := turn.Remember(ctx); err != nil {
+			return run, err
+		}
+		if done {
+			break
+		}
+	}
+	passing := 0
+	for _, r := range m.Refused {
+		if r.Passing {
+			passing, err = passing+1, fmt.Errorf("%s %s: %s", r.Resource, r.ID, r.Words)
+		}
+	}
+	if passing > 0 {
+		m.Failed++
+		remember()
+		return run, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %w", sent, passing,
+			hidden(err,
+				secrets))
+	}
+	m.Failed = 0
+	remember()
+	if sent+refused == 0 {
+		return store.Run{State: store.RunNothing, Text: "there is nothing to deliver"}, nil
+	}
+	run.Text = fmt.Sprintf("delivered %d", sent)
+	if refused > 0 {
+		run.State = store.RunRefused
+		run.Text += fmt.Sprintf(", refused %d: rollbook outlet status %s tells why", refused, turn.Name)
+	}
+	return run, nil
+}
+
+// next is the next delivery, and the change up to which it delivers all; done where nothing is left then.
+func (k *Outlets) next(ctx context.Context, m Memory, again bool) (d *Delivery, upto int64, done bool,
+	err error) {
+	d = &Delivery{From: m.Rev}
+	found, upto, err := k.Store.Grades(ctx, m.Rev, batch)
+	if err != nil {
+		return d, upto, false, err
+	}
+	// A delivery ends where one of the resources has more: what was changed later comes with the next.
+	done = true
+	for _, all := range found {
+		if n := len(all); n >= batch && all[n-1].Rev < upto {
+			upto, done = all[n-1].Rev, false
+		}
+	}
+	seen := map[string]bool{}
+	add := func(g store.Grade) {
+		key := g.Resource.Plural + "/" + g.ID()
+		if seen[key] || g.Rev > upto && !again {
+			return
+		}
+		seen[key] = true
+		d.Modified = max(d.Modified, g.Values[oneroster.Modified])
+		if g.Values[oneroster.Status] == oneroster.Active {
+			d.Put = append(d.Put, g)
+		} else {
+			d.Deleted = append(d.Deleted, g)
+		}
+	}
+	for _, r := range oneroster.Resources() {
+		for _, g := range found[r] {
+			add(g)
+		}
+	}
+	if err := k.along(ctx, m, again, d, add); err != nil {
+		return d, upto, false, err
+	}
+	order := func(a, b store.Grade) int {
+		return cmp.Or(cmp.Compare(rank(a.Resource), rank(b.Resource)), cmp.Compare(a.Rev, b.Rev))
+	}
+	slices.SortStableFunc(d.Put, order)
+	slices.SortStableFunc(d.Deleted, func(a, b store.Grade) int { return order(b, a) })
+	return d, upto, done, nil
+}
+
+func rank(r *oneroster.Resource) int { return slices.Index(oneroster.Resources(), r) }
+
+// along adds what others hang on: the lineItem of a result and the category of a lineItem that are changed
+// later themselves, what was refused and is to be offered again, and the results of a lineItem that is.
+func (k *Outlets) along(ctx context.Context, m Memory, again bool, d *Delivery, add func(store.Grade)) error {
+	items := map[string]bool{}
+	for _, g := range d.Put {
+		if g.Resource.Name == "lineItem" {
+			items[g.ID()] = true
+		}
+	}
+	ids := map[string][]string{}
+	for _, r := range m.Refused {
+		if again || r.Passing || items[r.On] {
+			ids[r.Resource] = append(ids[r.Resource], r.ID)
+		}
+	}
+	for _, r := range oneroster.Resources() {
+		found, err := k.Store.GradesNow(ctx, r, ids[r.Plural])
+		if err != nil {
+			return err
+		}
+		for _, g := range found {
+			g.Rev = 0 // whenever it was changed
+			add(g)
+		}
+	}
+	for _, step := range []struct{ of, field, to string }{{"result", "lineItem", "lineItem"}, {"lineItem",
+		"category", "category"}} {
+		var later []string
+		for _, g := range d.Put {
+			if g.Resource.Name == step.of {
+				later = append(later, g.Get(step.field))
+			}
+		}
+		slices.Sort(later)
+		found, err := k.Store.GradesNow(ctx, oneroster.ByName(step.to), slices.Compact(later))
+		if err != nil {
+			return err
+		}
+		for _, g := range found {
+			if g.Rev > d.From && g.Values[oneroster.Status] == oneroster.Active {
+				g.Rev = 0
+				add(g)
+			}
+		}
+	}
+	return nil
+}
+
+// note remembers what was refused, and forgets what was taken. An error is that there is no room for what
+// must be offered again.
+func (m *Memory) note(d *Delivery, no []Refusal) error {
+	for _, g := range slices.Concat(d.Put, d.Deleted) {
+		delete(m.Refused, g.Resource.Plural+"/"+g.ID())
+	}
+	for _, r := range no {
+		r.Words = short(provider.Signs(r.Words))
+		switch {
+		case len(m.Refused) < refusedKept:
+			m.Refused[r.key()] = r
+		case r.Passing:
+			return fmt.Errorf("more than %d could not be delivered, such as %s: %s", refusedKept, r.key(),
+				r.Words)
+		default:
+			m.More++
+		}
+	}
+	return nil
+}
+
+// short bounds what is kept of another's words.
+func short(text string) string {
+	if r := []rune(text); len(r) > 200 {
+		return string(r[:199]) + "…"
+	}
+	return text
+}
+
+// hidden is an error without what a server may have echoed, and no terminal obeys.
+func hidden(err error, secrets source.Secrets) error {
+	text := provider.Signs(err.Error())
+	for _, secret := range secrets {
+		if len(secret) > 3 {
+			text = strings.ReplaceAll(text, secret, "[secret]")
+		}
+	}
+	return errors.New(text)
+}
