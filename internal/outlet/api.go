@@ -136,9 +136,14 @@ func (a *api) each(ctx context.Context, all []store.Grade, do func(context.Conte
 	return no, err
 }
 
+// hangsOn is the key of what a record cannot be without, and that is written before it; "" where that is
+// nothing.
 func hangsOn(g store.Grade) string {
-	if g.Resource.Name == "result" {
-		return g.Get("lineItem")
+	switch g.Resource.Name {
+	case "result":
+		return "lineItems/" + g.Get("lineItem")
+	case "lineItem":
+		return "categories/" + g.Get("category")
 	}
 	return ""
 }

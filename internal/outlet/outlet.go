@@ -42,7 +42,7 @@ type Delivery struct {
 type Refusal struct {
 	Resource string    `json:"resource"` // its plural
 	ID       string    `json:"sourcedId"`
-	On       string    `json:"on,omitempty"` // the lineItem of a result
+	On       string    `json:"on,omitempty"` // what it hangs on, as its key: the lineItem of a result
 	Words    string    `json:"words"`        // of the other side
 	At       time.Time `json:"at"`
 	// Passing is a failure that may be over soon: the record is offered again the next time.
@@ -365,26 +365,36 @@ func rank(r *oneroster.Resource) int { return slices.Index(oneroster.Resources()
 // along adds what others hang on: the lineItem of a result and the category of a lineItem that are changed
 // later themselves, what was refused and is to be offered again, and the results of a lineItem that is.
 func (k *Outlets) along(ctx context.Context, m Memory, again bool, d *Delivery, add func(store.Grade)) error {
-	items := map[string]bool{}
-	for _, g := range d.Put {
-		if g.Resource.Name == "lineItem" {
-			items[g.ID()] = true
+	refused := func(is func(Refusal) bool) error {
+		ids := map[string][]string{}
+		for _, r := range m.Refused {
+			if is(r) {
+				ids[r.Resource] = append(ids[r.Resource], r.ID)
+			}
 		}
-	}
-	ids := map[string][]string{}
-	for _, r := range m.Refused {
-		if again || r.Passing || items[r.On] {
-			ids[r.Resource] = append(ids[r.Resource], r.ID)
+		for _, r := range oneroster.Resources() {
+			found, err := k.Store.GradesNow(ctx, r, ids[r.Plural])
+			if err != nil {
+				return err
+			}
+			for _, g := range found {
+				g.Rev = 0 // whenever it was changed
+				add(g)
+			}
 		}
+		return nil
 	}
-	for _, r := range oneroster.Resources() {
-		found, err := k.Store.GradesNow(ctx, r, ids[r.Plural])
-		if err != nil {
+	if err := refused(func(r Refusal) bool { return again || r.Passing }); err != nil {
+		return err
+	}
+	for before := -1; before < len(d.Put); { // what hangs on something may itself be hung on
+		before = len(d.Put)
+		offered := map[string]bool{}
+		for _, g := range d.Put {
+			offered[g.Resource.Plural+"/"+g.ID()] = true
+		}
+		if err := refused(func(r Refusal) bool { return offered[r.On] }); err != nil {
 			return err
-		}
-		for _, g := range found {
-			g.Rev = 0 // whenever it was changed
-			add(g)
 		}
 	}
 	for _, step := range []struct{ of, field, to string }{{"result", "lineItem", "lineItem"}, {"lineItem",

@@ -361,7 +361,7 @@ func TestRefused(t *testing.T) {
 	d.score("bad", 1, 20)
 	d.want("refused: delivered 3, refused 2: rollbook outlet status home tells why")
 	m := outlet.Known(d.stored())
-	if len(m.Refused) != 2 || m.Refused["results/bad-p1"].On != "bad" ||
+	if len(m.Refused) != 2 || m.Refused["results/bad-p1"].On != "lineItems/bad" ||
 		m.Refused["lineItems/bad"].Words == "" {
 		t.Errorf("%+v", m.Refused)
 	}
@@ -374,6 +374,20 @@ func TestRefused(t *testing.T) {
 	if one, other := gradebook(t, d.s), gradebook(t, h.Store); one != other {
 		t.Errorf("they differ:\n%s\n%s", one, other)
 	}
+	// One that fails in passing, and what is refused for the lack of it, come the next time.
+	h.spoil = func(r *http.Request) string {
+		if strings.Contains(r.URL.Path, "/lineItems/late") {
+			return "fail"
+		}
+		return ""
+	}
+	d.item("late")
+	d.score("late", 1, 5)
+	if got, err := d.deliver(); err == nil || !strings.Contains(err.Error(), "1 could not be delivered now") {
+		t.Errorf("%s %v", got, err)
+	}
+	h.spoil = nil
+	d.want("done: delivered 2")
 	h.spoil = func(*http.Request) string { return "fail" }
 	d.score("good", 1, 12)
 	var pauses []time.Duration
