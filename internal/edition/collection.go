@@ -47,6 +47,7 @@ func (r rendering) render() func(dst []byte, values []string) []byte {
 type collection struct {
 	version  int64 // the last change in it
 	chunks   []*chunk
+	spans    []span // of the chunks
 	segments []*segment
 	rows     int // that are there
 	last     int // the greatest place
@@ -72,10 +73,12 @@ type chunk struct {
 	// Twice the number of its dateLastModified among the collection's stamps, which begin at 1, and 1
 	// more where it is not active; 0 where there is no record.
 	stamp [chunkRows]uint32
-	// Between what the stamps lie, or have lain: most chunks are passed over by it where a reader asks
-	// for what has changed since.
-	least, most uint32
 }
+
+// A span is between what the stamps of a chunk lie, or have lain: most chunks are passed over by it where a
+// reader asks for what has changed since. They are apart from the chunks, since a look at each would cost
+// more than the rows that are found.
+type span struct{ least, most uint32 }
 
 // A segment is JSON of records, with a comma after each.
 type segment struct {
@@ -94,7 +97,7 @@ func (c *collection) body(place int) (segment, offset, size int) {
 func (c *collection) set(owned map[int]bool, place, segment, offset, size int, stamp uint32) {
 	for len(c.chunks) <= place/chunkRows {
 		owned[len(c.chunks)] = true
-		c.chunks = append(c.chunks, &chunk{})
+		c.chunks, c.spans = append(c.chunks, &chunk{}), append(c.spans, span{})
 	}
 	part, row := c.chunk(owned, place), place%chunkRows
 	if part.size[row] == 0 {
@@ -102,10 +105,11 @@ func (c *collection) set(owned map[int]bool, place, segment, offset, size int, s
 	}
 	part.at[row] = uint64(segment)<<offsetBits | uint64(offset)
 	part.size[row], part.stamp[row] = uint32(size), stamp
-	if part.most == 0 {
-		part.least = stamp
+	between := &c.spans[place/chunkRows]
+	if between.most == 0 {
+		between.least = stamp
 	}
-	part.least, part.most = min(part.least, stamp), max(part.most, stamp)
+	between.least, between.most = min(between.least, stamp), max(between.most, stamp)
 	c.last = max(c.last, place)
 }
 
@@ -151,7 +155,7 @@ func (c *collection) stamped(r *oneroster.Resource, selects func(values []string
 	}
 	each := func(yield func(place int)) {
 		for n, part := range c.chunks {
-			if below[part.most+1] == below[part.least] {
+			if between := c.spans[n]; below[between.most+1] == below[between.least] {
 				continue
 			}
 			for i, stamp := range &part.stamp {
@@ -237,7 +241,7 @@ func (c *collection) earlier(ctx context.Context, view *store.View, r rendering,
 	error) {
 	was, owned := *c, map[int]bool{}
 	was.version, was.before, was.changes = rev, 0, nil
-	was.chunks = slices.Clone(c.chunks)
+	was.chunks, was.spans = slices.Clone(c.chunks), slices.Clone(c.spans)
 	err := was.write(r, owned, func(put func(place int, values []string) error) error {
 		return view.Earlier(ctx, r.resource, rev, func(place int, values []string) error {
 			if values != nil {
@@ -268,7 +272,7 @@ func (c *collection) follow(ctx context.Context, view *store.View, r rendering, 
 	next := *c
 	next.version, next.before = view.Of(r.resource), c.version
 	next.changes = make([]change, 0, changed)
-	next.chunks = slices.Clone(c.chunks)
+	next.chunks, next.spans = slices.Clone(c.chunks), slices.Clone(c.spans)
 	render, stamp, owned, text := r.render(), next.stamping(), map[int]bool{}, []byte(nil)
 	err = view.Since(ctx, r.resource, c.version, func(place int, values []string) error {
 		next.changes = append(next.changes, change{uint32(place), slices.Clone(values)})
