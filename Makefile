@@ -82,6 +82,10 @@ packages:
 kills:
 	ROLLBOOK_KILLS=500 go test ./cmd/rollbook -run 'TestKilled(Sources|Outlets)?$$' -count=1 -v -timeout 2h
 
+# 10,000 grades on their way home while the other side fails, before a release.
+grades:
+	ROLLBOOK_GRADES=10000 go test ./internal/outlet -run TestGradesGoHome -count=1 -v -timeout 2h
+
 check: test
 	for t in linux windows darwin; do for a in amd64 arm64; do echo $$t/$$a; GOOS=$$t GOARCH=$$a go build -o /dev/null ./cmd/rollbook || exit 1; done; done
 
@@ -111,4 +115,4 @@ bench: needs
 pictures:
 	ROLLBOOK_PICTURES=$(CURDIR)/docs go test ./cmd/rollbook -run '^$$' -bench Pictures -benchtime 1x -timeout 2h
 
-.PHONY: dist pictures mutants soak lint needs build test tested raced fuzz packages kills check docs bench
+.PHONY: dist pictures mutants soak lint needs build test tested raced fuzz packages kills grades check docs bench
