@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 
 	"rollbook/internal/host"
 
@@ -46,6 +47,11 @@ A guard of percent is switched off by 100, guard-growth by 100000, guard-columns
 				}
 				if err := o.Set(ctx, args[0], args[1]); err != nil {
 					return err
+				}
+				if args[0] == host.TimeZone {
+					if err := o.Reschedule(ctx, time.Now()); err != nil {
+						return err
+					}
 				}
 			}
 			out := newTable(cmd.OutOrStdout())

@@ -102,9 +102,16 @@ never shown. The place is looked at before the source is added.`,
 				}
 				s.SQL = &source.SQL{URL: database, Queries: string(text), Timeout: timeout}
 			}
+			query := ""
+			if s.HTTPS != nil {
+				query = s.HTTPS.Hide()
+			}
 			secrets, err := sourceSecrets(cmd, &s, identity)
 			if err != nil {
 				return err
+			}
+			if query != "" {
+				secrets[source.Query] = query
 			}
 			place, err := s.Place(secrets)
 			if err != nil {

@@ -78,6 +78,19 @@ func TestSource(t *testing.T) {
 		run(0, "publication 2 is published", "source", "show", "nightly")
 		run(0, `"last":{"began":`, "source", "list", "--json")
 		run(1, `there is no source "other": rollbook source list`, "source", "run", "other")
+		due := func() (at string) {
+			var list []struct{ Due string }
+			if err := json.Unmarshal([]byte(runs(t, dir, dsn)("source", "list", "--json")), &list); err != nil {
+				t.Fatal(err)
+			}
+			return list[0].Due[11:16]
+		}
+		for zone, want := range map[string]string{"Asia/Tokyo": "17:30", "Asia/Kolkata": "21:00"} {
+			runs(t, dir, dsn)("settings", "time-zone", zone)
+			if got := due(); got != want {
+				t.Errorf("half past two in %s is %s UTC, not %s", zone, got, want)
+			}
+		}
 		run(0, "is removed", "source", "remove", "nightly")
 		run(0, "-- users.csv", "source", "init", "sql")
 	})

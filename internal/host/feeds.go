@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"rollbook/internal/bulk"
 	"rollbook/internal/feed"
 	"rollbook/internal/intake"
 	"rollbook/internal/notify"
+	"rollbook/internal/oneroster"
 	"rollbook/internal/outlet"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
@@ -23,6 +25,24 @@ func (d *District) Feeds(log *slog.Logger) *feed.Feeds {
 		store.FeedOutlet: &outlet.Outlets{Store: d.Store, Key: d.Key, Zone: d.Zone},
 		store.FeedNotify: &notify.Notifiers{Store: d.Store, Key: d.Key, Zone: d.Zone},
 	}}
+}
+
+// Reschedule says anew when each feed is due, since the district's time zone is another.
+func (d *District) Reschedule(ctx context.Context, now time.Time) error {
+	all, err := d.Store.Feeds(ctx, "")
+	if err != nil {
+		return err
+	}
+	kinds := d.Feeds(nil).Kinds
+	for _, f := range all {
+		if f.Due == "" || f.Due <= oneroster.FormatTime(now) {
+			continue // by hand, or due anyway
+		}
+		if err := d.Schedule(ctx, f.Kind, f.Name, kinds[f.Kind].Next(f, now)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Sources bring packages into the district.

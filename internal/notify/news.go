@@ -56,7 +56,6 @@ func (k *Notifiers) news(ctx context.Context, s Settings, f store.Feed) (out []*
 	}
 	var begun, again, over []Line
 	var begunKeys, againKeys, overKeys []string
-	remind := span(s.Remind, 24*time.Hour)
 	for _, key := range slices.Sorted(maps.Keys(goesOn)) {
 		line := goesOn[key]
 		was, known := m.Troubles[key]
@@ -64,7 +63,7 @@ func (k *Notifiers) news(ctx context.Context, s Settings, f store.Feed) (out []*
 		case !known:
 			begun, begunKeys = append(begun, line), append(begunKeys, key)
 			after.Troubles[key] = trouble{now, now, line.Text}
-		case now.Sub(was.Told) >= remind:
+		case now.Sub(was.Told) >= s.remind():
 			line.Text = fmt.Sprintf("Still, since %s: %s", was.Since.In(zone).Format("2006-01-02 15:04"),
 				line.Text)
 			again, againKeys = append(again, line), append(againKeys, fmt.Sprint(key, was.Told))
@@ -210,11 +209,16 @@ func (k *Notifiers) conditions(ctx context.Context, s Settings, m memory, f fate
 	on := func(event string) bool { return slices.Contains(s.On, event) }
 	if on("held") {
 		for id, p := range f.held {
+			key := fmt.Sprint("held-", id)
+			if was, known := m.Troubles[key]; known && now.Sub(was.Told) < s.remind() {
+				out[key] = Line{} // is not told now
+				continue
+			}
 			line, err := k.heldLine(ctx, s, p)
 			if err != nil {
 				return nil, err
 			}
-			out[fmt.Sprint("held-", id)] = line
+			out[key] = line
 		}
 	}
 	feeds, err := k.Store.Feeds(ctx, "")

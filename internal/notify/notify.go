@@ -137,6 +137,9 @@ func (s Settings) When() string {
 	return text
 }
 
+// remind is how often trouble that goes on is told again.
+func (s Settings) remind() time.Duration { return span(s.Remind, 24*time.Hour) }
+
 func span(text string, usual time.Duration) time.Duration {
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
 		return d

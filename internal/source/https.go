@@ -21,7 +21,7 @@ import (
 
 // HTTPS is a zip that a web server has.
 type HTTPS struct {
-	URL  string `json:"url"`
+	URL  string `json:"url"`            // without its query, which may be a token: the secret Query
 	User string `json:"user,omitempty"` // of Basic; the password is a secret
 	CA   string `json:"ca,omitempty"`   // PEM of an authority to trust beside the system's
 }
@@ -29,6 +29,12 @@ type HTTPS struct {
 // httpsTime is how long a server may let wait for the beginning of its answer; the rest takes what it
 // takes, as long as it goes on.
 const httpsTime = 60 * time.Second
+
+// Hide takes the query out of the URL, and returns it: it is a secret.
+func (h *HTTPS) Hide() (query string) {
+	h.URL, query, _ = strings.Cut(h.URL, "?")
+	return query
+}
 
 type web struct {
 	*HTTPS
@@ -82,6 +88,9 @@ func (w *web) ask(ctx context.Context, method string, last version) (*http.Respo
 	if err != nil {
 		return nil, err
 	}
+	if query := w.secrets[Query]; query != "" {
+		r.URL.RawQuery = query
+	}
 	r.Header.Set("User-Agent", "Rollbook")
 	r.Header.Set("Accept", "application/zip, */*;q=0.5")
 	switch {
@@ -97,7 +106,10 @@ func (w *web) ask(ctx context.Context, method string, last version) (*http.Respo
 	}
 	answer, err := w.client.Do(r)
 	if err != nil {
-		return nil, err
+		if wrong := new(url.Error); errors.As(err, &wrong) { // which has the whole URL
+			err = wrong.Err
+		}
+		return nil, fmt.Errorf("%s: %w", w.URL, err)
 	}
 	switch answer.StatusCode {
 	case http.StatusOK, http.StatusNotModified:

@@ -55,6 +55,7 @@ type Secrets map[string]string
 const (
 	Password   = "password"   // of a user, a client or a database
 	Bearer     = "bearer"     // a token
+	Query      = "query"      // of a URL, which has a token in it
 	PrivateKey = "key"        // PEM, of SSH
 	Passphrase = "passphrase" // of that
 )

@@ -247,6 +247,8 @@ func TestHTTPS(t *testing.T) {
 			http.Redirect(w, r, "http://"+r.Host+"/export.zip", http.StatusFound)
 		case mode == "moved" && r.URL.Path != "/new.zip":
 			http.Redirect(w, r, "/new.zip", http.StatusFound)
+		case mode == "asks" && r.URL.RawQuery != "sig=T0ken":
+			w.WriteHeader(http.StatusForbidden)
 		case mode == "gone":
 			w.WriteHeader(http.StatusNotFound)
 		case r.Header.Get("If-None-Match") == etag:
@@ -285,6 +287,18 @@ func TestHTTPS(t *testing.T) {
 		if got := name + "|" + text + "|" + why; !strings.Contains(got, row.want) || name == "" && why == "" {
 			t.Errorf("%s: %q", row.mode, got)
 		}
+	}
+	// A token in the URL is nowhere but in the request.
+	tokens := &source.HTTPS{URL: server.URL + "/export.zip?sig=T0ken", CA: ca}
+	hidden := source.Secrets{source.Password: "right horse", source.Query: tokens.Hide()}
+	mode, tokens.User = "asks", "rollbook"
+	if _, text, why := fetch(t, place(t, source.Settings{HTTPS: tokens}, hidden), new(json.RawMessage)); text == "" {
+		t.Errorf("a URL with a token: %s", why)
+	}
+	server.Close()
+	_, _, why := fetch(t, place(t, source.Settings{HTTPS: tokens}, hidden), new(json.RawMessage))
+	if strings.Contains(why+tokens.URL, "T0ken") || !strings.Contains(why, "/export.zip: ") {
+		t.Errorf("%s, %s", tokens.URL, why)
 	}
 	for _, wrong := range []string{"http://host/x.zip", "https://rollbook:secret@host/x.zip"} {
 		_, err := source.Settings{HTTPS: &source.HTTPS{URL: wrong}}.Place(nil)

@@ -21,6 +21,12 @@ type Waiting struct {
 func (s *Store) GradesWaiting(ctx context.Context, after int64) (out Waiting, err error) {
 	err = s.snapshot(ctx, func(tx *sql.Tx) error {
 		out = Waiting{Count: map[string]int{}}
+		var first, last sql.NullString
+		err := tx.QueryRowContext(ctx, s.sql(`SELECT MIN("stamp"), MAX("stamp") FROM "causes"
+			WHERE "rev" > $1 AND "cause" LIKE '`+clientCause+`%'`), after).Scan(&first, &last)
+		if err != nil || !first.Valid {
+			return err
+		}
 		for _, r := range gradebookResources() {
 			var n int
 			if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*)`+gradesOf(r)), after).Scan(&n); err != nil {
@@ -30,11 +36,8 @@ func (s *Store) GradesWaiting(ctx context.Context, after int64) (out Waiting, er
 				out.Count[r.Plural] = n
 			}
 		}
-		var first, last sql.NullString
-		err := tx.QueryRowContext(ctx, s.sql(`SELECT MIN("stamp"), MAX("stamp") FROM "causes"
-			WHERE "rev" > $1 AND "cause" LIKE '`+clientCause+`%'`), after).Scan(&first, &last)
-		if err != nil || len(out.Count) == 0 {
-			return err
+		if len(out.Count) == 0 {
+			return nil
 		}
 		if out.First, err = time.Parse(oneroster.TimeLayout, first.String); err == nil {
 			out.Last, err = time.Parse(oneroster.TimeLayout, last.String)
@@ -55,10 +58,10 @@ func gradebookResources() (out []*oneroster.Resource) {
 }
 
 // gradesOf are the records of a gradebook resource that clients have written, or deleted, after a change;
-// what a publication has brought since is not among them.
+// what a publication has brought since is not among them, and is not looked at either.
 func gradesOf(r *oneroster.Resource) string {
-	return ` FROM ` + tables[r].name + ` t JOIN "causes" c ON c."rev" = t."rev"
-		WHERE t."rev" > $1 AND c."cause" LIKE '` + clientCause + `%'`
+	return ` FROM ` + tables[r].name + ` t WHERE t."rev" IN (SELECT c."rev" FROM "causes" c
+		WHERE c."rev" > $1 AND c."cause" LIKE '` + clientCause + `%')`
 }
 
 // A Grade is a record of the gradebook as it is now, and the change (rev) that made it so.
