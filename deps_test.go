@@ -32,7 +32,8 @@ var may = map[string]string{
 		"internal/provider internal/words",
 	"internal/source/sourcetest": "",
 	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
-		"internal/intake internal/words internal/feed internal/source internal/notify internal/outlet",
+		"internal/intake internal/words internal/feed internal/sandbox internal/source internal/notify " +
+		"internal/outlet",
 	"internal/outlet": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
 		"internal/provider internal/source database/sql",
 	"internal/ledger": "internal/auth internal/oneroster internal/query internal/store internal/rest " +

@@ -99,8 +99,9 @@ var actions = []acted{
 
 // undistricted are verbs that open no district, or one of their own.
 var undistricted = []string{"demo", "demo day", "demo trouble", "sandbox", "verify", "bench", "sync sds",
-	"sync grades", "version", "service install", "service uninstall", "source init", "service status", "onboarding sds",
-	"onboarding gradesync", "onboarding pilot", "onboarding tick", "onboarding status"}
+	"sync grades", "version", "service install", "service uninstall", "source init", "service status",
+	"onboarding sds", "onboarding gradesync", "onboarding pilot", "onboarding tick", "onboarding status",
+	"district add", "district list", "district remove", "district move"}
 
 // apart are verbs whose acts other tests look at.
 var apart = []string{"serve"}

@@ -63,14 +63,11 @@ stay, and deltas go on as if nothing had happened.`,
 
 func restore(cmd *cobra.Command, file string, moves bool) error {
 	ctx := cmd.Context()
-	dsn, err := cmd.Flags().GetString("db")
+	at, err := placeOf(cmd)
 	if err != nil {
 		return err
 	}
-	keyFile, err := cmd.Flags().GetString("key-file")
-	if err != nil {
-		return err
-	}
+	dsn, keyFile := at.dsn, at.keyFile
 	mark, err := host.WatermarkOf(dsn)
 	if err != nil {
 		return err

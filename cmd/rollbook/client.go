@@ -238,8 +238,11 @@ secrets go on for the overlap, old signatures (OAuth 1.0a) do not.`,
 // rotateAll gives every client a new secret under a new key.
 func rotateAll(cmd *cobra.Command, overlap time.Duration, until expiry, asJSON bool) error {
 	ctx := cmd.Context()
-	dsn, _ := cmd.Flags().GetString("db")
-	file, _ := cmd.Flags().GetString("key-file")
+	at, err := placeOf(cmd)
+	if err != nil {
+		return err
+	}
+	dsn, file := at.dsn, at.keyFile
 	s, err := store.Open(ctx, dsn, store.Options{Existing: true, Throwaway: throwaway})
 	if err != nil {
 		return err

@@ -91,7 +91,7 @@ func (l *linked) hand(cmd *cobra.Command, o *opened, asJSON bool, id, secret str
 	if err := o.KeepHandover(cmd.Context(), h); err != nil {
 		return err
 	}
-	link := l.url + rest.HandoverPath(token)
+	link := l.url + below(l.url, o.Entry) + rest.HandoverPath(token)
 	if asJSON {
 		return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"clientId": id, "link": link,
 			"expires": at(h.Expires)})

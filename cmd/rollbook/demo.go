@@ -92,7 +92,7 @@ func demoCommand() *cobra.Command {
 				dsn = filepath.Join(dir, "demo.db")
 			}
 			keyFile, _ := cmd.Flags().GetString("key-file")
-			o, err := openAt(cmd.Context(), dsn, keyFile, store.Options{Now: d.now})
+			o, err := openAt(cmd.Context(), place{dsn: dsn, keyFile: keyFile}, store.Options{Now: d.now})
 			if err != nil {
 				return err
 			}

@@ -73,11 +73,13 @@ run while the district is served, by the user who serves it and with the same se
 The exit code is 1 when something is wrong.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			dsn, _ := cmd.Flags().GetString("db")
-			keyFile, _ := cmd.Flags().GetString("key-file")
+			at, err := placeOf(cmd)
+			if err != nil {
+				return err
+			}
+			dsn, keyFile := at.dsn, at.keyFile
 			d.now = time.Now()
 			if keyFile == "" {
-				var err error
 				if keyFile, err = host.KeyFile(dsn); err != nil {
 					return err
 				}

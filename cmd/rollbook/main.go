@@ -109,10 +109,14 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.PersistentFlags().String("db", "rollbook.db", "path of a SQLite file, or a postgres:// URL")
+	root.PersistentFlags().String("db", "rollbook.db", "path of a SQLite file, or of a folder of districts, "+
+		"or a postgres:// URL")
 	root.PersistentFlags().String("key-file", "",
 		"file of the key that seals secrets (default: beside the SQLite file; for PostgreSQL "+
 			"rollbook/rollbook.key in your configuration folder)")
+	root.PersistentFlags().String("district", "", "short name of the district, where --db holds several")
+	root.PersistentFlags().Bool("districts", false,
+		"the PostgreSQL database of --db holds several districts, a schema for each")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		cmd.SetContext(store.Acting(cmd.Context(), actor(cmd)))
 		return fromEnvironment(cmd)
@@ -124,9 +128,9 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 	root.AddCommand(demoCommand(), serveCommand(), clientCommand(), initCommand(), importCommand(),
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
-		supportCommand(), sourceCommand(), notifyCommand(), outletCommand(), settingsCommand(), restoredCommand(), sandboxCommand(), verifyCommand(),
-		benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
-		restoreCommand(), auditCommand(), versionCommand())
+		supportCommand(), sourceCommand(), notifyCommand(), outletCommand(), settingsCommand(),
+		restoredCommand(), sandboxCommand(), verifyCommand(), benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
+		restoreCommand(), auditCommand(), districtCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

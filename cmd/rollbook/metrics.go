@@ -19,12 +19,13 @@ type monitor struct {
 	ended   chan struct{}
 }
 
-// monitor starts what --metrics-addr asks for, and lets it hear of every request.
-func (f *serveFlags) monitor(config *rest.Config, certificates *tls.Config) (*monitor, error) {
+// monitor starts what --metrics-addr asks for.
+func (f *serveFlags) monitor(a *offering, certificates *tls.Config) (*monitor, error) {
 	if f.metrics == "" {
 		return nil, nil
 	}
-	w := ledger.Watched{Store: config.Store, Version: version()}
+	w := a.watched
+	w.Version = version()
 	if certificates != nil {
 		w.Certificate = func() (time.Time, error) {
 			c, err := certificates.GetCertificate(nil)
@@ -39,15 +40,13 @@ func (f *serveFlags) monitor(config *rest.Config, certificates *tls.Config) (*mo
 		return nil, err
 	}
 	m := &monitor{metrics: ledger.NewMetrics(w), address: l.Addr().String(), ended: make(chan struct{})}
-	config.Tell = both(config.Tell, m.metrics.Count)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", m.metrics.Handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		tellHealth(w, http.StatusOK, map[string]string{"status": "ok"})
 	})
-	store, sending := config.Store, config.Sending
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, says, _ := rest.Ready(r.Context(), store, sending) // it says what is wrong
+		status, says := a.ready(r.Context())
 		tellHealth(w, status, says)
 	})
 	m.server = rest.NewServer(mux)

@@ -37,24 +37,20 @@ func openDistrict(cmd *cobra.Command, make bool) (*opened, error) {
 }
 
 func openWith(cmd *cobra.Command, opt store.Options) (*opened, error) {
-	dsn, err := cmd.Flags().GetString("db")
+	at, err := placeOf(cmd)
 	if err != nil {
 		return nil, err
 	}
-	file, err := cmd.Flags().GetString("key-file")
-	if err != nil {
-		return nil, err
-	}
-	o, err := openAt(cmd.Context(), dsn, file, opt)
+	o, err := openAt(cmd.Context(), at, opt)
 	return o, host.Missing(err)
 }
 
 // throwaway is set by tests alone: see store.Options.
 var throwaway bool
 
-func openAt(ctx context.Context, dsn, keyFile string, opt store.Options) (*opened, error) {
+func openAt(ctx context.Context, at place, opt store.Options) (*opened, error) {
 	opt.Throwaway = throwaway
-	d, err := host.Open(ctx, dsn, keyFile, host.Options{Options: opt, Note: note})
+	d, err := host.Open(ctx, at.dsn, at.keyFile, host.Options{Options: opt, Note: note, Entry: at.district})
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +74,12 @@ func serveCommand() *cobra.Command {
 	var asked serveFlags
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the district",
+		Short: "Serve the district, or several",
 		Long: `Serve the district at --db until it is told to stop.
+
+Where --db is a folder of districts, or has a schema for each (--districts), all of them are
+served: below their short names, as /springfield/ims/oneroster/v1p1 and /springfield/token,
+or at hosts of their own. Each is opened when it is first asked for.
 
 /healthz answers as long as the process lives; /readyz only while the database
 answers and is the one that was opened. The base URL is /ims/oneroster/v1p1, the
@@ -130,24 +130,18 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	if dsn, _ := cmd.Flags().GetString("db"); f.standby != "" && !(host.IsPostgres(dsn) && host.IsPostgres(f.standby)) {
-		return usageError{errors.New("--read-db is a standby of PostgreSQL: give postgres:// URLs for both")}
-	}
-	o, err := openWith(cmd, store.Options{Existing: true, Standby: f.standby, Log: config.Log})
-	if err != nil {
-		return err
-	}
-	defer o.Close()
 	if os.Getenv("GOGC") == "" { // a request leaves little behind: memory is worth more than the time
 		debug.SetGCPercent(50)
 	}
-	config.Store = o.Store
-	config.District = edition.New(o.Store, edition.Options{Log: config.Log})
-	defer config.District.Close()
-	defer o.listen(&config)()
-	if config.Gate, err = o.Gate(cmd.Context()); err != nil {
+	begin := f.one
+	if servesAll(cmd) {
+		begin = f.all
+	}
+	a, err := begin(cmd, config)
+	if err != nil {
 		return err
 	}
+	defer a.close()
 	var certificates *tls.Config
 	again := func() {}
 	if f.cert != "" {
@@ -161,8 +155,7 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		return err
 	}
 	if f.acme.domain != "" {
-		dsn, _ := cmd.Flags().GetString("db")
-		certificate, err := f.acme.manage(cmd.Context(), dsn, l, config.Log)
+		certificate, err := f.acme.manage(cmd.Context(), a.dsn, l, config.Log)
 		if err != nil {
 			return err
 		}
@@ -174,26 +167,106 @@ func (f *serveFlags) serve(cmd *cobra.Command) error {
 		return err
 	}
 	defer endTraces()
-	m, err := f.monitor(&config, certificates)
+	m, err := f.monitor(a, certificates)
 	if err != nil {
 		return err
 	}
 	defer m.close()
-	server := rest.NewServer(m.around(rest.New(config)))
+	h, err := a.handler(config, m)
+	if err != nil {
+		return err
+	}
+	server := rest.NewServer(m.around(h))
 	server.ErrorLog = slog.NewLogLogger(config.Log.Handler(), slog.LevelWarn)
 	server.TLSConfig = certificates
-	if problem, err := o.ClockProblem(cmd.Context()); err != nil {
-		return err
-	} else if problem != "" {
-		config.Log.Warn("clock", "problem", problem)
-	}
-	config.Log.Info("serving", append([]any{"address", l.Addr().String(), "database", o.Place,
+	config.Log.Info("serving", append([]any{"address", l.Addr().String(), "database", a.place,
 		"version", version()}, m.told()...)...)
-	return o.whileThere(cmd.Context(), config.Log, func(ctx context.Context) error {
-		defer o.attend(ctx, config.Gate, config.Log)()
-		defer o.feeds(ctx, config.Log)()
+	return a.while(cmd.Context(), func(ctx context.Context) error {
 		return serveUntilDone(ctx, server, l, config.Sending, f.drain)
 	})
+}
+
+// An offering is what serve serves: a district, or several.
+type offering struct {
+	dsn, place string
+	// handler answers; it is made last, of a config that is whole.
+	handler func(rest.Config, *monitor) (http.Handler, error)
+	ready   func(context.Context) (status int, says map[string]string)
+	watched ledger.Watched
+	// while does what is to be done beside a service.
+	while func(ctx context.Context, serve func(context.Context) error) error
+	close func()
+}
+
+// one opens the district that is served by itself.
+func (f *serveFlags) one(cmd *cobra.Command, config rest.Config) (*offering, error) {
+	at, err := placeOf(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if f.standby != "" && !(host.IsPostgres(at.dsn) && host.IsPostgres(f.standby)) {
+		return nil, usageError{errors.New("--read-db is a standby of PostgreSQL: give postgres:// URLs for " +
+			"both")}
+	}
+	o, err := openWith(cmd, store.Options{Existing: true, Standby: f.standby, Log: config.Log})
+	if err != nil {
+		return nil, err
+	}
+	var s *speaking
+	a := &offering{dsn: at.dsn, place: o.Place, watched: ledger.Watched{Store: o.Store}}
+	a.close = func() {
+		if s != nil {
+			s.end()
+		}
+		_ = o.Close()
+	}
+	a.ready = func(ctx context.Context) (int, map[string]string) {
+		status, says, _ := rest.Ready(ctx, o.Store, config.Sending) // it says what is wrong
+		return status, says
+	}
+	a.handler = func(config rest.Config, m *monitor) (http.Handler, error) {
+		if m != nil {
+			config.Tell = both(config.Tell, m.metrics.Count)
+		}
+		if s, err = o.serve(cmd.Context(), config); err != nil {
+			return nil, err
+		}
+		if problem, err := o.ClockProblem(cmd.Context()); err != nil {
+			return nil, err
+		} else if problem != "" {
+			config.Log.Warn("clock", "problem", problem)
+		}
+		return rest.New(s.Config), nil
+	}
+	a.while = func(ctx context.Context, serve func(context.Context) error) error {
+		return o.whileThere(ctx, config.Log, func(ctx context.Context) error {
+			defer o.attend(ctx, s.Gate, config.Log)()
+			defer o.feeds(ctx, config.Log)()
+			return serve(ctx)
+		})
+	}
+	return a, nil
+}
+
+// speaking is a district that answers.
+type speaking struct {
+	rest.Config
+	end func()
+}
+
+// serve lets a district answer, and a ledger hear what.
+func (o *opened) serve(ctx context.Context, config rest.Config) (*speaking, error) {
+	config.Store = o.Store
+	config.District = edition.New(o.Store, edition.Options{Log: config.Log})
+	end := o.listen(&config)
+	s := &speaking{end: func() { end(); config.District.Close() }}
+	var err error
+	if config.Gate, err = o.Gate(ctx); err != nil {
+		s.end()
+		return nil, err
+	}
+	s.Config = config
+	return s, nil
 }
 
 // listen lets a ledger hear what a service answers; end lets it write the last of that.

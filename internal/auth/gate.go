@@ -37,6 +37,8 @@ type Options struct {
 	// Riders are words that a client may hold beside its scopes; none is asked for:
 	// each goes with the scope that it is mapped to.
 	Riders map[string]string
+	// Audience is whom tokens are for, which those of another audience are not; "" is anybody's.
+	Audience string
 	// Window is how far an OAuth 1.0a timestamp may be off; 0 is ten minutes.
 	Window time.Duration
 }
@@ -70,6 +72,7 @@ type seen struct {
 // claims of an access token.
 type claims struct {
 	Subject string           `json:"sub"`
+	For     string           `json:"aud,omitempty"`
 	Scope   string           `json:"scope"`
 	ID      string           `json:"jti"`
 	Gen     int              `json:"gen,omitempty"` // of the client
@@ -246,8 +249,12 @@ func (g *Gate) Caller(r *http.Request, public *url.URL) (*Caller, *Denied) {
 	case "oauth":
 		return g.signed(r, public, rest)
 	case "":
+		at := "/token"
+		if g.opt.Audience != "" {
+			at = "the token URL of this district"
+		}
 		return nil, &Denied{Status: http.StatusUnauthorized, Challenge: noCredentials,
-			Text: "no credentials: get an access token at /token and send it as Authorization: Bearer …"}
+			Text: "no credentials: get an access token at " + at + " and send it as Authorization: Bearer …"}
 	}
 	return nil, &Denied{Status: http.StatusUnauthorized, Challenge: noCredentials,
 		Text: "this Authorization scheme is not taken here: send Bearer and an access token"}
@@ -345,7 +352,7 @@ func (g *Gate) verify(ctx context.Context, sum [32]byte, token string) (seen, *D
 		c.key = now.public.KeyID
 		if err := parsed.Claims(now.public.Key, &c.claims); err != nil || c.Expiry == nil ||
 			c.Issued == nil ||
-			c.Subject == "" {
+			c.Subject == "" || c.For != g.opt.Audience {
 			return seen{}, denied("the access token is not one of ours")
 		}
 	}

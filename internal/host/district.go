@@ -23,6 +23,7 @@ type District struct {
 	*store.Store
 	Key   *auth.Key
 	Place string // of the database, for people
+	Entry Entry  // of the house that it is one of; the zero Entry where it is by itself
 	// Epoch began when an older copy was found in place of the district; nil.
 	Epoch *Epoch
 	mark  Watermark
@@ -32,7 +33,8 @@ type District struct {
 // Options of a district.
 type Options struct {
 	store.Options
-	Note func(text string) // hears what a person should know; nil is nobody
+	Note  func(text string) // hears what a person should know; nil is nobody
+	Entry Entry             // of the house that it is one of
 }
 
 // Open opens the district at dsn, which was sealed with the key in a file; "" is the usual one.
@@ -41,7 +43,7 @@ func Open(ctx context.Context, dsn, keyFile string, opt Options) (*District, err
 	if err != nil {
 		return nil, err
 	}
-	d := &District{Store: s, Place: store.Place(dsn), note: opt.Note}
+	d := &District{Store: s, Place: store.Place(dsn), Entry: opt.Entry, note: opt.Note}
 	if d.note == nil {
 		d.note = func(string) {}
 	}
@@ -113,7 +115,9 @@ func ConfigFolder() (string, error) {
 
 // Gate lets callers into the district.
 func (d *District) Gate(ctx context.Context) (*auth.Gate, error) {
-	return auth.New(ctx, d.Store, d.Key, rest.Words(oneroster.V1p1))
+	words := rest.Words(oneroster.V1p1)
+	words.Audience = d.Entry.ID
+	return auth.New(ctx, d.Store, d.Key, words)
 }
 
 // Passed remembers how far the clock has come, outside the database.

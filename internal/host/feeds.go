@@ -21,9 +21,10 @@ import (
 // Feeds are what the district does by itself.
 func (d *District) Feeds(log *slog.Logger) *feed.Feeds {
 	return &feed.Feeds{Store: d.Store, Log: log, Kinds: map[store.FeedKind]feed.Kind{
-		store.FeedSource: d.Sources(),
-		store.FeedOutlet: &outlet.Outlets{Store: d.Store, Key: d.Key, Zone: d.Zone},
-		store.FeedNotify: &notify.Notifiers{Store: d.Store, Key: d.Key, Zone: d.Zone},
+		store.FeedSource:  d.Sources(),
+		store.FeedSandbox: lives{d},
+		store.FeedOutlet:  &outlet.Outlets{Store: d.Store, Key: d.Key, Zone: d.Zone},
+		store.FeedNotify:  &notify.Notifiers{Store: d.Store, Key: d.Key, Zone: d.Zone},
 	}}
 }
 

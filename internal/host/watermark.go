@@ -54,16 +54,7 @@ func (w Watermark) Write(m store.Moment) error {
 	if err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(string(w)), ".mark-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(append(text, '\n'))
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), string(w))
+	return writeWhole(string(w), append(text, '\n'))
 }
 
 // Advance remembers a moment that is later than what another process remembered.

@@ -27,6 +27,8 @@ type Watched struct {
 	Version string
 	// Certificate is when that of the service ends; nil where it has none of its own.
 	Certificate func() (time.Time, error)
+	// Districts are how many there are, are open, and cannot be opened; nil is a service of one.
+	Districts func() [3]int
 }
 
 // A district is read when somebody scrapes, as often as it can bear.
@@ -79,14 +81,14 @@ func (d *district) Describe(chan<- *prometheus.Desc) {}
 func (d *district) Collect(out chan<- prometheus.Metric) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if time.Since(d.looked) >= lookEvery {
+	if d.Store != nil && time.Since(d.looked) >= lookEvery {
 		d.look()
 		d.looked = time.Now()
 	}
 	for _, m := range d.seen {
 		out <- m
 	}
-	if !d.stamp.IsZero() {
+	if d.Store != nil && !d.stamp.IsZero() {
 		out <- one(clockAhead, time.Until(d.stamp).Seconds())
 	}
 	if d.Certificate != nil {

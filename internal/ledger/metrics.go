@@ -6,12 +6,14 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"rollbook/internal/rest"
+	"rollbook/internal/store"
 )
 
 // mostClients have a label of their own; those beyond are "other" together, so that nobody can
@@ -36,7 +38,62 @@ type Metrics struct {
 
 // NewMetrics makes the counters of a service.
 func NewMetrics(w Watched) *Metrics {
-	m := &Metrics{registry: prometheus.NewRegistry()}
+	m := newCounters(w)
+	m.registry = prometheus.NewRegistry()
+	m.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollbook_request_duration_seconds",
+		Help:    "How long requests took, their sending included.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}}, []string{"op"})
+	m.underWay = prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollbook_requests_under_way",
+		Help: "Requests that are being answered."})
+	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollbook_build_info",
+		Help: "The version of the program."}, []string{"version"})
+	build.WithLabelValues(w.Version).Set(1)
+	m.registry.MustRegister(m.took, m.underWay, build, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if w.Districts == nil {
+		m.register(m.registry)
+		return m
+	}
+	m.register(labelled(m.registry, ""))
+	for n, state := range []string{"all", "open", "broken"} {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollbook_districts",
+			Help:        "Districts of this service: all, those that are open, those that cannot be opened.",
+			ConstLabels: prometheus.Labels{"state": state}},
+			func() float64 { return float64(w.Districts()[n]) }))
+	}
+	return m
+}
+
+// Of makes the counters of one of several districts, which have its name as a label.
+func (m *Metrics) Of(name string) *Metrics {
+	of := newCounters(Watched{})
+	of.took, of.underWay = m.took, m.underWay
+	of.register(labelled(m.registry, name))
+	return of
+}
+
+func labelled(r *prometheus.Registry, name string) prometheus.Registerer {
+	return prometheus.WrapRegistererWith(prometheus.Labels{"district": name}, r)
+}
+
+// Watch reads a district that was opened when somebody scrapes, or none any more.
+func (m *Metrics) Watch(s *store.Store) {
+	m.district.mu.Lock()
+	defer m.district.mu.Unlock()
+	m.district.Store, m.district.looked, m.district.seen = s, time.Time{}, nil
+	m.district.records, m.district.stamp = nil, time.Time{}
+}
+
+func (m *Metrics) register(r prometheus.Registerer) {
+	edition := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollbook_edition_served",
+		Help: "Number of the latest change that a list which was answered knew of."},
+		func() float64 { return float64(m.edition.Load()) })
+	r.MustRegister(m.requests, m.rows, m.bytes, m.refusals, m.broken, m.tokens, m.answered, edition,
+		&m.district)
+}
+
+func newCounters(w Watched) *Metrics {
+	m := &Metrics{}
 	m.known.Store(&map[string]bool{})
 	m.district = district{Watched: w, know: m.know}
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -52,23 +109,9 @@ func NewMetrics(w Watched) *Metrics {
 		Help: "Answers that broke off, or whose reader went."})
 	m.tokens = counter("rollbook_tokens_total", "Requests for access tokens, granted or refused.", "outcome",
 		"client")
-	m.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "rollbook_request_duration_seconds",
-		Help:    "How long requests took, their sending included.",
-		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60}}, []string{"op"})
 	m.answered = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "rollbook_client_answered_timestamp_seconds",
 		Help: "When a client was last given what it asked for, a token aside."}, []string{"client"})
-	m.underWay = prometheus.NewGauge(prometheus.GaugeOpts{Name: "rollbook_requests_under_way",
-		Help: "Requests that are being answered."})
-	edition := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "rollbook_edition_served",
-		Help: "Number of the latest change that a list which was answered knew of."},
-		func() float64 { return float64(m.edition.Load()) })
-	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "rollbook_build_info",
-		Help: "The version of the program."}, []string{"version"})
-	build.WithLabelValues(w.Version).Set(1)
-	m.registry.MustRegister(m.requests, m.rows, m.bytes, m.refusals, m.broken, m.tokens, m.took, m.answered,
-		m.underWay, edition, build, &m.district, collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 

@@ -8,15 +8,16 @@ import (
 // A Call is what a request was and how it was answered, for who keeps a log, counts, or knows what a
 // client has read. Filters may name people: Query is not for a log.
 type Call struct {
-	ID     string // X-Request-Id
-	Op     string // of the route table; "token", "healthz" and so on; "none" where nothing matches
-	Method string
-	Path   string // as it came, escaped; at most 200 bytes
-	Client string // that called, or was tried
-	Remote string // address of the client
-	At     time.Time
-	Took   time.Duration
-	Parent string // traceparent of the caller (W3C Trace Context), as it came; at most 55 bytes
+	ID       string // X-Request-Id
+	District string // short name, where there are several; "" is none
+	Op       string // of the route table; "token", "healthz" and so on; "none" where nothing matches
+	Method   string
+	Path     string // as it came, escaped; at most 200 bytes
+	Client   string // that called, or was tried
+	Remote   string // address of the client
+	At       time.Time
+	Took     time.Duration
+	Parent   string // traceparent of the caller (W3C Trace Context), as it came; at most 55 bytes
 
 	Status  int
 	Reason  string // of a refusal
@@ -50,6 +51,9 @@ func Logged(log *slog.Logger) func(Call) {
 			"aborted", c.Aborted}
 		if c.Op == "none" { // no filter, which may name people
 			line = append(line, "path", c.Path)
+		}
+		if c.District != "" {
+			line = append(line, "district", c.District)
 		}
 		if c.Reason != "" {
 			line = append(line, "reason", c.Reason)

@@ -46,12 +46,16 @@ func (s *service) ready(q *request) {
 		s.Log.Error("not ready", "error", err)
 	}
 	if !s.within(q.Request) {
-		says = map[string]string{"status": "ok"}
-		if status != http.StatusOK {
-			says["status"] = "not ready"
-		}
+		says = strangersTold(status)
 	}
 	q.json(status, says)
+}
+
+func strangersTold(status int) map[string]string {
+	if status != http.StatusOK {
+		return map[string]string{"status": "not ready"}
+	}
+	return map[string]string{"status": "ok"}
 }
 
 // within tells whether a request comes from this very machine, by nobody else: where a proxy is

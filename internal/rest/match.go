@@ -19,6 +19,17 @@ func split(escaped string) []string {
 	return strings.FieldsFunc(escaped, func(c rune) bool { return c == '/' })
 }
 
+// below strips the path that a district lies below, in any letter case.
+func below(prefix string, segments []string) ([]string, bool) {
+	for _, want := range split(prefix) {
+		if len(segments) == 0 || !strings.EqualFold(segments[0], want) {
+			return segments, false
+		}
+		segments = segments[1:]
+	}
+	return segments, true
+}
+
 // under strips the face's base off a path, in any letter case, and with the
 // version left out, as Microsoft's own sample has it.
 func under(f *oneroster.Face, segments []string) ([]string, bool) {
@@ -106,13 +117,13 @@ func (s *service) open(q *request, segments []string) bool {
 		q.w.Header().Set("Cache-Control", "private, no-store") // it names the host that it was asked by
 		q.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		q.status = http.StatusOK
-		_ = page.Execute(q.w, q.base) // a client that has gone is nobody to tell
+		_ = page.Execute(q.w, map[string]string{"Base": q.base, "At": s.Prefix}) // who has gone is not told
 	case len(segments) > 1 && strings.EqualFold(segments[0], handoverOp):
 		s.handover(q, strings.Join(segments[1:], "/"))
 	case path == "openapi.json":
 		q.op = "openapi"
 		q.header(http.StatusOK)
-		q.w.Write(s.openAPI)
+		q.w.Write(s.openAPI())
 	case path == ".well-known/jwks.json":
 		q.op = "jwks"
 		q.json(http.StatusOK, s.Gate.JWKS())
@@ -129,10 +140,10 @@ var page = template.Must(template.New("page").Parse(`<!doctype html>
 <h1>Rollbook</h1>
 <p>This is a OneRoster 1.1 service: school rosters and grades for other programs, which need a client id and a secret.</p>
 <ul>
-<li>Base URL: <code>{{.}}</code></li>
-<li>Access tokens: <code>POST /token</code></li>
-<li>Description: <a href="/openapi.json">/openapi.json</a></li>
-<li>Health: <a href="/healthz">/healthz</a> (the process), <a href="/readyz">/readyz</a> (the database too)</li>
+<li>Base URL: <code>{{.Base}}</code></li>
+<li>Access tokens: <code>POST {{.At}}/token</code></li>
+<li>Description: <a href="{{.At}}/openapi.json">{{.At}}/openapi.json</a></li>
+<li>Health: <a href="{{.At}}/healthz">{{.At}}/healthz</a> (the process), <a href="{{.At}}/readyz">{{.At}}/readyz</a> (the database too)</li>
 </ul>
 </html>
 `))
@@ -191,7 +202,7 @@ func (s *service) address(r *http.Request) (*url.URL, string) {
 			u.Host = at.String()
 		}
 	}
-	return u, u.Scheme + "://" + u.Host + prefix + s.Face.Base
+	return u, u.Scheme + "://" + u.Host + prefix + s.Prefix + s.Face.Base
 }
 
 // isHost is a host that may stand in the links and references of an answer.

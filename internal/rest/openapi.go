@@ -11,7 +11,9 @@ import (
 type object = map[string]any
 
 // OpenAPI describes a face as OpenAPI 3.0, from its tables.
-func OpenAPI(f *oneroster.Face) []byte {
+func OpenAPI(f *oneroster.Face) []byte { return openAPI(f, "") }
+
+func openAPI(f *oneroster.Face, prefix string) []byte {
 	paths := object{}
 	for i := range f.Routes {
 		r := &f.Routes[i]
@@ -45,10 +47,10 @@ func OpenAPI(f *oneroster.Face) []byte {
 		"info": object{"title": "OneRoster 1.1", "version": "1.1",
 			"description": "Rollbook's OneRoster 1.1 service: every operation of tables 3.1a, 3.1b and " +
 				"3.1c, and three that Microsoft's and Google's clients call."},
-		"servers": []object{{"url": f.Base}},
+		"servers": []object{{"url": prefix + f.Base}},
 		"paths":   paths,
 		"components": object{"schemas": schemas, "securitySchemes": object{"oauth2": object{"type": "oauth2",
-			"flows": object{"clientCredentials": object{"tokenUrl": "/token", "scopes": scopes}}}}},
+			"flows": object{"clientCredentials": object{"tokenUrl": prefix + "/token", "scopes": scopes}}}}},
 	}
 	out, err := json.MarshalIndent(doc, "", "  ")
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/gzhttp"
@@ -34,6 +35,11 @@ type Config struct {
 	// URL is the public address that references and links are made with; nil is
 	// the address that each request came to.
 	URL *url.URL
+	// Name is the short name of the district where the service serves several, which Calls have.
+	Name string
+	// Prefix is the path, such as /springfield, that the face lies below where the service serves
+	// several districts; "" is none. It is not a part of URL.
+	Prefix string
 	// TrustProxy takes X-Forwarded-Proto and X-Forwarded-Host from whoever sends
 	// them: only behind a proxy that sets them.
 	TrustProxy bool
@@ -64,13 +70,14 @@ const (
 
 type service struct {
 	Config
-	openAPI    []byte
+	openAPI    func() []byte
 	sameOrigin *http.CrossOriginProtection
 }
 
 // New makes the handler of a service.
 func New(c Config) http.Handler {
-	s := &service{Config: c, openAPI: OpenAPI(c.Face), sameOrigin: http.NewCrossOriginProtection()}
+	s := &service{Config: c, openAPI: sync.OnceValue(func() []byte { return openAPI(c.Face, c.Prefix) }),
+		sameOrigin: http.NewCrossOriginProtection()}
 	if c.URL != nil {
 		_ = s.sameOrigin.AddTrustedOrigin(c.URL.Scheme + "://" + c.URL.Host) // else browsers tell
 	}
@@ -112,9 +119,18 @@ type request struct {
 	page   *Page  // of a list
 }
 
-// serve keeps the frame of every request: an id, who is told of it, a guard against
-// our own mistakes.
 func (s *service) serve(w http.ResponseWriter, r *http.Request) {
+	s.frame(w, r, func(q *request) {
+		ctx, at := s.Store.Asking(q.Context())
+		q.Request = q.WithContext(ctx)
+		// A reader begins its next delta by it.
+		w.Header().Set("Date", at.UTC().Format(http.TimeFormat))
+		s.answer(q)
+	})
+}
+
+// frame is that of every request: an id, who is told of it, a guard against our own mistakes.
+func (s *service) frame(w http.ResponseWriter, r *http.Request, answer func(q *request)) {
 	began := time.Now()
 	if s.TrustProxy { // who guesses is known by the address of the client
 		behind := *r
@@ -140,8 +156,8 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		if s.Tell != nil {
-			s.Tell(Call{ID: q.id, Op: q.op, Method: r.Method, Path: begin(told(r.URL.EscapedPath()), 200),
-				Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began),
+			s.Tell(Call{ID: q.id, District: s.Name, Op: q.op, Method: r.Method,
+				Path: begin(told(r.URL.EscapedPath()), 200), Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began),
 				Parent: begin(r.Header.Get("Traceparent"), 55), Status: q.status,
 				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
 		}
@@ -149,12 +165,7 @@ func (s *service) serve(w http.ResponseWriter, r *http.Request) {
 			panic(broken)
 		}
 	}()
-	ctx, at := s.Store.Asking(r.Context())
-	r = r.WithContext(ctx)
-	q.Request = r
-	// A reader begins its next delta by it.
-	w.Header().Set("Date", at.UTC().Format(http.TimeFormat))
-	s.answer(q)
+	answer(q)
 }
 
 // remote is the address of the client, behind a trusted proxy the one that it tells.
@@ -191,13 +202,18 @@ func (s *service) answer(q *request) {
 		return
 	}
 	q.public, q.base = s.address(q.Request)
-	segments := split(q.URL.EscapedPath())
+	segments, ok := below(s.Prefix, split(q.URL.EscapedPath()))
+	if !ok {
+		q.fail(oneroster.UnknownObject, nothingHere)
+		return
+	}
 	if s.open(q, segments) {
 		return
 	}
 	below, ok := under(s.Face, segments)
 	if !ok {
-		q.fail(oneroster.UnknownObject, "there is nothing at this path; the service is at "+s.Face.Base)
+		q.fail(oneroster.UnknownObject, "there is nothing at this path; the service is at "+s.Prefix+
+			s.Face.Base)
 		return
 	}
 	method := q.Method

@@ -96,6 +96,10 @@ func (s *Store) last(ctx context.Context) (now changes, err error) {
 	if err != nil {
 		return now, err
 	}
+	if l.rev < 0 {
+		s.left.Store(true)
+		return now, s.same()
+	}
 	if now = l.changes; known != nil {
 		now.at = known.at // it was told already
 		*known = now

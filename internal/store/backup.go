@@ -95,7 +95,7 @@ func (s *Store) copyInto(ctx context.Context, path string, packages bool) error 
 	}
 	err = s.snapshot(ctx, func(from *sql.Tx) error {
 		return to.replace(ctx, func(c *change) error {
-			names, err := tableNames(ctx, c.Tx)
+			names, err := to.tableNames(ctx, c.Tx)
 			if err != nil {
 				return err
 			}
@@ -129,19 +129,6 @@ func (s *Store) replace(ctx context.Context, do func(c *change) error) error {
 		return err
 	}
 	return tx.Commit()
-}
-
-// tableNames are the tables of a district that lies in SQLite, but for what migrate keeps.
-func tableNames(ctx context.Context, tx *sql.Tx) (names []string, err error) {
-	err = queryAll(ctx, tx, `SELECT "name" FROM sqlite_master WHERE "type" = 'table'
-		AND "name" NOT LIKE 'sqlite_%' AND "name" <> 'migrations' ORDER BY "name"`, nil,
-		func(scan func(...any) error) error {
-			var name string
-			err := scan(&name)
-			names = append(names, name)
-			return err
-		})
-	return names, err
 }
 
 // copyAll puts what tables hold elsewhere in place of what they hold here.
@@ -276,7 +263,7 @@ func (s *Store) restored(ctx context.Context, c *change, from *sql.Tx, after Mom
 	if full > 0 {
 		return 0, ErrNotEmpty
 	}
-	names, err := tableNames(ctx, from)
+	names, err := sqliteDialect.tableNames(ctx, from)
 	if err != nil {
 		return 0, err
 	}

@@ -109,6 +109,9 @@ func (s *Store) keep(ctx context.Context, do func(tx *sql.Tx) error) error {
 			return err
 		}
 		defer tx.Rollback()
+		if err := s.stays(ctx, tx); err != nil {
+			return err
+		}
 		if err := do(tx); err != nil {
 			return err
 		}

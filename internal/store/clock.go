@@ -76,6 +76,10 @@ func (s *Store) writeOnce(ctx context.Context, do func(c *change) error) (string
 	if err != nil {
 		return "", err
 	}
+	if c.rev <= 0 {
+		s.left.Store(true)
+		return "", s.same()
+	}
 	if c.rev <= seen {
 		s.back.Store(true)
 		return "", s.same()

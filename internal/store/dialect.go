@@ -48,7 +48,8 @@ type dialect struct {
 	// lastly reads what the last changes are: of the district, of the book of clients, and
 	// of walks, -1 where those are not in the same database.
 	lastly string
-	leased bool // what was answered to that is good for leaseTime
+	leased bool   // what was answered to that is good for leaseTime
+	tables string // lists the tables of a district by name
 }
 
 // sql turns the common text of a statement ($1, TEXT) into the engine's.
@@ -88,6 +89,7 @@ type engine struct {
 	seen    atomic.Int64 // the latest rev that this process knows of
 	beneath atomic.Int64 // the latest that stood in the SQLite file itself, without its log
 	back    atomic.Bool  // an older copy was put in place: nothing is taken any more
+	left    atomic.Bool  // the district has moved away: nothing is taken any more
 }
 
 // ErrMoved: the file of the database is not the one that was opened.
@@ -98,6 +100,9 @@ var ErrMoved = errors.New("the database was moved, replaced or removed since it 
 func (e *engine) same() error {
 	if e.back.Load() {
 		return fmt.Errorf("%w: its clock has gone back; restart the service", ErrMoved)
+	}
+	if e.left.Load() {
+		return fmt.Errorf("%w: %w", ErrMoved, ErrLeft)
 	}
 	if e.file == nil {
 		return nil
@@ -127,11 +132,11 @@ func (e *engine) close() error {
 
 // open tells the engine from the DSN: a postgres:// URL, else the path of a
 // SQLite file.
-func open(ctx context.Context, dsn string, throwaway bool) (*engine, error) {
+func open(ctx context.Context, dsn string, opt Options) (*engine, error) {
 	if isPostgres(dsn) {
-		return openPostgres(ctx, dsn)
+		return openPostgres(ctx, dsn, opt)
 	}
-	return openSQLite(ctx, dsn, throwaway)
+	return openSQLite(ctx, dsn, opt)
 }
 
 func isPostgres(dsn string) bool {

@@ -27,6 +27,10 @@ func (s *Store) Moment(ctx context.Context) (m Moment, err error) {
 		&m.Stamp); err != nil {
 		return m, err
 	}
+	if m.Rev < 0 {
+		s.left.Store(true)
+		return m, s.same()
+	}
 	if m.Rev < seen {
 		s.back.Store(true)
 		return m, s.same()
@@ -56,7 +60,7 @@ func (s *Store) Watch(ctx context.Context, every time.Duration, came func(Moment
 		s.overwritten(ctx)
 		m, err := s.Moment(ctx)
 		switch {
-		case s.back.Load():
+		case s.back.Load() || s.left.Load():
 			return s.same()
 		case err == nil && s.same() == nil:
 			came(m)
@@ -81,6 +85,9 @@ func (e *engine) overwritten(ctx context.Context) {
 	before := e.beneath.Load()
 	if db.QueryRowContext(ctx, `SELECT "rev" FROM "clock" WHERE "id" = 1`).Scan(&rev) != nil {
 		return // it is being written just now
+	}
+	if rev < 0 {
+		return // the district has moved away
 	}
 	if rev < before {
 		e.back.Store(true)

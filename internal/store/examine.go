@@ -25,32 +25,14 @@ func Examine(ctx context.Context, dsn string) (e Examination, err error) {
 	if e.Knows, err = migrationNumber(names[len(names)-1]); err != nil {
 		return e, err
 	}
-	var db *sql.DB
+	db, d, err := glance(ctx, dsn)
+	if err != nil {
+		return e, err
+	}
+	defer db.Close()
 	version := `SELECT 'SQLite ' || sqlite_version()`
-	if isPostgres(dsn) {
-		config, err := pgx.ParseConfig(dsn)
-		if err != nil {
-			return e, fmt.Errorf("database: %w", withoutPassword(err, dsn))
-		}
-		db = sessions(config)
-		defer db.Close()
-		if err := db.PingContext(ctx); err != nil {
-			return e, fmt.Errorf("database: %w", withoutPassword(err, dsn))
-		}
-		if err := (&engine{read: db}).exists(ctx, dsn); err != nil {
-			return e, err
-		}
+	if d == postgresDialect {
 		version = `SELECT 'PostgreSQL ' || current_setting('server_version')`
-	} else {
-		if err := look(ctx, dsn, true); err != nil {
-			return e, err
-		}
-		path := (&url.URL{Path: Place(dsn)}).EscapedPath()
-		if db, err = sql.Open("sqlite", (&url.URL{Scheme: "file",
-			Opaque: path}).String()+"?mode=ro"); err != nil {
-			return e, err
-		}
-		defer db.Close()
 	}
 	if err := db.QueryRowContext(ctx, version).Scan(&e.Engine); err != nil {
 		return e, fmt.Errorf("database: %w", err)
@@ -59,4 +41,31 @@ func Examine(ctx context.Context, dsn string) (e Examination, err error) {
 		return e, fmt.Errorf("database: %w", err)
 	}
 	return e, nil
+}
+
+// glance reads what is there of a district, and changes nothing.
+func glance(ctx context.Context, dsn string) (db *sql.DB, d *dialect, err error) {
+	if !isPostgres(dsn) {
+		if err := look(ctx, dsn, true); err != nil {
+			return nil, nil, err
+		}
+		path := (&url.URL{Path: Place(dsn)}).EscapedPath()
+		db, err = sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: path}).String()+"?mode=ro")
+		return db, sqliteDialect, err
+	}
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	}
+	db = sessions(config)
+	if err = db.PingContext(ctx); err != nil {
+		err = fmt.Errorf("database: %w", withoutPassword(err, dsn))
+	} else {
+		err = (&engine{read: db}).exists(ctx, dsn)
+	}
+	if err != nil {
+		_ = db.Close()
+		return nil, nil, err
+	}
+	return db, postgresDialect, nil
 }

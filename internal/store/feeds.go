@@ -18,6 +18,8 @@ const (
 	FeedSource FeedKind = "source" // something comes into the district
 	FeedNotify FeedKind = "notify" // somebody is told of what happens
 	FeedOutlet FeedKind = "outlet" // grades go out of it
+
+	FeedSandbox FeedKind = "sandbox" // it is made up, and lives
 )
 
 // A Feed is a standing errand of a district, done in turns: one at a time, in whatever process.
@@ -290,4 +292,15 @@ func (t *Turn) End(ctx context.Context, run Run, due time.Time) error {
 			oneroster.FormatTime(t.s.now()), string(run.State), storable(run.Text), run.Publication)
 		return err
 	})
+}
+
+// NextDue is when the next feed of a district is due that is not opened for it, TimeLayout; "" is never.
+func NextDue(ctx context.Context, dsn string) (due string, err error) {
+	db, _, err := glance(ctx, dsn)
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	err = db.QueryRowContext(ctx, `SELECT COALESCE(MIN("due"), '') FROM "feeds" WHERE "due" <> ''`).Scan(&due)
+	return due, err
 }

@@ -38,14 +38,17 @@ func (e *engine) migrate(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
-	last, was := 0, 0
+	last, was, have := 0, 0, 0
 	if err := e.write.QueryRowContext(ctx,
-		`SELECT COALESCE(MAX("number"), 0) FROM "migrations"`).Scan(&was); err != nil {
+		`SELECT COALESCE(MAX("number"), 0), COUNT(*) FROM "migrations"`).Scan(&was, &have); err != nil {
 		return fmt.Errorf("database: %w", err)
 	}
 	for i, name := range names {
 		if last, err = migrationNumber(name); err != nil {
 			return err
+		}
+		if was >= len(names) && have >= len(names) { // they are numbered from 1 on
+			continue
 		}
 		done := func(*sql.Tx) error { return nil }
 		if i+1 == len(names) { // by then there is a table of acts

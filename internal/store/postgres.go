@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,6 +37,7 @@ var postgresDialect = &dialect{
 	time:   "SELECT EXTRACT(EPOCH FROM clock_timestamp())::float8",
 	size: `SELECT CAST(COALESCE(SUM(pg_total_relation_size(c.oid)), 0) AS BIGINT) FROM pg_class c
 		JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind = 'r'`,
+	tables: `SELECT tablename FROM pg_tables WHERE schemaname = current_schema() ORDER BY tablename`,
 	lastly: `SELECT c."rev", b."version", (SELECT COALESCE(MAX("id"), 0) FROM "walks")
 		FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 	leased: true,
@@ -43,16 +45,22 @@ var postgresDialect = &dialect{
 
 // openPostgres connects to the schema that the DSN names (search_path), made
 // when it is missing.
-func openPostgres(ctx context.Context, dsn string) (*engine, error) {
+func openPostgres(ctx context.Context, dsn string, opt Options) (*engine, error) {
 	e := &engine{dialect: postgresDialect}
 	config, err := pgx.ParseConfig(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", withoutPassword(err, dsn))
 	}
 	for pool, size := range map[**sql.DB]int{&e.read: 16, &e.write: 8, &e.book: 4, &e.nonces: 4} {
+		if opt.Beside {
+			size /= 4
+		}
 		db := sessions(config)
+		if opt.Beside {
+			db.SetConnMaxIdleTime(time.Minute)
+		}
 		db.SetMaxOpenConns(size)
-		db.SetMaxIdleConns(size / 2)
+		db.SetMaxIdleConns(max(size/2, 1))
 		*pool = db
 	}
 	db := e.read

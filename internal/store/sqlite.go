@@ -34,7 +34,9 @@ var sqliteDialect = &dialect{
 	// A key of the table itself has no statement, and stays.
 	later: `SELECT "name", "sql" FROM sqlite_master
 		WHERE "type" = 'index' AND "tbl_name" = $1 AND "sql" IS NOT NULL`,
-	size:   `SELECT "page_count" * "page_size" FROM pragma_page_count(), pragma_page_size()`,
+	size: `SELECT "page_count" * "page_size" FROM pragma_page_count(), pragma_page_size()`,
+	tables: `SELECT "name" FROM sqlite_master WHERE "type" = 'table' AND "name" NOT LIKE 'sqlite_%'
+		ORDER BY "name"`,
 	lastly: `SELECT c."rev", b."version", -1 FROM "clock" c, "book" b WHERE c."id" = 1 AND b."id" = 1`,
 }
 
@@ -90,7 +92,7 @@ func look(ctx context.Context, dsn string, existing bool) error {
 
 // openSQLite opens or makes the file. Pragmas stand in the DSN: one that is run
 // once reaches one pooled connection.
-func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, error) {
+func openSQLite(ctx context.Context, path string, opt Options) (*engine, error) {
 	path = strings.TrimPrefix(path, "sqlite://")
 	if strings.ContainsAny(path, "?#") {
 		return nil, fmt.Errorf("database path %q: a ? or # cannot stand in the path of a SQLite file", path)
@@ -108,12 +110,16 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	e := &engine{dialect: sqliteDialect}
 	// What was answered is on the disk.
 	synchronous := "FULL"
-	if throwaway {
+	if opt.Throwaway {
 		synchronous = "OFF"
 	}
+	cache, readers := readCache, 4*runtime.NumCPU()
+	if opt.Beside {
+		cache, readers = readCache/8, 4
+	}
 	var err error
-	if e.write, err = sql.Open("sqlite", file+"?"+waits+"&_pragma=synchronous("+
-		synchronous+")&_pragma=cache_size(-65536)&_txlock=immediate"); err != nil {
+	if e.write, err = sql.Open("sqlite", fmt.Sprintf("%s?%s&_pragma=synchronous(%s)&_pragma=cache_size(-%d)"+
+		"&_txlock=immediate", file, waits, synchronous, cache)); err != nil {
 		return nil, err
 	}
 	e.write.SetMaxOpenConns(1)
@@ -126,9 +132,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	if e.file, err = os.Stat(e.path); err != nil {
 		return nil, err
 	}
-	readers := 4 * runtime.NumCPU()
 	if e.read, err = sql.Open("sqlite", fmt.Sprintf("%s?%s&_pragma=query_only(1)&_pragma=cache_size(-%d)", file,
-		waits, max(readCache/readers, 2048))); err != nil {
+		waits, max(cache/readers, 2048))); err != nil {
 		return nil, err
 	}
 	e.read.SetMaxOpenConns(readers)
@@ -149,7 +154,8 @@ func openSQLite(ctx context.Context, path string, throwaway bool) (*engine, erro
 	return e, nil
 }
 
-// readCache is how many KiB of pages those who read keep together; the system keeps the rest.
+// readCache is how many KiB of pages those who read keep together, and who writes; the system keeps the
+// rest.
 const readCache = 64 << 10
 
 // keepPrivate lets nobody else on this machine read a file, which holds names of

@@ -50,6 +50,10 @@ type Options struct {
 	// loses its power may lose it. For districts that a test makes and throws away;
 	// no verb and no flag sets it.
 	Throwaway bool
+	// Beside opens one of many districts of a process: with fewer sessions and smaller caches.
+	Beside bool
+	// Left opens a district that has moved away, to read it.
+	Left bool
 }
 
 // ErrMissing: there is no district where one was to be opened. A mistyped path
@@ -81,7 +85,7 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 			return nil, err
 		}
 	}
-	e, err := open(ctx, dsn, opt.Throwaway)
+	e, err := open(ctx, dsn, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +104,16 @@ func Open(ctx context.Context, dsn string, opt Options) (*Store, error) {
 	}
 	s := &Store{engine: e, now: opt.Now, pages: newPageCache(),
 		queue: queue{turn: make(chan struct{}, 1)}}
+	if where, err := s.LeftFor(ctx); err != nil || where != "" {
+		if err == nil && opt.Left {
+			return s, nil
+		}
+		_ = s.Close()
+		if err == nil {
+			err = fmt.Errorf("%w, to %s", ErrLeft, where)
+		}
+		return nil, fmt.Errorf("database: %w", err)
+	}
 	if err := s.keepUp(ctx); err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
