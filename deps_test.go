@@ -30,7 +30,7 @@ var may = map[string]string{
 		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",
 	"internal/notify": "internal/oneroster internal/store internal/auth internal/feed internal/intake " +
 		"internal/provider internal/words",
-	"internal/source/sourcetest": "",
+	"internal/source/sourcetest": "internal/machine database/sql",
 	"internal/host": "internal/oneroster internal/store internal/auth internal/rest internal/bulk " +
 		"internal/intake internal/words internal/feed internal/sandbox internal/source internal/notify " +
 		"internal/outlet",

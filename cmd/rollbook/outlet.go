@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -153,6 +151,9 @@ are sealed with the key file and never shown.`,
 	return cmd
 }
 
+// shownRefused is how many refusals are told.
+const shownRefused = 100
+
 func outletStatus() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
@@ -177,10 +178,14 @@ func outletStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				keys := slices.Sorted(maps.Keys(m.Refused))
-				refused := []outlet.Refusal{}
-				for _, key := range keys {
-					refused = append(refused, m.Refused[key])
+				not, all, err := o.Undelivered(ctx, f.Name, store.UndeliveredOf{Limit: shownRefused})
+				if err != nil {
+					return err
+				}
+				refused := []map[string]any{}
+				for _, u := range not {
+					refused = append(refused, map[string]any{"resource": u.Resource, "sourcedId": u.ID,
+						"words": u.Words, "at": oneroster.FormatTime(u.At), "again": u.Passing})
 				}
 				since := ""
 				if !w.First.IsZero() {
@@ -191,7 +196,7 @@ func outletStatus() *cobra.Command {
 					last = oneroster.FormatTime(m.Last)
 				}
 				list = append(list, map[string]any{"name": f.Name, "waiting": w.Count, "since": since,
-					"delivered": m.Sent, "last": last, "refused": refused, "refusedMore": m.More})
+					"delivered": m.Sent, "last": last, "refused": refused, "refusedMore": all - len(refused)})
 				if asJSON {
 					continue
 				}
@@ -215,13 +220,12 @@ func outletStatus() *cobra.Command {
 				}
 				out = newTable(cmd.OutOrStdout())
 				out.AppendHeader(table.Row{"refused", "when", "why"})
-				for _, r := range refused {
-					out.AppendRow(table.Row{r.Resource + "/" + r.ID, localTime(oneroster.FormatTime(r.At)),
-						r.Words})
+				for _, u := range not {
+					out.AppendRow(table.Row{u.Key(), localTime(oneroster.FormatTime(u.At)), u.Words})
 				}
 				out.Render()
-				if m.More > 0 {
-					fmt.Fprintf(cmd.OutOrStdout(), "… and %d more\n", m.More)
+				if all > len(not) {
+					fmt.Fprintf(cmd.OutOrStdout(), "… and %d more\n", all-len(not))
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "they are offered again when they change, and by rollbook "+
 					"outlet run %s "+

@@ -433,6 +433,8 @@ func (o *opened) runFeed(cmd *cobra.Command, feeds *feed.Feeds, kind store.FeedK
 		return err
 	case run.State == store.RunHeld:
 		return exitCode(exitHeld)
+	case run.State == store.RunRefused && kind == store.FeedOutlet:
+		return exitCode(exitPartly)
 	case run.State == store.RunRefused || run.State == store.RunFailed:
 		return exitCode(exitFailed)
 	}

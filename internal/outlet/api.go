@@ -60,7 +60,7 @@ func (a *api) Test(ctx context.Context) (string, error) {
 
 // Deliver puts and deletes one resource after the other: parents are there before what hangs on them, and
 // gone after it.
-func (a *api) Deliver(ctx context.Context, d *Delivery) (no []Refusal, err error) {
+func (a *api) Deliver(ctx context.Context, d *Delivery) (no []store.Undelivered, err error) {
 	for _, part := range parts(d.Put) {
 		more, err := a.each(ctx, part, a.put)
 		if no = append(no, more...); err != nil {
@@ -87,34 +87,43 @@ func parts(all []store.Grade) (out [][]store.Grade) {
 	return out
 }
 
-// downAfter is how many calls in a row fail before the other side is taken to be down.
+// downAfter is how many calls in a row fail before the other side is taken to be down, or the client not to
+// be allowed anything.
 const downAfter = 8
+
+// errForbidden is an answer of 403: to one record, or to all that the client may do.
+var errForbidden = errors.New("forbidden")
 
 // each does something with some records at a time, none of which is there twice. One that fails is offered
 // again the next time; many in a row end it.
 func (a *api) each(ctx context.Context, all []store.Grade, do func(context.Context, store.Grade) (string,
 	error)) (
-	no []Refusal, err error) {
+	no []store.Undelivered, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
 	var work sync.WaitGroup
-	next, inRow := make(chan store.Grade), 0
+	next, inRow, taken := make(chan store.Grade), 0, false
 	for range atOnce {
 		work.Go(func() {
 			for g := range next {
 				words, wrong := do(ctx, g)
 				mu.Lock()
-				if inRow++; wrong == nil {
-					inRow = 0
-				} else if words = wrong.Error(); inRow >= downAfter && err == nil {
+				inRow++
+				passing := wrong != nil && !errors.Is(wrong, errForbidden)
+				switch {
+				case wrong == nil:
+					inRow, taken = 0, taken || words == ""
+				case inRow >= downAfter && (passing || !taken) && err == nil:
 					err = fmt.Errorf("%s %s: %w", g.Resource.Name, g.ID(), wrong)
 					cancel()
+					fallthrough
+				default:
+					words = wrong.Error()
 				}
 				if words != "" {
-					no = append(no, Refusal{Resource: g.Resource.Plural, ID: g.ID(), On: hangsOn(g),
-						Words: words,
-						At:    time.Now().UTC(), Passing: wrong != nil})
+					no = append(no, store.Undelivered{Resource: g.Resource.Plural, ID: g.ID(), On: hangsOn(g),
+						Words: words, At: time.Now().UTC(), Passing: passing})
 				}
 				mu.Unlock()
 			}
@@ -176,8 +185,10 @@ func refusal(answer *provider.Answer, err error, deleted bool) (words string, _ 
 		return "", nil
 	case err == nil: // PUT of what hangs on something that is not there, or to a path that is not served
 		return "404: " + answer.Said(), nil
-	case s == http.StatusUnauthorized || s == http.StatusForbidden || s == http.StatusTooManyRequests ||
-		s == http.StatusRequestTimeout || s < 400 || s >= 500:
+	case s == http.StatusForbidden:
+		return "", fmt.Errorf("%w: %w", errForbidden, err)
+	case s == http.StatusUnauthorized || s == http.StatusTooManyRequests || s == http.StatusRequestTimeout ||
+		s < 400 || s >= 500:
 		return "", err
 	case errors.As(err, &trouble):
 		return trouble.Text, nil

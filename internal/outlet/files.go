@@ -16,6 +16,7 @@ import (
 	"rollbook/internal/bulk"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/source"
+	"rollbook/internal/store"
 )
 
 // name of the package of a delivery: one that is made again, after a crash, takes the place of the first.
@@ -64,7 +65,7 @@ func (f folder) Test(context.Context) (string, error) {
 }
 
 // Deliver writes a package beside its place and moves it there when it is on the disk.
-func (f folder) Deliver(_ context.Context, d *Delivery) ([]Refusal, error) {
+func (f folder) Deliver(_ context.Context, d *Delivery) ([]store.Undelivered, error) {
 	text, err := d.pack()
 	if err != nil {
 		return nil, err
@@ -123,7 +124,7 @@ func (r *remote) Test(ctx context.Context) (string, error) {
 	return "the folder is there", err
 }
 
-func (r *remote) Deliver(ctx context.Context, d *Delivery) ([]Refusal, error) {
+func (r *remote) Deliver(ctx context.Context, d *Delivery) ([]store.Undelivered, error) {
 	text, err := d.pack()
 	if err != nil {
 		return nil, err

@@ -38,26 +38,13 @@ type Delivery struct {
 	Deleted  []store.Grade // children first
 }
 
-// A Refusal is a record that the other side does not take.
-type Refusal struct {
-	Resource string    `json:"resource"` // its plural
-	ID       string    `json:"sourcedId"`
-	On       string    `json:"on,omitempty"` // what it hangs on, as its key: the lineItem of a result
-	Words    string    `json:"words"`        // of the other side
-	At       time.Time `json:"at"`
-	// Passing is a failure that may be over soon: the record is offered again the next time.
-	Passing bool `json:"passing,omitempty"`
-}
-
-func (r Refusal) key() string { return r.Resource + "/" + r.ID }
-
 // A Place is where deliveries go.
 type Place interface {
 	// Test looks whether it can be reached; nothing is written.
 	Test(ctx context.Context) (told string, err error)
-	// Deliver gives a delivery, or gives it again. What the other side refuses for good are refusals; an
-	// error is what is tried again. It may have taken some of it.
-	Deliver(ctx context.Context, d *Delivery) ([]Refusal, error)
+	// Deliver gives a delivery, or gives it again, and tells what of it could not be delivered. With an
+	// error all of it is given again; the other side may have taken some.
+	Deliver(ctx context.Context, d *Delivery) ([]store.Undelivered, error)
 }
 
 // Place makes the place of the settings, and tells what of them cannot be meant.
@@ -160,12 +147,10 @@ func Test(ctx context.Context, f store.Feed, key *auth.Key) (string, error) {
 
 // Memory is what an outlet has delivered.
 type Memory struct {
-	Rev     int64              `json:"rev"`               // of the last change whose delivery was confirmed
-	Last    time.Time          `json:"last,omitzero"`     // when something was delivered last
-	Sent    int                `json:"sent,omitempty"`    // records, since it was added
-	Refused map[string]Refusal `json:"refused,omitempty"` // by resource and id
-	More    int                `json:"more,omitempty"`    // refusals that there is no room for
-	Failed  int                `json:"failed,omitempty"`  // turns in a row
+	Rev    int64     `json:"rev"`              // of the last change whose delivery was confirmed
+	Last   time.Time `json:"last,omitzero"`    // when something was delivered last
+	Sent   int       `json:"sent,omitempty"`   // records, since it was added
+	Failed int       `json:"failed,omitempty"` // turns in a row
 }
 
 // Known is what an outlet has delivered; the zero Memory where nothing is known.
@@ -180,7 +165,7 @@ const (
 	quietTime   = time.Minute      // nothing is written for so long before a delivery
 	waitsAtMost = 10 * time.Minute // however much is written
 	batch       = 2000             // results of one delivery
-	refusedKept = 1000
+	wordsKept   = 200
 	longest     = time.Hour // between tries
 )
 
@@ -238,9 +223,6 @@ func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 // Do delivers what has changed since the last delivery that was confirmed.
 func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err error) {
 	m := Known(turn.Feed)
-	if m.Refused == nil {
-		m.Refused = map[string]Refusal{}
-	}
 	remember := func() {
 		if text, wrong := json.Marshal(m); wrong == nil {
 			turn.Memory = string(text)
@@ -257,7 +239,7 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 	sent, refused := 0, 0
 	again := k.Again
 	for {
-		d, upto, done, err := k.next(ctx, m, again)
+		d, upto, done, err := k.next(ctx, turn.Name, m, again)
 		if err != nil {
 			return run, err
 		}
@@ -274,33 +256,30 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 			remember()
 			return run, errors.Join(hidden(err, secrets), turn.Remember(context.WithoutCancel(ctx)))
 		}
-		if err := m.note(d, no); err != nil {
-			return run, err
-		}
 		again = false
+		for i := range no {
+			no[i].Words = short(provider.Signs(hidden(errors.New(no[i].Words), secrets).Error()))
+		}
 		m.Rev, m.Last = max(m.Rev, upto), k.now()
 		sent, refused = sent+len(d.Put)+len(d.Deleted)-len(no), refused+len(no)
 		m.Sent += len(d.Put) + len(d.Deleted) - len(no)
 		remember()
-		if err := turn.Remember(ctx); err != nil {
+		if err := turn.Delivered(ctx, slices.Concat(d.Put, d.Deleted), no); err != nil {
 			return run, err
 		}
 		if done {
 			break
 		}
 	}
-	passing := 0
-	for _, r := range m.Refused {
-		if r.Passing {
-			passing, err = passing+1, fmt.Errorf("%s %s: %s", r.Resource, r.ID, r.Words)
-		}
+	passing, n, err := k.Store.Undelivered(ctx, turn.Name, store.UndeliveredOf{Passing: true, Limit: 1})
+	if err != nil {
+		return run, err
 	}
-	if passing > 0 {
+	if n > 0 {
 		m.Failed++
 		remember()
-		return run, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %w", sent, passing,
-			hidden(err,
-				secrets))
+		return run, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %s: %s", sent, n,
+			passing[0].Key(), passing[0].Words)
 	}
 	m.Failed = 0
 	remember()
@@ -316,7 +295,8 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 }
 
 // next is the next delivery, and the change up to which it delivers all; done where nothing is left then.
-func (k *Outlets) next(ctx context.Context, m Memory, again bool) (d *Delivery, upto int64, done bool,
+func (k *Outlets) next(ctx context.Context, outlet string, m Memory, again bool) (d *Delivery, upto int64,
+	done bool,
 	err error) {
 	d = &Delivery{From: m.Rev}
 	found, upto, err := k.Store.Grades(ctx, m.Rev, batch)
@@ -349,7 +329,7 @@ func (k *Outlets) next(ctx context.Context, m Memory, again bool) (d *Delivery, 
 			add(g)
 		}
 	}
-	if err := k.along(ctx, m, again, d, add); err != nil {
+	if err := k.along(ctx, outlet, again, d, add); err != nil {
 		return d, upto, false, err
 	}
 	order := func(a, b store.Grade) int {
@@ -364,13 +344,16 @@ func rank(r *oneroster.Resource) int { return slices.Index(oneroster.Resources()
 
 // along adds what others hang on: the lineItem of a result and the category of a lineItem that are changed
 // later themselves, what was refused and is to be offered again, and the results of a lineItem that is.
-func (k *Outlets) along(ctx context.Context, m Memory, again bool, d *Delivery, add func(store.Grade)) error {
-	refused := func(is func(Refusal) bool) error {
+func (k *Outlets) along(ctx context.Context, outlet string, again bool, d *Delivery,
+	add func(store.Grade)) error {
+	once := func(of store.UndeliveredOf) error {
 		ids := map[string][]string{}
-		for _, r := range m.Refused {
-			if is(r) {
-				ids[r.Resource] = append(ids[r.Resource], r.ID)
-			}
+		not, _, err := k.Store.Undelivered(ctx, outlet, of)
+		if err != nil {
+			return err
+		}
+		for _, u := range not {
+			ids[u.Resource] = append(ids[u.Resource], u.ID)
 		}
 		for _, r := range oneroster.Resources() {
 			found, err := k.Store.GradesNow(ctx, r, ids[r.Plural])
@@ -384,16 +367,20 @@ func (k *Outlets) along(ctx context.Context, m Memory, again bool, d *Delivery, 
 		}
 		return nil
 	}
-	if err := refused(func(r Refusal) bool { return again || r.Passing }); err != nil {
+	if err := once(store.UndeliveredOf{Passing: !again}); err != nil {
 		return err
 	}
-	for before := -1; before < len(d.Put); { // what hangs on something may itself be hung on
-		before = len(d.Put)
-		offered := map[string]bool{}
-		for _, g := range d.Put {
-			offered[g.Resource.Plural+"/"+g.ID()] = true
+	for from := 0; from < len(d.Put); { // what hangs on something may itself be hung on
+		var offered []string
+		for _, g := range d.Put[from:] {
+			if g.Resource.Name != "result" {
+				offered = append(offered, g.Resource.Plural+"/"+g.ID())
+			}
 		}
-		if err := refused(func(r Refusal) bool { return offered[r.On] }); err != nil {
+		if from = len(d.Put); offered == nil {
+			break
+		}
+		if err := once(store.UndeliveredOf{On: offered}); err != nil {
 			return err
 		}
 	}
@@ -420,31 +407,10 @@ func (k *Outlets) along(ctx context.Context, m Memory, again bool, d *Delivery, 
 	return nil
 }
 
-// note remembers what was refused, and forgets what was taken. An error is that there is no room for what
-// must be offered again.
-func (m *Memory) note(d *Delivery, no []Refusal) error {
-	for _, g := range slices.Concat(d.Put, d.Deleted) {
-		delete(m.Refused, g.Resource.Plural+"/"+g.ID())
-	}
-	for _, r := range no {
-		r.Words = short(provider.Signs(r.Words))
-		switch {
-		case len(m.Refused) < refusedKept:
-			m.Refused[r.key()] = r
-		case r.Passing:
-			return fmt.Errorf("more than %d could not be delivered, such as %s: %s", refusedKept, r.key(),
-				r.Words)
-		default:
-			m.More++
-		}
-	}
-	return nil
-}
-
 // short bounds what is kept of another's words.
 func short(text string) string {
-	if r := []rune(text); len(r) > 200 {
-		return string(r[:199]) + "…"
+	if r := []rune(text); len(r) > wordsKept {
+		return string(r[:wordsKept-1]) + "…"
 	}
 	return text
 }

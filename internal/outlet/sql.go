@@ -158,7 +158,7 @@ func (d *database) Test(ctx context.Context) (string, error) {
 
 // Deliver runs the statement of each record, all in one transaction. Where that fails they are run one by
 // one: a record that the database does not take is refused, and stops no other.
-func (d *database) Deliver(ctx context.Context, what *Delivery) (no []Refusal, err error) {
+func (d *database) Deliver(ctx context.Context, what *Delivery) (no []store.Undelivered, err error) {
 	db, err := d.open(ctx)
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (d *database) Deliver(ctx context.Context, what *Delivery) (no []Refusal, e
 		if down := db.PingContext(ctx); down != nil {
 			return no, errors.Join(wrong, down)
 		}
-		no = append(no, Refusal{Resource: s.Resource.Plural, ID: s.ID(), On: hangsOn(s.Grade),
+		no = append(no, store.Undelivered{Resource: s.Resource.Plural, ID: s.ID(), On: hangsOn(s.Grade),
 			Words: wrong.Error(),
 			At:    time.Now().UTC()})
 	}

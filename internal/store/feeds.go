@@ -104,6 +104,11 @@ func (s *Store) RemoveFeed(ctx context.Context, kind FeedKind, name string) erro
 			string(kind), name); err != nil {
 			return err
 		}
+		if kind == FeedOutlet {
+			if _, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "undelivered" WHERE "outlet" = $1`), name); err != nil {
+				return err
+			}
+		}
 		return s.did(ctx, tx, Act{What: string(kind) + " removed", Of: name, Before: settings})
 	})
 }

@@ -140,3 +140,86 @@ func (s *Store) GradesNow(ctx context.Context, r *oneroster.Resource, ids []stri
 	})
 	return out, err
 }
+
+// An Undelivered record of the gradebook is one that an outlet could not deliver.
+type Undelivered struct {
+	Resource string // its plural
+	ID       string // its sourcedId
+	On       string // key of what it hangs on, as Key makes them; "" is nothing
+	Words    string // of the other side
+	At       time.Time
+	Passing  bool // it failed in passing, and is offered again the next time
+}
+
+// Key of the record.
+func (u Undelivered) Key() string { return u.Resource + "/" + u.ID }
+
+// UndeliveredOf says which of an outlet are asked for; the zero value is all.
+type UndeliveredOf struct {
+	Passing bool     // those that failed in passing
+	On      []string // or those that hang on something of these keys
+	Limit   int      // 0 is no bound
+}
+
+// Undelivered are records that an outlet could not deliver, by resource and sourcedId, and how many there
+// are in all.
+func (s *Store) Undelivered(ctx context.Context, outlet string, of UndeliveredOf) (out []Undelivered, n int,
+	err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		out = nil
+		st := &statement{d: s.dialect}
+		where := ` FROM "undelivered" WHERE "outlet" = ` + st.arg(outlet)
+		switch {
+		case of.Passing:
+			where += ` AND "passing" = 1`
+		case of.On != nil:
+			where += ` AND "hangsOn" IN ` + st.in(of.On)
+		}
+		if err := tx.QueryRowContext(ctx, s.sql(`SELECT COUNT(*)`+where), st.args...).Scan(&n); err != nil {
+			return err
+		}
+		text := `SELECT "resource", "sourcedId", "hangsOn", "words", "at", "passing"` + where +
+			` ORDER BY "resource", "sourcedId"`
+		if of.Limit > 0 {
+			text += ` LIMIT ` + st.arg(of.Limit)
+		}
+		return queryAll(ctx, tx, s.sql(text), st.args, func(scan func(...any) error) error {
+			var u Undelivered
+			var at string
+			var passing int
+			err := scan(&u.Resource, &u.ID, &u.On, &u.Words, &at, &passing)
+			u.At, u.Passing = stampTime(at), passing == 1
+			out = append(out, u)
+			return err
+		})
+	})
+	return out, n, err
+}
+
+// Delivered keeps what became of a delivery of an outlet, and its Memory, in one: done were taken, or are in
+// what could not be delivered. ErrTurn when the turn was taken away: then nothing is kept.
+func (t *Turn) Delivered(ctx context.Context, done []Grade, not []Undelivered) error {
+	return t.s.keep(ctx, func(tx *sql.Tx) error {
+		if err := t.setIn(ctx, tx, `"memory" = $4`, t.Memory); err != nil {
+			return err
+		}
+		for _, g := range done {
+			if _, err := tx.ExecContext(ctx, t.s.sql(`DELETE FROM "undelivered" WHERE "outlet" = $1
+				AND "resource" = $2 AND "sourcedId" = $3`), t.Name, g.Resource.Plural, g.ID()); err != nil {
+				return err
+			}
+		}
+		for _, u := range not {
+			passing := 0
+			if u.Passing {
+				passing = 1
+			}
+			if _, err := tx.ExecContext(ctx, t.s.sql(`INSERT INTO "undelivered" ("outlet", "resource", "sourcedId",
+				"hangsOn", "words", "at", "passing") VALUES ($1, $2, $3, $4, $5, $6, $7)`), t.Name, u.Resource, u.ID,
+				u.On, storable(u.Words), stampText(u.At), passing); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
