@@ -230,6 +230,10 @@ func (o *Owner) Find(ctx context.Context, host, first string) (h http.Handler, d
 	if byHost {
 		h = i.serving.ByHost
 	}
+	if h == nil { // it has got the host just now
+		o.give(i)
+		return nil, nil, nil
+	}
 	return h, func() { o.give(i) }, nil
 }
 
@@ -259,6 +263,7 @@ func (o *Owner) take(ctx context.Context, k *owned) (*instance, error) {
 	defer o.mu.Unlock()
 	if err != nil {
 		o.open--
+		o.tellFree()
 		if k.failed == nil || k.failed.Error() != err.Error() {
 			o.opt.Log.Error("a district cannot be opened", "district", k.id, "error", err)
 		}

@@ -237,6 +237,9 @@ func spanOf(c rest.Call) (s span, sampled bool) {
 	if c.Status > 0 {
 		s.Attributes = append(s.Attributes, number("http.response.status_code", int64(c.Status)))
 	}
+	if c.District != "" {
+		s.Attributes = append(s.Attributes, text("rollbook.district", c.District))
+	}
 	if c.Client != "" {
 		s.Attributes = append(s.Attributes, text("rollbook.client", c.Client))
 	}
