@@ -265,8 +265,9 @@ func (d *doctor) disks(dsn string) {
 		d.ok("disk", free)
 		return
 	}
-	d.wrong("disk", fmt.Sprintf("%s; %s MB should be", free, words.Thousands(d.room)), "make room; TMPDIR names "+
-		"another folder for temporary files, rollbook settings packages how many packages are kept")
+	d.wrong("disk", fmt.Sprintf("%s; %s MB should be", free, words.Thousands(d.room)),
+		"make room; TMPDIR names "+
+			"another folder for temporary files, rollbook settings packages how many packages are kept")
 }
 
 // clock looks whether clocks agree, and the delta clock goes on from what was seen of it.

@@ -129,8 +129,9 @@ Every flag can be set by an environment variable: --db by ROLLBOOK_DB,
 		publicationsCommand(), publishCommand(), discardCommand(), rollbackCommand(), calendarCommand(),
 		exportCommand(), backupCommand(), historyCommand(), explainCommand(), pullsCommand(),
 		supportCommand(), sourceCommand(), notifyCommand(), outletCommand(), settingsCommand(),
-		restoredCommand(), sandboxCommand(), verifyCommand(), benchCommand(), syncCommand(), onboardingCommand(), doctorCommand(), serviceCommand(),
-		restoreCommand(), auditCommand(), districtCommand(), versionCommand())
+		restoredCommand(), sandboxCommand(), verifyCommand(), benchCommand(), syncCommand(),
+		onboardingCommand(), doctorCommand(), serviceCommand(), restoreCommand(), auditCommand(),
+		districtCommand(), versionCommand())
 	nameVariables(root)
 	return root
 }

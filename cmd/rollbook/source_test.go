@@ -80,7 +80,8 @@ func TestSource(t *testing.T) {
 		run(1, `there is no source "other": rollbook source list`, "source", "run", "other")
 		due := func() (at string) {
 			var list []struct{ Due string }
-			if err := json.Unmarshal([]byte(runs(t, dir, dsn)("source", "list", "--json")), &list); err != nil {
+			if err := json.Unmarshal([]byte(runs(t, dir, dsn)("source", "list", "--json")),
+				&list); err != nil {
 				t.Fatal(err)
 			}
 			return list[0].Due[11:16]

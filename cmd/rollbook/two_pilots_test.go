@@ -78,7 +78,8 @@ func (p *pilot) night(n int, torn bool) (files map[string]string, students int) 
 	files["orgs.csv"], files["courses.csv"], files["classes.csv"] = orgs, courses, classes
 	files["users.csv"], files["enrollments.csv"] = users, enrollments
 	files["academicSessions.csv"] = none + "title,type,startDate,endDate,parentSourcedId,schoolYear\n" +
-		p.name + "-y,,,Year " + p.name + ",schoolYear,2026-08-01,2027-08-01,,2027\n" + p.name + "-t,,,Term " + p.name +
+		p.name + "-y,,,Year " + p.name + ",schoolYear,2026-08-01,2027-08-01,,2027\n" + p.name +
+		"-t,,,Term " + p.name +
 		",term,2026-08-01,2027-02-01," + p.name + "-y,2027\n"
 	return files, students
 }
@@ -204,12 +205,14 @@ func twoPilots(t *testing.T, dsn string) {
 func (p *pilot) syncs(t *testing.T, dir, address string, prove bool) {
 	at := []string{address + "/" + p.name + base, "--token-url", address + "/" + p.name + "/token",
 		"--client", p.ClientID, "--secret", p.ClientSecret, "--json"}
-	read := slices.Concat([]string{"sync", "sds"}, at, []string{"--mirror", filepath.Join(p.name, "mirror.db")})
+	read := slices.Concat([]string{"sync", "sds"}, at, []string{"--mirror", filepath.Join(p.name,
+		"mirror.db")})
 	if prove {
 		read = append(read, "--prove")
 	}
 	teacher := p.name + "-s0-c1-w@" + p.name + ".example"
-	write := slices.Concat([]string{"sync", "grades"}, at, []string{"--teacher", teacher, "--assignments", "2"})
+	write := slices.Concat([]string{"sync", "grades"}, at, []string{"--teacher", teacher, "--assignments",
+		"2"})
 	for _, args := range [][]string{read, write} {
 		out, errs, code := rollbook(t, dir, args...)
 		if code != 0 {

@@ -98,7 +98,8 @@ func (g *Gate) grant(w http.ResponseWriter, r *http.Request, told *TokenRequest)
 	}
 	now := g.opt.Now()
 	c := claims{Subject: client.ID, For: g.opt.Audience, Gen: client.Generation,
-		Scope: strings.Join(granted, " "), ID: random(12), Issued: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(g.opt.TokenLife))}
+		Scope: strings.Join(granted, " "), ID: random(12), Issued: jwt.NewNumericDate(now),
+		Expiry: jwt.NewNumericDate(now.Add(g.opt.TokenLife))}
 	token, err := jwt.Signed(g.currentSigning(r.Context(), "").signer).Claims(c).Serialize()
 	if err != nil {
 		return nil, &tokenError{http.StatusInternalServerError, "server_error",

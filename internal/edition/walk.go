@@ -115,8 +115,9 @@ func (ws *walks) read(w *walk, in *inquiry, total int, now time.Time) *leg {
 	if news && len(w.strides) > 0 {
 		w.noted = now
 		s := w.strides[len(w.strides)-1]
-		l.note = &store.WalkNote{Process: ws.process, Client: in.Client, Question: hex.EncodeToString(in.asked[:]),
-			Edition: w.edition, Step: s.step, Phase: s.phase, Began: w.began, AsOf: w.asOf, Last: now}
+		l.note = &store.WalkNote{Process: ws.process, Client: in.Client,
+			Question: hex.EncodeToString(in.asked[:]),
+			Edition:  w.edition, Step: s.step, Phase: s.phase, Began: w.began, AsOf: w.asOf, Last: now}
 	}
 	return l
 }

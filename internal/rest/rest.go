@@ -157,7 +157,8 @@ func (s *service) frame(w http.ResponseWriter, r *http.Request, answer func(q *r
 		}
 		if s.Tell != nil {
 			s.Tell(Call{ID: q.id, District: s.Name, Op: q.op, Method: r.Method,
-				Path: begin(told(r.URL.EscapedPath()), 200), Client: q.client, Remote: s.remote(r), At: began, Took: time.Since(began),
+				Path: begin(told(r.URL.EscapedPath()), 200), Client: q.client, Remote: s.remote(r), At: began,
+				Took:   time.Since(began),
 				Parent: begin(r.Header.Get("Traceparent"), 55), Status: q.status,
 				Reason: q.reason, Rows: q.rows, Bytes: q.bytes, Aborted: broken != nil, Page: q.page})
 		}

@@ -292,7 +292,8 @@ func TestHTTPS(t *testing.T) {
 	tokens := &source.HTTPS{URL: server.URL + "/export.zip?sig=T0ken", CA: ca}
 	hidden := source.Secrets{source.Password: "right horse", source.Query: tokens.Hide()}
 	mode, tokens.User = "asks", "rollbook"
-	if _, text, why := fetch(t, place(t, source.Settings{HTTPS: tokens}, hidden), new(json.RawMessage)); text == "" {
+	if _, text, why := fetch(t, place(t, source.Settings{HTTPS: tokens}, hidden),
+		new(json.RawMessage)); text == "" {
 		t.Errorf("a URL with a token: %s", why)
 	}
 	server.Close()

@@ -132,7 +132,8 @@ func openSQLite(ctx context.Context, path string, opt Options) (*engine, error) 
 	if e.file, err = os.Stat(e.path); err != nil {
 		return nil, err
 	}
-	if e.read, err = sql.Open("sqlite", fmt.Sprintf("%s?%s&_pragma=query_only(1)&_pragma=cache_size(-%d)", file,
+	if e.read, err = sql.Open("sqlite", fmt.Sprintf("%s?%s&_pragma=query_only(1)&_pragma=cache_size(-%d)",
+		file,
 		waits, max(cache/readers, 2048))); err != nil {
 		return nil, err
 	}

@@ -17,7 +17,8 @@ var feeds = []promise{
 		if err := other.AddFeed(ctx, f); err == nil {
 			t.Error("a name was taken twice")
 		}
-		if _, _, err := other.TakeTurn(ctx, store.FeedSource, "nobody", ""); !errors.Is(err, store.ErrNotFound) {
+		if _, _, err := other.TakeTurn(ctx, store.FeedSource, "nobody", ""); !errors.Is(err,
+			store.ErrNotFound) {
 			t.Errorf("a feed that is not there: %v", err)
 		}
 		turn, _, err := t.s.TakeTurn(store.Acting(ctx, "ann"), store.FeedSource, "sis", "")
@@ -27,7 +28,8 @@ var feeds = []promise{
 		t.equal("another turn", errors.Is(err, store.ErrTurn), true)
 		turn.Memory = "1"
 		t.must(turn.Remember(ctx))
-		t.must(turn.End(ctx, store.Run{State: store.RunHeld, Text: "bell\a", Publication: 7}, t.now.Add(time.Hour)))
+		t.must(turn.End(ctx, store.Run{State: store.RunHeld, Text: "bell\a", Publication: 7},
+			t.now.Add(time.Hour)))
 		got, err := other.Feed(ctx, store.FeedSource, "sis")
 		t.must(err)
 		t.equal("when it is due", got.Due, oneroster.FormatTime(t.now.Add(time.Hour)))
@@ -35,8 +37,9 @@ var feeds = []promise{
 		runs, err := other.Runs(ctx, store.FeedSource, "sis", 0)
 		t.must(err)
 		now := oneroster.FormatTime(t.now)
-		t.equal("runs", runs, []store.Run{{Kind: store.FeedSource, Feed: "sis", Turn: 1, Began: now, Ended: now,
-			Who: "ann", State: store.RunHeld, Text: "bell\uFFFD", Publication: 7}})
+		t.equal("runs", runs, []store.Run{{Kind: store.FeedSource, Feed: "sis", Turn: 1, Began: now,
+			Ended: now,
+			Who:   "ann", State: store.RunHeld, Text: "bell\uFFFD", Publication: 7}})
 		t.equal("a turn that has ended", errors.Is(turn.Remember(ctx), store.ErrTurn), true)
 
 		_, _, err = other.TakeTurn(ctx, store.FeedSource, "sis", oneroster.FormatTime(t.now))
@@ -53,14 +56,16 @@ var feeds = []promise{
 		t.must(err)
 		lost.Memory = "lost"
 		t.equal("who has lost it remembers", errors.Is(lost.Remember(ctx), store.ErrTurn), true)
-		t.equal("and ends it", errors.Is(lost.End(ctx, store.Run{State: store.RunDone}, t.now), store.ErrTurn), true)
+		t.equal("and ends it", errors.Is(lost.End(ctx, store.Run{State: store.RunDone}, t.now),
+			store.ErrTurn), true)
 		if working.Err() == nil {
 			t.Error("its work goes on")
 		}
 		t.must(next.End(ctx, store.Run{State: store.RunDone}, time.Time{}))
 		runs, err = t.s.Runs(ctx, store.FeedSource, "", 2)
 		t.must(err)
-		t.equal("runs", []store.RunState{runs[0].State, runs[1].State}, []store.RunState{store.RunDone, store.RunBroken})
+		t.equal("runs", []store.RunState{runs[0].State, runs[1].State}, []store.RunState{store.RunDone,
+			store.RunBroken})
 		got, err = t.s.Feed(ctx, store.FeedSource, "sis")
 		t.must(err)
 		t.equal("never by itself", got.Due+"|"+got.Memory, "|1")
@@ -72,7 +77,8 @@ var feeds = []promise{
 		t.must(err)
 		t.must(t.s.RemoveFeed(ctx, store.FeedOutlet, "sis"))
 		t.equal("again", errors.Is(t.s.RemoveFeed(ctx, store.FeedOutlet, "sis"), store.ErrNotFound), true)
-		t.equal("its turn", errors.Is(turn.End(ctx, store.Run{State: store.RunDone}, t.now), store.ErrTurn), true)
+		t.equal("its turn", errors.Is(turn.End(ctx, store.Run{State: store.RunDone}, t.now), store.ErrTurn),
+			true)
 		runs, err := t.s.Runs(ctx, store.FeedOutlet, "sis", 0)
 		t.must(err)
 		t.equal("runs", len(runs), 0)
