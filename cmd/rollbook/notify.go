@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -91,6 +92,7 @@ never shown. "rollbook notify test NAME" sends a message that says that it is a 
 					}
 				}
 			}
+			s.Short, s.District = o.Entry.ID, cmp.Or(s.District, o.Entry.Title, o.Entry.ID)
 			if digest != "" {
 				s.Digest.At = []string{digest}
 			}
@@ -134,7 +136,8 @@ never shown. "rollbook notify test NAME" sends a message that says that it is a 
 	f.StringVar(&s.SilentReader, "silent-reader", "26h", "how long a reader that used to come may stay away")
 	f.StringVar(&s.Remind, "remind", "24h", "how often trouble that goes on is told again")
 	f.BoolVar(&s.IDs, "ids", false, "sourcedIds of examples may be told")
-	f.StringVar(&s.District, "title", "", "name of the district in subjects")
+	f.StringVar(&s.District, "title", "", "name of the district in subjects (default: as "+
+		"\"rollbook district add\" has it)")
 	return cmd
 }
 

@@ -82,8 +82,8 @@ func (d *District) take(ctx context.Context, p source.Package) (run store.Run, e
 			i.ID)
 	case i.Held:
 		run.State = store.RunHeld
-		run.Text = fmt.Sprintf("publication %d is held by %s: rollbook publications show %d", i.ID,
-			i.Document.Guards(), i.ID)
+		run.Text = fmt.Sprintf("publication %d is held: %s; rollbook publications show %d", i.ID,
+			i.Document.Plainly(), i.ID)
 	default:
 		run.Text = fmt.Sprintf("publication %d is published: %s", i.ID, counted(i.Document))
 		if i.Problems.Total > 0 {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
-	"strings"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -54,19 +52,6 @@ type Document struct {
 	Format   string                    `json:"format,omitempty"`   // as Files has it
 	Back     int64                     `json:"back,omitempty"`     // the publication to go back to
 	Contents string                    `json:"contents,omitempty"` // a sum of the records of its package
-}
-
-// Guards are those that object, with numbers and without names.
-func (d *Document) Guards() string {
-	var out []string
-	for _, o := range d.Objections {
-		text := o.Guard
-		if o.Of > 0 {
-			text += fmt.Sprintf(" (%d of %d %s)", o.Count, o.Of, o.Resource)
-		}
-		out = append(out, text)
-	}
-	return strings.Join(out, ", ")
 }
 
 // Plan tells what an offer would do, and lets look, when it is not nil, at it; nothing

@@ -26,6 +26,8 @@ type Line struct {
 	Publication int64    `json:"publication,omitempty"`
 	Name        string   `json:"name,omitempty"` // of a source, an outlet or a client
 	IDs         []string `json:"sourcedIds,omitempty"`
+
+	over string // what is told when it is over
 }
 
 // titled is a subject that can be read on the screen of a locked telephone.
@@ -37,8 +39,8 @@ func (s Settings) titled(text string) string {
 }
 
 // idOf is the same for the same news.
-func idOf(kind string, keys []string) string {
-	sum := sha256.Sum256([]byte(kind + "\x00" + strings.Join(keys, "\x00")))
+func idOf(of ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(of, "\x00")))
 	return hex.EncodeToString(sum[:12])
 }
 

@@ -1,8 +1,8 @@
 package notify
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,111 +18,143 @@ import (
 )
 
 const (
-	// publicationsSeen is how many of the latest are looked at: of more nobody would read one by one.
+	// publicationsSeen is how many of the latest a digest counts.
 	publicationsSeen = 500
-	// planTime is after which a publication that is being planned is nobody's any more.
+	// planTime is after which a publication that is still being planned is trouble.
 	planTime = time.Hour
+	// settled is how long a feed that failed has to go well before that is over: one that fails now and
+	// then is told of once.
+	settled = time.Hour
 	// sameLines is how many lines of one event a message has one by one.
 	sameLines = 5
+	// waitsKept is how many publications are remembered to be open.
+	waitsKept = 1000
 	// idsTold is how many sourcedIds a line has at most.
 	idsTold = 20
 )
 
-// news is what is to be told of a district now, and what will have been told then.
-func (k *Notifiers) news(ctx context.Context, s Settings, f store.Feed) (out []*Message, after memory,
-	err error) {
-	var m memory
-	if err := json.Unmarshal([]byte(f.Memory), &m); err != nil {
-		return nil, m, fmt.Errorf("what was told is not known any more: remove the notifier, and add it "+
-			"anew: %w", err)
-	}
+// A told message changes what is remembered, once it was sent.
+type told struct {
+	*Message
+	remember func(*memory)
+}
+
+// news is what is to be told of a district now.
+func (k *Notifiers) news(ctx context.Context, s Settings, name string, m memory) (out []told, err error) {
 	now := k.now()
-	after = m
-	after.Failed, after.Waits, after.Troubles = 0, nil, maps.Clone(m.Troubles)
-	if after.Troubles == nil {
-		after.Troubles = map[string]trouble{}
-	}
 	zone, err := k.Zone(ctx)
 	if err != nil {
-		return nil, m, err
+		return nil, err
 	}
-	fates, err := k.fates(ctx, s, m, &after, now)
+	fates, err := k.fates(ctx, s, m)
 	if err != nil {
-		return nil, m, err
+		return nil, err
 	}
-	goesOn, err := k.conditions(ctx, s, m, fates, now)
+	are, err := k.conditions(ctx, s, m, fates.open, now)
 	if err != nil {
-		return nil, m, err
+		return nil, err
 	}
 	var begun, again, over []Line
 	var begunKeys, againKeys, overKeys []string
-	for _, key := range slices.Sorted(maps.Keys(goesOn)) {
-		line := goesOn[key]
+	for _, key := range slices.Sorted(maps.Keys(are.lines)) {
+		line := are.lines[key]
 		was, known := m.Troubles[key]
 		switch {
 		case !known:
 			begun, begunKeys = append(begun, line), append(begunKeys, key)
-			after.Troubles[key] = trouble{now, now, line.Text}
 		case now.Sub(was.Told) >= s.remind():
 			line.Text = fmt.Sprintf("Still, since %s: %s", was.Since.In(zone).Format("2006-01-02 15:04"),
 				line.Text)
-			again, againKeys = append(again, line), append(againKeys, fmt.Sprint(key, was.Told))
-			was.Told = now
-			after.Troubles[key] = was
+			again, againKeys = append(again, line), append(againKeys, key)
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(m.Troubles)) {
-		if _, is := goesOn[key]; !is {
-			over, overKeys = append(over, Line{Event: "over", Text: "It is over: " + m.Troubles[key].Text}),
-				append(overKeys, fmt.Sprint(key, m.Troubles[key].Since))
-			delete(after.Troubles, key)
+		if _, is := are.lines[key]; !is {
+			line, err := k.over(ctx, m.Troubles[key], are.there[key])
+			if err != nil {
+				return nil, err
+			}
+			over, overKeys = append(over, line), append(overKeys, key)
 		}
 	}
-	var published []Line
-	for _, l := range fates.lines {
-		if l.Event == "published" {
-			published = append(published, l)
-			continue
-		}
-		begun, begunKeys = append(begun, l), append(begunKeys, fmt.Sprint(l.Event, l.Publication))
-	}
-	tell := func(kind string, lines []Line, keys []string) {
+	troubles := len(m.Troubles) + len(begun) - len(over)
+	tell := func(kind, of string, lines []Line, remember func(*memory)) {
 		if len(lines) == 0 {
 			return
 		}
+		id := idOf(name, m.Begun.Format(time.RFC3339Nano), fmt.Sprint(m.Sent+len(out)), kind, of)
 		lines = together(lines)
+		for i := range lines {
+			lines[i].Do = s.verbs(lines[i].Do)
+		}
 		subject := lines[0].Text
-		if len(lines) > 1 {
+		if len(lines) > 1 && kind != "digest" {
 			subject = fmt.Sprintf("%s, and %d more", strings.TrimSuffix(subject, "."), len(lines)-1)
 		}
-		out = append(out, &Message{ID: idOf(kind, keys), Kind: kind, District: s.District, At: now,
-			Subject: s.titled(short(subject)), Lines: lines})
+		out = append(out, told{&Message{ID: id, Kind: kind, District: s.District, At: now,
+			Subject: s.titled(short(subject)), Lines: lines}, remember})
 	}
-	tell("trouble", begun, begunKeys)
-	tell("reminder", again, againKeys)
-	tell("over", over, overKeys)
+	// What became of publications is one message with new trouble, so that each is remembered whole.
+	kind := "news"
+	refused := func(l Line) bool { return l.Event == "refused" }
+	if len(begun) > 0 || slices.ContainsFunc(fates.lines, refused) {
+		kind = "trouble"
+	}
+	slices.SortStableFunc(fates.lines, func(a, b Line) int { return -cmp.Compare(a.Event, b.Event) })
+	tell(kind, fmt.Sprint(begunKeys, fates.last), slices.Concat(begun, fates.lines), func(m *memory) {
+		m.Last, m.Waits = fates.last, fates.waits[max(0, len(fates.waits)-waitsKept):]
+		for i, key := range begunKeys {
+			m.Troubles[key] = trouble{now, now, begun[i].Text, begun[i].over, begun[i].Publication}
+		}
+	})
+	tell("reminder", fmt.Sprint(againKeys), again, func(m *memory) {
+		for _, key := range againKeys {
+			was := m.Troubles[key]
+			was.Told = now
+			m.Troubles[key] = was
+		}
+	})
+	tell("over", fmt.Sprint(overKeys), over, func(m *memory) {
+		for _, key := range overKeys {
+			delete(m.Troubles, key)
+		}
+	})
 	if len(s.Digest.At) == 0 {
-		tell("news", published, keysOf(published))
-		return out, after, nil
+		return out, nil
 	}
 	if due := s.Digest.Next(m.Digest, zone); !due.IsZero() && !due.After(now) {
-		lines, err := k.digest(ctx, m.Digest, after)
+		lines, err := k.digest(ctx, m.Digest, troubles)
 		if err != nil {
-			return nil, m, err
+			return nil, err
 		}
-		out = append(out, &Message{ID: idOf("digest", []string{due.String()}), Kind: "digest",
-			District: s.District,
-			At:       now, Subject: s.titled(short(lines[0].Text)), Lines: lines})
-		after.Digest = now
+		for _, key := range slices.Sorted(maps.Keys(are.lines)) {
+			lines = append(lines, Line{Event: are.lines[key].Event, Text: are.lines[key].Text})
+		}
+		tell("digest", due.String(), lines, func(m *memory) { m.Digest = now })
 	}
-	return out, after, nil
+	return out, nil
 }
 
-func keysOf(lines []Line) (out []string) {
-	for _, l := range lines {
-		out = append(out, fmt.Sprint(l.Event, l.Publication))
+// over tells that a trouble is over, and how.
+func (k *Notifiers) over(ctx context.Context, t trouble, there bool) (Line, error) {
+	line := Line{Event: "over", Text: "It is there no more: " + t.Text, Publication: t.Publication}
+	if t.Publication > 0 {
+		p, err := k.Store.Publication(ctx, t.Publication)
+		line.Text = fmt.Sprintf("Publication %d is %s now.", t.Publication, p.State)
+		return line, err
 	}
-	return out
+	if there {
+		line.Text = t.Over
+	}
+	return line, nil
+}
+
+// verbs are those of what to do, which say which district is meant.
+func (s Settings) verbs(do string) string {
+	if s.Short == "" {
+		return do
+	}
+	return strings.ReplaceAll(do, "rollbook ", "rollbook --district "+s.Short+" ")
 }
 
 // short is a text that fits a subject.
@@ -156,117 +188,141 @@ func together(lines []Line) (out []Line) {
 // fated is what has become of publications since they were looked at last.
 type fated struct {
 	lines []Line
-	held  map[int64]store.Publication // that are held now
+	open  []store.Publication // that wait for something
+	last  int64               // the latest that is told of
+	waits []int64             // earlier ones that are open
 }
 
-func (k *Notifiers) fates(ctx context.Context, s Settings, m memory, after *memory, now time.Time) (out fated,
-	err error) {
-	out.held = map[int64]store.Publication{}
-	all, err := k.Store.Publications(ctx, publicationsSeen)
+func (k *Notifiers) fates(ctx context.Context, s Settings, m memory) (out fated, err error) {
+	var states []store.State
+	if slices.Contains(s.On, "refused") {
+		states = append(states, store.StateRefused)
+	}
+	if slices.Contains(s.On, "published") && len(s.Digest.At) == 0 {
+		states = append(states, store.StatePublished)
+	}
+	all, err := k.Store.PublicationsAfter(ctx, m.Last, m.Waits, states)
 	if err != nil {
 		return out, err
 	}
-	slices.Reverse(all)
+	out.last = m.Last
 	for _, p := range all {
-		if p.State == store.StateHeld {
-			out.held[p.ID] = p
-		}
-		if p.ID <= m.Last && !slices.Contains(m.Waits, p.ID) {
+		if p.State == store.StateHeld || p.State == store.StatePlanning {
+			out.open, out.waits = append(out.open, p), append(out.waits, p.ID)
 			continue
 		}
-		after.Last = max(after.Last, p.ID)
-		at, _ := time.Parse(oneroster.TimeLayout, p.At)
+		out.last = max(out.last, p.ID)
 		switch p.State {
-		case store.StatePlanning:
-			if now.Sub(at) < planTime {
-				after.Waits = append(after.Waits, p.ID)
-				continue
-			}
-			out.add(s, "refused", p, "was broken off: its process was ended", "import the package again")
 		case store.StateRefused:
-			out.add(s, "refused", p, "is refused: its package cannot be used, and nothing was changed",
+			out.add("refused", p, "is refused: its package cannot be used, and nothing was changed",
 				fmt.Sprintf("rollbook publications show %d", p.ID))
 		case store.StatePublished:
-			out.add(s, "published", p, fmt.Sprintf("is published: %s added, %s changed, %s retired",
+			out.add("published", p, fmt.Sprintf("is published: %s added, %s changed, %s retired",
 				words.Thousands(p.Added), words.Thousands(p.Changed), words.Thousands(p.Retired)), "")
 		}
 	}
 	return out, nil
 }
 
-func (f *fated) add(s Settings, event string, p store.Publication, what, do string) {
-	if slices.Contains(s.On, event) {
-		f.lines = append(f.lines, Line{Event: event, Publication: p.ID, Do: do,
-			Text: fmt.Sprintf("Publication %d %s.", p.ID, what)})
-	}
+func (f *fated) add(event string, p store.Publication, what, do string) {
+	f.lines = append(f.lines, Line{Event: event, Publication: p.ID, Do: do,
+		Text: fmt.Sprintf("Publication %d %s.", p.ID, what)})
 }
 
-// conditions are the troubles that there are now, by their key.
-func (k *Notifiers) conditions(ctx context.Context, s Settings, m memory, f fated,
-	now time.Time) (map[string]Line,
-	error) {
-	out := map[string]Line{}
+// are is the trouble that there is, by its key, and the keys of all that could have some.
+type are struct {
+	lines map[string]Line
+	there map[string]bool
+}
+
+func (k *Notifiers) conditions(ctx context.Context, s Settings, m memory, open []store.Publication,
+	now time.Time) (out are, err error) {
+	out = are{map[string]Line{}, map[string]bool{}}
 	on := func(event string) bool { return slices.Contains(s.On, event) }
-	if on("held") {
-		for id, p := range f.held {
-			key := fmt.Sprint("held-", id)
-			if was, known := m.Troubles[key]; known && now.Sub(was.Told) < s.remind() {
-				out[key] = Line{} // is not told now
-				continue
+	for _, p := range open {
+		at, _ := time.Parse(oneroster.TimeLayout, p.At)
+		key := fmt.Sprint("held-", p.ID)
+		was, known := m.Troubles[key]
+		switch {
+		case known && p.State == store.StateHeld && now.Sub(was.Told) < s.remind():
+			out.lines[key] = Line{Event: "held", Text: was.Text} // is told in a digest at most
+		case p.State == store.StateHeld && on("held"):
+			if out.lines[key], err = k.heldLine(ctx, s, p); err != nil {
+				return out, err
 			}
-			line, err := k.heldLine(ctx, s, p)
-			if err != nil {
-				return nil, err
-			}
-			out[key] = line
+		case p.State == store.StatePlanning && on("refused") && now.Sub(at) >= planTime:
+			out.lines[fmt.Sprint("stuck-", p.ID)] = Line{Event: "refused", Publication: p.ID,
+				Do: fmt.Sprintf("rollbook publications show %d; import the package again if nobody is at it",
+					p.ID),
+				Text: fmt.Sprintf("Publication %d came more than an hour ago and nothing has become of it: "+
+					"its process may have been ended.", p.ID)}
 		}
 	}
-	feeds, err := k.Store.Feeds(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, feed := range feeds {
-		if feed.Kind == store.FeedNotify || !on("failed") && !on("silent-source") {
-			continue
-		}
-		runs, err := k.Store.Runs(ctx, feed.Kind, feed.Name, 0)
+	if on("failed") || on("silent-source") {
+		feeds, err := k.Store.Feeds(ctx, "")
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		key, name := fmt.Sprintf("%s-%s", feed.Kind, feed.Name), fmt.Sprintf("%s %s", feed.Kind, feed.Name)
-		runs = slices.DeleteFunc(runs, func(r store.Run) bool { return r.State == store.RunRunning })
-		if on("failed") && len(runs) > 0 && (runs[0].State == store.RunFailed ||
-			runs[0].State == store.RunBroken) {
-			out["failed-"+key] = Line{Event: "failed", Name: feed.Name, Do: fmt.Sprintf("rollbook %s show %s",
-				feed.Kind,
-				feed.Name), Text: fmt.Sprintf("The %s fails.", name)}
-		}
-		if limit := span(s.SilentSource, 26*time.Hour); on("silent-source") &&
-			feed.Kind == store.FeedSource &&
-			feed.Due != "" {
-			last := feed.Made
-			for _, r := range runs {
-				if r.State != store.RunFailed && r.State != store.RunBroken {
-					last = r.Ended
-					break
-				}
-			}
-			if at, err := time.Parse(oneroster.TimeLayout, last); err == nil && now.Sub(at) > limit {
-				out["silent-"+key] = Line{Event: "silent-source", Name: feed.Name,
-					Do: "rollbook source show " + feed.Name,
-					Text: fmt.Sprintf("The %s has brought nothing for more than %s.", name,
-						words.Lasting(limit))}
+		for _, f := range feeds {
+			if err := k.feed(ctx, s, m, f, now, out); err != nil {
+				return out, err
 			}
 		}
 	}
 	if on("silent-reader") {
-		silent, err := k.silent(ctx, m, now, span(s.SilentReader, 26*time.Hour))
-		if err != nil {
-			return nil, err
-		}
-		maps.Copy(out, silent)
+		err = k.silent(ctx, m, now, span(s.SilentReader, 26*time.Hour), out)
 	}
-	return out, nil
+	return out, err
+}
+
+// feed tells whether a source or an outlet fails, or a source brings nothing.
+func (k *Notifiers) feed(ctx context.Context, s Settings, m memory, f store.Feed, now time.Time,
+	out are) error {
+	if f.Kind == store.FeedNotify {
+		return nil
+	}
+	name, do := fmt.Sprintf("%s %s", f.Kind, f.Name), fmt.Sprintf("rollbook %s show %s", f.Kind, f.Name)
+	key, silent := fmt.Sprintf("failed-%s-%s", f.Kind, f.Name), "silent-source-"+f.Name
+	out.there[key], out.there[silent] = true, true
+	_, known := m.Troubles[key]
+	most := 2 // one of which may be running
+	if known {
+		most = 0
+	}
+	runs, err := k.Store.Runs(ctx, f.Kind, f.Name, most)
+	if err != nil {
+		return err
+	}
+	runs = slices.DeleteFunc(runs, func(r store.Run) bool { return r.State == store.RunRunning })
+	brought := f.Made
+	for i, r := range runs {
+		failed := r.State == store.RunFailed || r.State == store.RunBroken
+		ended, _ := time.Parse(oneroster.TimeLayout, r.Ended)
+		if failed && slices.Contains(s.On, "failed") && (i == 0 || known && now.Sub(ended) < settled) {
+			out.lines[key] = Line{Event: "failed", Name: f.Name, Do: do,
+				Text: fmt.Sprintf("The %s fails.", name), over: fmt.Sprintf("The %s works again.", name)}
+		}
+		if r.Publication > 0 {
+			brought = max(brought, r.Ended)
+		}
+	}
+	limit := span(s.SilentSource, 26*time.Hour)
+	if f.Kind != store.FeedSource || f.Due == "" || !slices.Contains(s.On, "silent-source") ||
+		!since(brought, now, limit) {
+		return nil
+	}
+	last, err := k.Store.LastBrought(ctx, name)
+	if err == nil && since(max(brought, last), now, limit) {
+		out.lines[silent] = Line{Event: "silent-source", Name: f.Name, Do: do,
+			Text: fmt.Sprintf("The %s has brought nothing for more than %s.", name, words.Lasting(limit)),
+			over: fmt.Sprintf("The %s has brought something again.", name)}
+	}
+	return err
+}
+
+func since(stamp string, now time.Time, limit time.Duration) bool {
+	at, err := time.Parse(oneroster.TimeLayout, stamp)
+	return err == nil && now.Sub(at) > limit
 }
 
 func (k *Notifiers) heldLine(ctx context.Context, s Settings, p store.Publication) (Line, error) {
@@ -277,9 +333,9 @@ func (k *Notifiers) heldLine(ctx context.Context, s Settings, p store.Publicatio
 	line := Line{Event: "held", Publication: p.ID, Do: fmt.Sprintf("rollbook publications show %[1]d, then "+
 		"rollbook "+
 		"publish %[1]d --reason \"…\" or rollbook discard %[1]d", p.ID),
-		Text: fmt.Sprintf("Publication %d is held by %s. Readers are served what they were served before.",
+		Text: fmt.Sprintf("Publication %d is held: %s. Readers are served what they were served before.",
 			p.ID,
-			doc.Guards())}
+			doc.Plainly())}
 	for _, e := range doc.Examples {
 		if s.IDs && len(line.IDs) < idsTold {
 			line.IDs = append(line.IDs, e.ID)
@@ -290,9 +346,10 @@ func (k *Notifiers) heldLine(ctx context.Context, s Settings, p store.Publicatio
 
 // readings is when clients were here last, which is asked now and then.
 type readings struct {
-	mu    sync.Mutex
-	at    time.Time
-	calls []store.Calls
+	mu      sync.Mutex
+	at      time.Time
+	calls   []store.Calls
+	clients []string
 }
 
 // Readers that have come on so many days of the last two weeks are expected again.
@@ -302,21 +359,35 @@ const (
 	readersFor  = 10 * time.Minute
 )
 
-func (k *Notifiers) silent(ctx context.Context, m memory, now time.Time,
-	limit time.Duration) (map[string]Line,
-	error) {
+func (r *readings) look(ctx context.Context, s *store.Store, now time.Time) error {
+	if now.Sub(r.at) <= readersFor && !now.Before(r.at) {
+		return nil
+	}
+	calls, err := s.CallsSince(ctx, "", now.Add(-readerWeeks))
+	if err != nil {
+		return err
+	}
+	clients, err := s.Clients(ctx)
+	if err != nil {
+		return err
+	}
+	r.at, r.calls, r.clients = now, calls, nil
+	for _, c := range clients {
+		r.clients = append(r.clients, c.ID)
+	}
+	return nil
+}
+
+func (k *Notifiers) silent(ctx context.Context, m memory, now time.Time, limit time.Duration, out are) error {
 	k.read.mu.Lock()
 	defer k.read.mu.Unlock()
-	if now.Sub(k.read.at) > readersFor || now.Before(k.read.at) {
-		calls, err := k.Store.CallsSince(ctx, "", now.Add(-readerWeeks))
-		if err != nil {
-			return nil, err
-		}
-		k.read.at, k.read.calls = now, calls
+	if err := k.read.look(ctx, k.Store, now); err != nil {
+		return err
 	}
 	last, days := map[string]time.Time{}, map[string]map[string]bool{}
 	for _, c := range k.read.calls {
-		if c.Client == "" || c.Rows == 0 {
+		// A delta without a row is a visit too; a token alone, or a call that was refused, is none.
+		if c.Client == "" || c.Op == "token" || c.Calls <= c.Refused+c.Failed+c.Aborted {
 			continue
 		}
 		if days[c.Client] == nil {
@@ -327,24 +398,22 @@ func (k *Notifiers) silent(ctx context.Context, m memory, now time.Time,
 			last[c.Client] = end
 		}
 	}
-	clients, err := k.Store.Clients(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := map[string]Line{}
-	for _, c := range clients {
-		if len(days[c.ID]) >= usualDays && now.Sub(last[c.ID]) > limit &&
-			last[c.ID].After(m.Begun.Add(-limit)) {
-			out["silent-reader-"+c.ID] = Line{Event: "silent-reader", Name: c.ID,
-				Do:   "rollbook pulls --client " + c.ID,
-				Text: fmt.Sprintf("The reader %s has not come for more than %s.", c.ID, words.Lasting(limit))}
+	for _, c := range k.read.clients {
+		key := "silent-reader-" + c
+		out.there[key] = true
+		was, known := m.Troubles[key] // which outlives what is looked at
+		if known && !last[c].After(was.Since) || !known && len(days[c]) >= usualDays &&
+			now.Sub(last[c]) > limit && last[c].After(m.Begun.Add(-limit)) {
+			out.lines[key] = Line{Event: "silent-reader", Name: c, Do: "rollbook pulls --client " + c,
+				Text: fmt.Sprintf("The reader %s has not come for more than %s.", c, words.Lasting(limit)),
+				over: fmt.Sprintf("The reader %s has come again.", c)}
 		}
 	}
-	return out, nil
+	return nil
 }
 
-// digest is what has happened since the last one, and what goes on.
-func (k *Notifiers) digest(ctx context.Context, since time.Time, after memory) (out []Line, err error) {
+// digest is what has happened since the last one, and how much trouble goes on.
+func (k *Notifiers) digest(ctx context.Context, since time.Time, troubles int) (out []Line, err error) {
 	all, err := k.Store.Publications(ctx, publicationsSeen)
 	if err != nil {
 		return nil, err
@@ -369,7 +438,7 @@ func (k *Notifiers) digest(ctx context.Context, since time.Time, after memory) (
 			text += fmt.Sprintf("; %d %s", n, state)
 		}
 	}
-	switch n := len(after.Troubles); n {
+	switch n := troubles; n {
 	case 0:
 		text += "; no trouble goes on."
 	case 1:
@@ -377,9 +446,5 @@ func (k *Notifiers) digest(ctx context.Context, since time.Time, after memory) (
 	default:
 		text += fmt.Sprintf("; %d troubles go on.", n)
 	}
-	out = append(out, Line{Event: "published", Text: text})
-	for _, key := range slices.Sorted(maps.Keys(after.Troubles)) {
-		out = append(out, Line{Event: "trouble", Text: after.Troubles[key].Text})
-	}
-	return out, nil
+	return []Line{{Event: "published", Text: text}}, nil
 }

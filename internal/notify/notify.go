@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ import (
 // Settings of a notifier: of what it tells, when, and by which way.
 type Settings struct {
 	District string   `json:"district,omitempty"` // as messages name it
+	Short    string   `json:"short,omitempty"`    // its name for verbs, where it is one of several
 	On       []string `json:"on"`                 // events, of Events
 	// Digest is when one message a day tells all that has happened; trouble is told at once all the same.
 	Digest       feed.Schedule `json:"digest,omitzero"`
@@ -181,8 +183,9 @@ func (s Settings) Feed(name string, secrets Secrets, key *auth.Key, now time.Tim
 // memory is what a notifier has told.
 type memory struct {
 	Begun    time.Time          `json:"begun"`
+	Sent     int                `json:"sent"`               // messages
 	Last     int64              `json:"last"`               // publication whose fate was told, the latest
-	Waits    []int64            `json:"waits,omitempty"`    // earlier ones that were being planned
+	Waits    []int64            `json:"waits,omitempty"`    // earlier ones that were held or being planned
 	Troubles map[string]trouble `json:"troubles,omitempty"` // that go on, by their key
 	Digest   time.Time          `json:"digest"`             // when it was sent last
 	Failed   int                `json:"failed,omitempty"`   // turns in a row that could not send
@@ -193,6 +196,9 @@ type trouble struct {
 	Since time.Time `json:"since"`
 	Told  time.Time `json:"told"`
 	Text  string    `json:"text"`
+	Over  string    `json:"over,omitempty"` // what is told when it is over
+	// Publication that is held or being planned; 0.
+	Publication int64 `json:"publication,omitempty"`
 }
 
 // Notifiers are the feeds that tell of a district.
@@ -221,9 +227,11 @@ const (
 
 // Next is soon: whether there is something to tell is Wanted's to say.
 func (k *Notifiers) Next(f store.Feed, after time.Time) time.Time {
-	var m memory
-	_ = json.Unmarshal([]byte(f.Memory), &m) // "" is none
-	if m.Failed == 0 {
+	m, err := remembered(f)
+	switch {
+	case err != nil:
+		return after.Add(longest)
+	case m.Failed == 0:
 		return after.Add(lookEvery)
 	}
 	return after.Add(min(time.Minute<<min(m.Failed-1, 10), longest))
@@ -232,15 +240,29 @@ func (k *Notifiers) Next(f store.Feed, after time.Time) time.Time {
 // Wanted tells whether there is something to tell.
 func (k *Notifiers) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 	s, _, err := Open(f, k.Key)
-	if err != nil {
+	m, damaged := remembered(f)
+	if err != nil || damaged != nil {
 		return true, nil // the turn tells why
 	}
-	messages, _, err := k.news(ctx, s, f)
+	messages, err := k.news(ctx, s, f.Name, m)
 	return len(messages) > 0, err
 }
 
 // Do tells what there is to tell. What could not be sent is told the next time, with what came since.
 func (k *Notifiers) Do(ctx context.Context, turn *store.Turn) (run store.Run, err error) {
+	m, err := remembered(turn.Feed)
+	if err != nil {
+		return run, err
+	}
+	failed := m.Failed
+	m.Failed = 0
+	if run, err = k.tell(ctx, turn, &m); err != nil {
+		m.Failed = failed + 1
+	}
+	return run, errors.Join(err, keep(turn, m))
+}
+
+func (k *Notifiers) tell(ctx context.Context, turn *store.Turn, m *memory) (run store.Run, err error) {
 	s, secrets, err := Open(turn.Feed, k.Key)
 	if err != nil {
 		return run, err
@@ -249,27 +271,43 @@ func (k *Notifiers) Do(ctx context.Context, turn *store.Turn) (run store.Run, er
 	if err != nil {
 		return run, err
 	}
-	messages, after, err := k.news(ctx, s, turn.Feed)
+	messages, err := k.news(ctx, s, turn.Name, *m)
 	if err != nil {
 		return run, err
 	}
-	for _, m := range messages {
+	run = store.Run{State: store.RunNothing, Text: "there is nothing to tell"}
+	for i, one := range messages {
 		if err := turn.Remember(ctx); err != nil { // nobody else is at it
-			return run, err
+			return store.Run{}, err
 		}
-		if _, err = way.Send(ctx, m); err != nil {
-			var before memory
-			_ = json.Unmarshal([]byte(turn.Memory), &before) // it was read already
-			before.Failed++
-			return run, errors.Join(keep(turn, before), hidden(err, secrets))
+		said, err := way.Send(ctx, one.Message)
+		said = cmp.Or(said, "it was taken")
+		if err != nil {
+			return store.Run{}, hidden(err, secrets)
+		}
+		m.Sent++
+		one.remember(m)
+		if err := keep(turn, *m); err != nil {
+			return store.Run{}, err
+		}
+		if i == 0 {
+			run = store.Run{Text: fmt.Sprintf("told: %s (%s)", one.Subject,
+				hidden(errors.New(said), secrets))}
 		}
 	}
-	if run.Text = fmt.Sprintf("told: %d", len(messages)); len(messages) > 0 {
-		run.Text = "told: " + messages[0].Subject
-	} else {
-		run.State, run.Text = store.RunNothing, "there is nothing to tell"
+	return run, nil
+}
+
+// remembered is what a notifier has told.
+func remembered(f store.Feed) (m memory, err error) {
+	if err = json.Unmarshal([]byte(f.Memory), &m); err != nil {
+		return m, fmt.Errorf("what was told is not known any more: remove the notifier, and add it anew: %w",
+			err)
 	}
-	return run, keep(turn, after)
+	if m.Troubles == nil {
+		m.Troubles = map[string]trouble{}
+	}
+	return m, nil
 }
 
 func keep(turn *store.Turn, m memory) error {
@@ -281,7 +319,11 @@ func keep(turn *store.Turn, m memory) error {
 // hidden is an error without what a server may have echoed, and no terminal obeys.
 func hidden(err error, secrets Secrets) error {
 	text := provider.Signs(err.Error())
-	for _, secret := range secrets {
+	all := []string{secrets[Password], secrets[Sign], secrets[URL]}
+	if u, err := url.Parse(secrets[URL]); err == nil { // whose path a server may repeat
+		all = append(all, u.RequestURI(), u.Path, u.RawQuery)
+	}
+	for _, secret := range all {
 		if len(secret) > 3 {
 			text = strings.ReplaceAll(text, secret, "[secret]")
 		}

@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/base64"
@@ -15,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/mail"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -59,7 +61,9 @@ func newDesk(t *testing.T, dsn string, s notify.Settings) *desk {
 	d.k = &notify.Notifiers{Store: d.s, Key: d.key, Now: now,
 		Zone: func(context.Context) (*time.Location, error) { return zone, nil }}
 	d.feeds = &feed.Feeds{Store: d.s, Now: now, Kinds: map[store.FeedKind]feed.Kind{store.FeedNotify: d.k}}
-	s.Command = []string{"/bin/sh", "-c", `cat >> "$0"; echo >> "$0"`, d.book}
+	s.Command = []string{"/bin/sh", "-c", `if test -e "$0.once"; then
+		mv "$0.once" "$0.then"; elif test -e "$0.then"; then rm "$0.then"; exit 1; fi
+		cat >> "$0"; echo >> "$0"`, d.book}
 	if s.On == nil {
 		for _, e := range notify.Events {
 			if e.Usual {
@@ -135,8 +139,9 @@ func (d *desk) publication(name string, state store.State, verdict string) int64
 	return id
 }
 
-const verdict = `{"objections":[{"guard":"guard-loss","resource":"users","text":"Zoë Secretname would go","count":51,
-"of":100}],"examples":[{"guard":"guard-loss","resource":"users","sourcedId":"stu-7","before":"Zoë Secretname"}]}`
+const verdict = `{"objections":[{"guard":"loss","resource":"users","text":"Zoë Secretname would go",
+"count":51,"of":100}],
+"examples":[{"guard":"loss","resource":"users","sourcedId":"stu-7","before":"Zoë Secretname"}]}`
 
 // Trouble is told at once and once, again when it goes on for long, and when it is over; nothing is told
 // twice, and nobody's name.
@@ -148,30 +153,33 @@ func TestTroubleIsToldOnce(t *testing.T) {
 		d.publication("Zoë Secretname.zip", store.StatePlanning, "")
 		d.want(time.Minute)
 		held := d.publication("Zoë Secretname.zip", store.StateHeld, verdict)
-		whole := d.want(time.Minute, "trouble: Springfield: Publication 2 is held by guard-loss (51 of 100 "+
-			"users). "+
-			"Readers are served what they were served before.")
+		whole := d.want(time.Minute, "trouble: Springfield: Publication 2 is held: 51 of 100 users would "+
+			"go (loss). Readers are served what they were served before.")
 		if !strings.Contains(whole, `"stu-7"`) || !strings.Contains(whole, "rollbook publications show 2") {
 			t.Error(whole)
 		}
 		d.want(time.Minute)
-		d.want(23*time.Hour, "trouble: Springfield: Publication 1 was broken off: its process was ended.")
-		d.want(time.Hour, "reminder: Springfield: Still, since 2026-11-02 02:03: Publication 2 is held by "+
-			"guard-loss "+
-			"(51 of 100 users). Readers are served what…")
+		d.want(23*time.Hour, "trouble: Springfield: Publication 1 came more than an hour ago and nothing "+
+			"has become of it: its process may have been ended.")
+		d.want(time.Hour, "reminder: Springfield: Still, since 2026-11-02 02:03: Publication 2 is held: "+
+			"51 of 100 users would go (loss). Readers are served wha…")
 		d.want(time.Hour)
 		if err := d.s.Decide(t.Context(), held, store.StateDiscarded, []store.State{store.StateHeld},
 			"Anna Adminsson",
 			"Zoë Secretname stays"); err != nil {
 			t.Fatal(err)
 		}
-		d.want(time.Minute, "over: Springfield: It is over: Publication 2 is held by guard-loss (51 of 100 "+
-			"users). "+
-			"Readers are served what they were served b…")
+		d.want(time.Minute, "over: Springfield: Publication 2 is discarded now.")
+		if err := d.s.Decide(t.Context(), 1, store.StateSuperseded, []store.State{store.StatePlanning}, "",
+			""); err != nil {
+			t.Fatal(err)
+		}
+		d.want(time.Minute, "over: Springfield: Publication 1 is superseded now.")
 		d.publication("fine.zip", store.StatePublished, "")
 		d.want(time.Minute) // nobody asked for that
 		for range 9 {
-			d.publication("Zoë Secretname.zip", store.StateRefused, `{"error":"users.csv:3: \"Zoë Secretname\""}`)
+			d.publication("Zoë Secretname.zip", store.StateRefused,
+				`{"error":"users.csv:3: \"Zoë Secretname\""}`)
 		}
 		whole = d.want(time.Minute, "trouble: Springfield: This happened 9 times, the last: Publication 12 "+
 			"is refused: "+
@@ -183,61 +191,126 @@ func TestTroubleIsToldOnce(t *testing.T) {
 	})
 }
 
-func TestSourcesAndReaders(t *testing.T) {
+// What a person lets through is told to who wants to know what is published; without --ids no id of a
+// person leaves, and nothing of what files and people are called.
+func TestPublishedByAPerson(t *testing.T) {
 	t.Parallel()
-	d := newDesk(t, storetest.SQLite(t), notify.Settings{})
-	begun := d.now
-	if err := d.s.AddFeed(t.Context(), store.Feed{Kind: store.FeedSource, Name: "sis", Settings: "{}",
-		Due: oneroster.FormatTime(d.now)}); err != nil {
+	d := newDesk(t, storetest.SQLite(t), notify.Settings{On: []string{"published", "held", "refused"},
+		Short: "spring"})
+	id := d.publication("Zoë Secretname.zip", store.StateHeld, verdict)
+	whole := d.want(time.Minute, "trouble: Rollbook: Publication 1 is held: 51 of 100 users would go "+
+		"(loss). Readers are served what they were served before.")
+	if !strings.Contains(whole, "rollbook --district spring publications show 1, then rollbook --district "+
+		"spring publish 1") {
+		t.Error(whole)
+	}
+	d.publication("b.zip", store.StatePublished, "")
+	d.publication("c.zip", store.StateRefused, `{"error":"users.csv:3: \"Zoë Secretname\""}`)
+	more := d.want(time.Minute, "trouble: Rollbook: Publication 3 is refused: its package cannot be used, "+
+		"and nothing was changed, and 1 more")
+	if err := d.s.Decide(t.Context(), id, store.StatePublished, []store.State{store.StateHeld},
+		"Anna Adminsson", "Zoë Secretname may go"); err != nil {
 		t.Fatal(err)
 	}
-	run := func(state store.RunState) {
-		t.Helper()
-		turn, _, err := d.s.TakeTurn(t.Context(), store.FeedSource, "sis", "")
-		if err == nil {
-			err = turn.End(t.Context(), store.Run{State: state, Text: "Zoë Secretname"}, d.now)
-		}
-		if err != nil {
-			t.Fatal(err)
+	last := d.want(time.Minute, "news: Rollbook: Publication 1 is published: 0 added, 0 changed, 0 retired.",
+		"over: Rollbook: Publication 1 is published now.")
+	d.want(time.Minute)
+	for _, marker := range []string{"Secretname", "stu-7", "Adminsson"} {
+		if strings.Contains(whole+more+last, marker) {
+			t.Errorf("%s: %s", marker, whole+more+last)
 		}
 	}
+}
+
+// source adds one to a district, and tells how its turns end.
+func (d *desk) source() (run func(state store.RunState)) {
+	d.Helper()
+	if err := d.s.AddFeed(d.Context(), store.Feed{Kind: store.FeedSource, Name: "sis", Settings: "{}",
+		Due: oneroster.FormatTime(d.now)}); err != nil {
+		d.Fatal(err)
+	}
+	return func(state store.RunState) {
+		d.Helper()
+		turn, _, err := d.s.TakeTurn(d.Context(), store.FeedSource, "sis", "")
+		if err == nil {
+			err = turn.End(d.Context(), store.Run{State: state, Text: "Zoë Secretname"}, d.now)
+		}
+		if err != nil {
+			d.Fatal(err)
+		}
+	}
+}
+
+// One that fails now and then is told of once, and is over when it has gone well for an hour; one whose
+// file stays the same brings nothing, and a publication is what it brings.
+func TestSources(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, storetest.SQLite(t), notify.Settings{})
+	run := d.source()
 	run(store.RunNothing)
-	d.want(25 * time.Hour)
+	d.want(time.Hour)
+	run(store.RunFailed)
+	first := d.want(time.Minute, "trouble: Rollbook: The source sis fails.")
+	for range 3 {
+		run(store.RunDone)
+		d.want(15 * time.Minute)
+		run(store.RunFailed)
+		d.want(15 * time.Minute)
+	}
+	run(store.RunDone)
+	d.want(time.Hour, "over: Rollbook: The source sis works again.")
+	run(store.RunFailed)
+	if again := d.want(time.Minute, "trouble: Rollbook: The source sis fails."); first[:30] == again[:30] {
+		t.Errorf("other trouble has the same id: %s", again)
+	}
+	run(store.RunNothing)
+	d.want(time.Hour, "over: Rollbook: The source sis works again.")
+	d.want(23*time.Hour, "trouble: Rollbook: The source sis has brought nothing for more than 26 hours.")
+	run(store.RunNothing)
+	d.want(time.Hour)
+	if _, err := d.s.Arrive(t.Context(), "a.zip", "source sis"); err != nil {
+		t.Fatal(err)
+	}
+	d.want(time.Minute, "over: Rollbook: The source sis has brought something again.")
 	run(store.RunFailed)
 	d.want(time.Minute, "trouble: Rollbook: The source sis fails.")
-	run(store.RunFailed)
-	d.want(time.Minute)
-	d.want(time.Hour, "trouble: Rollbook: The source sis has brought nothing for more than 26 hours.")
-	run(store.RunDone)
-	d.want(time.Minute, "over: Rollbook: It is over: The source sis fails, and 1 more")
 	if err := d.s.RemoveFeed(t.Context(), store.FeedSource, "sis"); err != nil {
 		t.Fatal(err)
 	}
-	// A reader that comes each day, and then does not; one that came once is not missed.
+	d.want(time.Minute, "over: Rollbook: It is there no more: The source sis fails.")
+}
+
+// A reader that comes each day, and then does not, is missed until it comes again; one that came once is
+// not. A delta without a row is a visit, a token alone is none.
+func TestReaders(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t, storetest.SQLite(t), notify.Settings{Remind: "240h"})
+	d.now = d.now.Truncate(time.Hour)
 	for _, c := range []string{"sds", "once"} {
-		if err := d.s.AddClient(t.Context(), auth.Client{ID: c, Name: c, Created: begun}); err != nil {
+		if err := d.s.AddClient(t.Context(), auth.Client{ID: c, Name: c, Created: d.now}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d.now = d.now.Truncate(time.Hour)
-	for day := range 4 {
-		calls := []*store.Calls{{Client: "sds", Op: "getAllUsers", Hour: d.now, Calls: 1, Rows: 10}}
-		if day == 0 {
-			calls = append(calls, &store.Calls{Client: "once", Op: "getAllUsers", Hour: d.now, Calls: 1,
-				Rows: 10})
-		}
-		if err := d.s.Note(t.Context(), store.Heard{Calls: calls}); err != nil {
+	visit := func(client, op string) {
+		t.Helper()
+		if err := d.s.Note(t.Context(), store.Heard{Calls: []*store.Calls{{Client: client, Op: op,
+			Hour: d.now, Calls: 1}}}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	visit("once", "getAllUsers")
+	for range 4 {
+		visit("sds", "getAllUsers")
 		d.want(24 * time.Hour)
 	}
 	d.want(4*time.Hour, "trouble: Rollbook: The reader sds has not come for more than 26 hours.")
-	if err := d.s.Note(t.Context(), store.Heard{Calls: []*store.Calls{{Client: "sds", Op: "getAllUsers",
-		Hour:  d.now,
-		Calls: 1, Rows: 10}}}); err != nil {
-		t.Fatal(err)
-	}
-	d.want(20*time.Minute, "over: Rollbook: It is over: The reader sds has not come for more than 26 hours.")
+	visit("sds", "token")
+	d.want(time.Hour)
+	d.want(241*time.Hour, "reminder: Rollbook: Still, since 2026-11-06 06:00: The reader sds has not come "+
+		"for more than 26 hours.")
+	d.want(200 * time.Hour) // its visits are forgotten, the trouble is not
+	visit("sds", "getAllUsers")
+	d.want(20*time.Minute, "over: Rollbook: The reader sds has come again.")
 }
 
 // One digest a day tells what was published; trouble is told at once all the same.
@@ -248,19 +321,17 @@ func TestDigest(t *testing.T) {
 	d.want(time.Hour)
 	d.publication("a.zip", store.StatePublished, "")
 	d.publication("b.zip", store.StateHeld, verdict)
-	d.want(time.Hour, "trouble: Rollbook: Publication 2 is held by guard-loss (51 of 100 users). Readers "+
-		"are served what "+
-		"they were served before.")
+	d.want(time.Hour, "trouble: Rollbook: Publication 2 is held: 51 of 100 users would go (loss). "+
+		"Readers are served what they were served before.")
 	d.want(2*time.Hour + 59*time.Minute)
 	d.want(time.Minute, "digest: Rollbook: 1 publication published: 0 added, 0 changed, 0 retired; 1 held; "+
 		"one trouble "+
 		"goes on.")
 	d.want(time.Minute)
 	d.want(20 * time.Hour)
-	d.want(4*time.Hour, "reminder: Rollbook: Still, since 2026-11-02 04:00: Publication 2 is held by "+
-		"guard-loss (51 of "+
-		"100 users). Readers are served what…", "digest: Rollbook: Nothing was published; one trouble goes "+
-		"on.")
+	d.want(4*time.Hour, "reminder: Rollbook: Still, since 2026-11-02 04:00: Publication 2 is held: "+
+		"51 of 100 users would go (loss). Readers are served wha…",
+		"digest: Rollbook: Nothing was published; one trouble goes on.")
 }
 
 // What cannot be sent waits, ever longer, and is told later in one; a message that was sent before a crash
@@ -290,8 +361,53 @@ func TestWhatCannotBeSentWaits(t *testing.T) {
 		t.Errorf("pauses %v", got)
 	}
 	d.publication("b.zip", store.StateRefused, "")
-	d.want(0, "trouble: Rollbook: Publication 1 is refused: its package cannot be used, and nothing was "+
-		"changed, and 1 more")
+	first := d.want(0, "trouble: Rollbook: Publication 1 is refused: its package cannot be used, and "+
+		"nothing was changed, and 1 more")
+	// What was sent is not sent again for the sake of what could not be.
+	run := d.source()
+	run(store.RunFailed)
+	d.want(time.Minute, "trouble: Rollbook: The source sis fails.")
+	if err := d.s.RemoveFeed(t.Context(), store.FeedSource, "sis"); err != nil {
+		t.Fatal(err)
+	}
+	d.publication("c.zip", store.StateRefused, "")
+	_ = os.Remove(d.book)
+	if err := os.WriteFile(d.book+".once", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.feeds.Run(t.Context(), store.FeedNotify, "office"); err == nil {
+		t.Fatal("both were sent")
+	}
+	d.want(0, "over: Rollbook: It is there no more: The source sis fails.")
+	// A process that was killed before it could remember says the same again, and nobody else does.
+	ids := func(d *desk) string {
+		t.Helper()
+		d.publication("d.zip", store.StateRefused, "")
+		f, err := d.s.Feed(t.Context(), store.FeedNotify, "office")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, one := d.after(time.Minute)
+		turn, _, err := d.s.TakeTurn(t.Context(), store.FeedNotify, "office", "")
+		if err == nil {
+			turn.Memory = f.Memory
+			err = turn.End(t.Context(), store.Run{}, d.now)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, two := d.after(0)
+		if one == "" || one[:30] != two[:30] {
+			t.Errorf("%s\n%s", one, two)
+		}
+		return one[:30]
+	}
+	other := newDesk(t, storetest.SQLite(t), notify.Settings{})
+	other.publication("a.zip", store.StateRefused, "")
+	_, theirs := other.after(time.Minute)
+	if mine := ids(d); mine == ids(other) || theirs[:30] == first[:30] {
+		t.Error("two districts have one id")
+	}
 }
 
 // post is a mail server in a few words: what it is told is kept.
@@ -341,8 +457,7 @@ func (p *post) serve(c net.Conn) {
 		return strings.TrimSpace(line)
 	}
 	decoded := func(text string) string {
-		out,
-			_ := base64.StdEncoding.DecodeString(text)
+		out, _ := base64.StdEncoding.DecodeString(text)
 		return string(out)
 	}
 	say("220 post ESMTP")
@@ -392,6 +507,10 @@ func (p *post) serve(c net.Conn) {
 				say("451 greylisted, come again")
 				continue
 			}
+			if strings.Contains(line, "gone@") {
+				say("550 no such mailbox")
+				continue
+			}
 			say("250 ok")
 		case "DATA":
 			say("354 go on")
@@ -432,18 +551,22 @@ func TestMail(t *testing.T) {
 		{"", "smtp", "rollbook@", "right mule", ca, "does not let rollbook in: 535"},
 		{"", "smtp", "rollbook@", "right horse", "", "TLS could not be agreed upon"},
 		{"closed", "smtp", "rollbook@", "right horse", ca, "has no STARTTLS: nothing is sent in the clear"},
-		{"busy", "smtp", "rollbook@", "right horse", ca, "does not take mail to office@district.example: " +
+		{"busy", "smtp", "rollbook@", "right horse", ca, "does not take mail to gone@district.example: " +
 			"451"},
 	} {
 		p := newPost(t, row.mode, web.TLS.Certificates[0])
 		s := notify.Settings{Mail: &notify.Mail{URL: row.scheme + "://" + row.user + p.Addr().String(),
 			CA:   row.ca,
-			From: "Rollbook <rollbook@district.example>", To: []string{"office@district.example"}}}
+			From: "Rollbook <rollbook@district.example>",
+			To:   []string{"gone@district.example", "office@district.example"}}}
 		way, err := s.Way(notify.Secrets{notify.Password: row.password})
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = way.Send(t.Context(), m)
+		said, err := way.Send(t.Context(), m)
+		if err == nil && !strings.Contains(said, "to gone@district.example: 550") {
+			t.Errorf("%s %s: %s", row.scheme, row.mode, said)
+		}
 		if err != nil {
 			if row.says == "" || !strings.Contains(err.Error(), row.says) {
 				t.Errorf("%s %s: %v", row.scheme, row.mode, err)
@@ -522,6 +645,9 @@ func TestWebhook(t *testing.T) {
 			t.Errorf("signature %s", is)
 		}
 		bodies = append(bodies, string(body))
+		if r.Header.Get("Rollbook-Signature") != "" {
+			verified(t, r.Header, body)
+		}
 	}))
 	t.Cleanup(server.Close)
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
@@ -550,9 +676,34 @@ func TestWebhook(t *testing.T) {
 		}
 	}
 	for _, wrong := range []string{"http://host.example/x", "https://u:p@host/x", "host/x"} {
-		if _,
-			err := (notify.Settings{Webhook: &notify.Webhook{Kind: "json"}}).Way(notify.Secrets{notify.URL: wrong}); err == nil {
+		s := notify.Settings{Webhook: &notify.Webhook{Kind: "json"}}
+		if _, err := s.Way(notify.Secrets{notify.URL: wrong}); err == nil {
 			t.Errorf("%s is taken", wrong)
 		}
+	}
+}
+
+// verified runs what docs/feeds.md has readers write.
+func verified(t *testing.T, h http.Header, body []byte) {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return
+	}
+	docs, err := os.ReadFile("../../docs/feeds.md")
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_, after, _ := strings.Cut(string(docs), "    import hashlib, hmac, time\n")
+	code, _, _ := strings.Cut(after, "\n\n")
+	code = "import hashlib, hmac, time, sys\n" + strings.ReplaceAll("\n"+code, "\n    ", "\n") + `
+at, said, body = sys.argv[1], sys.argv[2], sys.stdin.buffer.read()
+h = {"Rollbook-Timestamp": at, "Rollbook-Signature": said}
+print(ours(h, body, "sign here"), ours(h, body + b" ", "sign here"), ours(h, body, "another"))
+`
+	cmd := exec.Command(python, "-c", code, h.Get("Rollbook-Timestamp"), h.Get("Rollbook-Signature"))
+	cmd.Stdin = bytes.NewReader(body)
+	if out, err := cmd.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "True False False" {
+		t.Errorf("%v: %s", err, out)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/mail"
 	"net/smtp"
+	"net/textproto"
 	"net/url"
 	"os"
 	"os/exec"
@@ -137,10 +138,16 @@ func (w *mailer) Send(ctx context.Context, m *Message) (string, error) {
 	if err := c.Mail(from.Address); err != nil {
 		return "", fmt.Errorf("%s does not take mail from %s: %w", w.addr, from.Address, err)
 	}
+	var refused []error
 	for _, to := range w.To {
 		address, _ := mail.ParseAddress(to)
 		if err := c.Rcpt(address.Address); err != nil {
-			return "", fmt.Errorf("%s does not take mail to %s: %w", w.addr, address.Address, err)
+			err = fmt.Errorf("%s does not take mail to %s: %w", w.addr, address.Address, err)
+			var says *textproto.Error // 5yz is for ever, and keeps nobody else from being told
+			if refused = append(refused, err); !errors.As(err, &says) || says.Code/100 != 5 ||
+				len(refused) == len(w.To) {
+				return "", err
+			}
 		}
 	}
 	out, err := c.Data()
@@ -154,6 +161,9 @@ func (w *mailer) Send(ctx context.Context, m *Message) (string, error) {
 		return "", fmt.Errorf("%s did not take the message: %w", w.addr, err)
 	}
 	_ = c.Quit() // the message was taken
+	if len(refused) > 0 {
+		return "the mail server took it, but: " + errors.Join(refused...).Error(), nil
+	}
 	return "the mail server took it", nil
 }
 
@@ -251,7 +261,7 @@ func (w *hook) Send(ctx context.Context, m *Message) (said string, err error) {
 	}
 	for try := range webhookTries {
 		var again bool
-		if said, again, err = w.post(ctx, m, body); err == nil || !again {
+		if said, again, err = w.post(ctx, m, body); err == nil || !again || try == webhookTries-1 {
 			return said, err
 		}
 		select {

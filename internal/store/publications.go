@@ -110,6 +110,36 @@ func (s *Store) Publications(ctx context.Context, limit int) ([]Publication, err
 	return s.publications(ctx, ` ORDER BY p."id" DESC LIMIT $1`, limit)
 }
 
+// mostAfter bounds PublicationsAfter: what is more comes the next time.
+const mostAfter = 5000
+
+// PublicationsAfter are those above a number, and some earlier ones, that are in some states, the earliest
+// first; before them all that are held or being planned.
+func (s *Store) PublicationsAfter(ctx context.Context, after int64, and []int64,
+	states []State) ([]Publication, error) {
+	st := &statement{d: s.dialect}
+	open := `p."state" IN ` + st.in(stateNames([]State{StateHeld, StatePlanning}))
+	where := ` WHERE ` + open
+	if len(states) > 0 {
+		where += ` OR p."state" IN ` + st.in(stateNames(states)) + ` AND (p."id" > ` + st.arg(after)
+		for _, id := range and {
+			where += ` OR p."id" = ` + st.arg(id)
+		}
+		where += `)`
+	}
+	return s.publications(ctx, where+` ORDER BY CASE WHEN `+open+` THEN 0 ELSE 1 END, p."id" LIMIT `+
+		st.arg(mostAfter), st.args...)
+}
+
+// LastBrought is when somebody brought a publication last, TimeLayout; "" is never.
+func (s *Store) LastBrought(ctx context.Context, by string) (at string, err error) {
+	err = s.snapshot(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, s.sql(`SELECT COALESCE(MAX("at"), '') FROM "publications"
+			WHERE "broughtBy" = $1`), by).Scan(&at)
+	})
+	return at, err
+}
+
 // Publication is one of them; ErrNotFound when there is none of that number.
 func (s *Store) Publication(ctx context.Context, id int64) (Publication, error) {
 	return first(s.publications(ctx, ` WHERE p."id" = $1`, id))
