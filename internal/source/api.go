@@ -55,10 +55,12 @@ type api struct {
 	*Provider
 	p     *provider.Provider
 	notes []string
+	seed  maphash.Seed // of sums of ids
+	soon  string       // a later stamp is no time that anybody has passed
 }
 
 func (s *Provider) place(secrets Secrets) (Place, error) {
-	a := &api{Provider: s}
+	a := &api{Provider: s, seed: maphash.MakeSeed()}
 	for _, name := range s.Without {
 		if slices.Contains(needed, name) || !slices.ContainsFunc(oneroster.Resources(), func(
 			r *oneroster.Resource) bool {
@@ -123,8 +125,9 @@ func (a *api) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 	}
 	latest, next := last.Latest, since{last.Latest, last.Whole}
 	if filter == "" {
-		next.Whole = now
+		latest, next.Whole = "", now
 	}
+	a.soon = oneroster.FormatTime(now.Add(sinceMargin))
 	pulled, rows := map[*oneroster.Resource]string{}, 0
 	for _, r := range oneroster.Resources() {
 		if slices.Contains(a.Without, r.Plural) {
@@ -155,7 +158,7 @@ func (a *api) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 	if filter != "" {
 		got.Name = "delta of " + now.Format("2006-01-02 15:04")
 		if rows == 0 {
-			return Fetched{Nothing: "nothing has changed", Memory: next}, nil
+			return Fetched{Nothing: "nothing has changed", Memory: next, Notes: a.notes}, nil
 		}
 	}
 	return got, write(got.Path, pulled, filter != "", latest)
@@ -177,33 +180,50 @@ type lacking struct{ error }
 
 func (l *lacking) Unwrap() error { return l.error }
 
-// pull walks a list until it holds still, into a file.
+// pull walks a list until it holds still, into a file. A list of several pages is walked twice: where a row
+// goes before the page that is read, and another comes, one slips across the border of two pages unread, and
+// nothing that is counted tells. Twice the same ids is the list.
 func (a *api) pull(ctx context.Context, r *oneroster.Resource, filter, name string) (n int, newest string,
 	err error) {
 	var moved error
+	var before *walked
 	for range walkTries {
-		var sum uint64
-		n, newest, sum, moved, err = a.walk(ctx, r, filter, name)
-		if err == nil && moved == nil && n > 0 && sum == 0 { // nothing says how many there are
-			again, _, _, twice, wrong := a.walk(ctx, r, filter, name)
-			if err, moved = wrong, twice; err == nil && moved == nil && again != n {
-				moved = fmt.Errorf("%d rows came, and then %d", n, again)
-			}
+		var w *walked
+		if w, moved, err = a.walk(ctx, r, filter, name); err != nil {
+			return 0, "", err
 		}
-		if err != nil || moved == nil {
-			return n, newest, err
+		switch {
+		case moved != nil:
+			before = nil
+		case w.pages < 2 && w.counted, before != nil && before.rows == w.rows && before.ids == w.ids:
+			return w.rows, w.newest, nil
+		case before != nil:
+			moved = fmt.Errorf("%d rows came, and then %d, or others", before.rows, w.rows)
+			fallthrough
+		default:
+			before = w
 		}
+	}
+	if moved == nil {
+		moved = errors.New("the list moved while it was read")
 	}
 	return 0, "", fmt.Errorf("%w, %d times: nothing was taken", moved, walkTries)
 }
 
-// walk goes through a list once. moved is why what came is not the list as it was at any time; counted
-// is 0 where the provider told no count.
-func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (n int, newest string,
-	counted uint64, moved, err error) {
+// walked is what a walk through a list brought.
+type walked struct {
+	rows, pages int
+	newest      string // dateLastModified, the greatest
+	ids         uint64 // of all of them, whatever their order
+	counted     bool   // the provider told how many there are
+}
+
+// walk goes through a list once. moved is why what came is not the list as it was at any time.
+func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (got *walked, moved, err error) {
+	got = &walked{}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
-		return 0, "", 0, nil, err
+		return nil, nil, err
 	}
 	buf := bufio.NewWriter(out)
 	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
@@ -211,7 +231,7 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 	if limit <= 0 {
 		limit = 5000
 	}
-	w, seed, came, total := wire.Walk{Limit: limit, Most: mostRows}, maphash.MakeSeed(), map[uint64]bool{}, -2
+	w, seed, came, total := wire.Walk{Limit: limit, Most: mostRows}, a.seed, map[uint64]bool{}, -2
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	for last := false; !last; {
@@ -225,44 +245,42 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 				s == http.StatusNotImplemented || s == http.StatusMethodNotAllowed) {
 				err = &lacking{err}
 			}
-			return 0, "", 0, nil, err
+			return nil, nil, err
 		}
 		if total != -2 && page.Total != total {
-			return 0, "", 0, fmt.Errorf("the list moved while it was read: X-Total-Count was %d, and then %d",
+			return nil, fmt.Errorf("the list moved while it was read: X-Total-Count was %d, and then %d",
 				total,
 				page.Total), nil
 		}
-		total = page.Total
+		total, got.pages = page.Total, got.pages+1
 		for _, o := range page.Objects {
 			id := o.ID()
 			if id == "" {
-				return 0, "", 0, nil, errors.New("a row has no sourcedId")
+				return nil, nil, errors.New("a row has no sourcedId")
 			}
-			if h := maphash.String(seed, id); came[h] {
-				return 0, "", 0, fmt.Errorf("row %q came twice", id), nil
-			} else {
-				came[h] = true
+			h := maphash.String(seed, id)
+			if came[h] {
+				return nil, fmt.Errorf("row %q came twice", id), nil
 			}
+			came[h], got.ids = true, got.ids+h
 			rec := o.Record(r)
-			if at := rec.Values[oneroster.Modified]; at > newest {
-				newest = at
+			if at := rec.Values[oneroster.Modified]; at > got.newest && at < a.soon {
+				got.newest = at
 			}
 			if err := enc.Encode(rec.Values); err != nil {
-				return 0, "", 0, nil, err
+				return nil, nil, err
 			}
-			n++
+			got.rows++
 		}
 		if last, err = w.Next(page); err != nil {
-			return 0, "", 0, nil, err
+			return nil, nil, err
 		}
 	}
-	if total >= 0 && n != total {
-		return 0, "", 0, fmt.Errorf("%d rows came of %d that X-Total-Count tells", n, total), nil
+	if total >= 0 && got.rows != total {
+		return nil, fmt.Errorf("%d rows came of %d that X-Total-Count tells", got.rows, total), nil
 	}
-	if total >= 0 {
-		counted = 1
-	}
-	return n, newest, counted, nil, nil
+	got.counted = total >= 0
+	return got, nil, nil
 }
 
 // write makes a package of what was pulled.

@@ -310,6 +310,33 @@ func TestBrokenProviderIsNotTaken(t *testing.T) {
 		}
 	}
 	u.spoil.Store(nil)
+	// While the list is walked a row that was read goes and another comes: one slips across the border of two
+	// pages, and the count stays. Once the list holds still, all of it is there.
+	slips, left := 0, 2
+	slip := func(r *http.Request, a *httptest.ResponseRecorder) bool {
+		if !strings.HasSuffix(r.URL.Path, "/enrollments") || left == 0 {
+			return true
+		}
+		if r.URL.Query().Get("offset") == "50" {
+			slips, left = slips+1, left-1
+			return rows(a, func(all []any) []any {
+				all[0] = map[string]any{"sourcedId": fmt.Sprint("new-", left), "status": "active"}
+				return all
+			})
+		}
+		return true
+	}
+	u.spoil.Store(&slip)
+	whole, err := p.Fetch(t.Context(), t.TempDir(), nil)
+	if err != nil || slips != 2 {
+		t.Fatalf("%d rows slipped: %v", slips, err)
+	}
+	mine := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	takeIn(t, mine, whole)
+	if one, other := held(t, u.Store), held(t, mine); one != other {
+		t.Errorf("a row has slipped:\n%s", differ(one, other))
+	}
+	u.spoil.Store(nil)
 	// A filter that nobody pays heed to: all is read, and that is told.
 	ignores := func(r *http.Request, a *httptest.ResponseRecorder) bool {
 		if strings.HasSuffix(r.URL.Path, "/users") && strings.Contains(r.URL.RawQuery, "2200") {

@@ -317,7 +317,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 			return fmt.Errorf("%s: %w", q.file, err)
 		}
 		for i, v := range values {
-			cells[i] = cellOf(v)
+			cells[i] = cellOf(v, columns[i])
 		}
 		if err := out.Write(cells); err != nil {
 			return err
@@ -330,7 +330,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 }
 
 // cellOf is a value as the CSV binding writes it: NULL is empty, a date is a date.
-func cellOf(v any) string {
+func cellOf(v any, column string) string {
 	switch v := v.(type) {
 	case nil:
 		return ""
@@ -339,7 +339,8 @@ func cellOf(v any) string {
 	case string:
 		return v
 	case time.Time:
-		if v.Hour() == 0 && v.Minute() == 0 && v.Second() == 0 && v.Nanosecond() == 0 {
+		if column != "dateLastModified" && v.Hour() == 0 && v.Minute() == 0 && v.Second() == 0 &&
+			v.Nanosecond() == 0 {
 			return v.Format(oneroster.DateLayout)
 		}
 		return oneroster.FormatTime(v)
