@@ -32,3 +32,20 @@ func (d *District) Loose() (bytes int) {
 	}
 	return bytes
 }
+
+// Gathered is what a gather writes of texts and pieces in turn.
+func Gathered(parts ...string) (out string) {
+	g := gather{write: func(b []byte) error { out += string(b); return nil }}
+	for i, part := range parts {
+		if i%2 == 0 {
+			g.text(part)
+		} else if err := g.piece([]byte(part)); err != nil {
+			return err.Error()
+		}
+	}
+	_ = g.flush(0) // into memory
+	return out
+}
+
+// GatherBytes is how much is gathered of small pieces.
+const GatherBytes = gatherBytes

@@ -202,7 +202,7 @@ func (g *gather) piece(b []byte) error {
 			continue
 		}
 		g.room()
-		n := min(len(b), gatherBytes-len(g.buf))
+		n := min(len(b), max(0, gatherBytes-len(g.buf))) // texts may have filled it, and more
 		g.buf, b = append(g.buf, b[:n]...), b[n:]
 		if err := g.flush(gatherBytes); err != nil {
 			return err
