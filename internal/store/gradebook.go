@@ -5,10 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
+	"rollbook/internal/gradebook"
 	"rollbook/internal/oneroster"
 )
 
@@ -56,20 +56,19 @@ func (c *change) put(ctx context.Context, t *table, puts []*put) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range puts {
-		p.stored, p.changed, p.created, p.err = slices.Clone(p.values), false, false, nil
-		p.stored[oneroster.Status] = oneroster.Active
-		if err := c.fill(ctx, p); err != nil {
-			return err
-		}
-		rec := oneroster.Record{Resource: t.Resource, Values: p.stored}
-		if problems := oneroster.Check(rec); len(problems) > 0 {
-			p.err = &Refused{problems[0].Field, problems[0].Text}
-		}
-		oneroster.Complete(rec)
+	entries := make([]*gradebook.Entry, len(puts))
+	for i, p := range puts {
+		entries[i] = &gradebook.Entry{Record: oneroster.Record{Resource: t.Resource, Values: slices.Clone(p.values)},
+			Make: p.make}
 	}
-	if err := c.resolve(ctx, t, puts); err != nil {
+	if err := gradebook.Complete(ctx, c, entries, c.now()); err != nil {
 		return err
+	}
+	for i, p := range puts {
+		p.stored, p.changed, p.created, p.err, p.make = entries[i].Values, false, false, nil, entries[i].Make
+		if no := entries[i].Refused; no != nil {
+			p.err = no
+		}
 	}
 	var rows []row
 	var made []*put
@@ -109,55 +108,10 @@ func (c *change) put(ctx context.Context, t *table, puts []*put) error {
 	return c.upsert(ctx, t, rows)
 }
 
-// fill gives a written object what clients leave out and readers need: Grade
-// Sync sends no category, no dueDate and no gradingPeriod.
-func (c *change) fill(ctx context.Context, p *put) error {
-	rec, now := oneroster.Record{Resource: p.table.Resource, Values: p.stored}, c.now().UTC()
-	missing := func(name, value string) {
-		if rec.Get(name) == "" {
-			rec.Set(name, value)
-		}
-	}
-	switch rec.Resource.Name {
-	case "lineItem":
-		missing("assignDate", oneroster.FormatTime(now))
-		missing("dueDate", rec.Get("assignDate"))
-		missing("resultValueMin", "0")
-		missing("resultValueMax", "100")
-		if rec.Get("class") == "" {
-			return nil // refused by Check
-		}
-		if rec.Get("category") == "" {
-			id, there, err := c.defaultCategory(ctx, rec.Get("class"), "")
-			if err != nil {
-				return err
-			}
-			if rec.Set("category", id); !there {
-				p.make = id
-			}
-		}
-		if rec.Get("gradingPeriod") == "" {
-			id, err := c.currentPeriod(ctx, rec.Get("class"), now.Format(oneroster.DateLayout))
-			if err != nil {
-				return err
-			}
-			rec.Set("gradingPeriod", id)
-		}
-	case "result":
-		missing("scoreDate", now.Format(oneroster.DateLayout))
-		if rec.Get("score") != "" {
-			missing("scoreStatus", "fully graded")
-		} else {
-			missing("scoreStatus", "not submitted")
-		}
-	}
-	return nil
-}
-
-// defaultCategory is the category of a line item that names none: one of the class's own,
+// Category is the category of a line item that names none: one of the class's own,
 // else one that belongs to every class, else one that is to be made, since none is there.
 // It is never the one called except.
-func (c *change) defaultCategory(ctx context.Context, class, except string) (id string, there bool,
+func (c *change) Category(ctx context.Context, class, except string) (id string, there bool,
 	err error) {
 	const made = "rollbook-uncategorized"
 	st := &statement{d: c.d}
@@ -188,10 +142,10 @@ func (c *change) uncategorized(ctx context.Context, id string) error {
 	return p.err
 }
 
-// currentPeriod is the grading period that a line item of a class belongs to on
+// Period is the grading period that a line item of a class belongs to on
 // a day: one that covers the day, best one under a term of the class; else the
 // one that ended last; "" where the district has none.
-func (c *change) currentPeriod(ctx context.Context, class, day string) (string, error) {
+func (c *change) Period(ctx context.Context, class, day string) (string, error) {
 	text := c.d.sql(`SELECT "sourcedId" FROM "academicSessions"
 		WHERE "type" = 'gradingPeriod' AND "status" = $1
 		ORDER BY CASE WHEN "startDate" <= $2 AND "endDate" > $2 THEN 0 ELSE 1 END,
@@ -206,50 +160,23 @@ func (c *change) currentPeriod(ctx context.Context, class, day string) (string, 
 	return id, err
 }
 
-// resolve refuses references to objects that are not there, or that have left: what
-// belongs to them went with them.
-func (c *change) resolve(ctx context.Context, t *table, puts []*put) error {
-	for i := range t.Fields {
-		f := &t.Fields[i]
-		if f.Kind != oneroster.Ref {
-			continue
-		}
-		to := tables[oneroster.ByName(f.To)]
-		asked := map[string]bool{}
-		for _, p := range puts {
-			if id := p.stored[i]; id != "" && id != p.make {
-				asked[id] = true
-			}
-		}
-		status := map[string]string{}
-		for batch := range slices.Chunk(slices.Sorted(maps.Keys(asked)), 500) {
-			st := &statement{d: c.d}
-			text := `SELECT "sourcedId", "status" FROM ` + to.name + ` WHERE "sourcedId" IN ` + st.in(batch)
-			err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
-				var id, is string
-				err := scan(&id, &is)
-				status[id] = is
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
-		for _, p := range puts {
-			id := p.stored[i]
-			is, there := status[id]
-			switch {
-			case p.err != nil || !asked[id] || is == oneroster.Active:
-			case !there || to.Gradebook:
-				p.err = &Refused{f.Name, fmt.Sprintf("there is no %s with the sourcedId %q: send one that "+
-					"GET /%s lists", to.Resource.Name, id, to.Plural)}
-			default:
-				p.err = &Refused{f.Name, fmt.Sprintf("the %s %q has left: it takes no more grades",
-					to.Resource.Name, id)}
-			}
+// Statuses are those of objects, by their ids; those that are not there are left out.
+func (c *change) Statuses(ctx context.Context, r *oneroster.Resource, ids []string) (map[string]string, error) {
+	out := map[string]string{}
+	for batch := range slices.Chunk(ids, 500) {
+		st := &statement{d: c.d}
+		text := `SELECT "sourcedId", "status" FROM ` + tables[r].name + ` WHERE "sourcedId" IN ` + st.in(batch)
+		err := queryAll(ctx, c.Tx, text, st.args, func(scan func(...any) error) error {
+			var id, is string
+			err := scan(&id, &is)
+			out[id] = is
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return out, nil
 }
 
 // Delete marks a gradebook object tobedeleted. The results of a line item go
@@ -314,7 +241,7 @@ func (c *change) recategorize(ctx context.Context, category string) error {
 	for _, id := range ids {
 		p := &put{table: t, values: slices.Clone(rows[id].values)}
 		rec := oneroster.Record{Resource: t.Resource, Values: p.values}
-		to, there, err := c.defaultCategory(ctx, rec.Get("class"), category)
+		to, there, err := c.Category(ctx, rec.Get("class"), category)
 		if err != nil {
 			return err
 		}

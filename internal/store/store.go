@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"rollbook/internal/gradebook"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/query"
 )
@@ -20,14 +21,8 @@ import (
 // ErrNotFound: there is no such object, or a gradebook object was deleted.
 var ErrNotFound = errors.New("not found")
 
-// A Refused write breaks a rule of the gradebook: it names an unknown class,
-// lacks a required field, …. Its text can be shown to the client.
-type Refused struct {
-	Field string
-	Text  string
-}
-
-func (e *Refused) Error() string { return e.Field + ": " + e.Text }
+// A Refused write breaks a rule of the gradebook.
+type Refused = gradebook.Refused
 
 // A Selection is what a request reads: a route with its path variables, and
 // the query (of which a single object takes nothing).
