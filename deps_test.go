@@ -17,7 +17,7 @@ var may = map[string]string{
 	"internal/bulk/bulktest": "internal/bulk internal/intake internal/oneroster",
 	"internal/auth":          "",
 	"internal/aside":         "",
-	"internal/gradebook": "internal/oneroster",
+	"internal/gradebook":     "internal/oneroster",
 	"internal/store": "internal/aside internal/oneroster internal/gradebook internal/query internal/auth database/sql " +
 		"modernc.org/sqlite github.com/jackc/pgx",
 	"internal/machine": "",
