@@ -196,13 +196,25 @@ func (d *database) reading(ctx context.Context, do func(tx *sql.Tx) error) error
 	return do(tx)
 }
 
+// failed is an error of the query, which is told by its file and where it stands.
+func (q query) failed(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("it takes longer than it may (--query-time): %w", err)
+	}
+	return fmt.Errorf("%s (the query below line %d): %w", q.file, q.line, err)
+}
+
 // ask runs a query, and checks the names of its columns.
 func (d *database) ask(ctx context.Context, tx *sql.Tx, q query) (*sql.Rows, []string, error) {
 	rows, err := tx.QueryContext(ctx, q.text)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s (the query below line %d): %w", q.file, q.line, err)
+		return nil, nil, q.failed(err)
 	}
 	columns, err := rows.Columns()
+	if err != nil { // its time may be over by now
+		_ = rows.Close()
+		return nil, nil, q.failed(err)
+	}
 	known := append([]string{"sourcedId", "status", "dateLastModified"}, bulk.Columns(q.file)...)
 	for i, name := range columns {
 		at := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
@@ -314,7 +326,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 	}
 	for rows.Next() {
 		if err := rows.Scan(into...); err != nil {
-			return fmt.Errorf("%s: %w", q.file, err)
+			return q.failed(err)
 		}
 		for i, v := range values {
 			cells[i] = cellOf(v, columns[i])
@@ -324,7 +336,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("%s (the query below line %d): %w", q.file, q.line, err)
+		return q.failed(err)
 	}
 	return nil
 }
