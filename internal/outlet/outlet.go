@@ -211,7 +211,11 @@ func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 	if err != nil {
 		return true, nil // the turn tells why
 	}
-	w, err := k.Store.GradesWaiting(ctx, Known(f).Rev)
+	m := Known(f)
+	if m.Failed > 0 { // what could not be delivered is offered again, also when nobody writes any more
+		return true, nil
+	}
+	w, err := k.Store.GradesWaiting(ctx, m.Rev)
 	if err != nil || len(w.Count) == 0 {
 		return false, err
 	}

@@ -402,6 +402,9 @@ func TestRefused(t *testing.T) {
 	if got, err := d.deliver(); err == nil || !strings.Contains(err.Error(), "1 could not be delivered now") {
 		t.Errorf("%s %v", got, err)
 	}
+	if is, err := d.k.Wanted(t.Context(), d.stored()); !is || err != nil {
+		t.Errorf("what failed in passing is not offered again: %v", err)
+	}
 	h.spoil = nil
 	d.want("done: delivered 2")
 	// One record that the client may not write stops no other; a client that may write none is a failure.
