@@ -25,7 +25,7 @@ var may = map[string]string{
 		"internal/auth database/sql",
 	"internal/edition": "internal/oneroster internal/store",
 	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
-	"internal/feed":    "internal/oneroster internal/store",
+	"internal/feed":    "internal/oneroster internal/store internal/auth internal/provider",
 	"internal/words":   "",
 	"internal/source": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
 		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",

@@ -8,15 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/feed"
-	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/store"
 )
 
@@ -50,7 +47,7 @@ var Events = []struct {
 }
 
 // Secrets of a notifier, by what they are for.
-type Secrets map[string]string
+type Secrets = feed.Secrets
 
 // What a secret is for.
 const (
@@ -151,33 +148,14 @@ func span(text string, usual time.Duration) time.Duration {
 
 // Open reads the settings of a feed, and its secrets.
 func Open(f store.Feed, key *auth.Key) (s Settings, secrets Secrets, err error) {
-	if err = json.Unmarshal([]byte(f.Settings), &s); err == nil && f.Secrets != "" {
-		var text string
-		if text, err = key.Open(f.Secrets); err == nil {
-			err = json.Unmarshal([]byte(text), &secrets)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("notifier %q: %w", f.Name, err)
-	}
+	secrets, err = feed.Read(f, key, &s)
 	return s, secrets, err
 }
 
 // Feed makes the feed of a notifier. What has happened before a time is not told.
 func (s Settings) Feed(name string, secrets Secrets, key *auth.Key, now time.Time, last int64) (store.Feed,
 	error) {
-	text, err := json.Marshal(s)
-	f := store.Feed{Kind: store.FeedNotify, Name: name, Settings: string(text),
-		Due: oneroster.FormatTime(now)}
-	if err == nil && len(secrets) > 0 {
-		text, err = json.Marshal(secrets)
-		f.Secrets = key.Seal(string(text))
-	}
-	if err == nil {
-		text, err = json.Marshal(memory{Last: last, Digest: now, Begun: now})
-		f.Memory = string(text)
-	}
-	return f, err
+	return feed.New(store.FeedNotify, name, s, secrets, memory{Last: last, Digest: now, Begun: now}, now, key)
 }
 
 // memory is what a notifier has told.
@@ -283,7 +261,7 @@ func (k *Notifiers) tell(ctx context.Context, turn *store.Turn, m *memory) (run 
 		said, err := way.Send(ctx, one.Message)
 		said = cmp.Or(said, "it was taken")
 		if err != nil {
-			return store.Run{}, hidden(err, secrets)
+			return store.Run{}, secrets.Hide(err)
 		}
 		m.Sent++
 		one.remember(m)
@@ -292,7 +270,7 @@ func (k *Notifiers) tell(ctx context.Context, turn *store.Turn, m *memory) (run 
 		}
 		if i == 0 {
 			run = store.Run{Text: fmt.Sprintf("told: %s (%s)", one.Subject,
-				hidden(errors.New(said), secrets))}
+				secrets.Hidden(said))}
 		}
 	}
 	return run, nil
@@ -316,21 +294,6 @@ func keep(turn *store.Turn, m memory) error {
 	return err
 }
 
-// hidden is an error without what a server may have echoed, and no terminal obeys.
-func hidden(err error, secrets Secrets) error {
-	text := provider.Signs(err.Error())
-	all := []string{secrets[Password], secrets[Sign], secrets[URL]}
-	if u, err := url.Parse(secrets[URL]); err == nil { // whose path a server may repeat
-		all = append(all, u.RequestURI(), u.Path, u.RawQuery)
-	}
-	for _, secret := range all {
-		if len(secret) > 3 {
-			text = strings.ReplaceAll(text, secret, "[secret]")
-		}
-	}
-	return errors.New(text)
-}
-
 // Test sends a message that says that it is a test, and tells what the other side said.
 func Test(ctx context.Context, f store.Feed, key *auth.Key, now time.Time) (string, error) {
 	s, secrets, err := Open(f, key)
@@ -347,7 +310,7 @@ func Test(ctx context.Context, f store.Feed, key *auth.Key, now time.Time) (stri
 		Lines:   []Line{{Event: "test", Text: "Rollbook can reach you by this way."}}}
 	said, err := way.Send(ctx, m)
 	if err != nil {
-		return "", hidden(err, secrets)
+		return "", secrets.Hide(err)
 	}
-	return cmp.Or(hidden(errors.New(said), secrets).Error(), "it was taken"), nil
+	return cmp.Or(secrets.Hidden(said), "it was taken"), nil
 }

@@ -10,13 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/feed"
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 )
@@ -97,35 +95,15 @@ func (s Settings) When() string {
 }
 
 // Open reads the settings of a feed, and its secrets.
-func Open(f store.Feed, key *auth.Key) (s Settings, secrets source.Secrets, err error) {
-	if err = json.Unmarshal([]byte(f.Settings), &s); err == nil && f.Secrets != "" {
-		var text string
-		if text, err = key.Open(f.Secrets); err == nil {
-			err = json.Unmarshal([]byte(text), &secrets)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("outlet %q: %w", f.Name, err)
-	}
+func Open(f store.Feed, key *auth.Key) (s Settings, secrets feed.Secrets, err error) {
+	secrets, err = feed.Read(f, key, &s)
 	return s, secrets, err
 }
 
 // Feed makes the feed of an outlet, which delivers what is changed after a change (rev).
-func (s Settings) Feed(name string, secrets source.Secrets, key *auth.Key, now time.Time,
-	rev int64) (store.Feed,
+func (s Settings) Feed(name string, secrets feed.Secrets, key *auth.Key, now time.Time, rev int64) (store.Feed,
 	error) {
-	text, err := json.Marshal(s)
-	f := store.Feed{Kind: store.FeedOutlet, Name: name, Settings: string(text),
-		Due: oneroster.FormatTime(now)}
-	if err == nil && len(secrets) > 0 {
-		text, err = json.Marshal(secrets)
-		f.Secrets = key.Seal(string(text))
-	}
-	if err == nil {
-		text, err = json.Marshal(Memory{Rev: rev})
-		f.Memory = string(text)
-	}
-	return f, err
+	return feed.New(store.FeedOutlet, name, s, secrets, Memory{Rev: rev}, now, key)
 }
 
 // Test looks at the place of a feed.
@@ -140,7 +118,7 @@ func Test(ctx context.Context, f store.Feed, key *auth.Key) (string, error) {
 	}
 	told, err := place.Test(ctx)
 	if err != nil {
-		return "", hidden(err, secrets)
+		return "", secrets.Hide(err)
 	}
 	return told, nil
 }
@@ -258,11 +236,11 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 		if err != nil {
 			m.Failed++
 			remember()
-			return run, errors.Join(hidden(err, secrets), turn.Remember(context.WithoutCancel(ctx)))
+			return run, errors.Join(secrets.Hide(err), turn.Remember(context.WithoutCancel(ctx)))
 		}
 		again = false
 		for i := range no {
-			no[i].Words = short(provider.Signs(hidden(errors.New(no[i].Words), secrets).Error()))
+			no[i].Words = short(secrets.Hidden(no[i].Words))
 		}
 		m.Rev, m.Last = max(m.Rev, upto), k.now()
 		sent, refused = sent+len(d.Put)+len(d.Deleted)-len(no), refused+len(no)
@@ -417,15 +395,4 @@ func short(text string) string {
 		return string(r[:wordsKept-1]) + "…"
 	}
 	return text
-}
-
-// hidden is an error without what a server may have echoed, and no terminal obeys.
-func hidden(err error, secrets source.Secrets) error {
-	text := provider.Signs(err.Error())
-	for _, secret := range secrets {
-		if len(secret) > 3 {
-			text = strings.ReplaceAll(text, secret, "[secret]")
-		}
-	}
-	return errors.New(text)
 }

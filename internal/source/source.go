@@ -7,15 +7,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/feed"
-	"rollbook/internal/provider"
 	"rollbook/internal/store"
 )
 
@@ -49,7 +46,7 @@ type Settings struct {
 }
 
 // Secrets of a source, by what they are for.
-type Secrets map[string]string
+type Secrets = feed.Secrets
 
 // What a secret is for.
 const (
@@ -111,37 +108,14 @@ func (s Settings) Where() string {
 
 // Open reads the settings of a feed, and its secrets.
 func Open(f store.Feed, key *auth.Key) (s Settings, secrets Secrets, err error) {
-	if err = json.Unmarshal([]byte(f.Settings), &s); err == nil && f.Secrets != "" {
-		var text string
-		if text, err = key.Open(f.Secrets); err == nil {
-			err = json.Unmarshal([]byte(text), &secrets)
-		}
-	}
-	if err != nil {
-		err = fmt.Errorf("source %q: %w", f.Name, err)
-	}
+	secrets, err = feed.Read(f, key, &s)
 	return s, secrets, err
 }
 
 // Feed makes the feed of a source. Its first turn is due after a time.
-func (s Settings) Feed(name string, secrets Secrets, key *auth.Key, after time.Time, zone *time.Location) (
-	f store.Feed, err error) {
-	text, err := json.Marshal(s)
-	if err != nil {
-		return f, err
-	}
-	f = store.Feed{Kind: store.FeedSource, Name: name, Settings: string(text)}
-	if next := s.Next(after, zone); !next.IsZero() {
-		f.Due = next.UTC().Format("2006-01-02T15:04:05.000Z")
-	}
-	if len(secrets) > 0 {
-		text, err := json.Marshal(secrets)
-		if err != nil {
-			return f, err
-		}
-		f.Secrets = key.Seal(string(text))
-	}
-	return f, nil
+func (s Settings) Feed(name string, secrets Secrets, key *auth.Key, after time.Time,
+	zone *time.Location) (store.Feed, error) {
+	return feed.New(store.FeedSource, name, s, secrets, "", s.Next(after, zone), key)
 }
 
 // Test looks at the place of a feed.
@@ -156,7 +130,7 @@ func Test(ctx context.Context, f store.Feed, key *auth.Key) (string, error) {
 	}
 	told, err := place.Test(ctx)
 	if err != nil {
-		return "", hidden(err, secrets)
+		return "", secrets.Hide(err)
 	}
 	return told, nil
 }
@@ -256,7 +230,7 @@ func (k *Sources) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 	if err != nil {
 		m.Failed++
 		remember()
-		return run, hidden(err, secrets)
+		return run, secrets.Hide(err)
 	}
 	m.Failed = 0
 	if got.Path == "" {
@@ -270,7 +244,7 @@ func (k *Sources) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 	if err != nil {
 		m.Failed++
 		remember()
-		return run, hidden(err, secrets)
+		return run, secrets.Hide(err)
 	}
 	m.Place, err = json.Marshal(got.Memory)
 	remember()
@@ -289,18 +263,4 @@ func sweep() {
 			_ = os.RemoveAll(dir) // another user's stays
 		}
 	}
-}
-
-// hidden is an error without what a server may have echoed, and no terminal obeys.
-func hidden(err error, secrets Secrets) error {
-	text := provider.Signs(err.Error())
-	for _, secret := range secrets {
-		if len(secret) > 3 {
-			text = strings.ReplaceAll(text, secret, "[secret]")
-		}
-	}
-	if text == err.Error() {
-		return err
-	}
-	return errors.New(text)
 }
