@@ -205,11 +205,21 @@ func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 // Do delivers what has changed since the last delivery that was confirmed.
 func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err error) {
 	m := Known(turn.Feed)
-	remember := func() {
-		if text, wrong := json.Marshal(m); wrong == nil {
-			turn.Memory = string(text)
-		}
+	failed := m.Failed
+	m.Failed = 0
+	if run, err = k.deliver(ctx, turn, &m); err != nil {
+		m.Failed = failed + 1
 	}
+	return run, errors.Join(err, keep(turn, m))
+}
+
+func keep(turn *store.Turn, m Memory) error {
+	text, err := json.Marshal(m)
+	turn.Memory = string(text)
+	return err
+}
+
+func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run store.Run, err error) {
 	s, secrets, err := Open(turn.Feed, k.Key)
 	if err != nil {
 		return run, err
@@ -219,10 +229,10 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 		return run, err
 	}
 	sent, refused := 0, 0
-	again := k.Again
-	for {
-		d, upto, done, err := k.next(ctx, turn.Name, m, again)
-		if err != nil {
+	for again, done := k.Again, false; !done; again = false {
+		var d *Delivery
+		var upto int64
+		if d, upto, done, err = k.next(ctx, turn.Name, *m, again); err != nil {
 			return run, err
 		}
 		if len(d.Put)+len(d.Deleted) == 0 {
@@ -234,38 +244,26 @@ func (k *Outlets) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 		}
 		no, err := place.Deliver(ctx, d)
 		if err != nil {
-			m.Failed++
-			remember()
-			return run, errors.Join(secrets.Hide(err), turn.Remember(context.WithoutCancel(ctx)))
+			return run, secrets.Hide(err)
 		}
-		again = false
 		for i := range no {
 			no[i].Words = short(secrets.Hidden(no[i].Words))
 		}
-		m.Rev, m.Last = max(m.Rev, upto), k.now()
-		sent, refused = sent+len(d.Put)+len(d.Deleted)-len(no), refused+len(no)
-		m.Sent += len(d.Put) + len(d.Deleted) - len(no)
-		remember()
-		if err := turn.Delivered(ctx, slices.Concat(d.Put, d.Deleted), no); err != nil {
+		taken := len(d.Put) + len(d.Deleted) - len(no)
+		m.Rev, m.Last, m.Sent = max(m.Rev, upto), k.now(), m.Sent+taken
+		sent, refused = sent+taken, refused+len(no)
+		if err := errors.Join(keep(turn, *m), turn.Delivered(ctx, slices.Concat(d.Put, d.Deleted), no)); err != nil {
 			return run, err
-		}
-		if done {
-			break
 		}
 	}
 	passing, n, err := k.Store.Undelivered(ctx, turn.Name, store.UndeliveredOf{Passing: true, Limit: 1})
-	if err != nil {
+	switch {
+	case err != nil:
 		return run, err
-	}
-	if n > 0 {
-		m.Failed++
-		remember()
+	case n > 0:
 		return run, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %s: %s", sent, n,
 			passing[0].Key(), passing[0].Words)
-	}
-	m.Failed = 0
-	remember()
-	if sent+refused == 0 {
+	case sent+refused == 0:
 		return store.Run{State: store.RunNothing, Text: "there is nothing to deliver"}, nil
 	}
 	run.Text = fmt.Sprintf("delivered %d", sent)

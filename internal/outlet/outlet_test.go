@@ -432,6 +432,17 @@ func TestRefused(t *testing.T) {
 	}
 	h.spoil = nil
 	d.want("done: delivered 30")
+	// Settings that cannot be read fail with growing pauses too.
+	right := d.k.Key
+	d.k.Key, _ = auth.ParseKey(auth.NewKeyText())
+	for _, pause := range []time.Duration{30 * time.Second, time.Minute} {
+		_, err := d.deliver()
+		if due, _ := time.Parse(oneroster.TimeLayout, d.stored().Due); err == nil || due.Sub(d.now) != pause {
+			t.Errorf("after %v a pause of %s, not %s", err, due.Sub(d.now), pause)
+		}
+	}
+	d.k.Key = right
+	d.want("nothing: there is nothing to deliver")
 	h.spoil = func(*http.Request) string { return "fail" }
 	d.score("good", 1, 12)
 	var pauses []time.Duration
