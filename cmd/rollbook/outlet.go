@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -13,7 +11,6 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/outlet"
-	"rollbook/internal/source"
 	"rollbook/internal/store"
 )
 
@@ -39,9 +36,8 @@ func outletRow(o *opened, f store.Feed) (where, when string, err error) {
 
 func outletAdd() *cobra.Command {
 	var s outlet.Settings
-	var sftpURL, hostKey, identity, roster, statements, database, timeout, ca, from string
-	var trust bool
-	var p outlet.Provider
+	var p peer
+	var from string
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a place that grades go to",
@@ -66,49 +62,19 @@ are sealed with the key file and never shown.`,
 			if from != "now" && from != "beginning" {
 				return usageError{fmt.Errorf("--from %q is neither now nor beginning", from)}
 			}
-			like := source.Settings{} // asks for the same secrets
-			if sftpURL != "" {
-				s.SFTP = &outlet.SFTP{URL: sftpURL, HostKey: hostKey}
-				like.SFTP = &source.SFTP{URL: sftpURL}
+			if err := p.read(); err != nil {
+				return err
 			}
-			if ca != "" {
-				text, err := os.ReadFile(ca)
-				if err != nil {
-					return usageError{err}
-				}
-				p.CA = string(text)
-			}
-			if roster != "" {
-				p.URL, s.Provider = roster, &p
-				like.Provider = &source.Provider{Client: p.Client}
-			}
-			if statements != "" {
-				text, err := os.ReadFile(statements)
-				if err != nil {
-					return usageError{err}
-				}
-				s.SQL = &outlet.SQL{URL: database, Statements: string(text), Timeout: timeout}
-				like.SQL = &source.SQL{URL: database}
-			}
-			secrets, err := sourceSecrets(cmd, &like, identity)
+			secrets, err := p.secrets(cmd)
 			if err != nil {
 				return err
 			}
-			place, err := s.Place(secrets)
+			told, err := p.tested(cmd, secrets, func() (tester, error) {
+				placeOfOutlet(&s, p)
+				return s.Place(secrets)
+			})
 			if err != nil {
-				return usageError{err}
-			}
-			told, err := place.Test(ctx)
-			if unknown := new(source.UnknownHost); errors.As(err, &unknown) && trust {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has the key %s: taken on trust\n", unknown.Host,
-					unknown.Fingerprint)
-				s.SFTP.HostKey = unknown.Fingerprint
-				if place, err = s.Place(secrets); err == nil {
-					told, err = place.Test(ctx)
-				}
-			}
-			if err != nil {
-				return fmt.Errorf("%w; nothing was added", err)
+				return err
 			}
 			rev := int64(0)
 			if from == "now" {
@@ -129,26 +95,26 @@ are sealed with the key file and never shown.`,
 			return err
 		}),
 	}
+	p.flags(cmd, "file of statements: docs/grades-home.md has one")
 	f := cmd.Flags()
 	f.StringVar(&s.Folder, "folder", "", "whole path of a folder that packages are put into")
-	f.StringVar(&sftpURL, "sftp", "", "sftp://user@host/folder of an SFTP server")
-	f.StringVar(&hostKey, "host-key", "", "with --sftp: fingerprint of the server's key, SHA256:…")
-	f.BoolVar(&trust, "trust-host-key", false, "with --sftp: take the key that the server shows now")
-	f.StringVar(&identity, "identity", "", "with --sftp: file of a private key")
-	f.StringVar(&roster, "oneroster", "", "base URL of another OneRoster 1.1 provider")
-	f.StringVar(&p.TokenURL, "token-url", "", "with --oneroster: OAuth 2.0 token endpoint")
-	f.StringVar(&p.Client, "client", "", "with --oneroster: client id, or consumer key")
-	f.StringVar(&p.Scope, "scope", "", "with --oneroster: scope to ask for")
-	f.BoolVar(&p.OAuth1, "oauth1", false, "with --oneroster: sign with OAuth 1.0a")
-	f.StringVar(&ca, "ca", "", "PEM file of an authority to trust beside the system's")
-	f.StringVar(&statements, "sql", "", "file of statements: docs/grades-home.md has one")
-	f.StringVar(&database, "database", "", "with --sql: postgres://, mysql:// or sqlserver:// URL, without "+
-		"password")
-	f.StringVar(&timeout, "query-time", "", "with --sql: how long a delivery may take (default 1m)")
-	f.StringVar(&from, "from", "now", "what is delivered first: what is written from now on, or from the "+
-		"beginning")
+	f.StringVar(&from, "from", "now",
+		"what is delivered first: what is written from now on, or from the beginning")
 	scheduleFlags(cmd, &s.Schedule)
 	return cmd
+}
+
+// placeOfOutlet puts into settings where grades go.
+func placeOfOutlet(s *outlet.Settings, p peer) {
+	if p.sftp != "" {
+		s.SFTP = &outlet.SFTP{URL: p.sftp, HostKey: p.hostKey}
+	}
+	if p.service.URL != "" {
+		s.Provider = &outlet.Provider{Service: p.service}
+	}
+	if p.sql != "" {
+		s.SQL = &outlet.SQL{URL: p.database, Statements: p.sql, Timeout: p.timeout}
+	}
 }
 
 // shownRefused is how many refusals are told.

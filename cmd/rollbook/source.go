@@ -1,23 +1,17 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
-	"os"
 	"regexp"
-	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"rollbook/internal/feed"
 	"rollbook/internal/source"
@@ -49,10 +43,9 @@ func scheduleFlags(cmd *cobra.Command, s *feed.Schedule) {
 
 func sourceAdd() *cobra.Command {
 	var s source.Settings
-	var folder, sftpURL, web, roster, queries, database, hostKey, user, ca, identity, timeout string
+	var p peer
 	var drop source.Drop
-	var p source.Provider
-	var trust bool
+	var reads source.Provider
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a source",
@@ -75,59 +68,19 @@ never shown. The place is looked at before the source is added.`,
 			if err := feedName(args[0]); err != nil {
 				return err
 			}
-			if folder != "" {
-				s.Folder = &source.Folder{Path: folder, Drop: drop}
+			if err := p.read(); err != nil {
+				return err
 			}
-			if sftpURL != "" {
-				s.SFTP = &source.SFTP{URL: sftpURL, HostKey: hostKey, Drop: drop}
-			}
-			if ca != "" {
-				text, err := os.ReadFile(ca)
-				if err != nil {
-					return usageError{err}
-				}
-				ca = string(text)
-			}
-			if web != "" {
-				s.HTTPS = &source.HTTPS{URL: web, User: user, CA: ca}
-			}
-			if roster != "" {
-				p.URL, p.CA = roster, ca
-				s.Provider = &p
-			}
-			if queries != "" {
-				text, err := os.ReadFile(queries)
-				if err != nil {
-					return usageError{err}
-				}
-				s.SQL = &source.SQL{URL: database, Queries: string(text), Timeout: timeout}
-			}
-			query := ""
-			if s.HTTPS != nil {
-				query = s.HTTPS.Hide()
-			}
-			secrets, err := sourceSecrets(cmd, &s, identity)
+			secrets, err := p.secrets(cmd)
 			if err != nil {
 				return err
 			}
-			if query != "" {
-				secrets[source.Query] = query
-			}
-			place, err := s.Place(secrets)
+			told, err := p.tested(cmd, secrets, func() (tester, error) {
+				placeOfSource(&s, p, drop, reads, secrets)
+				return s.Place(secrets)
+			})
 			if err != nil {
-				return usageError{err}
-			}
-			told, err := place.Test(cmd.Context())
-			if unknown := new(source.UnknownHost); errors.As(err, &unknown) && trust {
-				fmt.Fprintf(cmd.ErrOrStderr(), "note: %s has the key %s: taken on trust\n", unknown.Host,
-					unknown.Fingerprint)
-				s.SFTP.HostKey = unknown.Fingerprint
-				if place, err = s.Place(secrets); err == nil {
-					told, err = place.Test(cmd.Context())
-				}
-			}
-			if err != nil {
-				return fmt.Errorf("%w; nothing was added", err)
+				return err
 			}
 			zone, err := o.Zone(cmd.Context())
 			if err != nil {
@@ -145,31 +98,20 @@ never shown. The place is looked at before the source is added.`,
 			return nil
 		}),
 	}
+	p.flags(cmd, "file of queries; rollbook source init sql writes one to begin with")
 	f := cmd.Flags()
-	f.StringVar(&folder, "folder", "", "whole path of a folder, a file, or a pattern such as /srv/drop/*.zip")
-	f.StringVar(&sftpURL, "sftp", "", "sftp://user@host/folder of an SFTP server")
-	f.StringVar(&web, "https", "", "https:// URL of a zip")
-	f.StringVar(&roster, "oneroster", "", "base URL of another OneRoster 1.1 provider")
-	f.StringVar(&queries, "sql", "", "file of queries; rollbook source init sql writes one to begin with")
-	f.StringVar(&database, "database", "", "with --sql: postgres://, mysql:// or sqlserver:// URL, without "+
-		"password")
-	f.StringVar(&timeout, "query-time", "", "with --sql: how long one query may take (default 5m)")
+	f.StringVar(&p.folder, "folder", "", "whole path of a folder, a file, or a pattern such as /srv/drop/*.zip")
 	f.BoolVar(&drop.Done, "done", false, "take a file only when NAME.done lies beside it")
-	f.StringVar(&hostKey, "host-key", "", "with --sftp: fingerprint of the server's key, SHA256:…")
-	f.BoolVar(&trust, "trust-host-key", false, "with --sftp: take the key that the server shows now")
-	f.StringVar(&identity, "identity", "", "with --sftp: file of a private key")
-	f.StringVar(&user, "user", "", "with --https: user of a password")
-	f.StringVar(&ca, "ca", "", "PEM file of an authority to trust beside the system's")
-	f.StringVar(&p.TokenURL, "token-url", "", "with --oneroster: OAuth 2.0 token endpoint")
-	f.StringVar(&p.Client, "client", "", "with --oneroster: client id, or consumer key")
-	f.StringVar(&p.Scope, "scope", "", "with --oneroster: scope to ask for")
-	f.BoolVar(&p.OAuth1, "oauth1", false, "with --oneroster: sign with OAuth 1.0a")
-	f.StringSliceVar(&p.Without, "without", nil, "with --oneroster: lists that are not read, such as results")
-	f.BoolVar(&p.Delta, "delta", false, "with --oneroster: read only what has changed, and all once a day")
-	f.IntVar(&p.Limit, "page", 0, "with --oneroster: rows a page (default 5000)")
+	f.StringVar(&p.https, "https", "", "https:// URL of a zip")
+	f.StringVar(&p.user, "user", "", "with --https: user of a password")
+	f.StringSliceVar(&reads.Without, "without", nil,
+		"with --oneroster: lists that are not read, such as results")
+	f.BoolVar(&reads.Delta, "delta", false,
+		"with --oneroster: read only what has changed, and all once a day")
+	f.IntVar(&reads.Limit, "page", 0, "with --oneroster: rows a page (default 5000)")
 	f.BoolVar(&s.SkipBad, "skip-bad", false, "leave rows and values with problems as they are stored")
-	f.StringVar(&s.Encoding, "encoding", "", "what files are written in that are not UTF-8, such as "+
-		"windows-1252")
+	f.StringVar(&s.Encoding, "encoding", "",
+		"what files are written in that are not UTF-8, such as windows-1252")
 	scheduleFlags(cmd, &s.Schedule)
 	return cmd
 }
@@ -184,68 +126,27 @@ func feedName(name string) error {
 
 var isFeedName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
-// sourceSecrets are those that a place needs: from the environment, or from who sits at the terminal.
-func sourceSecrets(cmd *cobra.Command, s *source.Settings, identity string) (source.Secrets, error) {
-	out := source.Secrets{}
-	for name, variable := range map[string]string{source.Password: "ROLLBOOK_PASSWORD",
-		source.Bearer: "ROLLBOOK_BEARER", source.Passphrase: "ROLLBOOK_PASSPHRASE"} {
-		if text := os.Getenv(variable); text != "" {
-			out[name] = text
+// placeOfSource puts into settings where packages come from.
+func placeOfSource(s *source.Settings, p peer, drop source.Drop, reads source.Provider, secrets feed.Secrets) {
+	if p.folder != "" {
+		s.Folder = &source.Folder{Path: p.folder, Drop: drop}
+	}
+	if p.sftp != "" {
+		s.SFTP = &source.SFTP{URL: p.sftp, HostKey: p.hostKey, Drop: drop}
+	}
+	if p.https != "" {
+		s.HTTPS = &source.HTTPS{URL: p.https, User: p.user, CA: p.ca}
+		if query := s.HTTPS.Hide(); query != "" {
+			secrets[source.Query] = query
 		}
 	}
-	if identity != "" {
-		text, err := os.ReadFile(identity)
-		if err != nil {
-			return nil, usageError{err}
-		}
-		out[source.PrivateKey] = string(text)
+	if p.service.URL != "" {
+		reads.Service = p.service
+		s.Provider = &reads
 	}
-	asks := ""
-	switch {
-	case out[source.Password] != "" || out[source.Bearer] != "" || out[source.PrivateKey] != "":
-	case s.SFTP != nil:
-		asks = "password at " + hostOf(s.SFTP.URL)
-	case s.HTTPS != nil && s.HTTPS.User != "":
-		asks = "password of " + s.HTTPS.User
-	case s.Provider != nil:
-		asks = "secret of client " + s.Provider.Client
-	case s.SQL != nil:
-		asks = "password at " + hostOf(s.SQL.URL)
+	if p.sql != "" {
+		s.SQL = &source.SQL{URL: p.database, Queries: p.sql, Timeout: p.timeout}
 	}
-	if asks == "" {
-		return out, nil
-	}
-	text, err := askSecret(cmd, asks)
-	if text != "" {
-		out[source.Password] = text
-	}
-	return out, err
-}
-
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "the server"
-	}
-	return u.Host
-}
-
-// askSecret asks who sits at the terminal, and nobody where there is none.
-func askSecret(cmd *cobra.Command, what string) (string, error) {
-	if isatty.IsTerminal(os.Stdin.Fd()) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "%s: ", what)
-		text, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		return string(text), err
-	}
-	if in, ok := cmd.InOrStdin().(*os.File); !ok || in != os.Stdin {
-		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-		if errors.Is(err, io.EOF) {
-			err = nil
-		}
-		return strings.TrimRight(line, "\r\n"), err
-	}
-	return "", nil
 }
 
 // dueOf says when a feed is due.

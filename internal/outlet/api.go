@@ -14,16 +14,8 @@ import (
 	"rollbook/internal/store"
 )
 
-// Provider is another OneRoster 1.1 service, which takes PUT and DELETE.
-type Provider struct {
-	URL      string `json:"url"`
-	TokenURL string `json:"tokenUrl,omitempty"`
-	Client   string `json:"client"` // its secret is a password
-	Scope    string `json:"scope,omitempty"`
-	OAuth1   bool   `json:"oauth1,omitempty"`
-	Digest   string `json:"signature,omitempty"`
-	CA       string `json:"ca,omitempty"` // PEM
-}
+// Provider is a service that takes PUT and DELETE.
+type Provider struct{ source.Service }
 
 type api struct {
 	*Provider
@@ -34,12 +26,8 @@ type api struct {
 const atOnce = 4
 
 func (s *Provider) place(secrets source.Secrets) (Place, error) {
-	c := provider.Config{URL: s.URL, TokenURL: s.TokenURL, Client: s.Client, Secret: secrets[source.Password],
-		Scope: s.Scope, OAuth1: s.OAuth1, Digest: s.Digest, Timeout: 30 * time.Second, Tries: 4,
-		Wait: firstWait}
-	if s.CA != "" {
-		c.CA = []byte(s.CA)
-	}
+	c := s.Config(secrets)
+	c.Timeout, c.Tries, c.Wait = 30*time.Second, 4, firstWait
 	p, err := provider.New(c)
 	return &api{s, p}, err
 }

@@ -264,8 +264,8 @@ func newHome(t *testing.T) *home {
 	}))
 	t.Cleanup(server.Close)
 	h.secrets = source.Secrets{source.Password: secret}
-	h.settings = outlet.Settings{Provider: &outlet.Provider{URL: server.URL + oneroster.V1p1.Base,
-		TokenURL: server.URL + "/token", Client: "rollbook"}}
+	h.settings = outlet.Settings{Provider: &outlet.Provider{Service: source.Service{
+		URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: "rollbook"}}}
 	return h
 }
 

@@ -21,17 +21,31 @@ import (
 	"rollbook/internal/wire"
 )
 
-// Provider is another OneRoster 1.1 service.
+// Service is another OneRoster 1.1 service, and who we are there.
+type Service struct {
+	URL      string `json:"url"`
+	TokenURL string `json:"tokenUrl,omitempty"`
+	Client   string `json:"client"` // its secret is a password
+	Scope    string `json:"scope,omitempty"`
+	OAuth1   bool   `json:"oauth1,omitempty"`
+	CA       string `json:"ca,omitempty"` // PEM
+}
+
+// Config is how it is called.
+func (s Service) Config(secrets Secrets) provider.Config {
+	c := provider.Config{URL: s.URL, TokenURL: s.TokenURL, Client: s.Client, Secret: secrets[Password],
+		Scope: s.Scope, OAuth1: s.OAuth1}
+	if s.CA != "" {
+		c.CA = []byte(s.CA)
+	}
+	return c
+}
+
+// Provider is a service that rosters are read from.
 type Provider struct {
-	URL      string   `json:"url"`
-	TokenURL string   `json:"tokenUrl,omitempty"`
-	Client   string   `json:"client"` // its secret is a password
-	Scope    string   `json:"scope,omitempty"`
-	OAuth1   bool     `json:"oauth1,omitempty"`
-	Digest   string   `json:"signature,omitempty"`
-	CA       string   `json:"ca,omitempty"`      // PEM
-	Limit    int      `json:"limit,omitempty"`   // rows a page; 0 is 5,000
-	Without  []string `json:"without,omitempty"` // lists that are not read, such as results
+	Service
+	Limit   int      `json:"limit,omitempty"`   // rows a page; 0 is 5,000
+	Without []string `json:"without,omitempty"` // lists that are not read, such as results
 	// Delta reads only what has changed, and all once a day.
 	Delta bool `json:"delta,omitempty"`
 }
@@ -71,14 +85,11 @@ func (s *Provider) place(secrets Secrets) (Place, error) {
 				"lineItems, results, resources", name)
 		}
 	}
-	c := provider.Config{URL: s.URL, TokenURL: s.TokenURL, Client: s.Client, Secret: secrets[Password],
-		Scope: s.Scope, OAuth1: s.OAuth1, Digest: s.Digest, MaxBody: 256 << 20, Note: func(text string) {
-			if len(a.notes) < 20 {
-				a.notes = append(a.notes, text)
-			}
-		}}
-	if s.CA != "" {
-		c.CA = []byte(s.CA)
+	c := s.Config(secrets)
+	c.MaxBody, c.Note = 256<<20, func(text string) {
+		if len(a.notes) < 20 {
+			a.notes = append(a.notes, text)
+		}
 	}
 	var err error
 	a.p, err = provider.New(c)

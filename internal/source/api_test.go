@@ -81,9 +81,8 @@ func newUpstream(t *testing.T, dsn string) *upstream {
 }
 
 func (u *upstream) settings(delta bool) source.Settings {
-	return source.Settings{Provider: &source.Provider{URL: u.url + oneroster.V1p1.Base, TokenURL: u.url +
-		"/token",
-		Client: "rollbook", Limit: 50, Delta: delta}}
+	return source.Settings{Provider: &source.Provider{Service: source.Service{URL: u.url + oneroster.V1p1.Base,
+		TokenURL: u.url + "/token", Client: "rollbook"}, Limit: 50, Delta: delta}}
 }
 
 // held is all that a district has, without stamps.
