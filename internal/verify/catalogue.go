@@ -28,7 +28,7 @@ another which failed on the same path: what fails for itself is told as a cause,
 	for _, area := range Areas {
 		first := true
 		for _, c := range Checks {
-			if c.Area != area {
+			if c.Area() != area {
 				continue
 			}
 			if first {
@@ -53,7 +53,7 @@ func (c *Check) marks() string {
 	if len(c.Profiles) > 0 {
 		out = append(out, strings.Join(c.Profiles, ", "))
 	}
-	if c.Area == areaWrite {
+	if c.writes() {
 		out = append(out, "--write")
 	}
 	if c.OAuth1 {

@@ -43,7 +43,7 @@ func (h Harm) loses() string {
 
 // Loses says what a school loses by a cause.
 func (c Cause) Loses() string {
-	if c.Harm == Wrong && (c.Check.Area == areaAuth || strings.HasSuffix(c.Check.ID, ".no-token")) {
+	if c.Harm == Wrong && (c.Check.Area() == areas["access"] || strings.HasSuffix(c.Check.ID, ".no-token")) {
 		return "whoever asks is served: strangers can read, or write, the names, addresses and grades of children"
 	}
 	return c.Harm.loses()
@@ -149,7 +149,7 @@ type Cause struct {
 
 // Title says what is wrong.
 func (c Cause) Title() string {
-	switch c.kind() {
+	switch c.shows() {
 	case breaks:
 		return "The server breaks on " + c.asked() + ", where this must hold: " + c.Check.Title
 	case forbidden:
@@ -165,7 +165,7 @@ func (c Cause) Title() string {
 
 // Fix is what to change.
 func (c Cause) Fix() string {
-	switch c.kind() {
+	switch c.shows() {
 	case breaks:
 		return "Look the request up in the server's log. " + c.Check.Fix
 	case forbidden:
@@ -175,17 +175,17 @@ func (c Cause) Fix() string {
 	return c.Check.Fix
 }
 
-type kind uint8
+type showing uint8
 
 const (
-	fails     kind = iota
-	breaks         // 5xx, or no whole answer
-	forbidden      // 403
-	unserved       // 404 where a list is
+	fails     showing = iota
+	breaks            // 5xx, or no whole answer
+	forbidden         // 403
+	unserved          // 404 where a list is
 )
 
-// kind is how the cause shows: by the answers that came.
-func (c Cause) kind() kind {
+// shows tells by the answers that came how a cause shows.
+func (c Cause) shows() showing {
 	all := func(is func(f Failure) bool) bool {
 		return !slices.ContainsFunc(c.Results, func(r Result) bool {
 			return len(r.Failures) == 0 || !is(r.Failures[0])
@@ -215,16 +215,8 @@ func (c Cause) asked() string {
 
 // holds tells whether a check stands on the ground.
 func (g ground) holds(id string) bool {
-	before, _, dotted := strings.Cut(id, ".")
-	if !dotted { // a rule: SDS-G02, Q-08
-		before, _, _ = strings.Cut(id, "-")
-	}
-	for _, word := range strings.Fields(g.carries) {
-		if (word == id || word == before) && g.check != id {
-			return true
-		}
-	}
-	return false
+	return g.check != id && slices.ContainsFunc(strings.Fields(g.carries),
+		func(word string) bool { return word == id || word == kind(id) })
 }
 
 // judgeCauses finds out which failures only tell of another one: they become not checked,
@@ -268,7 +260,7 @@ func judgeCauses(results []Result) {
 		}
 		// Some paths more are no other mistake, unless it is one of data, which is on some.
 		if spread := 4; most != nil {
-			if most.Area == areaData {
+			if most.Area() == areas["data"] {
 				spread = 1
 			}
 			if len(own) > spread*len(echoes) {

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -10,30 +11,24 @@ import (
 	"rollbook/internal/wire"
 )
 
-// Areas of checks, in the order in which they run.
-const (
-	areaAuth    = "access"
-	areaRoute   = "routing"
-	areaList    = "lists"
-	areaPage    = "paging"
-	areaFilter  = "filters"
-	areaSort    = "sorting"
-	areaFields  = "fields"
-	areaData    = "data"
-	areaOne     = "single objects"
-	areaNested  = "nested lists"
-	areaDelta   = "delta"
-	areaError   = "errors"
-	areaSDS     = "School Data Sync"
-	areaRules   = "rules of SDS"
-	areaGrade   = "Grade Sync"
-	areaWrite   = "writing"
-	moreMaximum = 5 // failures of one check on one target that are kept whole
-)
+// areas of checks, by what their ids begin with.
+var areas = map[string]string{"access": "access", "route": "routing", "list": "lists", "page": "paging",
+	"link": "paging", "filter": "filters", "sort": "sorting", "fields": "fields", "one": "single objects",
+	"nested": "nested lists", "data": "data", "delta": "delta", "error": "errors", "sds": "School Data Sync",
+	"SDS": "rules of SDS", "Q": "rules of SDS", "gradesync": "Grade Sync", "put": "writing", "delete": "writing"}
 
 // Areas in the order of a report.
-var Areas = []string{areaAuth, areaRoute, areaList, areaPage, areaFilter, areaSort, areaFields, areaOne,
-	areaNested, areaData, areaDelta, areaError, areaSDS, areaRules, areaGrade, areaWrite}
+var Areas = func() (out []string) {
+	for i := range Checks {
+		if area := Checks[i].Area(); !slices.Contains(out, area) {
+			out = append(out, area)
+		}
+	}
+	return out
+}()
+
+// moreMaximum is how many failures of one check on one target are kept whole.
+const moreMaximum = 5
 
 // On says what a check runs on.
 type On uint8
@@ -48,18 +43,18 @@ const (
 )
 
 func (o On) covers(route *oneroster.Route) bool {
-	read := route.Method == http.MethodGet
-	switch o {
+	if route.Method != http.MethodGet {
+		return o == Puts && route.Method == http.MethodPut
+	}
+	switch nested := strings.Contains(route.Path, "{"); o {
 	case Lists:
-		return read && !route.One && !strings.Contains(route.Path, "{")
+		return !nested
 	case Wholes:
-		return read && !route.One && !strings.Contains(route.Path, "{") && route.View == (oneroster.View{})
+		return !nested && route.View == (oneroster.View{})
 	case Singles:
-		return read && route.One
+		return route.One
 	case Nesteds:
-		return read && !route.One && strings.Contains(route.Path, "{")
-	case Puts:
-		return route.Method == http.MethodPut
+		return nested && !route.One
 	}
 	return false
 }
@@ -67,7 +62,6 @@ func (o On) covers(route *oneroster.Route) bool {
 // A Check is one thing that must hold.
 type Check struct {
 	ID       string
-	Area     string
 	Title    string   // what must hold, as a sentence without its full stop
 	Rule     string   // whose rule it is, or who stumbles
 	Fix      string   // what to change, for the provider's engineer
@@ -82,18 +76,19 @@ type Check struct {
 	Row func(*oneroster.Resource, wire.Object) string
 }
 
-// Checks is the catalogue.
-var Checks = join(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks, fieldsChecks,
-	singleChecks, nestedChecks,
-	dataChecks, deltaChecks, errorChecks, sdsChecks, ruleChecks(), gradeChecks, writeChecks)
+// Checks is the catalogue, in the order of Areas, in which they run.
+var Checks = slices.Concat(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks,
+	fieldsChecks, singleChecks, nestedChecks, dataChecks, deltaChecks, errorChecks, sdsChecks, ruleChecks(),
+	gradeChecks, writeChecks)
 
-func join(lists ...[]Check) []Check {
-	var out []Check
-	for _, l := range lists {
-		out = append(out, l...)
-	}
-	return out
-}
+// kind is what an id begins with: filter of filter.equal, SDS of SDS-G02.
+func kind(id string) string { return id[:strings.IndexAny(id, ".-")] }
+
+// Area names the part of a report that the check is told in.
+func (c *Check) Area() string { return areas[kind(c.ID)] }
+
+// writes tells whether a check puts and deletes.
+func (c *Check) writes() bool { return c.Area() == areas["put"] }
 
 // A Failure is one way in which a check did not hold.
 type Failure struct {
@@ -176,22 +171,32 @@ func (p *probe) advise(a *provider.Answer, format string, args ...any) {
 	p.failures = append(p.failures, p.failure(a, fmt.Sprintf(format, args...)))
 }
 
-// lacks tells why the check cannot run: what the data lacks, or what went
-// before.
+// lacks tells why the check, or a part of it, cannot run: what the data lacks, or what went before.
 func (p *probe) lacks(format string, args ...any) {
 	if p.missing == "" {
 		p.missing = p.sealed(fmt.Sprintf(format, args...), nil)
 	}
 }
 
+// left ends a check, as Fatal ends a test: there is nothing more to look at.
+type left struct{}
+
+// leave ends the check with what it lacks, fatal with an answer that is not as it must be.
+func (p *probe) leave(format string, args ...any) {
+	p.lacks(format, args...)
+	panic(left{})
+}
+
+func (p *probe) fatal(a *provider.Answer, format string, args ...any) {
+	p.fail(a, format, args...)
+	panic(left{})
+}
+
 // result is what the probe has come to.
 func (p *probe) result() Result {
 	out := Result{Check: p.check, Failures: p.failures, More: p.more}
 	if p.route != nil {
-		out.Target = p.route.Path
-		if p.route.Method != http.MethodGet {
-			out.Target = p.route.Method + " " + out.Target
-		}
+		out.Target = target(p.route)
 	}
 	switch {
 	case len(p.failures) > 0 && (p.check.Advice || !p.grave):
@@ -202,6 +207,14 @@ func (p *probe) result() Result {
 		out.State, out.Lacks = Unchecked, p.missing
 	}
 	return out
+}
+
+// target is how results name a route.
+func target(route *oneroster.Route) string {
+	if route.Method == http.MethodGet {
+		return route.Path
+	}
+	return route.Method + " " + route.Path
 }
 
 // ok says that something was looked at, so that what another part of the check
@@ -247,24 +260,41 @@ func (p *probe) raw(path, query string) *provider.Answer {
 	return a
 }
 
-// list reads a list answer of a resource; false with a failure told when it is
-// none.
-func (p *probe) list(a *provider.Answer, r *oneroster.Resource) (wire.Page, bool) {
-	if a.Err != nil {
-		p.fail(a, "no answer: %v", a.Err)
-		return wire.Page{}, false
+// page reads a list answer of the route's resource, or of the one named; false with a failure told
+// when it is none. list is page, and ends the check there.
+func (p *probe) page(a *provider.Answer, of ...string) (wire.Page, bool) {
+	var r *oneroster.Resource
+	if len(of) > 0 {
+		r = oneroster.ByName(of[0])
+	} else {
+		r = p.route.Resource
 	}
-	if a.Status != http.StatusOK {
-		p.fail(a, "answered %d where a list was expected", a.Status)
-		return wire.Page{}, false
-	}
-	page, err := a.List(wrappers(r)...)
+	got, err := p.asList(a, r)
 	if err != nil {
 		p.fail(a, "%v", err)
-		return page, false
+		return got, false
 	}
 	p.ok()
-	return page, true
+	return got, true
+}
+
+func (p *probe) list(a *provider.Answer, of ...string) wire.Page {
+	got, ok := p.page(a, of...)
+	if !ok {
+		panic(left{})
+	}
+	return got
+}
+
+// asList reads a list answer of a resource, or says why it is none.
+func (r *run) asList(a *provider.Answer, of *oneroster.Resource) (wire.Page, error) {
+	if a.Err != nil {
+		return wire.Page{}, fmt.Errorf("no answer: %w", a.Err)
+	}
+	if a.Status != http.StatusOK {
+		return wire.Page{}, fmt.Errorf("answered %d where a list was expected", a.Status)
+	}
+	return a.List(wrappers(of)...)
 }
 
 // wrappers are the keys that a list of a resource may come under for the sake

@@ -21,13 +21,13 @@ const (
 )
 
 var authChecks = []Check{
-	{ID: "access.token", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.token", On: Once, OAuth2: true,
 		Title: "A token request with the credentials in a Basic header is answered 200 with access_token, " +
 			"token_type and expires_in",
 		Rule: "RFC 6749 §4.4, §5.1; School Data Sync sends no other form",
 		Fix: "Answer POST grant_type=client_credentials with a JSON object that has access_token, " +
 			"token_type bearer and expires_in as a number of seconds.", Run: checkToken},
-	{ID: "access.token-cache", Area: areaAuth, On: Once, OAuth2: true, Advice: true,
+	{ID: "access.token-cache", On: Once, OAuth2: true, Advice: true,
 		Title: "A token answer forbids caches to keep it",
 		Rule:  "RFC 6749 §5.1", Fix: "Send Cache-Control: no-store with every token.", Run: func(p *probe) {
 			if a := p.seen["token"]; !strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")),
@@ -35,24 +35,24 @@ var authChecks = []Check{
 				p.fail(nil, "Cache-Control of the token answer is %q", a.Header.Get("Cache-Control"))
 			}
 		}},
-	{ID: "access.bad-secret", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.bad-secret", On: Once, OAuth2: true,
 		Title: "A wrong secret, and an unknown client, get no token",
 		Rule:  "RFC 6749 §5.2: invalid_client",
 		Fix:   "Answer 401 with {\"error\":\"invalid_client\"} where the client or its secret is wrong.",
 		Run:   checkBadSecret},
-	{ID: "access.no-token", Area: areaAuth, On: Lists, Title: "Without credentials nothing is read",
+	{ID: "access.no-token", On: Lists, Title: "Without credentials nothing is read",
 		Rule: ruleREST + ", security; RFC 6750 §3.1",
 		Fix:  "Answer 401 to every request that has no Authorization header, on every path.",
 		Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
-	{ID: "access.no-token-single", Area: areaAuth, On: Singles,
+	{ID: "access.no-token-single", On: Singles,
 		Title: "Without credentials no single object is read",
 		Rule:  ruleREST + ", security; RFC 6750 §3.1",
 		Fix:   "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
-	{ID: "access.challenge", Area: areaAuth, On: Once, Advice: true,
+	{ID: "access.challenge", On: Once, Advice: true,
 		Title: "A refusal says in WWW-Authenticate how to get in",
 		Rule:  "RFC 9110 §15.5.2, RFC 6750 §3: every 401 has it",
 		Fix: "Send WWW-Authenticate: Bearer realm=\"…\" with every 401, and error=\"invalid_token\" " +
@@ -65,17 +65,17 @@ var authChecks = []Check{
 				p.fail(a, "the answer 401 has no WWW-Authenticate: some clients never send credentials then")
 			}
 		}},
-	{ID: "access.foreign-token", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.foreign-token", On: Once, OAuth2: true,
 		Title: "A token that this provider did not issue is refused",
 		Rule:  "RFC 6750 §3.1: invalid_token",
 		Fix: "Verify the token's signature with your own key, and its algorithm against a list of " +
 			"one; answer 401.", Run: checkForeign},
-	{ID: "access.expired-token", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.expired-token", On: Once, OAuth2: true,
 		Title: "A token whose end was rewritten, or has passed, is refused",
 		Rule:  "RFC 6750 §3.1: invalid_token; RFC 7519 §4.1.4",
 		Fix:   "Verify the signature over the claims before reading exp, and compare exp with the clock.",
 		Run:   checkExpired},
-	{ID: "access.scheme", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.scheme", On: Once, OAuth2: true,
 		Title: "The Bearer scheme is taken in any letter case",
 		Rule:  "RFC 9110 §11.1; PowerShell clients send bearer",
 		Fix:   "Compare the scheme of the Authorization header without regard to case.",
@@ -86,13 +86,12 @@ var authChecks = []Check{
 				p.fail(a, "answered %d to a token under the scheme bearer in lower case", a.Status)
 			}
 		}},
-	{ID: "access.earlier-token", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.earlier-token", On: Once, OAuth2: true,
 		Title: "A new token does not end an earlier one",
 		Rule:  "readers ask for a token per worker: Grade Sync, Canvas, Data Factory",
 		Fix:   "Let every token live until its own exp.", Run: func(p *probe) {
 			if a, err := p.p.RequestToken(p.ctx, p.usual()); err != nil || a.Status != http.StatusOK {
-				p.lacks("no second token was given")
-				return
+				p.leave("no second token was given")
 			}
 			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
 				Who: provider.Who{Bearer: p.grant.AccessToken}})
@@ -100,12 +99,12 @@ var authChecks = []Check{
 				p.fail(a, "answered %d to the first token after a second was issued", a.Status)
 			}
 		}},
-	{ID: "access.scope", Area: areaAuth, On: Once, OAuth2: true,
+	{ID: "access.scope", On: Once, OAuth2: true,
 		Title: "A token opens what its scope names, whole words compared, and nothing else",
 		Rule:  ruleREST + ", OAuth scopes; RFC 6750 §3.1: insufficient_scope",
 		Fix: "Split the scope at spaces, compare whole names with the scopes of the route, answer 403 " +
 			"where none fits.", Run: checkScope},
-	{ID: "access.https", Area: areaAuth, On: Once, Advice: true,
+	{ID: "access.https", On: Once, Advice: true,
 		Title: "The service and its token endpoint are reached over HTTPS",
 		Rule:  ruleSDS + " (SDS-A02); 1EdTech Security Framework",
 		Fix: "Put TLS 1.2 or later with a certificate of a public authority in front, and give " +
@@ -124,11 +123,11 @@ var authChecks = []Check{
 				p.fail(nil, "%s is plain HTTP: names and grades of children can be read on the way", at)
 			}
 		}},
-	{ID: "access.signature", Area: areaAuth, On: Once, OAuth1: true,
+	{ID: "access.signature", On: Once, OAuth1: true,
 		Title: "A signature that does not fit the request is refused",
 		Rule:  "RFC 5849 §3.2", Fix: "Compute the signature over method, URL and every parameter of the " +
 			"query, and answer 401 where it differs.", Run: checkSignature},
-	{ID: "access.timestamp", Area: areaAuth, On: Once, OAuth1: true,
+	{ID: "access.timestamp", On: Once, OAuth1: true,
 		Title: "A signature of hours ago, and one that was used before, are refused",
 		Rule:  "RFC 5849 §3.3", Fix: "Refuse timestamps outside a window of minutes, and remember nonces " +
 			"for as long.", Run: checkReplay},
@@ -188,8 +187,7 @@ func (p *probe) refused(who provider.Who, what string) {
 		path = p.route.Path
 		c := p.reading("/" + p.route.Segments[0])
 		if c != nil && c.spare {
-			p.lacks("there is no %s, which is optional", path)
-			return
+			p.leave("there is no %s, which is optional", path)
 		}
 		if p.route.One {
 			query = ""
@@ -235,14 +233,12 @@ func checkForeign(p *probe) {
 func checkExpired(p *probe) {
 	parts := strings.Split(p.grant.AccessToken, ".")
 	if len(parts) != 3 {
-		p.lacks("the token is opaque: its end cannot be rewritten")
-		return
+		p.leave("the token is opaque: its end cannot be rewritten")
 	}
 	var claims map[string]any
 	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 	if err != nil || json.Unmarshal(raw, &claims) != nil {
-		p.lacks("the token's claims cannot be read")
-		return
+		p.leave("the token's claims cannot be read")
 	}
 	for what, end := range map[string]time.Time{"the token with its end " +
 		"in the past": time.Now().Add(-time.Hour), "the token with its end far ahead": time.Now().AddDate(1,

@@ -18,7 +18,7 @@ import (
 const ruleData = ruleREST + ", data model"
 
 var dataChecks = []Check{
-	{ID: "data.id", Area: areaData, On: Wholes,
+	{ID: "data.id", On: Wholes,
 		Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G01)",
 		Fix:   "Write ids as strings, also where the source has numbers.",
@@ -31,7 +31,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		}},
-	{ID: "data.status", Area: areaData, On: Wholes, Title: "Every row has a status, active or tobedeleted",
+	{ID: "data.status", On: Wholes, Title: "Every row has a status, active or tobedeleted",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)",
 		Fix:  "Send status with every row; 1.0's inactive is tobedeleted now.",
 		Row: func(_ *oneroster.Resource, o wire.Object) string {
@@ -40,7 +40,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		}},
-	{ID: "data.modified", Area: areaData, On: Wholes,
+	{ID: "data.modified", On: Wholes,
 		Title: "Every row has a dateLastModified in UTC with three fraction digits",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form",
 		Fix:   "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.",
@@ -50,7 +50,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		}},
-	{ID: "data.required", Area: areaData, On: Wholes, Title: "Required attributes are there and not empty",
+	{ID: "data.required", On: Wholes, Title: "Required attributes are there and not empty",
 		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out " +
 			"where that cannot be done.",
 		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
@@ -60,7 +60,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		})},
-	{ID: "data.empty", Area: areaData, On: Wholes,
+	{ID: "data.empty", On: Wholes,
 		Title: "An optional attribute without a value is left out: no null, no empty string",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null",
 		Fix:   "Leave the member out.",
@@ -75,7 +75,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		}},
-	{ID: "data.types", Area: areaData, On: Wholes,
+	{ID: "data.types", On: Wholes,
 		Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers " +
 			"numbers, lists lists",
 		Rule: ruleData + ", final revision: booleans are the strings true and false",
@@ -86,7 +86,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		})},
-	{ID: "data.values", Area: areaData, On: Wholes,
+	{ID: "data.values", On: Wholes,
 		Title: "Enumerations have values of the standard, spelled as it does",
 		Rule:  ruleData + ", enumerations: not to be extended in 1.1",
 		Fix:   "Map values of your own to the nearest of the standard; keep yours in metadata.",
@@ -95,8 +95,8 @@ var dataChecks = []Check{
 				return "" // data.status tells
 			}
 			for _, s := range asTexts(v) {
-				if len(f.Enum) > 0 && s != "" && !contains(f.Enum, s) &&
-					!(f == enrolledAs && contains(eightRoles, s)) {
+				if len(f.Enum) > 0 && s != "" && !slices.Contains(f.Enum, s) &&
+					!(f == enrolledAs && slices.Contains(eightRoles, s)) {
 					return fmt.Sprintf("is %q, not one of %s", s, strings.Join(f.Enum, ", "))
 				}
 				if f.Kind == oneroster.Bool && s != "true" && s != "false" {
@@ -105,7 +105,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		})},
-	{ID: "data.dates", Area: areaData, On: Wholes,
+	{ID: "data.dates", On: Wholes,
 		Title: "Dates are YYYY-MM-DD, dateTimes UTC with three fraction digits, school years four digits",
 		Rule:  ruleData + ", formats; Moodle takes no other",
 		Fix: "Write 2026-09-01 for a date, 2026-09-01T08:00:00.000Z for a " +
@@ -121,37 +121,37 @@ var dataChecks = []Check{
 			}
 			return ""
 		})},
-	{ID: "data.references", Area: areaData, On: Wholes, Where: hasRef,
+	{ID: "data.references", On: Wholes, Where: hasRef,
 		Title: "References are objects with href, sourcedId and type",
 		Rule:  ruleData + ", GUIDRef: all three are required",
 		Fix:   "Write {\"href\": \"https://…/orgs/1\", \"sourcedId\": \"1\", \"type\": \"org\"} everywhere.",
 		Row:   eachField(checkReference)},
-	{ID: "data.resolve", Area: areaData, On: Wholes, Where: hasRef,
+	{ID: "data.resolve", On: Wholes, Where: hasRef,
 		Title: "References lead to objects of the right kind that are there, and active where the row is",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G06) drops the row",
 		Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better " +
 			"than its parent's.", Run: checkResolve},
-	{ID: "data.kinds", Area: areaData, On: Wholes,
+	{ID: "data.kinds", On: Wholes,
 		Where: func(r *oneroster.Route) bool { return r.Resource.Field("school") != nil || r.Path == "/courses" },
 		Title: "What is called school is a school, schoolYear is a school year, and primary is said of teachers",
 		Rule:  ruleData + "; " + ruleSDS + " (Classic) reads classes and enrollments school by school",
 		Fix: "Lead classes and enrollments to the org of type school, courses to the session of type " +
 			"schoolYear; leave primary out for students.", Run: checkKinds},
-	{ID: "data.href", Area: areaData, On: Wholes, Where: hasRef,
+	{ID: "data.href", On: Wholes, Where: hasRef,
 		Title: "A href can be read and is the object that it names",
 		Rule:  ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id " +
 			"percent-encoded.", Run: checkHref},
-	{ID: "data.children", Area: areaData, On: Wholes,
+	{ID: "data.children", On: Wholes,
 		Where: func(r *oneroster.Route) bool { return inverse(r.Resource) != nil },
 		Title: "children and parent say the same",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-O02)",
 		Fix:   "Read children off the parents of the other rows.", Run: checkChildren},
-	{ID: "data.agents", Area: areaData, On: Wholes,
+	{ID: "data.agents", On: Wholes,
 		Where: func(r *oneroster.Route) bool { return r.Resource.Field("agents") != nil },
 		Title: "agents lead both ways: from the student to the guardian and back",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-U06)",
 		Fix:   "Add the link to the other side, and move its dateLastModified.", Run: checkAgents},
-	{ID: "data.unknown-attributes", Area: areaData, On: Wholes, Advice: true,
+	{ID: "data.unknown-attributes", On: Wholes, Advice: true,
 		Title: "Rows have no attributes that the standard does not",
 		Rule:  ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.",
 		Row: func(r *oneroster.Resource, o wire.Object) string {
@@ -162,7 +162,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		}},
-	{ID: "data.entities", Area: areaData, On: Wholes, Advice: true,
+	{ID: "data.entities", On: Wholes, Advice: true,
 		Title: "Texts are plain: no character entities of HTML in names",
 		Rule:  ruleData + "; readers show O&#39;Brien as it stands",
 		Fix:   "Undo the escaping of the screens that the data was typed into.",
@@ -173,7 +173,7 @@ var dataChecks = []Check{
 			}
 			return ""
 		})},
-	{ID: "data.lists", Area: areaData, On: Wholes, Where: hasKind(oneroster.Refs), Advice: true,
+	{ID: "data.lists", On: Wholes, Where: hasKind(oneroster.Refs), Advice: true,
 		Title: "Lists are there, also where they are empty",
 		Rule:  "in the field: Moodle breaks on a user without agents",
 		Fix:   "Write [] for a list without values.",
@@ -240,18 +240,13 @@ func (p *probe) row(a *provider.Answer, o wire.Object) {
 
 // rowByRow tells what the check found while the list was read.
 func (p *probe) rowByRow() {
-	if c, ok := p.walked(); ok {
-		i := slices.IndexFunc(c.judges, func(judge *probe) bool { return judge.check == p.check })
-		*p = *c.judges[i]
-	}
+	c := p.walked()
+	*p = *c.judges[slices.IndexFunc(c.judges, func(judge *probe) bool { return judge.check == p.check })]
 }
 
 // each judges every record: what is wrong, or "".
 func (p *probe) each(judge func(n int, rec oneroster.Record) string) {
-	c, ok := p.walked()
-	if !ok {
-		return
-	}
+	c := p.walked()
 	for n, rec := range c.records() {
 		if wrong := judge(n, rec); wrong != "" {
 			var a *provider.Answer
@@ -347,7 +342,7 @@ func checkReference(f *oneroster.Field, v any, there bool) string {
 			return "has a reference without a sourcedId"
 		case ref.Href == "":
 			return "has a reference without a href: " + text(v)
-		case !contains(allowed, ref.Type):
+		case !slices.Contains(allowed, ref.Type):
 			return fmt.Sprintf("has a reference of type %q, not %s", ref.Type, strings.Join(allowed, " or "))
 		}
 	}
@@ -424,11 +419,11 @@ func checkKinds(p *probe) {
 		if rec.Get("status") == oneroster.ToBeDeleted {
 			return ""
 		}
-		if school := rec.Get("school"); school != "" && contains(above, kindOf("org", school)) {
+		if school := rec.Get("school"); school != "" && slices.Contains(above, kindOf("org", school)) {
 			return fmt.Sprintf("school leads to org %q, whose type is %s", school, kindOf("org", school))
 		}
 		year := rec.Get("schoolYear")
-		if kind := kindOf("academicSession", year); kind != "schoolYear" && contains(sessions, kind) {
+		if kind := kindOf("academicSession", year); kind != "schoolYear" && slices.Contains(sessions, kind) {
 			return fmt.Sprintf("schoolYear leads to academicSession %q, whose type is %s", year, kind)
 		}
 		if rec.Get("role") == "student" && rec.Get("primary") == "true" {
@@ -439,30 +434,31 @@ func checkKinds(p *probe) {
 }
 
 func checkHref(p *probe) {
-	p.onRef(func(c *collection, f *oneroster.Field, id string) {
-		for _, o := range p.objects(c, 0) {
-			for _, ref := range o.Refs(f.Name) {
-				if ref.ID != id || ref.Href == "" {
-					continue
-				}
-				a, ok := p.follow(c.first, ref.Href)
-				if !ok {
-					return
-				}
-				p.ok()
-				if a.Err != nil || a.Status != http.StatusOK {
-					p.fail(a, "the href of %s is answered %d", f.Name, a.Status)
-				} else if got, _, err := a.One(oneroster.ByName(f.To).Wrapper()); err != nil &&
-					p.unreadable(f.To, id) {
-					p.held = false
-					p.lacks("single objects cannot be read (one.answer)")
-				} else if err != nil || got.ID() != id {
-					p.fail(a, "the href of %s is not the object %s", f.Name, id)
-				}
-				return
+	for f, id := range p.references() {
+		p.reached(p.collection(), f, id)
+	}
+}
+
+// reached follows the first href that the list has for an id.
+func (p *probe) reached(c *collection, f *oneroster.Field, id string) {
+	for _, o := range p.objects(c, 0) {
+		for _, ref := range o.Refs(f.Name) {
+			if ref.ID != id || ref.Href == "" {
+				continue
 			}
+			a := p.follow(c.first, ref.Href)
+			p.ok()
+			if a.Err != nil || a.Status != http.StatusOK {
+				p.fail(a, "the href of %s is answered %d", f.Name, a.Status)
+			} else if got, _, err := a.One(oneroster.ByName(f.To).Wrapper()); err != nil && p.unreadable(f.To, id) {
+				p.held = false
+				p.lacks("single objects cannot be read (one.answer)")
+			} else if err != nil || got.ID() != id {
+				p.fail(a, "the href of %s is not the object %s", f.Name, id)
+			}
+			return
 		}
-	})
+	}
 }
 
 // unreadable tells whether an object cannot be read at its usual path either.
@@ -483,9 +479,8 @@ func inverse(r *oneroster.Resource) *oneroster.Field {
 }
 
 func checkChildren(p *probe) {
-	c, ok := p.collection()
-	f := inverse(p.route.Resource)
-	if !ok || !c.whole {
+	c, f := p.collection(), inverse(p.route.Resource)
+	if !c.whole {
 		return
 	}
 	of := map[string]map[string]bool{}
@@ -519,8 +514,8 @@ func checkChildren(p *probe) {
 }
 
 func checkAgents(p *probe) {
-	c, ok := p.collection()
-	if !ok || !c.whole {
+	c := p.collection()
+	if !c.whole {
 		return
 	}
 	some, agents := false, p.route.Resource.Index("agents")
@@ -534,7 +529,7 @@ func checkAgents(p *probe) {
 			if !there || c.deleted(at) {
 				continue // data.resolve tells
 			}
-			if back := oneroster.Items(c.text(at, agents)); !contains(back, rec.ID()) {
+			if back := oneroster.Items(c.text(at, agents)); !slices.Contains(back, rec.ID()) {
 				return fmt.Sprintf("names the agent %s, whose agents do not name it", id)
 			}
 		}

@@ -8,58 +8,52 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
-	"rollbook/internal/provider"
 	"rollbook/internal/wire"
 )
 
 var nestedChecks = []Check{
-	{ID: "nested.rows", Area: areaNested, On: Nesteds,
+	{ID: "nested.rows", On: Nesteds,
 		Title: "A nested list holds the rows that hang on its parent, all of them and no others",
 		Rule:  ruleREST + ", tables 3.1a to 3.1c",
 		Fix:   "Select by the reference, or through active enrollments, that the operation's name says.",
 		Run:   checkNested},
-	{ID: "nested.total", Area: areaNested, On: Nesteds,
+	{ID: "nested.total", On: Nesteds,
 		Title: "A nested list is paged and counted like any other",
 		Rule:  ruleREST + ", paging", Fix: "Use the same code for nested lists: X-Total-Count, limit, " +
 			"offset, a stable order.", Run: checkNestedPages},
-	{ID: "nested.filter", Area: areaNested, On: Nesteds, Title: "A nested list is filtered within its parent",
+	{ID: "nested.filter", On: Nesteds, Title: "A nested list is filtered within its parent",
 		Rule: ruleREST + ", filtering",
 		Fix: "Combine the filter with the parent by AND, as a structure and not as text: an OR must " +
 			"not lead out.", Run: checkNestedFilter},
-	{ID: "nested.both-parents", Area: areaNested, On: Nesteds,
+	{ID: "nested.both-parents", On: Nesteds,
 		Where: func(r *oneroster.Route) bool { return strings.Count(r.Path, "{") == 2 },
 		Title: "A list under two parents looks at both: a class of another school is empty",
 		Rule:  ruleREST + ", tables 3.1a to 3.1c: the class in the school",
 		Fix:   "Select by every id of the path.", Run: checkBothParents},
-	{ID: "nested.deleted-links", Area: areaNested, On: Nesteds, Where: func(r *oneroster.Route) bool {
+	{ID: "nested.deleted-links", On: Nesteds, Where: func(r *oneroster.Route) bool {
 		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
 	}, Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
 		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere " +
 			"this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
-	{ID: "nested.unknown-parent", Area: areaNested, On: Nesteds,
+	{ID: "nested.unknown-parent", On: Nesteds,
 		Title: "A list under an unknown parent is empty, or unknown, and never the whole",
 		Rule:  ruleREST + "; " + ruleSDS + " wants 200 and an empty list",
 		Fix:   "Answer 200 with an empty list.", Run: func(p *probe) {
 			a := p.get(fill(p.route.Path, p.unknownParents()))
 			p.ok()
-			switch {
-			case a.Err != nil:
-				p.fail(a, "no answer: %v", a.Err)
-			case a.Status == http.StatusOK:
-				if got, ok := p.list(a, p.route.Resource); ok && len(got.Objects) > 0 {
-					p.fail(a, "%s hang on a parent that does not exist", plural(len(got.Objects), "row"))
-				}
-			case a.Status != http.StatusNotFound:
-				p.fail(a, "answered %d", a.Status)
+			if a.Status == http.StatusNotFound {
+				return
+			}
+			if got := p.list(a); len(got.Objects) > 0 {
+				p.fail(a, "%s hang on a parent that does not exist", plural(len(got.Objects), "row"))
 			}
 		}},
-	{ID: "nested.unknown-parent-empty", Area: areaNested, On: Nesteds,
-		Profiles: []string{"sds", "sds-classic"}, Title: "A list under an unknown parent is 200 and empty",
+	{ID: "nested.unknown-parent-empty", On: Nesteds,
+		Profiles: sdsProfiles, Title: "A list under an unknown parent is 200 and empty",
 		Rule: ruleSDS + ": /schools/1000000/classes",
 		Fix:  "Answer 200 with an empty list and X-Total-Count: 0, not 404.", Run: func(p *probe) {
 			a := p.get(fill(p.route.Path, p.unknownParents()))
-			got, ok := p.list(a, p.route.Resource)
-			if ok && (len(got.Objects) > 0 || got.Total != 0) {
+			if got := p.list(a); len(got.Objects) > 0 || got.Total != 0 {
 				p.fail(a, "%s, X-Total-Count %d", plural(len(got.Objects), "row"), got.Total)
 			}
 		}},
@@ -188,7 +182,7 @@ func (c *collection) matching(conditions []oneroster.Match, vars map[string]stri
 		all = append(all, func(n int) bool {
 			value := c.value(n, field)
 			return known && value == number && value != 0 ||
-				c.of.Fields[field].Kind.IsList() && contains(oneroster.Items(c.texts.all[value]), want)
+				c.of.Fields[field].Kind.IsList() && slices.Contains(oneroster.Items(c.texts.all[value]), want)
 		})
 	}
 	return func(n int) bool {
@@ -203,22 +197,16 @@ func (c *collection) matching(conditions []oneroster.Match, vars map[string]stri
 
 // parents picks path variables for which the nested list must have the most
 // rows, among a few candidates.
-func (p *probe) parents() (vars map[string]string, must, may map[string]bool, ok bool) {
-	best := -1
+func (p *probe) parents() (vars map[string]string, must, may map[string]bool) {
 	for _, candidate := range p.candidates() {
-		m, y, known := p.hang(candidate)
-		if !known {
-			continue
-		}
-		if len(m) > best {
-			vars, must, may, best = candidate, m, y, len(m)
+		if m, y, known := p.hang(candidate); known && (vars == nil || len(m) > len(must)) {
+			vars, must, may = candidate, m, y
 		}
 	}
-	if best < 0 {
-		p.lacks("the lists that this one hangs on were not read whole, or have no rows that name a parent")
-		return nil, nil, nil, false
+	if vars == nil {
+		p.leave("the lists that this one hangs on were not read whole, or have no rows that name a parent")
 	}
-	return vars, must, may, true
+	return vars, must, may
 }
 
 // candidates are up to a dozen sets of path variables: parents of the rows
@@ -272,10 +260,7 @@ func (p *probe) second(names []string) []map[string]string {
 }
 
 func checkNested(p *probe) {
-	vars, must, may, ok := p.parents()
-	if !ok {
-		return
-	}
+	vars, must, may := p.parents()
 	if len(must) == 0 {
 		p.lacks("no parent was found that has rows here")
 	}
@@ -302,8 +287,7 @@ func checkNested(p *probe) {
 	}
 	for id := range must {
 		if !came[id] && len(got.Objects) < nestedRows {
-			p.fail(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
-			return
+			p.fatal(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
 		}
 	}
 }
@@ -327,11 +311,9 @@ func checkBothParents(p *probe) {
 			if a.Status == http.StatusNotFound {
 				return
 			}
-			got, ok := p.list(a, p.route.Resource)
-			for _, o := range got.Objects {
-				if ok && !may[o.ID()] {
-					p.fail(a, "%s came, which hangs on the second parent and not on the first", o.ID())
-					return
+			for _, o := range p.list(a).Objects {
+				if !may[o.ID()] {
+					p.fatal(a, "%s came, which hangs on the second parent and not on the first", o.ID())
 				}
 			}
 			return
@@ -346,8 +328,7 @@ func checkDeletedLinks(p *probe) {
 	t := p.route.Scope.Through
 	c := p.all("enrollment")
 	if c == nil {
-		p.lacks("there are no enrollments")
-		return
+		p.leave("there are no enrollments")
 	}
 	looked := 0
 	for n, rec := range c.records() {
@@ -371,10 +352,7 @@ func checkDeletedLinks(p *probe) {
 		a := p.get(fill(p.route.Path, vars), "limit", "10000")
 		looked++
 		p.ok()
-		got, err := a.List(wrappers(p.route.Resource)...)
-		if a.Status != http.StatusOK || err != nil {
-			continue // others tell
-		}
+		got, _ := p.asList(a, p.route.Resource) // others tell
 		tell := p.advise
 		if p.profiles["sds-classic"] || p.profiles["gradesync"] {
 			tell = p.fail
@@ -395,42 +373,34 @@ func checkDeletedLinks(p *probe) {
 // nestedRows is how many rows of a nested list are looked at: a large school has more.
 var nestedRows = 10_000
 
-// beginning reads what a nested list with at least so many rows begins with.
-func (p *probe) beginning(least int) (path string, rows []wire.Object, ok bool) {
-	vars, must, _, ok := p.parents()
-	if !ok {
-		return "", nil, false
-	}
+// beginning reads what a nested list that has rows begins with.
+func (p *probe) beginning() (path string, rows []wire.Object) {
+	vars, must, _ := p.parents()
 	path = fill(p.route.Path, vars)
 	got, ok := p.whole(p.get(path, "limit", strconv.Itoa(nestedRows)), nestedRows)
-	if !ok {
-		return "", nil, false
-	}
-	if len(must) < least || len(got.Objects) < least {
+	if ok && (len(must) == 0 || len(got.Objects) == 0) {
 		p.held = false
 		p.lacks("no parent was found that has rows here")
-		return "", nil, false
 	}
-	return path, got.Objects, true
+	if !p.held {
+		panic(left{})
+	}
+	return path, got.Objects
 }
 
 func checkNestedPages(p *probe) {
-	path, rows, ok := p.beginning(1)
-	if !ok {
-		return
-	}
+	path, rows := p.beginning()
 	total := len(rows)
 	a := p.get(path, "limit", strconv.Itoa(nestedRows))
 	if total >= nestedRows {
 		total = max(total, a.Total())
 	}
 	if a.Total() != total {
-		p.fail(a, "X-Total-Count is %d; the list has %s", a.Total(), plural(len(rows), "row"))
-		return
+		p.fatal(a, "X-Total-Count is %d; the list has %s", a.Total(), plural(len(rows), "row"))
 	}
 	for _, at := range []int{0, len(rows) - 1} {
 		a := p.get(path, "limit", "1", "offset", fmt.Sprint(at))
-		got, ok := p.list(a, p.route.Resource)
+		got, ok := p.page(a)
 		if !ok {
 			continue
 		}
@@ -444,32 +414,25 @@ func checkNestedPages(p *probe) {
 }
 
 func checkNestedFilter(p *probe) {
-	path, rows, ok := p.beginning(1)
-	if !ok {
-		return
+	path, rows := p.beginning()
+	inside := map[string]bool{}
+	for _, o := range rows {
+		inside[o.ID()] = true
 	}
-	id := rows[0].ID()
-	for _, c := range []struct {
-		filter string
-		most   int
-	}{{"sourcedId=" + provider.Quote(id), 1}, {"sourcedId='norecords' OR status='active'", len(rows)},
-		{"sourcedId='norecords' OR sourcedId!='norecords'", len(rows)}} {
-		a := p.get(path, "limit", strconv.Itoa(nestedRows), "filter", c.filter)
-		got, ok := p.list(a, p.route.Resource)
+	one := exactly("sourcedId", rows[0].ID()).filter
+	for _, filter := range []string{one, "sourcedId='norecords' OR status='active'",
+		"sourcedId='norecords' OR sourcedId!='norecords'"} {
+		a := p.get(path, "limit", strconv.Itoa(nestedRows), "filter", filter)
+		got, ok := p.page(a)
 		if !ok {
 			continue
 		}
-		inside := map[string]bool{}
-		for _, o := range rows {
-			inside[o.ID()] = true
-		}
 		for _, o := range got.Objects {
 			if !inside[o.ID()] && len(rows) < nestedRows && o.Text("status") != oneroster.ToBeDeleted {
-				p.fail(a, "%s came, which is not in the unfiltered list", o.ID())
-				return
+				p.fatal(a, "%s came, which is not in the unfiltered list", o.ID())
 			}
 		}
-		if len(got.Objects) == 0 || c.most == 1 && len(got.Objects) != 1 {
+		if len(got.Objects) == 0 || filter == one && len(got.Objects) != 1 {
 			p.fail(a, "%s came", plural(len(got.Objects), "row"))
 		}
 	}

@@ -7,23 +7,20 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/provider"
 	"rollbook/internal/wire"
 )
 
 var singleChecks = []Check{
-	{ID: "one.answer", Area: areaOne, On: Singles,
+	{ID: "one.answer", On: Singles,
 		Title: "An id of the list is answered 200 with the object under the standard's key, the only one",
 		Rule:  ruleREST + ", data model",
 		Fix: "Answer {\"user\": {…}}: org for a school, user for a student or teacher, " +
 			"academicSession for a term; demographics for demographics.", Run: func(p *probe) {
-			id, path, ok := p.single()
-			if !ok {
-				return
-			}
+			id, path := p.single()
 			a := p.get(path)
 			if a.Err != nil || a.Status != http.StatusOK {
-				p.fail(a, "answered %d for %s, which the list has", a.Status, id)
-				return
+				p.fatal(a, "answered %d for %s, which the list has", a.Status, id)
 			}
 			p.ok()
 			o, key, err := a.One(p.route.Resource.Wrapper())
@@ -39,52 +36,38 @@ var singleChecks = []Check{
 				p.fail(a, "the Content-Type is %q", a.Header.Get("Content-Type"))
 			}
 		}},
-	{ID: "one.same", Area: areaOne, On: Singles,
+	{ID: "one.same", On: Singles,
 		Title: "A single object is the object of the list, attribute by attribute",
 		Rule:  ruleREST + ", data model: one object, one representation",
 		Fix:   "Render both by the same code.", Run: func(p *probe) {
-			_, path, ok := p.single()
-			if !ok {
-				return
-			}
-			a := p.get(path)
-			o, _, err := a.One(p.route.Resource.Wrapper())
-			if a.Status != http.StatusOK || err != nil {
-				p.lacks("the object cannot be read (one.answer)")
-				return
-			}
+			o, a := p.object()
 			list := p.listOf()
 			n, _ := list.find(o.ID())
-			want := p.object(list, n)
+			want := p.objectOf(list, n)
 			if o.Canonical() != want.Canonical() {
 				p.fail(a, "%s", difference(want, o, "the list", "the single object"))
 			}
 		}},
-	{ID: "one.total", Area: areaOne, On: Singles, Profiles: []string{"sds", "sds-classic"},
+	{ID: "one.total", On: Singles, Profiles: sdsProfiles,
 		Title: "A single object has X-Total-Count: 1",
 		Rule:  ruleSDS + " (SDS-A03)", Fix: "Send X-Total-Count: 1 with every single object.",
 		Run: func(p *probe) {
-			if _, path, ok := p.single(); ok {
-				if a := p.get(path); a.Status == http.StatusOK && a.Total() != 1 {
-					p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
-				}
+			_, path := p.single()
+			if a := p.get(path); a.Status == http.StatusOK && a.Total() != 1 {
+				p.fail(a, "X-Total-Count is %q", a.Header.Get("X-Total-Count"))
 			}
 		}},
-	{ID: "one.letter-case", Area: areaOne, On: Singles, Advice: true,
+	{ID: "one.letter-case", On: Singles, Advice: true,
 		Title: "An id in another letter case is another id",
 		Rule:  ruleSDS + ": ids are compared letter by letter",
 		Fix:   "Compare sourcedIds as bytes; a database's collation may fold them.", Run: func(p *probe) {
-			id, _, ok := p.single()
-			if !ok {
-				return
-			}
+			id, _ := p.single()
 			other := strings.ToUpper(id)
 			if other == id {
 				other = strings.ToLower(id)
 			}
 			if _, there := p.listOf().find(other); there || other == id {
-				p.lacks("ids here have no letters to write otherwise")
-				return
+				p.leave("ids here have no letters to write otherwise")
 			}
 			if a := p.get(fill(p.route.Path,
 				map[string]string{"id": other})); a.Status != http.StatusNotFound {
@@ -92,15 +75,14 @@ var singleChecks = []Check{
 			}
 			p.ok()
 		}},
-	{ID: "one.view", Area: areaOne, On: Singles,
+	{ID: "one.view", On: Singles,
 		Where: func(r *oneroster.Route) bool { return r.View.Field != "" },
 		Title: "An object of another kind is unknown here",
 		Rule:  ruleREST + ", table 3.1a: /schools/{id} of a district is 404",
 		Fix:   "Look the id up among the objects of the kind that the path names.", Run: func(p *probe) {
 			c := p.all(p.route.Resource.Name)
 			if c == nil {
-				p.lacks("/%s was not read", p.route.Resource.Plural)
-				return
+				p.leave("/%s was not read", p.route.Resource.Plural)
 			}
 			for _, rec := range c.records() {
 				if v := rec.Get(p.route.View.Field); v != "" && v != p.route.View.Value {
@@ -128,21 +110,31 @@ func (p *probe) listOf() *collection {
 	return c
 }
 
-// single picks an object of the route: its id, and the path that reads it.
-func (p *probe) single() (id, path string, ok bool) {
+// single picks an object of the route: its id, and the path that reads it. The check ends where
+// there is none.
+func (p *probe) single() (id, path string) {
 	c := p.listOf()
 	switch {
 	case c == nil:
-		p.lacks("the list was not read")
+		p.leave("the list was not read")
 	case c.spare:
-		p.lacks("there is no %s, which is optional", c.route.Path)
+		p.leave("there is no %s, which is optional", c.route.Path)
 	case !c.usable():
-		p.lacks("there are no rows to take an id from, or they have none")
-	default:
-		id = c.id(c.count / 2)
-		return id, fill(p.route.Path, map[string]string{"id": id}), true
+		p.leave("there are no rows to take an id from, or they have none")
 	}
-	return "", "", false
+	id = c.id(c.count / 2)
+	return id, fill(p.route.Path, map[string]string{"id": id})
+}
+
+// object reads the object that single picks.
+func (p *probe) object() (wire.Object, *provider.Answer) {
+	_, path := p.single()
+	a := p.get(path)
+	o, _, err := a.One(p.route.Resource.Wrapper())
+	if a.Status != http.StatusOK || err != nil {
+		p.leave("the object cannot be read (one.answer)")
+	}
+	return o, a
 }
 
 // difference names the first attribute in which two objects differ.

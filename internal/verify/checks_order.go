@@ -2,6 +2,7 @@ package verify
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,25 +12,21 @@ import (
 )
 
 var sortChecks = []Check{
-	{ID: "sort.ascending", Area: areaSort, On: Lists, Title: "sort=field orders by the field, upwards",
+	{ID: "sort.ascending", On: Lists, Title: "sort=field orders by the field, upwards",
 		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging; upwards where orderBy " +
 			"is missing.", Run: func(p *probe) { p.sorted("asc") }},
-	{ID: "sort.descending", Area: areaSort, On: Lists, Title: "orderBy=desc orders downwards",
+	{ID: "sort.descending", On: Lists, Title: "orderBy=desc orders downwards",
 		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging.",
 		Run: func(p *probe) { p.sorted("desc") }},
-	{ID: "sort.ties", Area: areaSort, On: Lists,
+	{ID: "sort.ties", On: Lists,
 		Title: "Sorted by a field that many rows share, the pages still hold every row once",
 		Rule:  ruleREST + ", paging: the order must not change from page to page",
 		Fix:   "Append a unique last key to every order.", Run: checkTies},
-	{ID: "sort.unknown", Area: areaSort, On: Lists,
+	{ID: "sort.unknown", On: Lists,
 		Title: "A field that cannot be sorted by gives the usual order",
 		Rule:  ruleREST + ", sorting: 200 with a warning, invalid_sort_field",
 		Fix:   "Answer the data in the default order.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
-			p.rowsOf(p.get(p.route.Path, "sort", "noSuchField", "limit", "20"), c, 0, 20)
+			p.rowsOf(p.get(p.route.Path, "sort", "noSuchField", "limit", "20"), p.collection(), 0, 20)
 		}},
 }
 
@@ -37,11 +34,8 @@ var sortChecks = []Check{
 // in order. How texts of different scripts and letter cases compare is left
 // open by 1.1: only pairs that compare alike in bytes and in lower case count.
 func (p *probe) sorted(way string) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	text := textField(c)
+	c := p.collection()
+	text := c.plainField()
 	for i := range p.route.Resource.Fields {
 		f := &p.route.Resource.Fields[i]
 		if f.Kind != oneroster.Date && f.Kind != oneroster.Time && f.Kind != oneroster.Number &&
@@ -89,7 +83,7 @@ func (p *probe) sorted(way string) {
 func (p *probe) sortedPage(order []string, f *oneroster.Field, whole []wire.Object) {
 	middle := len(whole) / 2
 	a := p.get(p.route.Path, append([]string{"limit", "1", "offset", strconv.Itoa(middle)}, order...)...)
-	got, ok := p.list(a, p.route.Resource)
+	got, ok := p.page(a)
 	if !ok || middle >= len(whole) {
 		return
 	}
@@ -118,31 +112,23 @@ func wrong(f *oneroster.Field, a, b, way string) bool {
 }
 
 func checkTies(p *probe) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
+	c := p.collection()
 	if !c.whole || c.count < 4 {
-		p.lacks("four rows are needed")
-		return
+		p.leave("four rows are needed")
 	}
 	seen := map[string]bool{}
 	size := c.part(4)
 	for offset := 0; offset < c.count; {
 		a := p.call(provider.Call{Path: p.route.Path, Query: provider.Query("sort", "status", "limit",
 			strconv.Itoa(size), "offset", strconv.Itoa(offset))})
-		got, ok := p.list(a, p.route.Resource)
-		if !ok {
-			return
-		}
+		got := p.list(a)
 		if len(got.Objects) == 0 {
 			break
 		}
 		offset += min(size, len(got.Objects))
 		for _, o := range got.Objects {
 			if seen[o.ID()] {
-				p.fail(a, "row %s came a second time at offset %d", o.ID(), offset)
-				return
+				p.fatal(a, "row %s came a second time at offset %d", o.ID(), offset)
 			}
 			seen[o.ID()] = true
 		}
@@ -153,70 +139,51 @@ func checkTies(p *probe) {
 }
 
 var fieldsChecks = []Check{
-	{ID: "fields.list", Area: areaFields, On: Lists, Title: "fields=… brings these attributes and no others",
+	{ID: "fields.list", On: Lists, Title: "fields=… brings these attributes and no others",
 		Rule: ruleREST + ", field selection",
 		Fix:  "Return exactly the named attributes, also where mandatory ones drop out.",
 		Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
+			c := p.collection()
 			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
 				a := p.get(p.route.Path, append(q, "limit", "20")...)
-				got, _ := p.list(a, p.route.Resource)
-				return a, got.Objects
-			}, p.object(c, 0))
+				return a, p.list(a).Objects
+			}, p.objectOf(c, 0))
 		}},
-	{ID: "fields.single", Area: areaFields, On: Singles, Title: "fields=… works on a single object",
+	{ID: "fields.single", On: Singles, Title: "fields=… works on a single object",
 		Rule: ruleREST + ", field selection: all read operations",
 		Fix:  "Apply the selection to single objects too.", Run: func(p *probe) {
-			_, path, ok := p.single()
-			if !ok {
-				return
-			}
-			whole, _, err := p.get(path).One(p.route.Resource.Wrapper())
-			if err != nil {
-				p.lacks("the object cannot be read (one.answer)")
-				return
-			}
+			whole, _ := p.object()
+			_, path := p.single()
 			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
 				a := p.get(path, q...)
 				o, _, err := a.One(p.route.Resource.Wrapper())
 				if a.Status != http.StatusOK || err != nil {
-					p.fail(a, "answered %d", a.Status)
-					return a, nil
+					p.fatal(a, "answered %d", a.Status)
 				}
 				return a, []wire.Object{o}
 			}, whole)
 		}},
-	{ID: "fields.unknown", Area: areaFields, On: Lists,
+	{ID: "fields.unknown", On: Lists,
 		Title: "An unknown attribute in fields brings the data",
 		Rule:  ruleREST + ", field selection: 200 with a warning, invalid_selection_field",
 		Fix:   "Answer all attributes and a warning.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if ok {
-				p.rowsOf(p.get(p.route.Path, "fields", "sourcedId,noSuchField", "limit", "3"), c, 0, 3)
-			}
+			p.rowsOf(p.get(p.route.Path, "fields", "sourcedId,noSuchField", "limit", "3"), p.collection(), 0, 3)
 		}},
-	{ID: "fields.blank", Area: areaFields, On: Lists, Advice: true,
+	{ID: "fields.blank", On: Lists, Advice: true,
 		Title: "An empty fields is refused with 400",
 		Rule:  ruleREST + ", field selection: invalid_blank_selection_field",
 		Fix:   "Answer 400 where fields is there and empty.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
+			p.collection()
 			if a := p.get(p.route.Path, "fields", ""); a.Err == nil && a.Status != http.StatusBadRequest {
 				p.fail(a, "answered %d; 400 was expected", a.Status)
 			}
 		}},
-	{ID: "fields.filter", Area: areaFields, On: Lists,
+	{ID: "fields.filter", On: Lists,
 		Title: "A filter and an order work on attributes that are not selected",
 		Rule:  ruleREST + ", field selection", Fix: "Select attributes last.", Run: func(p *probe) {
-			p.onText(func(c *collection, f *oneroster.Field, v string) {
-				a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "fields", "sourcedId", "filter",
-					f.Name+"="+provider.Quote(v))
-				p.selected(c, a, equal(f.Name, v), like(f.Name, v), f.Name)
-			})
+			c, field, v := p.plainText()
+			p.selected(c, p.get(p.route.Path, "limit", strconv.Itoa(pageful), "fields", "sourcedId", "filter",
+				has(field, v).filter), has(field, v))
 		}},
 }
 
@@ -231,14 +198,12 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 	a, objects := read("fields", strings.Join(names, ","))
 	for _, o := range objects {
 		for key := range o {
-			if !contains(names, key) {
-				p.fail(a, "%s came; fields names %s only", key, strings.Join(names, " and "))
-				return
+			if !slices.Contains(names, key) {
+				p.fatal(a, "%s came; fields names %s only", key, strings.Join(names, " and "))
 			}
 		}
 		if o.ID() == "" {
-			p.fail(a, "sourcedId was selected and did not come")
-			return
+			p.fatal(a, "sourcedId was selected and did not come")
 		}
 	}
 	if len(objects) > 0 && objects[0][names[len(names)-1]] == nil {

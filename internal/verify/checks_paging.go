@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,7 +10,7 @@ import (
 )
 
 var listChecks = []Check{
-	{ID: "list.answer", Area: areaList, On: Lists, Title: "The collection is answered 200 with a list",
+	{ID: "list.answer", On: Lists, Title: "The collection is answered 200 with a list",
 		Rule: ruleREST + ", tables 3.1a to 3.1c",
 		Fix:  "Serve the path; an empty collection is 200 with an empty list.", Run: func(p *probe) {
 			if c := p.reading(p.route.Path); c.spare {
@@ -20,23 +19,20 @@ var listChecks = []Check{
 				p.fail(c.broken, "%s", c.why)
 			}
 		}},
-	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json",
+	{ID: "list.content-type", On: Lists, Title: "A list is application/json",
 		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.",
 		Run: func(p *probe) {
-			if c, ok := p.walked(); ok && !strings.Contains(c.first.Header.Get("Content-Type"),
-				"application/json") {
-				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
+			first := p.walked().first
+			if kind := first.Header.Get("Content-Type"); !strings.Contains(kind, "application/json") {
+				p.fail(first, "the Content-Type is %q", kind)
 			}
 		}},
-	{ID: "list.wrapper", Area: areaList, On: Lists,
+	{ID: "list.wrapper", On: Lists,
 		Title: "A list stands under the standard's key, which is the only one",
 		Rule:  ruleREST + ", data model; published suites count the keys",
 		Fix: "Answer {\"users\": […]} and nothing beside: orgs for schools, users for students and " +
 			"teachers, academicSessions for terms.", Run: func(p *probe) {
-			c, ok := p.walked()
-			if !ok {
-				return
-			}
+			c := p.walked()
 			members, err := c.first.Members()
 			if _, there := members[p.route.Resource.Plural]; err != nil || !there {
 				p.fail(c.first, "the list is not under %q", p.route.Resource.Plural)
@@ -44,15 +40,12 @@ var listChecks = []Check{
 				p.fail(c.first, "%s beside %q", plural(len(members)-1, "key"), p.route.Resource.Plural)
 			}
 		}},
-	{ID: "list.total-header", Area: areaList, On: Lists,
+	{ID: "list.total-header", On: Lists,
 		Title: "X-Total-Count is there, in digits, on every list, also an empty one",
 		Rule:  ruleREST + ", paging; " + ruleSDS + " (SDS-A03)",
 		Fix:   "Send X-Total-Count with every list: the rows that the filter selects, before paging.",
 		Run: func(p *probe) {
-			c, ok := p.walked()
-			if !ok {
-				return
-			}
+			c := p.walked()
 			for _, a := range []*provider.Answer{c.first, p.get(p.route.Path, "filter",
 				"sourcedId='norecords'")} {
 				if a.Status == http.StatusOK && a.Total() < 0 {
@@ -60,17 +53,15 @@ var listChecks = []Check{
 				}
 			}
 		}},
-	{ID: "list.view", Area: areaList, On: Lists,
+	{ID: "list.view", On: Lists,
 		Title: "A part of a collection holds the part that its name says, whole",
 		Rule:  ruleREST + ", table 3.1a: schools are orgs of type school, students users of role student",
 		Fix:   "Select by type or role, and nothing else.", Run: checkView},
 }
 
 func checkView(p *probe) {
-	view := p.route.View
-	c, ok := p.collection()
-	whole := p.all(p.route.Resource.Name)
-	if !ok || view.Field == "" {
+	view, c, whole := p.route.View, p.collection(), p.all(p.route.Resource.Name)
+	if view.Field == "" {
 		return
 	}
 	for _, rec := range c.records() {
@@ -90,23 +81,18 @@ func checkView(p *probe) {
 }
 
 var pageChecks = []Check{
-	{ID: "page.total", Area: areaPage, On: Lists,
+	{ID: "page.total", On: Lists,
 		Title: "X-Total-Count is the number of rows that a walk through all pages finds, on every page",
 		Rule:  ruleREST + ", paging", Fix: "Count what the filter selects, in the same state of the data " +
 			"that the page is read from.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
+			c := p.collection()
 			if c.first.Total() < 0 {
-				p.lacks("there is no X-Total-Count (list.total-header)")
-				return
+				p.leave("there is no X-Total-Count (list.total-header)")
 			}
 			for _, pg := range c.pages {
 				if pg.offset < c.first.Total() && pg.total != c.first.Total() { // page.past-end looks beyond
-					p.fail(pg.answer, "X-Total-Count is %d on the page at offset %d, and %d on the first",
+					p.fatal(pg.answer, "X-Total-Count is %d on the page at offset %d, and %d on the first",
 						pg.total, pg.offset, c.first.Total())
-					return
 				}
 			}
 			if c.whole && c.first.Total() != c.count {
@@ -114,53 +100,43 @@ var pageChecks = []Check{
 					c.size, plural(c.count, "row"))
 			}
 		}},
-	{ID: "page.unique", Area: areaPage, On: Lists,
+	{ID: "page.unique", On: Lists,
 		Title: "No row comes twice on the way through all pages, and none is left out",
 		Rule:  ruleREST + ", paging: the order must not change from page to page",
 		Fix:   "Order every query by a unique last key, such as sourcedId.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if ok && len(c.twice) > 0 {
+			if c := p.collection(); len(c.twice) > 0 {
 				p.fail(c.pages[len(c.pages)-1].answer, "%s came twice in pages of %d, such as %s",
 					plural(len(c.twice), "row"), c.size, c.twice[0])
 			}
 		}},
-	{ID: "page.size", Area: areaPage, On: Lists,
+	{ID: "page.size", On: Lists,
 		Title: "A page holds limit rows unless the collection ends, up to 10,000",
 		Rule:  ruleREST + ", paging; Grade Sync asks for 7,000 and Google for 10,000, and neither reads on",
 		Fix: "Serve the limit that is asked for; set a maximum of 10,000 or more, and link to the " +
 			"next page where you cut.", Run: checkPageSize},
-	{ID: "page.default", Area: areaPage, On: Lists, Title: "Without limit a page has 100 rows",
+	{ID: "page.default", On: Lists, Title: "Without limit a page has 100 rows",
 		Rule: ruleREST + ", paging: limit is 100 by default", Fix: "Take 100 where limit is missing.",
 		Run: func(p *probe) {
-			if c, ok := p.collection(); ok {
-				p.rowsOf(c.first, c, 0, 100)
-			}
+			c := p.collection()
+			p.rowsOf(c.first, c, 0, 100)
 		}},
-	{ID: "page.offset", Area: areaPage, On: Lists,
+	{ID: "page.offset", On: Lists,
 		Title: "offset leaves out that many rows of the same order",
 		Rule:  ruleREST + ", paging: zero-based; " + ruleSDS + " (SDS-A05)",
 		Fix:   "Apply offset to the ordered rows before limit.", Run: func(p *probe) {
-			c, ok := p.threeRows()
-			if !ok {
-				return
-			}
+			c := p.threeRows()
 			for _, at := range []int{0, 1, 2, c.count / 2, c.count - 1} {
 				p.rowsOf(p.get(p.route.Path, "offset", strconv.Itoa(at), "limit", "1"), c, at, 1)
 			}
 		}},
-	{ID: "page.stable", Area: areaPage, On: Lists, Title: "The same page is the same twice",
+	{ID: "page.stable", On: Lists, Title: "The same page is the same twice",
 		Rule: ruleREST + ", paging", Fix: "Order by a unique last key, also where the database seems to " +
 			"keep an order by itself.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
+			p.collection()
 			var first string
 			for _, query := range []string{"limit=20", "limit=20", "limit=10"} {
 				a := p.call(provider.Call{Path: p.route.Path, Query: query})
-				got, ok := p.list(a, p.route.Resource)
-				if !ok {
-					return
-				}
+				got := p.list(a)
 				var ids strings.Builder
 				for _, o := range got.Objects {
 					ids.WriteString(o.ID() + "\n")
@@ -169,36 +145,33 @@ var pageChecks = []Check{
 					first = ids.String()
 				}
 				if query == "limit=20" && ids.String() != first {
-					p.fail(a, "the same request brought other rows, or the same in another order")
-					return
+					p.fatal(a, "the same request brought other rows, or the same in another order")
 				} else if !strings.HasPrefix(first, ids.String()) {
 					p.fail(a, "these are not the first rows of those that limit=20 brings")
 				}
 			}
 		}},
-	{ID: "page.past-end", Area: areaPage, On: Lists,
+	{ID: "page.past-end", On: Lists,
 		Title: "Past the end is 200, an empty list, and the same total",
 		Rule:  "in the field: Moodle asks one page past the end",
 		Fix:   "Answer an offset beyond the last row with an empty list.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok || !c.whole {
+			c := p.collection()
+			if !c.whole {
 				return
 			}
 			a := p.get(p.route.Path, "offset", strconv.Itoa(c.count), "limit", "10")
-			got, ok := p.list(a, p.route.Resource)
-			if ok && len(got.Objects) > 0 {
+			got := p.list(a)
+			if len(got.Objects) > 0 {
 				p.fail(a, "%s came from beyond the last row", plural(len(got.Objects), "row"))
 			}
-			if was := c.first.Total(); ok && got.Total != was {
+			if was := c.first.Total(); got.Total != was {
 				p.fail(a, "X-Total-Count is %d there; it was %d", got.Total, was)
 			}
 		}},
-	{ID: "page.nonsense", Area: areaPage, On: Lists,
+	{ID: "page.nonsense", On: Lists,
 		Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
 		Rule:  ruleREST + ", paging", Fix: "Take the default, or answer 400.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
+			p.collection()
 			for _, q := range []string{"limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1",
 				"limit=99999999999999999999"} {
 				if a := p.raw(p.route.Path, q); a.Err != nil || a.Status != http.StatusOK &&
@@ -207,29 +180,25 @@ var pageChecks = []Check{
 				}
 			}
 		}},
-	{ID: "page.given-twice", Area: areaPage, On: Lists,
+	{ID: "page.given-twice", On: Lists,
 		Title: "Two limits in one request bring no more rows than the greater",
 		Rule:  ruleREST + ", paging", Fix: "Answer 400 where a parameter comes twice with two values, or take one.",
 		Run: func(p *probe) {
-			if _, ok := p.threeRows(); !ok {
-				return
-			}
+			p.threeRows()
 			a := p.raw(p.route.Path, "limit=1&limit=2")
 			p.ok()
 			if a.Err != nil || a.Status >= 500 {
 				p.fail(a, "answered %d", a.Status)
-			} else if got, err := a.List(wrappers(p.route.Resource)...); a.Status == http.StatusOK &&
-				err == nil && len(got.Objects) > 2 {
+			} else if got, _ := p.asList(a, p.route.Resource); len(got.Objects) > 2 {
 				p.fail(a, "%s came", plural(len(got.Objects), "row"))
 			}
 		}},
-	{ID: "link.there", Area: areaPage, On: Lists, Advice: true,
+	{ID: "link.there", On: Lists, Advice: true,
 		Title: "A list of several pages has a Link header with next, last and first",
 		Rule:  ruleREST + ", paging; RFC 8288",
 		Fix: "Send Link: <…>; rel=\"next\", <…>; rel=\"last\", <…>; rel=\"first\" with absolute URLs, " +
 			"on one line, next first.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok || c.count < 2 {
+			if p.collection().count < 2 {
 				return
 			}
 			a := p.get(p.route.Path, "limit", "1")
@@ -242,14 +211,14 @@ var pageChecks = []Check{
 				p.fail(a, "there are %d Link headers; some clients read the first only", n)
 			}
 		}},
-	{ID: "link.next", Area: areaPage, On: Lists, Title: "Following next visits every row once, and ends",
+	{ID: "link.next", On: Lists, Title: "Following next visits every row once, and ends",
 		Rule: "RFC 8288; clients that follow links",
 		Fix:  "Let next point at offset + limit with the same limit, and leave it out on the last page.",
 		Run:  checkNext},
-	{ID: "link.others", Area: areaPage, On: Lists, Title: "first, prev and last lead where they say",
+	{ID: "link.others", On: Lists, Title: "first, prev and last lead where they say",
 		Rule: "RFC 8288", Fix: "Compute them from offset, limit and the total; last holds the last row " +
 			"and has no next.", Run: checkLinks},
-	{ID: "link.query", Area: areaPage, On: Lists,
+	{ID: "link.query", On: Lists,
 		Title: "Links keep the filter, sort, fields and limit of the request",
 		Rule:  "in the field: a next page without the filter brings rows that were not asked for",
 		Fix:   "Build links from the caller's own query string and replace limit and offset in it.",
@@ -258,49 +227,39 @@ var pageChecks = []Check{
 
 // rowsOf wants an answer to hold exactly the walked rows from an offset on.
 func (p *probe) rowsOf(a *provider.Answer, c *collection, offset, limit int) {
-	got, ok := p.list(a, p.route.Resource)
-	if !ok {
-		return
-	}
+	got := p.list(a)
 	end := min(offset+limit, c.count)
 	if !c.whole && offset+limit > end { // beyond what was walked
 		return
 	}
 	if want := max(0, end-offset); len(got.Objects) != want {
-		p.fail(a, "%s came; the collection has %s from offset %d on, and limit is %d",
+		p.fatal(a, "%s came; the collection has %s from offset %d on, and limit is %d",
 			plural(len(got.Objects), "row"), plural(c.count-offset, "row"), offset, limit)
-		return
 	}
 	for i, o := range got.Objects {
 		if want := c.id(offset + i); o.ID() != want {
-			p.fail(a, "row %d is %s; in the walk through all pages it was %s", offset+i, o.ID(), want)
-			return
+			p.fatal(a, "row %d is %s; in the walk through all pages it was %s", offset+i, o.ID(), want)
 		}
 	}
 }
 
 func checkPageSize(p *probe) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
+	c := p.collection()
 	all := c.first.Total()
 	if c.whole {
 		all = c.came
 	}
 	for _, pg := range c.pages {
 		if left := all - pg.offset; pg.came < min(c.size, left) {
-			p.fail(pg.answer, "%s came at offset %d; limit was %d, and %d are left",
+			p.fatal(pg.answer, "%s came at offset %d; limit was %d, and %d are left",
 				plural(pg.came, "row"), pg.offset, c.size, left)
-			return
 		} else if pg.came > c.size {
-			p.fail(pg.answer, "%s came; limit was %d", plural(pg.came, "row"), c.size)
-			return
+			p.fatal(pg.answer, "%s came; limit was %d", plural(pg.came, "row"), c.size)
 		}
 	}
 	for _, limit := range []int{7000, 10000} {
 		a := p.get(p.route.Path, "limit", strconv.Itoa(limit))
-		got, ok := p.list(a, p.route.Resource)
+		got, ok := p.page(a)
 		if want := min(limit, c.count); ok && len(got.Objects) < want {
 			p.fail(a, "%s came of %d with limit=%d: a client that does not read on loses the rest",
 				plural(len(got.Objects), "row"), c.count, limit)
@@ -310,27 +269,25 @@ func checkPageSize(p *probe) {
 
 // follow reads the page that a link points at. Links may name another host than
 // the one that was asked (behind a proxy); that is told, and our own is asked.
-func (p *probe) follow(from *provider.Answer, link string) (*provider.Answer, bool) {
+func (p *probe) follow(from *provider.Answer, link string) *provider.Answer {
 	u, err := url.Parse(link)
 	if err != nil || u.Host == "" {
-		p.fail(from, "the link %q is not an absolute URL", link)
-		return nil, false
+		p.fatal(from, "the link %q is not an absolute URL", link)
 	}
 	base, err := url.Parse(p.p.URL)
 	if err != nil {
 		panic(err) // it was parsed before
 	}
 	if !strings.EqualFold(u.Host, base.Host) || u.Scheme != base.Scheme {
-		p.fail(from, "the link leads to %s://%s; the service was asked at %s://%s", u.Scheme, u.Host,
+		p.fatal(from, "the link leads to %s://%s; the service was asked at %s://%s", u.Scheme, u.Host,
 			base.Scheme, base.Host)
-		return nil, false
 	}
-	return p.call(provider.Call{Path: link}), true
+	return p.call(provider.Call{Path: link})
 }
 
 func checkNext(p *probe) {
-	c, ok := p.collection()
-	if !ok || !c.whole {
+	c := p.collection()
+	if !c.whole {
 		return
 	}
 	limit := c.part(5)
@@ -345,87 +302,66 @@ func checkNext(p *probe) {
 	}
 	seen := 0
 	for {
-		got, ok := p.list(a, p.route.Resource)
-		if !ok {
-			return
-		}
+		got := p.list(a)
 		for _, o := range got.Objects {
 			if seen < c.count && o.ID() != c.id(seen) {
-				p.fail(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(),
-					c.id(seen))
-				return
+				p.fatal(a, "following next, row %d is %s; by offset it was %s", seen, o.ID(), c.id(seen))
 			}
 			seen++
 		}
 		next := a.Links()["next"]
 		switch {
 		case next == "" && seen != c.count:
-			p.fail(a, "following next ended after %d of %d rows", seen, c.count)
-			return
+			p.fatal(a, "following next ended after %d of %d rows", seen, c.count)
 		case next == "":
 			return
 		case seen >= c.count:
-			p.fail(a, "the last page has a next")
-			return
+			p.fatal(a, "the last page has a next")
 		}
-		if a, ok = p.follow(a, next); !ok {
-			return
-		}
+		a = p.follow(a, next)
 	}
 }
 
 func checkLinks(p *probe) {
-	c, ok := p.collection()
-	if !ok || !c.whole {
-		return
-	}
-	if c.count < 3 {
-		p.lacks("three rows are needed")
+	c := p.threeRows()
+	if !c.whole {
 		return
 	}
 	a := p.get(p.route.Path, "limit", "1", "offset", "1")
 	links := a.Links()
 	if len(links) == 0 {
-		p.lacks("there are no links to follow (link.there)")
-		return
+		p.leave("there are no links to follow (link.there)")
 	}
-	last := c.count - 1
-	for rel, row := range map[string]int{"first": 0, "prev": 0, "next": 2, "last": last} {
+	for i, rel := range []string{"first", "prev", "next", "last"} {
 		if links[rel] == "" {
 			continue
 		}
-		if got, ok := p.follow(a, links[rel]); ok {
-			p.rowsOf(got, c, row, 1)
-			if rel == "last" && got.Links()["next"] != "" {
-				p.fail(got, "the page that last leads to has a next")
-			}
+		got := p.follow(a, links[rel])
+		p.rowsOf(got, c, []int{0, 0, 2, c.count - 1}[i], 1)
+		if rel == "last" && got.Links()["next"] != "" {
+			p.fail(got, "the page that last leads to has a next")
 		}
 	}
 }
 
 func checkLinkQuery(p *probe) {
-	if _, ok := p.collection(); !ok {
-		return
-	}
+	p.collection()
 	want := map[string]string{"filter": "status='active'", "sort": "dateLastModified",
 		"fields": "sourcedId,status", "limit": "1"}
 	a := p.get(p.route.Path, "limit", "1", "filter", want["filter"], "sort", want["sort"], "fields",
 		want["fields"])
 	next := a.Links()["next"]
 	if next == "" {
-		p.lacks("there is no next to look at (link.there)")
-		return
+		p.leave("there is no next to look at (link.there)")
 	}
 	p.ok()
 	u, err := url.Parse(next)
 	if err != nil {
-		p.fail(a, "the link %q is no URL", next)
-		return
+		p.fatal(a, "the link %q is no URL", next)
 	}
 	for name, value := range want {
 		if got := u.Query().Get(name); got != value {
-			p.fail(a, "the link's %s is %s; the request's is %s", name, fmt.Sprintf("%q", got),
-				fmt.Sprintf("%q", value))
+			p.fail(a, "the link's %s is %q; the request's is %q", name, got, value)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ var sdsProfiles = []string{"sds", "sds-classic"}
 
 // sdsChecks are what School Data Sync asks on the wire.
 var sdsChecks = []Check{
-	{ID: "sds.base-url", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+	{ID: "sds.base-url", On: Once, Profiles: sdsProfiles, Advice: true,
 		Title: "The base URL ends in /ims/oneroster/v1p1",
 		Rule:  ruleSDS + " (SDS-A02): its connector asks for it",
 		Fix:   "Serve the standard's path, at the root of a host if need be.", Run: func(p *probe) {
@@ -26,20 +27,14 @@ var sdsChecks = []Check{
 				p.fail(nil, "the base URL is %s", p.p.URL)
 			}
 		}},
-	{ID: "sds.pull", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled,
+	{ID: "sds.pull", On: Wholes, Profiles: []string{"sds"}, Where: pulled,
 		Title: "The pull offset=0&limit=5000&filter=status='active' brings what is active, counted, " +
 			"within 30 seconds",
 		Rule: ruleSDS + " (SDS-A03, A04, A08)",
 		Fix:  "Serve pages of 5,000 from an index on status; stream.", Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
+			c := p.collection()
 			a := p.raw(p.route.Path, "offset=0&limit=5000&filter=status=%27active%27")
-			got, ok := p.list(a, p.route.Resource)
-			if !ok {
-				return
-			}
+			got := p.list(a)
 			if len(got.Objects) == 0 {
 				p.fail(a, "nothing came: School Data Sync takes an empty %s for a broken connection",
 					p.route.Path)
@@ -50,46 +45,35 @@ var sdsChecks = []Check{
 			if a.Took > 30*time.Second {
 				p.fail(a, "took %.1f s", a.Took.Seconds())
 			}
-			p.pulls(c, "status=%27active%27", 5000, equal("status", oneroster.Active))
+			p.pulls(c, "status=%27active%27", 5000, active)
 		}},
-	{ID: "sds.pages", Area: areaSDS, On: Wholes, Profiles: []string{"sds"}, Where: pulled,
+	{ID: "sds.pages", On: Wholes, Profiles: []string{"sds"}, Where: pulled,
 		Title: "The pull in pages brings every active row once",
 		Rule:  ruleSDS + ", paging of a filtered list",
 		Fix:   "Filter first, order by a unique key, then page.", Run: func(p *probe) {
-			if c, ok := p.collection(); ok {
-				p.pulls(c, "status=%27active%27", c.part(4), equal("status", oneroster.Active))
-			}
+			c := p.collection()
+			p.pulls(c, "status=%27active%27", c.part(4), active)
 		}},
-	{ID: "sds.paging", Area: areaSDS, On: Wholes, Profiles: sdsProfiles, Where: pulled,
+	{ID: "sds.paging", On: Wholes, Profiles: sdsProfiles, Where: pulled,
 		Title: "offset=2&limit=1 brings another row than the first: there are three",
 		Rule:  ruleSDS + " (SDS-A05), published calls",
 		Fix:   "Give the test district three rows of everything.", Advice: true, Run: func(p *probe) {
-			c, ok := p.collection()
-			if !ok {
-				return
-			}
-			if c.count < 3 {
+			if c := p.collection(); c.count < 3 {
 				p.fail(c.first, "the list has %s", plural(c.count, "row"))
 			}
 		}},
-	{ID: "sds.school-year", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+	{ID: "sds.school-year", On: Once, Profiles: sdsProfiles,
 		Title: "schoolYear='…' AND status='active' selects sessions",
 		Rule:  ruleSDS + ", published calls",
 		Fix:   "Let schoolYear be filtered, as the string of four digits that it is.", Run: func(p *probe) {
 			c := p.all("academicSession")
 			if c == nil {
-				p.lacks("there are no sessions")
-				return
+				p.leave("there are no sessions")
 			}
 			p.route = c.route
-			year := c.record(0).Get("schoolYear")
-			has := func(r oneroster.Record) bool {
-				return r.Get("schoolYear") == year && r.Values[oneroster.Status] == oneroster.Active
-			}
-			p.filtered(c, "schoolYear="+provider.Quote(year)+" AND status='active'", has, has, "schoolYear",
-				"status")
+			p.filtered(c, exactly("schoolYear", c.record(0).Get("schoolYear")).and(active))
 		}},
-	{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+	{ID: "sds.terms", On: Once, Profiles: sdsProfiles,
 		Title: "The first class's first term is read under /terms and under /academicSessions",
 		Rule:  ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
 			for _, rec := range p.active("class") {
@@ -108,33 +92,28 @@ var sdsChecks = []Check{
 			}
 			p.lacks("no class has terms")
 		}},
-	{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles,
+	{ID: "sds.contacts", On: Once, Profiles: sdsProfiles,
 		Title: "Guardians are found by role='guardian' and have agents",
 		Rule:  ruleSDS + ", contacts (SDS-U06)", Fix: "Serve guardians, with agents both ways.",
 		Run: func(p *probe) {
 			a := p.get("/users", "filter", "role='guardian'")
-			got, ok := p.list(a, oneroster.ByName("user"))
-			if !ok {
-				return
-			}
+			got := p.list(a, "user")
 			if len(got.Objects) == 0 {
 				p.held = false
-				p.lacks("there are no guardians; contacts are optional")
-				return
+				p.leave("there are no guardians; contacts are optional")
 			}
 			if len(got.Objects[0].Refs("agents")) == 0 {
 				p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
 			}
 		}},
-	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+	{ID: "sds.user-flags", On: Once, Profiles: sdsProfiles, Advice: true,
 		Title: "metadata microsoft.userFlags has flags that School Data Sync knows",
 		Rule:  ruleSDS + ", user flags (SDS-U07)",
 		Fix:   "Write a comma-separated list of " + strings.Join(oneroster.FlagValues, ", ") + ".",
 		Run: func(p *probe) {
 			c := p.all("user")
 			if c == nil {
-				p.lacks("there are no users")
-				return
+				p.leave("there are no users")
 			}
 			metadata := c.route.Resource.MetadataIndex()
 			for n := range c.count {
@@ -152,7 +131,7 @@ var sdsChecks = []Check{
 			}
 			p.lacks("no user has flags; they are optional")
 		}},
-	{ID: "sds.usernames", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,
+	{ID: "sds.usernames", On: Once, Profiles: sdsProfiles, Advice: true,
 		Title: "Usernames of students and teachers have no @",
 		Rule:  ruleSDS + ", published calls",
 		Fix:   "Serve the part before the @ as username, and the address as email.", Run: func(p *probe) {
@@ -169,23 +148,18 @@ var sdsChecks = []Check{
 
 // pulls walks a filtered list as a reader does, page after page, and wants every
 // walked row that the filter selects, each once.
-func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroster.Record) bool) {
+func (p *probe) pulls(c *collection, filter string, limit int, want condition) {
 	if !c.whole {
-		p.lacks("%s was not read whole", p.route.Path)
-		return
+		p.leave("%s was not read whole", p.route.Path)
 	}
 	seen := map[string]bool{}
 	var a *provider.Answer
 	for offset := 0; offset <= 2*(c.count+pageful); { // deleted rows that plain lists hide may come too
 		a = p.raw(p.route.Path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, limit, filter))
-		got, ok := p.list(a, p.route.Resource)
-		if !ok {
-			return
-		}
+		got := p.list(a)
 		for _, o := range got.Objects {
 			if seen[o.ID()] {
-				p.fail(a, "row %s came a second time, at offset %d", o.ID(), offset)
-				return
+				p.fatal(a, "row %s came a second time, at offset %d", o.ID(), offset)
 			}
 			seen[o.ID()] = true
 		}
@@ -194,38 +168,35 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 		}
 	}
 	for _, rec := range c.records() {
-		if has(rec) && !seen[rec.ID()] {
-			p.fail(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit,
+		if want.must(rec) && !seen[rec.ID()] {
+			p.fatal(a, "row %s did not come on any of the pages of %d, which held %d", rec.ID(), limit,
 				len(seen))
-			return
 		}
 	}
 }
 
 func pulled(r *oneroster.Route) bool {
-	return contains([]string{"/academicSessions", "/orgs", "/users", "/classes", "/enrollments"}, r.Path)
+	return slices.Contains([]string{"/academicSessions", "/orgs", "/users", "/classes", "/enrollments"}, r.Path)
 }
 
 var gradeProfiles = []string{"gradesync"}
 
 var gradeChecks = []Check{
-	{ID: "gradesync.jwt", Area: areaGrade, On: Once, OAuth2: true, Profiles: gradeProfiles,
+	{ID: "gradesync.jwt", On: Once, OAuth2: true, Profiles: gradeProfiles,
 		Title: "The access token is a JWT whose exp is more than five minutes away",
 		Rule:  ruleGS + " reads exp and renews five minutes before",
 		Fix:   "Issue signed JWTs with exp, an hour ahead.", Run: func(p *probe) {
 			parts := strings.Split(p.grant.AccessToken, ".")
 			if len(parts) != 3 {
-				p.fail(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection",
+				p.fatal(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection",
 					len(parts))
-				return
 			}
 			var claims struct {
 				Exp json.Number `json:"exp"`
 			}
 			raw, err := base64.RawURLEncoding.DecodeString(parts[1])
 			if err != nil || json.Unmarshal(raw, &claims) != nil {
-				p.fail(nil, "the token's second part is not the JSON of a JWT")
-				return
+				p.fatal(nil, "the token's second part is not the JSON of a JWT")
 			}
 			n, err := claims.Exp.Float64()
 			if err != nil {
@@ -234,45 +205,29 @@ var gradeChecks = []Check{
 				p.fail(nil, "the token ends in %v", left.Round(time.Second))
 			}
 		}},
-	{ID: "gradesync.teacher", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+	{ID: "gradesync.teacher", On: Once, Profiles: gradeProfiles,
 		Title: "A teacher is found by e-mail, alone",
 		Rule:  ruleGS + "; Google's suite wants exactly one",
 		Fix:   "Give every teacher an e-mail address that nobody else has.", Run: func(p *probe) {
-			teacher := p.teacher()
-			if teacher.Resource == nil {
-				p.lacks("no teacher has an e-mail address and a class")
-				return
-			}
-			email := teacher.Get("email")
+			email := p.teacher().Get("email")
 			a := p.get("/teachers", "limit", "10000", "filter", "email="+provider.Quote(email))
-			if got, ok := p.list(a, oneroster.ByName("user")); ok && len(got.Objects) != 1 {
+			if got, ok := p.page(a, "user"); ok && len(got.Objects) != 1 {
 				p.fail(a, "%s have the email %q", plural(len(got.Objects), "teacher"), email)
 			}
 		}},
-	{ID: "gradesync.classes", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+	{ID: "gradesync.classes", On: Once, Profiles: gradeProfiles,
 		Title: "A teacher's classes and their students come whole with limit=7000",
 		Rule:  ruleGS + " does not read a second page", Fix: "Serve a limit of 7,000 in full.",
 		Run: func(p *probe) {
 			teacher := p.teacher()
-			if teacher.Resource == nil {
-				p.lacks("no teacher has a class")
-				return
-			}
 			a := p.get("/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", "limit", "7000")
-			classes, ok := p.list(a, oneroster.ByName("class"))
-			if !ok {
-				return
-			}
+			classes := p.list(a, "class")
 			p.uncut(a, classes)
 			if len(classes.Objects) == 0 {
-				p.fail(nil, "the teacher %s, who has enrollments, has no classes", teacher.ID())
-				return
+				p.fatal(nil, "the teacher %s, who has enrollments, has no classes", teacher.ID())
 			}
 			a = p.get("/classes/"+oneroster.EscapeID(classes.Objects[0].ID())+"/students", "limit", "7000")
-			students, ok := p.list(a, oneroster.ByName("user"))
-			if !ok {
-				return
-			}
+			students := p.list(a, "user")
 			p.uncut(a, students)
 			for _, s := range students.Objects {
 				if s.Text("email") == "" && s.Text("username") == "" {
@@ -280,15 +235,12 @@ var gradeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "gradesync.periods", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+	{ID: "gradesync.periods", On: Once, Profiles: gradeProfiles,
 		Title: "Grading periods are found by type, and one covers today",
 		Rule:  ruleGS + " files grades under it, else under the latest", Advice: true,
 		Fix: "Serve the grading periods of the current year.", Run: func(p *probe) {
 			a := p.get("/academicSessions", "limit", "5000", "filter", "type='gradingPeriod'")
-			got, ok := p.list(a, oneroster.ByName("academicSession"))
-			if !ok {
-				return
-			}
+			got := p.list(a, "academicSession")
 			today, covered := p.opt.Now.UTC().Format(oneroster.DateLayout), false
 			for _, o := range got.Objects {
 				if o.Text("type") != "gradingPeriod" {
@@ -300,15 +252,12 @@ var gradeChecks = []Check{
 				p.fail(a, "none of %s covers %s", plural(len(got.Objects), "grading period"), today)
 			}
 		}},
-	{ID: "gradesync.categories", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true,
+	{ID: "gradesync.categories", On: Once, Profiles: gradeProfiles, Advice: true,
 		Title: "There is an active category",
 		Rule:  ruleGS + "; Google's suite wants one for each class",
 		Fix:   "Serve categories; metadata.classId ties one to a class.", Run: func(p *probe) {
 			a := p.get("/categories", "limit", "7000")
-			got, ok := p.list(a, oneroster.ByName("category"))
-			if !ok {
-				return
-			}
+			got := p.list(a, "category")
 			for _, o := range got.Objects {
 				if o.Text("status") == oneroster.Active {
 					return
@@ -316,7 +265,7 @@ var gradeChecks = []Check{
 			}
 			p.fail(a, "none of %s is active", plural(len(got.Objects), "category"))
 		}},
-	{ID: "gradesync.absent", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+	{ID: "gradesync.absent", On: Once, Profiles: gradeProfiles,
 		Title: "An absent line item or result is 404, exactly",
 		Rule:  ruleGS + " ends the sync at any other status",
 		Fix:   "Answer 404 to an unknown id, whatever it looks like.", Run: func(p *probe) {
@@ -329,7 +278,7 @@ var gradeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "gradesync.vendor-header", Area: areaGrade, On: Once, Profiles: gradeProfiles,
+	{ID: "gradesync.vendor-header", On: Once, Profiles: gradeProfiles,
 		Title: "The header x-vendor-authorization does no harm",
 		Rule:  ruleGS + " may send it with everything", Fix: "Pass unknown headers over.",
 		Run: func(p *probe) {
@@ -339,28 +288,25 @@ var gradeChecks = []Check{
 				p.fail(a, "answered %d", a.Status)
 			}
 		}},
-	{ID: "gradesync.two-questions", Area: areaGrade, On: Lists, Profiles: gradeProfiles, Advice: true,
+	{ID: "gradesync.two-questions", On: Lists, Profiles: gradeProfiles, Advice: true,
 		Title: "A number with more behind it is read as its leading digits: offset=0?limit=7000",
 		Rule:  ruleGS + ": a build of August 2023 asks so",
 		Fix:   "Read limit and offset up to the first character that is no digit.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
+			p.collection()
 			a := p.raw(p.route.Path, "limit=1&offset=0?limit=7000")
-			if got, err := a.List(wrappers(p.route.Resource)...); a.Status != http.StatusOK || err != nil ||
+			if got, err := p.asList(a, p.route.Resource); a.Status != http.StatusOK || err != nil ||
 				len(got.Objects) != 1 {
 				p.fail(a, "answered %d with %s where limit is 1", a.Status, plural(len(got.Objects), "row"))
 			}
 		}},
-	{ID: "gradesync.links", Area: areaGrade, On: Once, Profiles: gradeProfiles, Advice: true,
+	{ID: "gradesync.links", On: Once, Profiles: gradeProfiles, Advice: true,
 		Title: "The Link header is one line, next first, without a bare comma inside a URL",
 		Rule:  ruleGS + ": one build splits it at commas and counts from next",
 		Fix:   "Write next, last, first, prev in this order, commas in URLs as %2C.", Run: func(p *probe) {
 			a := p.get("/users", "limit", "1", "fields", "sourcedId,status")
 			header := a.Header.Get("Link")
 			if header == "" {
-				p.lacks("there is no Link header (link.there)")
-				return
+				p.leave("there is no Link header (link.there)")
 			}
 			p.ok()
 			parts := strings.Split(header, ",")
@@ -384,19 +330,18 @@ func (p *probe) uncut(a *provider.Answer, got wire.Page) {
 	}
 }
 
-// teacher is an active teacher with a class and an e-mail address; the zero
-// record when there is none.
-func (p *probe) teacher() oneroster.Record {
+// teacher is an active teacher with a class and an e-mail address. The check ends where there is
+// none.
+func (p *probe) teacher() (teacher oneroster.Record) {
 	c := p.reading("/teachers")
-	if !c.usable() {
-		return oneroster.Record{}
-	}
 	for _, e := range p.active("enrollment") {
-		if at, there := c.find(e.Get("user")); there && e.Get("role") == "teacher" {
-			if teacher := c.record(at); teacher.Get("email") != "" {
-				return teacher
-			}
+		if !c.usable() || e.Get("role") != "teacher" {
+			continue
+		}
+		if at, there := c.find(e.Get("user")); there && c.record(at).Get("email") != "" {
+			return c.record(at)
 		}
 	}
-	return oneroster.Record{}
+	p.leave("no teacher has an e-mail address and a class")
+	return teacher
 }

@@ -12,21 +12,21 @@ import (
 )
 
 var routeChecks = []Check{
-	{ID: "route.letter-case", Area: areaRoute, On: Lists, Where: hasCapitals,
+	{ID: "route.letter-case", On: Lists, Where: hasCapitals,
 		Title: "Path segments are taken in any letter case",
 		Rule:  ruleSDS + "'s and Grade Sync's own calls write /lineitems and /lineItems",
 		Fix:   "Compare the fixed segments of a path without regard to case; ids stay as they are.",
 		Run: func(p *probe) {
 			p.sameAs(strings.ToLower(p.route.Path), "the path in lower case")
 		}},
-	{ID: "route.slashes", Area: areaRoute, On: Lists,
+	{ID: "route.slashes", On: Lists,
 		Title: "A doubled and a trailing slash are served in place",
 		Rule:  "in the field: " + ruleSDS + " calls //classes/…, user-sync calls /courses/?limit=…",
 		Fix:   "Leave empty segments out before matching the path. Do not redirect.", Run: func(p *probe) {
 			p.sameAs("/"+p.route.Path, "the path with a doubled slash")
 			p.sameAs(p.route.Path+"/", "the path with a trailing slash")
 		}},
-	{ID: "route.unknown-path", Area: areaRoute, On: Once,
+	{ID: "route.unknown-path", On: Once,
 		Title: "A path that OneRoster does not have is answered 404",
 		Rule:  ruleREST + ", HTTP status codes",
 		Fix:   "Answer 404 in JSON, not with a web page and not with data.", Run: func(p *probe) {
@@ -34,13 +34,13 @@ var routeChecks = []Check{
 				p.fail(a, "answered %d; 404 was expected", a.Status)
 			}
 		}},
-	{ID: "route.method", Area: areaRoute, On: Lists,
+	{ID: "route.method", On: Lists,
 		Title: "A verb that OneRoster 1.1 does not have changes nothing",
 		Rule:  ruleREST + ": no POST; RFC 9110 §15.5.6",
 		Fix:   "Answer 405 with an Allow header to POST, PATCH and DELETE on a collection.",
 		Run: func(p *probe) {
-			if _, ok := p.collection(); !ok && p.reading(p.route.Path) != nil && p.reading(p.route.Path).spare {
-				return
+			if c := p.reading(p.route.Path); c != nil && c.spare {
+				p.leave("there is no %s, which is optional", p.route.Path)
 			}
 			a := p.call(provider.Call{Method: http.MethodPost, Path: p.route.Path, Body: []byte("{}")})
 			p.ok()
@@ -50,7 +50,7 @@ var routeChecks = []Check{
 				p.fail(a, "POST is answered %d; 405 was expected", a.Status)
 			}
 		}},
-	{ID: "route.redirect", Area: areaRoute, On: Lists, Title: "Nothing is redirected",
+	{ID: "route.redirect", On: Lists, Title: "Nothing is redirected",
 		Rule: "in the field: a redirect drops the Authorization header and breaks a signature",
 		Fix:  "Serve where you are asked.", Run: func(p *probe) {
 			for _, path := range []string{p.route.Path, p.route.Path + "/", "/" + p.route.Path,
@@ -60,28 +60,23 @@ var routeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "route.extra-parameters", Area: areaRoute, On: Lists,
+	{ID: "route.extra-parameters", On: Lists,
 		Title: "Unknown and oddly spelled parameters do no harm",
 		Rule:  "in the field: ext_basic=True, an empty pair, limit%20=1 (" + ruleSDS + "'s published calls)",
 		Fix:   "Pass unknown parameters over; trim the names of those you know.", Run: checkParameters},
-	{ID: "route.body-on-get", Area: areaRoute, On: Wholes,
+	{ID: "route.body-on-get", On: Wholes,
 		Title: "A GET with a Content-Type and a body is a GET",
 		Rule:  "in the field: Google's suite and several clients send one",
 		Fix:   "Do not look at the body or the Content-Type of a GET.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
-			want, ok := p.list(p.get(p.route.Path, "limit", "1"), p.route.Resource)
-			if !ok {
-				return
-			}
+			p.collection()
+			want := p.list(p.get(p.route.Path, "limit", "1"))
 			a := p.call(provider.Call{Path: p.route.Path, Query: "limit=1", Body: []byte("{}")})
-			if got, ok := p.list(a, p.route.Resource); ok && ids(got.Objects) != ids(want.Objects) {
+			if got, ok := p.page(a); ok && ids(got.Objects) != ids(want.Objects) {
 				p.fail(a, "other rows came than without a body: %s instead of %s", ids(got.Objects),
 					ids(want.Objects))
 			}
 		}},
-	{ID: "route.identity", Area: areaRoute, On: Once, Title: "A client that takes no compression gets none",
+	{ID: "route.identity", On: Once, Title: "A client that takes no compression gets none",
 		Rule: "RFC 9110 §12.5.3; Grade Sync and Moodle's older clients offer none",
 		Fix:  "Compress only where Accept-Encoding offers it, and say so in Content-Encoding and Vary.",
 		Run: func(p *probe) {
@@ -92,18 +87,12 @@ var routeChecks = []Check{
 				p.fail(a, "answered %d, Content-Encoding %q", a.Status, a.Header.Get("Content-Encoding"))
 			}
 		}},
-	{ID: "route.escaped-id", Area: areaRoute, On: Singles,
+	{ID: "route.escaped-id", On: Singles,
 		Title: "An id whose letters are percent-encoded is the same id",
 		Rule:  "RFC 3986 §6.2.2.2", Fix: "Decode each path segment once, after splitting the path at " +
 			"its slashes.", Run: func(p *probe) {
-			id, path, ok := p.single()
-			if !ok {
-				return
-			}
-			if _, _, err := p.get(path).One(p.route.Resource.Wrapper()); err != nil {
-				p.lacks("the object cannot be read (one.answer)")
-				return
-			}
+			p.object()
+			id, path := p.single()
 			var escaped strings.Builder
 			for _, c := range []byte(id) {
 				escaped.WriteString("%" + strings.ToUpper(hex(c)))
@@ -124,41 +113,28 @@ func hasCapitals(r *oneroster.Route) bool {
 
 // sameAs wants another spelling of the route's path to bring the same rows.
 func (p *probe) sameAs(path, what string) {
-	if _, ok := p.collection(); !ok {
-		return
-	}
-	want, ok := p.list(p.get(p.route.Path, "limit", "3"), p.route.Resource)
-	if !ok {
-		return
-	}
+	p.collection()
+	want := p.list(p.get(p.route.Path, "limit", "3"))
 	a := p.get(path, "limit", "3")
 	if a.Err != nil || a.Status != http.StatusOK {
 		p.fail(a, "%s is answered %d", what, a.Status)
-		return
-	}
-	got, ok := p.list(a, p.route.Resource)
-	if ok && ids(got.Objects) != ids(want.Objects) {
+	} else if got, ok := p.page(a); ok && ids(got.Objects) != ids(want.Objects) {
 		p.fail(a, "%s brings other rows: %s instead of %s", what, ids(got.Objects), ids(want.Objects))
 	}
 }
 
 func checkParameters(p *probe) {
-	if _, ok := p.collection(); !ok {
-		return
-	}
-	want, ok := p.list(p.get(p.route.Path, "limit", "1"), p.route.Resource)
-	if !ok {
-		return
-	}
+	p.collection()
+	want := p.list(p.get(p.route.Path, "limit", "1"))
 	for _, query := range []string{"limit=1&ext_basic=True&noSuchParameter=1", "&limit=1&"} {
 		a := p.raw(p.route.Path, query)
-		got, ok := p.list(a, p.route.Resource)
+		got, ok := p.page(a)
 		if ok && ids(got.Objects) != ids(want.Objects) {
 			p.fail(a, "other rows came than for limit=1: %s instead of %s", ids(got.Objects),
 				ids(want.Objects))
 		}
 	}
-	p.list(p.raw(p.route.Path, "limit%20=1"), p.route.Resource) // read as limit, or as a name that is unknown
+	p.list(p.raw(p.route.Path, "limit%20=1")) // read as limit, or as a name that is unknown
 }
 
 // ids lists the ids of a few objects.
@@ -175,45 +151,39 @@ func ids(objects []wire.Object) string {
 }
 
 var errorChecks = []Check{
-	{ID: "error.unknown-id", Area: areaError, On: Singles,
+	{ID: "error.unknown-id", On: Singles,
 		Title: "An unknown id is answered 404, in JSON, as the standard's status information",
 		Rule: ruleREST + ", status information: unknown object; Grade Sync takes 404, and nothing " +
 			"else, for absent", Fix: "Answer 404 with {\"statusInfoSet\":[{imsx_codeMajor, imsx_severity, " +
 			"imsx_codeMinor, imsx_description}]}.", Run: func(p *probe) {
 			if c := p.reading("/" + p.route.Segments[0]); c != nil && c.spare {
-				p.lacks("there is no /%s, which is optional", p.route.Segments[0])
-				return
+				p.leave("there is no /%s, which is optional", p.route.Segments[0])
 			}
 			a := p.get(fill(p.route.Path, map[string]string{"id": "no-such-id-" + p.route.Resource.Name}))
 			if a.Err != nil || a.Status != http.StatusNotFound {
-				p.fail(a, "answered %d; 404 was expected", a.Status)
-				return
+				p.fatal(a, "answered %d; 404 was expected", a.Status)
 			}
 			p.statusInfo(a)
 		}},
-	{ID: "error.bad-filter", Area: areaError, On: Wholes,
+	{ID: "error.bad-filter", On: Wholes,
 		Title: "A refused filter is told of in JSON, as the standard's status information",
 		Rule:  ruleREST + ", status information: invalid_filter_field",
 		Fix: "Answer 400 with a statusInfoSet whose imsx_codeMinor is invalid_filter_field and whose " +
 			"description names the field.", Run: func(p *probe) {
-			if _, ok := p.collection(); !ok {
-				return
-			}
+			p.collection()
 			a := p.get(p.route.Path, "filter", "noSuchField='1'")
 			if a.Err != nil || a.Status < 400 {
-				p.lacks("the filter was not refused (filter.unknown-field)")
-				return
+				p.leave("the filter was not refused (filter.unknown-field)")
 			}
 			p.statusInfo(a)
 		}},
-	{ID: "error.no-token", Area: areaError, On: Once,
+	{ID: "error.no-token", On: Once,
 		Title: "A missing token is told of in JSON, as the standard's status information",
 		Rule:  ruleREST + ", status information: unauthorized; clients parse every error as JSON",
 		Fix:   "Answer 401 with Content-Type application/json and a statusInfoSet.", Run: func(p *probe) {
 			a := p.call(provider.Call{Path: p.door, Query: "limit=1", Who: provider.Who{Nobody: true}})
 			if a.Err != nil || a.Status < 400 {
-				p.lacks("the request was not refused (access.no-token)")
-				return
+				p.leave("the request was not refused (access.no-token)")
 			}
 			p.statusInfo(a)
 		}},
@@ -230,9 +200,8 @@ func (p *probe) statusInfo(a *provider.Answer) {
 	if set, err := a.List("statusInfoSet"); err == nil && len(set.Objects) > 0 {
 		o = set.Objects[0]
 	} else if json.Unmarshal(a.Body, &o) != nil || o["imsx_codeMajor"] == nil { // the published schema has it bare
-		p.fail(a, "the body is no status information: neither a statusInfoSet nor an object with "+
+		p.fatal(a, "the body is no status information: neither a statusInfoSet nor an object with "+
 			"imsx_codeMajor")
-		return
 	}
 	for _, name := range []string{"imsx_codeMajor", "imsx_severity", "imsx_description"} {
 		if o.Text(name) == "" {

@@ -19,7 +19,7 @@ func ruleChecks() []Check {
 		if rule.ID == "SDS-U04" { // only where School Data Sync makes accounts, which a verifier does not know
 			continue
 		}
-		out = append(out, Check{ID: rule.ID, Area: areaRules, On: Once, Profiles: sdsProfiles,
+		out = append(out, Check{ID: rule.ID, On: Once, Profiles: sdsProfiles,
 			Advice: rule.Severity > quality.Error,
 			Title:  sentenced(rule.Title), Rule: ruleSDS + ": " + rule.Why, Fix: sentenced(rule.Fix) + ".",
 			Run: func(p *probe) { p.broken(rule) }})
@@ -46,8 +46,7 @@ func (p *probe) broken(rule quality.Rule) {
 			p.ok()
 			if !c.whole {
 				p.held = false
-				p.lacks("%s were not read whole: what refers to them cannot be judged", c.route.Path)
-				return
+				p.leave("%s were not read whole: what refers to them cannot be judged", c.route.Path)
 			}
 		}
 	}

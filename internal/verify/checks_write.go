@@ -10,14 +10,11 @@ import (
 const ruleWrite = ruleREST + ", gradebook"
 
 var writeChecks = []Check{
-	{ID: "put.no-token", Area: areaWrite, On: Puts,
+	{ID: "put.no-token", On: Puts,
 		Title: "Without credentials nothing is written or deleted",
 		Rule:  ruleREST + ", security", Fix: "Check credentials before reading the body.",
 		Run: func(p *probe) {
-			it, ok := p.draft()
-			if !ok {
-				return
-			}
+			it := p.draft()
 			for _, method := range []string{http.MethodPut, http.MethodDelete} {
 				a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil),
 					Who: provider.Who{Nobody: true}})
@@ -30,18 +27,15 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "put.scope", Area: areaWrite, On: Puts, OAuth2: true,
+	{ID: "put.scope", On: Puts, OAuth2: true,
 		Title: "A token that may only read does not write",
 		Rule:  ruleREST + ", OAuth scopes: gradebook.createput, gradebook.delete",
 		Fix:   "Compare the scope of the operation: readonly does not open a PUT.", Run: checkWriteScope},
-	{ID: "put.create", Area: areaWrite, On: Puts,
+	{ID: "put.create", On: Puts,
 		Title: "PUT to a new id is answered 201 with the object in its wrapper",
 		Rule:  ruleWrite + "; published suites want 201 exactly and read the id from the body",
 		Fix:   "Answer 201 and {\"lineItem\": {…}} with the stored object.", Run: func(p *probe) {
-			it, a, ok := p.make()
-			if !ok {
-				return
-			}
+			it, a := p.make()
 			if a.Status != http.StatusCreated {
 				p.fail(a, "answered %d; 201 was expected", a.Status)
 			}
@@ -51,81 +45,62 @@ var writeChecks = []Check{
 				p.fail(a, "the object in the answer is %q", o.ID())
 			}
 		}},
-	{ID: "put.read-back", Area: areaWrite, On: Puts,
+	{ID: "put.read-back", On: Puts,
 		Title: "What was written is read back, attribute by attribute",
 		Rule:  ruleWrite, Fix: "Store every attribute that the standard has, and serve it in the " +
 			"standard's form.", Run: func(p *probe) {
-			if it, _, ok := p.make(); ok {
-				p.same(it)
-			}
+			it, _ := p.make()
+			p.same(it)
 		}},
-	{ID: "put.long-texts", Area: areaWrite, On: Puts,
+	{ID: "put.long-texts", On: Puts,
 		Title: "Long texts come back whole: a title of 120 letters, a description or comment of 1,000",
 		Rule:  ruleWrite + "; teachers write such titles, and Grade Sync sends them",
 		Fix:   "Give the columns room, or refuse with 400 what is too long; never cut.", Run: checkLongTexts},
-	{ID: "put.replace", Area: areaWrite, On: Puts,
+	{ID: "put.replace", On: Puts,
 		Title: "PUT to an id that is there replaces the whole object",
 		Rule:  ruleWrite + ": PUT is a replacement",
 		Fix:   "Answer 200; drop optional attributes that the new body leaves out.", Run: func(p *probe) {
-			it, _, ok := p.make()
-			if !ok {
-				return
-			}
+			it, _ := p.make()
 			it.change()
 			a := p.put(it)
 			if a.Err != nil || a.Status != http.StatusOK && a.Status != http.StatusCreated {
-				p.fail(a, "answered %d; 200 was expected", a.Status)
-				return
+				p.fatal(a, "answered %d; 200 was expected", a.Status)
 			}
 			p.same(it)
 		}},
-	{ID: "put.listed", Area: areaWrite, On: Puts,
+	{ID: "put.listed", On: Puts,
 		Title: "What was written is in the lists that it belongs to",
 		Rule:  ruleWrite + "; Google's suite looks for it there",
 		Fix:   "Read lists and single objects from one store.", Run: func(p *probe) {
-			it, _, ok := p.make()
-			if !ok {
-				return
-			}
+			it, _ := p.make()
 			for _, path := range it.lists() {
 				p.inList(it, path, true)
 			}
 		}},
-	{ID: "put.delta", Area: areaWrite, On: Puts,
+	{ID: "put.delta", On: Puts,
 		Title: "A write moves dateLastModified, and the delta shows it",
 		Rule:  ruleREST + ", dateLastModified",
 		Fix:   "Stamp the row on every change, later than any stamp before.", Run: func(p *probe) {
-			it, _, ok := p.make()
-			if !ok {
-				return
-			}
-			first := p.read(it)
+			it, _ := p.make()
+			first, _ := p.read(it)
 			p.tick(first)
 			it.change()
 			a := p.put(it)
 			if a.Err != nil || a.Status >= 300 {
-				p.fail(a, "answered %d", a.Status)
-				return
+				p.fatal(a, "answered %d", a.Status)
 			}
-			second := p.read(it)
-			if first == nil || second == nil {
-				return
-			}
+			second, _ := p.read(it)
 			p.onTime(a, second)
 			if second.Text("dateLastModified") <= first.Text("dateLastModified") {
-				p.fail(nil, "dateLastModified was %s and is %s after a change",
+				p.fatal(nil, "dateLastModified was %s and is %s after a change",
 					first.Text("dateLastModified"), second.Text("dateLastModified"))
-				return
 			}
 			p.inDelta(it, first.Text("dateLastModified"), oneroster.Active)
 		}},
-	{ID: "put.path-id", Area: areaWrite, On: Puts, Title: "The id of the path wins over one in the body",
+	{ID: "put.path-id", On: Puts, Title: "The id of the path wins over one in the body",
 		Rule: ruleWrite + "; clients send none, the same, or another",
 		Fix:  "Take the path's id, or refuse; never store under the body's.", Run: func(p *probe) {
-			it, ok := p.draft()
-			if !ok {
-				return
-			}
+			it := p.draft()
 			other := it
 			other.id = newID()
 			p.written = append(p.written, it, other)
@@ -138,14 +113,11 @@ var writeChecks = []Check{
 				p.fail(got, "the object was stored under the id of the body")
 			}
 		}},
-	{ID: "put.malformed", Area: areaWrite, On: Puts,
+	{ID: "put.malformed", On: Puts,
 		Title: "A body that is no JSON object is refused with 400",
 		Rule:  ruleREST + ", invalid data", Fix: "Answer 400 with a description; store nothing.",
 		Run: func(p *probe) {
-			it, ok := p.draft()
-			if !ok {
-				return
-			}
+			it := p.draft()
 			for _, body := range []string{"{", "", "[]", `"text"`} {
 				a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: []byte(body)})
 				p.ok()
@@ -155,16 +127,13 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "put.unknown-reference", Area: areaWrite, On: Puts, Where: hasRef,
+	{ID: "put.unknown-reference", On: Puts, Where: hasRef,
 		Title: "A reference to what does not exist is refused",
 		Rule:  ruleWrite + "; a grade for nobody helps nobody",
 		Fix:   "Answer 422 (or 404) and name the reference.", Run: func(p *probe) {
 			for _, field := range map[string][]string{"lineItem": {"class"},
 				"result": {"lineItem", "student"}}[p.route.Resource.Name] {
-				it, ok := p.draft()
-				if !ok {
-					return
-				}
+				it := p.draft()
 				it.values[field] = ref(p.route.Resource.Field(field).To, "no-such-id-"+newID())
 				p.written = append(p.written, it)
 				a := p.put(it)
@@ -174,32 +143,25 @@ var writeChecks = []Check{
 				}
 			}
 		}},
-	{ID: "delete.gone", Area: areaWrite, On: Puts,
+	{ID: "delete.gone", On: Puts,
 		Title: "DELETE is answered 204; then the object is 404 and in no plain list",
 		Rule:  ruleWrite + "; Google's suite and published collections",
 		Fix: "Answer 204 without a body; hide deleted gradebook objects from single reads and " +
 			"plain lists.", Run: checkDelete},
-	{ID: "delete.delta", Area: areaWrite, On: Puts,
+	{ID: "delete.delta", On: Puts,
 		Title: "What was deleted is shown to delta reads as tobedeleted",
 		Rule:  ruleREST + ", status", Fix: "Keep the row with status tobedeleted and a new " +
 			"dateLastModified; show it where the filter names status or dateLastModified.",
 		Run: func(p *probe) {
-			it, _, ok := p.make()
-			if !ok {
-				return
-			}
-			o := p.read(it)
-			if o == nil {
-				return
-			}
+			it, _ := p.make()
+			o, _ := p.read(it)
 			p.tick(o)
 			if a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}); a.Status >= 300 {
-				p.fail(a, "answered %d", a.Status)
-				return
+				p.fatal(a, "answered %d", a.Status)
 			}
 			p.inDelta(it, o.Text("dateLastModified"), oneroster.ToBeDeleted)
 		}},
-	{ID: "delete.unknown", Area: areaWrite, On: Puts,
+	{ID: "delete.unknown", On: Puts,
 		Title: "DELETE of an id that is not there is answered 404",
 		Rule:  ruleREST + ", unknown object", Fix: "Answer 404.", Run: func(p *probe) {
 			a := p.call(provider.Call{Method: http.MethodDelete, Path: "/" + p.route.Resource.Plural + "/" +
@@ -209,48 +171,39 @@ var writeChecks = []Check{
 				p.fail(a, "answered %d", a.Status)
 			}
 		}},
-	{ID: "delete.again", Area: areaWrite, On: Puts,
+	{ID: "delete.again", On: Puts,
 		Title: "PUT to an id that was deleted creates it anew: 201",
 		Rule:  "in the field: published suites use ids again", Fix: "Take the id back into use.",
 		Run: func(p *probe) {
-			it, _, ok := p.make()
-			if !ok {
-				return
-			}
+			it, _ := p.make()
 			if a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}); a.Status >= 300 {
-				p.lacks("the object could not be deleted (delete.gone)")
-				return
+				p.leave("the object could not be deleted (delete.gone)")
 			}
 			if a := p.put(it); a.Err != nil || a.Status != http.StatusCreated {
-				p.fail(a, "answered %d; 201 was expected", a.Status)
-				return
+				p.fatal(a, "answered %d; 201 was expected", a.Status)
 			}
 			p.same(it)
 		}},
-	{ID: "put.minimal", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+	{ID: "put.minimal", On: Puts, Profiles: gradeProfiles,
 		Title: "What Grade Sync leaves out is filled in: status, category, dueDate, gradingPeriod, the " +
 			"type and href of references",
 		Rule: ruleGS, Fix: "Take the least that makes sense, and fill in the rest.", Run: checkMinimal},
-	{ID: "put.extra-credit", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+	{ID: "put.extra-credit", On: Puts, Profiles: gradeProfiles,
 		Where: only("result"), Title: "A score above the maximum is kept",
 		Rule: "Google's suite: 300 of 100", Fix: "Do not bound scores.", Run: func(p *probe) {
-			it, ok := p.draft()
-			if !ok {
-				return
-			}
+			it := p.draft()
 			it.values["score"] = 300
 			p.written = append(p.written, it)
 			if a := p.put(it); a.Err != nil || a.Status >= 300 {
-				p.fail(a, "answered %d", a.Status)
-				return
+				p.fatal(a, "answered %d", a.Status)
 			}
 			p.same(it)
 		}},
-	{ID: "put.same-ids", Area: areaWrite, On: Once, Profiles: []string{"gradesync"},
+	{ID: "put.same-ids", On: Once, Profiles: gradeProfiles,
 		Title: "A line item and a result of the same id live side by side",
 		Rule:  "in the field: a published suite uses the ids 1 to 99 for both", Fix: "Keep ids by resource.",
 		Run: checkSameIDs},
-	{ID: "put.burst", Area: areaWrite, On: Puts, Profiles: []string{"gradesync"},
+	{ID: "put.burst", On: Puts, Profiles: gradeProfiles,
 		Title: "Forty writes at once are all taken",
 		Rule:  ruleGS + " sends every grade of a class at the same moment",
 		Fix:   "Queue writers inside the server; never answer that the database is locked.",

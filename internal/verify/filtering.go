@@ -2,8 +2,9 @@ package verify
 
 import (
 	"fmt"
+	"iter"
 	"net/http"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,51 +14,86 @@ import (
 	"rollbook/internal/wire"
 )
 
-func exactly(a, b string) bool { return a == b }
-
-func equal(field, v string) func(oneroster.Record) bool {
-	return func(r oneroster.Record) bool { return r.Get(field) == v }
+// A condition is a filter with what it must bring of the walked rows, and what it may: where the
+// standard leaves letter case open, the two differ.
+type condition struct {
+	filter    string
+	must, may func(oneroster.Record) bool
+	fields    []string // whose values are told of a row that is wrong
 }
 
-func like(field, v string) func(oneroster.Record) bool {
-	return func(r oneroster.Record) bool { return strings.EqualFold(r.Get(field), v) }
+// where is a condition that leaves nothing open.
+func where(filter string, is func(oneroster.Record) bool, fields ...string) condition {
+	return condition{filter, is, is, fields}
 }
 
-func holds(field, v string) func(oneroster.Record) bool {
-	return func(r oneroster.Record) bool { return strings.Contains(r.Get(field), v) }
+// has wants a value of a field, in any letter case; exactly wants it as it is written.
+func has(field, v string) condition {
+	c := exactly(field, v)
+	c.may = func(r oneroster.Record) bool { return strings.EqualFold(r.Get(field), v) }
+	return c
 }
 
-func modified(is func(string) bool) func(oneroster.Record) bool {
-	return func(r oneroster.Record) bool { v := r.Values[oneroster.Modified]; return v != "" && is(v) }
+func exactly(field, v string) condition {
+	return where(field+"="+provider.Quote(v), func(r oneroster.Record) bool { return r.Get(field) == v }, field)
 }
 
-func contains(items []string, v string) bool {
-	for _, it := range items {
-		if it == v {
-			return true
-		}
-	}
-	return false
+// holds wants a part of a value as it is written.
+func holds(field, v string) condition {
+	return where(field+"~"+provider.Quote(v),
+		func(r oneroster.Record) bool { return strings.Contains(r.Get(field), v) }, field)
 }
 
-func fold(items []string) []string {
-	out := make([]string, len(items))
-	for i, it := range items {
-		out[i] = strings.ToLower(it)
-	}
-	return out
+// among wants an id or a word to be in a list, or to be the only one, under a name for filters.
+func among(name, field, v string) condition {
+	return where(name+"="+provider.Quote(v),
+		func(r oneroster.Record) bool { return slices.Contains(oneroster.Items(r.Get(field)), v) }, field)
+}
+
+// active is what pulls ask for.
+var active = exactly("status", oneroster.Active)
+
+// other is every row but one.
+func other(id string) condition {
+	return where("sourcedId!="+provider.Quote(id), func(r oneroster.Record) bool { return r.ID() != id },
+		"sourcedId")
+}
+
+// compared orders canonical texts, which stand in the order of what they say.
+func compared(field, predicate, at string) condition {
+	return where(field+predicate+provider.Quote(at), func(r oneroster.Record) bool {
+		v := r.Get(field)
+		return v != "" && (strings.Contains(predicate, "=") && v == at ||
+			strings.HasPrefix(predicate, ">") && v > at || strings.HasPrefix(predicate, "<") && v < at)
+	}, field)
+}
+
+// stamped compares dateLastModified.
+func stamped(predicate, at string) condition { return compared("dateLastModified", predicate, at) }
+
+// spelled is the condition with its value written otherwise.
+func (c condition) spelled(predicate, value string) condition {
+	c.filter = c.fields[0] + predicate + provider.Quote(value)
+	return c
+}
+
+func (c condition) and(d condition) condition {
+	return condition{c.filter + " AND " + d.filter,
+		func(r oneroster.Record) bool { return c.must(r) && d.must(r) },
+		func(r oneroster.Record) bool { return c.may(r) && d.may(r) }, append(slices.Clip(c.fields), d.fields...)}
+}
+
+func (c condition) or(d condition) condition {
+	return condition{c.filter + " OR " + d.filter,
+		func(r oneroster.Record) bool { return c.must(r) || d.must(r) },
+		func(r oneroster.Record) bool { return c.may(r) || d.may(r) }, append(slices.Clip(c.fields), d.fields...)}
 }
 
 func hasKind(kinds ...oneroster.Kind) func(*oneroster.Route) bool {
 	return func(r *oneroster.Route) bool {
-		for _, f := range r.Resource.Fields {
-			for _, k := range kinds {
-				if f.Kind == k {
-					return true
-				}
-			}
-		}
-		return false
+		return slices.ContainsFunc(r.Resource.Fields, func(f oneroster.Field) bool {
+			return slices.Contains(kinds, f.Kind)
+		})
 	}
 }
 
@@ -70,18 +106,22 @@ var (
 // pageful is how many rows of a filtered list are looked at.
 const pageful = 1000
 
-// filtered wants a filter to bring every walked row that must come, and only
-// rows that may: where the standard leaves letter case open, the two differ.
-// What comes is judged by its own content, so that deleted rows that a plain
-// list hides do not count against a provider.
-func (p *probe) filtered(c *collection, filter string, must, may func(oneroster.Record) bool,
-	fields ...string) {
-	p.selected(c, p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter), must, may, fields...)
+// filter asks for the rows that a filter selects.
+func (p *probe) filter(text string) *provider.Answer {
+	return p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", text)
 }
 
-func (p *probe) selected(c *collection, a *provider.Answer, must, may func(oneroster.Record) bool,
-	fields ...string) {
-	if a.Status == http.StatusNotFound && !some(c, must) {
+// filtered wants a filter to bring every walked row that must come, and only rows that may.
+// What comes is judged by its own content, so that deleted rows that a plain list hides do not
+// count against a provider.
+func (p *probe) filtered(c *collection, conditions ...condition) {
+	for _, want := range conditions {
+		p.selected(c, p.filter(want.filter), want)
+	}
+}
+
+func (p *probe) selected(c *collection, a *provider.Answer, want condition) {
+	if a.Status == http.StatusNotFound && !c.some(want) {
 		p.lacks("a filter that selects nothing is answered 404 (filter.no-match)")
 		return
 	}
@@ -98,8 +138,8 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 		} else if !known && len(o) == 1 {
 			continue // a selection of fields of a row that the walk did not meet
 		}
-		if !may(rec) {
-			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), values(rec, fields))
+		if !want.may(rec) {
+			p.fail(a, "row %s came and does not fulfil the filter: %s", o.ID(), want.values(rec))
 			return
 		}
 	}
@@ -107,37 +147,44 @@ func (p *probe) selected(c *collection, a *provider.Answer, must, may func(onero
 		return
 	}
 	for _, rec := range c.records() {
-		if must(rec) && !came[rec.ID()] {
-			p.fail(a, "row %s fulfils the filter and did not come: %s", rec.ID(), values(rec, fields))
+		if want.must(rec) && !came[rec.ID()] {
+			p.fail(a, "row %s fulfils the filter and did not come: %s", rec.ID(), want.values(rec))
 			return
 		}
 	}
 }
 
-func some(c *collection, must func(oneroster.Record) bool) bool {
+// some tells whether a condition selects any of the walked rows.
+func (c *collection) some(want condition) bool {
 	for _, rec := range c.records() {
-		if must(rec) {
+		if want.must(rec) {
 			return true
 		}
 	}
 	return false
 }
 
-// whole is list with the rest of a list that was cut below the limit which was
-// asked for: page.size tells of that, and here it is no matter.
+func (c condition) values(rec oneroster.Record) string {
+	var out []string
+	for _, name := range c.fields {
+		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep, ", ")))
+	}
+	return strings.Join(out, ", ")
+}
+
+// whole is page with the rest of a list that was cut below the limit which was asked for:
+// page.size tells of that, and here it is no matter.
 func (p *probe) whole(a *provider.Answer, limit int) (wire.Page, bool) {
-	got, ok := p.list(a, p.route.Resource)
+	got, ok := p.page(a)
 	for ok && len(got.Objects) < min(limit, got.Total) {
 		next := p.raw(a.Call.Path, a.Call.Query+"&offset="+strconv.Itoa(len(got.Objects)))
-		more, err := next.List(wrappers(p.route.Resource)...)
-		if next.Status != http.StatusOK || err != nil || len(more.Objects) == 0 {
+		more, err := p.asList(next, p.route.Resource)
+		if err != nil || len(more.Objects) == 0 {
 			break // the total is wrong, and others tell
 		}
-		known := map[string]bool{}
-		for _, o := range got.Objects {
-			known[o.ID()] = true
-		}
-		if known[more.Objects[0].ID()] {
+		if first := more.Objects[0].ID(); slices.ContainsFunc(got.Objects, func(o wire.Object) bool {
+			return o.ID() == first
+		}) {
 			break // offset is not read
 		}
 		got.Objects = append(got.Objects, more.Objects...)
@@ -145,52 +192,37 @@ func (p *probe) whole(a *provider.Answer, limit int) (wire.Page, bool) {
 	return got, ok
 }
 
-func values(rec oneroster.Record, fields []string) string {
-	var out []string
-	for _, name := range fields {
-		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep,
-			", ")))
-	}
-	return strings.Join(out, ", ")
-}
-
-// empty wants a filter to bring nothing, in good shape.
-func (p *probe) empty(c *collection, filter string) {
-	a := p.get(p.route.Path, "filter", filter)
-	got, ok := p.list(a, p.route.Resource)
-	if !ok {
-		return
-	}
-	if len(got.Objects) > 0 {
-		p.fail(a, "%s came; no row fulfils the filter", plural(len(got.Objects), "row"))
-	}
-	if got.Key != c.route.Resource.Plural {
-		p.fail(a, "the empty list is under %q", got.Key)
-	}
-	if got.Objects == nil {
-		p.fail(a, "the empty list is null, not []")
+// empty wants filters to bring nothing, in good shape.
+func (p *probe) empty(filters ...string) {
+	for _, filter := range filters {
+		a := p.get(p.route.Path, "filter", filter)
+		got, ok := p.page(a)
+		if !ok {
+			continue
+		}
+		if len(got.Objects) > 0 {
+			p.fail(a, "%s came; no row fulfils the filter", plural(len(got.Objects), "row"))
+		}
+		if got.Key != p.route.Resource.Plural {
+			p.fail(a, "the empty list is under %q", got.Key)
+		}
+		if got.Objects == nil {
+			p.fail(a, "the empty list is null, not []")
+		}
 	}
 }
 
 // refuses wants filters to be answered with 400.
 func (p *probe) refuses(filters ...string) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
+	c := p.collection()
 	for _, filter := range filters {
 		a := p.get(p.route.Path, "filter", filter)
 		p.ok()
-		switch {
+		switch got, err := p.asList(a, p.route.Resource); {
 		case a.Err != nil:
 			p.fail(a, "no answer: %v", a.Err)
-		case a.Status == http.StatusOK:
-			got, err := a.List(wrappers(p.route.Resource)...)
-			if err == nil && len(got.Objects) == min(100, c.count) {
-				p.fail(a, "answered 200 with every row, as if there were no filter")
-			} else {
-				p.fail(a, "answered 200; 400 was expected")
-			}
+		case err == nil && len(got.Objects) == min(100, c.count):
+			p.fail(a, "answered 200 with every row, as if there were no filter")
 		case a.Status != http.StatusBadRequest:
 			p.fail(a, "answered %d; 400 was expected", a.Status)
 		}
@@ -206,16 +238,20 @@ func plain(v string) bool {
 	}) && strings.TrimSpace(v) == v
 }
 
-// textField is a field with a plain text value in some row: a String, else an
-// Enum.
-func textField(c *collection) *oneroster.Field {
-	f, _ := textValue(c)
-	return f
+// own are the fields of a kind that a resource has beyond those of every row.
+func own(of *oneroster.Resource, kind oneroster.Kind) iter.Seq2[int, *oneroster.Field] {
+	return func(yield func(int, *oneroster.Field) bool) {
+		for i := oneroster.Modified + 1; i < len(of.Fields); i++ {
+			if f := &of.Fields[i]; f.Kind == kind && !yield(i, f) {
+				return
+			}
+		}
+	}
 }
 
-// textValue picks a field and a value of it, such that some rows have it and
-// some do not, where the data allows. It is looked for once.
-func textValue(c *collection) (*oneroster.Field, string) {
+// plainValue picks a String field, else an Enum, with a plain value of it, such that some rows
+// have it and some do not, where the data allows. It is looked for once; nil when there is none.
+func (c *collection) plainValue() (*oneroster.Field, string) {
 	if !c.picked {
 		c.picked = true
 		c.textField, c.textValue = pickText(c)
@@ -223,18 +259,19 @@ func textValue(c *collection) (*oneroster.Field, string) {
 	return c.textField, c.textValue
 }
 
+func (c *collection) plainField() *oneroster.Field {
+	f, _ := c.plainValue()
+	return f
+}
+
 func pickText(c *collection) (best *oneroster.Field, value string) {
 	for _, kind := range []oneroster.Kind{oneroster.String, oneroster.Enum, oneroster.Bool} {
-		for i := oneroster.Modified + 1; i < len(c.route.Resource.Fields); i++ {
-			f := &c.route.Resource.Fields[i]
-			if f.Kind != kind || f.Name == c.route.View.Field {
-				continue
-			}
+		for i, f := range own(c.of, kind) {
 			v := ""
 			for n := 0; n < c.count && !plain(v); n++ { // from the middle on
 				v = c.text((n+c.count/2)%c.count, i)
 			}
-			if !plain(v) {
+			if !plain(v) || f.Name == c.route.View.Field {
 				continue
 			}
 			if best == nil {
@@ -250,122 +287,102 @@ func pickText(c *collection) (best *oneroster.Field, value string) {
 	return best, value
 }
 
+// plainText is the walked list with what plainValue picks; the check ends where there is nothing.
+func (p *probe) plainText() (c *collection, field, v string) {
+	c = p.collection()
+	f, v := c.plainValue()
+	if f == nil {
+		p.leave("no row has a plain text to filter by")
+	}
+	return c, f.Name, v
+}
+
+// freeText is plainText for values that no enumeration bounds: a provider may refuse a sign that
+// is in none of its words.
+func (p *probe) freeText() (c *collection, field, v string) {
+	c = p.collection()
+	if f, v := c.plainValue(); f != nil && f.Kind == oneroster.String {
+		return c, f.Name, v
+	}
+	return c, "sourcedId", c.id(0)
+}
+
 // listValue picks a value of a list, one of several where the data has such.
-func listValue(c *collection) (best *oneroster.Field, value string) {
-	for i := range c.route.Resource.Fields {
-		f := &c.route.Resource.Fields[i]
-		if f.Kind != oneroster.Strings {
-			continue
-		}
+func listValue(c *collection) (field, value string) {
+	for i, f := range own(c.of, oneroster.Strings) {
 		for _, rec := range c.records() {
 			items := oneroster.Items(rec.Values[i])
 			if len(items) == 0 || !plain(items[len(items)-1]) {
 				continue
 			}
 			if len(items) > 1 {
-				return f, items[len(items)-1]
+				return f.Name, items[len(items)-1]
 			}
-			if best == nil {
-				best, value = f, items[0]
-			}
-		}
-	}
-	return best, value
-}
-
-func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	if f, v := textValue(c); f != nil {
-		do(c, f, v)
-	} else {
-		p.lacks("no row has a plain text to filter by")
-	}
-}
-
-// onFreeText is onText for values that no enumeration bounds: a provider may refuse
-// a sign that is in none of its words.
-func (p *probe) onFreeText(do func(c *collection, f *oneroster.Field, v string)) {
-	if c, ok := p.collection(); ok {
-		f, v := freeText(c)
-		do(c, f, v)
-	}
-}
-
-func freeText(c *collection) (*oneroster.Field, string) {
-	if f, v := textValue(c); f != nil && f.Kind == oneroster.String {
-		return f, v
-	}
-	return c.route.Resource.Field("sourcedId"), c.id(0)
-}
-
-func (p *probe) onRef(do func(c *collection, f *oneroster.Field, id string)) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	done := false
-	for i := range p.route.Resource.Fields {
-		f := &p.route.Resource.Fields[i]
-		if f.To == "" || f.Derived() {
-			continue
-		}
-		for _, rec := range c.records() {
-			if ids := oneroster.Items(rec.Values[i]); len(ids) > 0 {
-				do(c, f, ids[0])
-				done = true
-				break
+			if field == "" {
+				field, value = f.Name, items[0]
 			}
 		}
 	}
-	if !done {
-		p.lacks("no row refers to anything")
+	return field, value
+}
+
+// references are the fields of the probe's list that refer to something, each with the first id
+// that a row has there.
+func (p *probe) references() iter.Seq2[*oneroster.Field, string] {
+	c := p.collection()
+	return func(yield func(*oneroster.Field, string) bool) {
+		done := false
+		for i := range c.of.Fields {
+			f := &c.of.Fields[i]
+			if f.To == "" || f.Derived() {
+				continue
+			}
+			for n := range c.count {
+				if ids := oneroster.Items(c.text(n, i)); len(ids) > 0 {
+					if done = true; !yield(f, ids[0]) {
+						return
+					}
+					break
+				}
+			}
+		}
+		if !done {
+			p.lacks("no row refers to anything")
+		}
 	}
 }
 
-// stamps are the distinct dateLastModified of the rows, sorted.
-func (p *probe) stamps() (*collection, []string, bool) {
-	c, ok := p.collection()
-	if !ok {
-		return nil, nil, false
-	}
-	out := distinct(c, oneroster.Modified)
+// stamps are the distinct dateLastModified of the rows, sorted: one at least.
+func (p *probe) stamps() (*collection, []string) {
+	c := p.collection()
+	out := c.distinct(oneroster.Modified)
 	if len(out) == 0 {
-		p.lacks("no row has a dateLastModified that can be read")
-		return nil, nil, false
+		p.leave("no row has a dateLastModified that can be read")
 	}
-	return c, out, true
+	return c, out
 }
 
-func distinct(c *collection, field int) []string {
-	seen := map[uint32]bool{}
-	var out []string
+// distinct are the values that rows have in a field, sorted.
+func (c *collection) distinct(field int) (out []string) {
+	seen := map[uint32]bool{0: true}
 	for _, number := range c.columns[field] {
-		if number != 0 && !seen[number] {
+		if !seen[number] {
 			seen[number] = true
 			out = append(out, c.texts.all[number])
 		}
 	}
-	sort.Strings(out)
+	slices.Sort(out)
 	return out
 }
 
 // order checks an ordering predicate at the least, a middle and the greatest
 // value of every date and dateTime.
-func (p *probe) order(predicate string, is func(v, at string) bool) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	for i := range p.route.Resource.Fields {
-		f := &p.route.Resource.Fields[i]
-		if f.Kind != oneroster.Date && f.Kind != oneroster.Time {
-			continue
-		}
-		vs := distinct(c, i)
-		if len(vs) == 0 {
+func (p *probe) order(predicate string) {
+	c := p.collection()
+	for i := range c.of.Fields {
+		f := &c.of.Fields[i]
+		vs := c.distinct(i)
+		if f.Kind != oneroster.Date && f.Kind != oneroster.Time || len(vs) == 0 {
 			continue
 		}
 		if a := p.get(p.route.Path, "filter", "dateLastModified>='2000-01-01'"); f.Kind == oneroster.Date &&
@@ -374,110 +391,90 @@ func (p *probe) order(predicate string, is func(v, at string) bool) {
 			continue
 		}
 		for _, at := range []string{vs[0], vs[len(vs)/2], vs[len(vs)-1]} {
-			has := func(r oneroster.Record) bool { v := r.Values[i]; return v != "" && is(v, at) }
-			p.filtered(c, f.Name+predicate+provider.Quote(at), has, has, f.Name)
+			p.filtered(c, compared(f.Name, predicate, at))
 		}
 	}
 }
 
 func checkNumbers(p *probe) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	for i := range p.route.Resource.Fields {
-		f := &p.route.Resource.Fields[i]
-		if f.Kind != oneroster.Number {
-			continue
-		}
+	c := p.collection()
+	for i, f := range own(c.of, oneroster.Number) {
 		for _, at := range []float64{9, 10, 20.5} {
-			above := func(r oneroster.Record) bool {
+			p.filtered(c, where(f.Name+">"+provider.Quote(oneroster.FormatNumber(at)), func(r oneroster.Record) bool {
 				v, err := strconv.ParseFloat(r.Values[i], 64)
 				return err == nil && v > at
-			}
-			p.filtered(c, f.Name+">"+provider.Quote(oneroster.FormatNumber(at)), above, above, f.Name)
+			}, f.Name))
 		}
 	}
 }
 
-// withIn filters by a value of the data that has mark in it, else by one that
-// goes on after mark: it must bring nothing, not the rows that have what is
-// before mark, and break nothing.
-func (p *probe) withIn(mark string) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	f, v := find(c, mark)
-	if f == nil {
-		f, v = freeText(c)
+// withIn filters by a value of the data that has a mark in it, else by one that
+// goes on after the mark: it must bring nothing, not the rows that have what is
+// before it, and break nothing.
+func (p *probe) withIn(marks ...string) {
+	for _, mark := range marks {
+		c, field, v := p.freeText()
 		v += mark + "Nobody"
+		if f, found := c.holding(mark); f != "" {
+			field, v = f, found
+		}
+		p.filtered(c, has(field, v))
 	}
-	p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
 }
 
-func find(c *collection, mark string) (*oneroster.Field, string) {
-	for i := oneroster.Modified + 1; i < len(c.route.Resource.Fields); i++ {
-		f := &c.route.Resource.Fields[i]
-		if f.Kind != oneroster.String {
-			continue
-		}
-		for _, rec := range c.records() {
-			if strings.Contains(rec.Values[i], mark) {
-				return f, rec.Values[i]
+// holding is a field and a value of it that has a mark in it; "" when there is none.
+func (c *collection) holding(mark string) (field, value string) {
+	for i, f := range own(c.of, oneroster.String) {
+		for n := range c.count {
+			if v := c.text(n, i); strings.Contains(v, mark) {
+				return f.Name, v
 			}
 		}
 	}
-	return nil, ""
+	return "", ""
 }
 
 // checkApostrophe writes the quote doubled and as it is: the standard says
 // nothing, clients send both. One of the two must find the rows, neither may
 // break or bring others.
 func checkApostrophe(p *probe) {
-	c, ok := p.collection()
-	if !ok {
-		return
-	}
-	f, v := find(c, "'")
-	if f == nil {
-		if f, v = p.route.Resource.Field("sourcedId"), "O'Nobody"; textField(c) != nil {
-			f = textField(c)
+	c := p.collection()
+	field, v := c.holding("'")
+	if field == "" {
+		if field, v = "sourcedId", "O'Nobody"; c.plainField() != nil {
+			field = c.plainField().Name
 		}
 	}
 	found := false
+	want := has(field, v)
 	var last *provider.Answer
-	for _, filter := range []string{f.Name + "=" + provider.Quote(v), f.Name + "='" + v + "'"} {
-		a := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter)
+	for _, filter := range []string{want.filter, field + "='" + v + "'"} {
+		a := p.filter(filter)
 		last = a
 		if a.Err != nil || a.Status >= 500 {
-			p.fail(a, "answered %d", a.Status)
-			return
+			p.fatal(a, "answered %d", a.Status)
 		}
 		if a.Status != http.StatusOK {
 			continue
 		}
 		before := len(p.failures)
-		p.selected(c, a, equal(f.Name, v), like(f.Name, v), f.Name)
+		p.selected(c, a, want)
 		if len(p.failures) == before {
 			found = true
-		} else if got, err := a.List(wrappers(p.route.Resource)...); err == nil && len(got.Objects) == 0 {
+		} else if got, err := p.asList(a, p.route.Resource); err == nil && len(got.Objects) == 0 {
 			p.failures = p.failures[:before] // read as another value: no harm
 		}
 	}
 	p.ok()
-	if !found && len(p.failures) == 0 && some(c, equal(f.Name, v)) {
-		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %q",
-			f.Name, v)
+	if !found && len(p.failures) == 0 && c.some(exactly(field, v)) {
+		p.fail(last, "neither the quote doubled nor the quote as it is finds the rows whose %s is %q", field, v)
 	}
 }
 
 // checkBadDate asks for rows by dates that are none. Some compare texts, which is another
 // mistake (filter.zone) and breaks nothing.
 func checkBadDate(p *probe) {
-	if _, ok := p.collection(); !ok {
-		return
-	}
+	p.collection()
 	for _, at := range []string{"2026-13-45", "2026-02-30T25:61:00.000Z", "yesterday"} {
 		a := p.get(p.route.Path, "limit", "1", "filter", "dateLastModified>"+provider.Quote(at))
 		p.ok()
@@ -492,95 +489,74 @@ func checkBadDate(p *probe) {
 // checkTwoFilters selects two rows by a filter each. To take the first, the last, both as AND,
 // or to refuse are all a provider's right.
 func checkTwoFilters(p *probe) {
-	c, ok := p.threeRows()
-	if !ok {
-		return
-	}
-	one, other := c.id(0), c.id(c.count-1)
-	a := p.get(p.route.Path, "limit", "10", "filter", "sourcedId="+provider.Quote(one), "filter",
-		"sourcedId="+provider.Quote(other))
+	c := p.threeRows()
+	one, last := exactly("sourcedId", c.id(0)), exactly("sourcedId", c.id(c.count-1))
+	a := p.get(p.route.Path, "limit", "10", "filter", one.filter, "filter", last.filter)
 	p.ok()
-	got, err := a.List(wrappers(p.route.Resource)...)
-	switch {
-	case a.Err != nil || a.Status >= 500:
-		p.fail(a, "answered %d", a.Status)
-	case a.Status != http.StatusOK || err != nil:
-	case len(got.Objects) > 1:
-		p.fail(a, "%s came, where each of the filters selects one row", plural(len(got.Objects), "row"))
-	case len(got.Objects) == 1 && got.Objects[0].ID() != one && got.Objects[0].ID() != other:
-		p.fail(a, "row %s came, which neither of the filters selects", got.Objects[0].ID())
+	if a.Err != nil || a.Status >= 500 {
+		p.fatal(a, "answered %d", a.Status)
+	}
+	got, _ := p.asList(a, p.route.Resource)
+	if len(got.Objects) > 1 {
+		p.fatal(a, "%s came, where each of the filters selects one row", plural(len(got.Objects), "row"))
+	}
+	for _, o := range got.Objects {
+		if !one.or(last).may(o.Record(c.of)) {
+			p.fail(a, "row %s came, which neither of the filters selects", o.ID())
+		}
 	}
 }
 
 func checkZone(p *probe) {
-	c, stamps, ok := p.stamps()
-	if !ok {
-		return
-	}
+	c, stamps := p.stamps()
 	text := stamps[len(stamps)/2]
 	at, err := time.Parse(oneroster.TimeLayout, text)
 	if err != nil {
 		panic(err) // canonical
 	}
-	later := modified(func(v string) bool { return v > text })
-	from := modified(func(v string) bool { return v >= text })
-	east := at.In(time.FixedZone("", 5*3600+1800)).Format("2006-01-02T15:04:05.000-07:00")
-	west := at.In(time.FixedZone("", -8*3600)).Format("2006-01-02T15:04:05.000-07:00")
-	p.filtered(c, "dateLastModified>"+provider.Quote(east), later, later, "dateLastModified")
-	p.filtered(c, "dateLastModified>="+provider.Quote(west), from, from, "dateLastModified")
-	p.filtered(c, "dateLastModified>"+provider.Quote(at.Format("2006-01-02T15:04:05.000000")+"Z"), later,
-		later, "dateLastModified")
+	const offset = "2006-01-02T15:04:05.000-07:00"
 	second := at.Truncate(time.Second)
-	sec := oneroster.FormatTime(second)
-	since := modified(func(v string) bool { return v > sec })
-	p.filtered(c, "dateLastModified>"+provider.Quote(second.Format("2006-01-02T15:04:05")+"Z"), since,
-		since, "dateLastModified")
+	p.filtered(c,
+		stamped(">", text).spelled(">", at.In(time.FixedZone("", 5*3600+1800)).Format(offset)),
+		stamped(">=", text).spelled(">=", at.In(time.FixedZone("", -8*3600)).Format(offset)),
+		stamped(">", text).spelled(">", at.Format("2006-01-02T15:04:05.000000")+"Z"),
+		stamped(">", oneroster.FormatTime(second)).spelled(">", second.Format("2006-01-02T15:04:05")+"Z"))
 }
 
 func checkEncoding(p *probe) {
-	p.onText(func(c *collection, f *oneroster.Field, v string) {
-		other := c.id(c.count - 1)
-		condition := func(quote, unquote, equals, space string) string {
-			return "limit=" + strconv.Itoa(pageful) + "&filter=" + f.Name + equals + quote +
-				strings.ReplaceAll(v, " ", space) + unquote + space + "AND" + space +
-				"sourcedId!" + equals + quote + provider.Escape(other) + unquote
-		}
-		has := func(same func(a, b string) bool) func(oneroster.Record) bool {
-			return func(r oneroster.Record) bool { return same(r.Get(f.Name), v) && r.ID() != other }
-		}
-		understood := false
-		for _, q := range []string{condition("'", "'", "=", "%20"), condition("%27", "%27", "%3D", "+"),
-			condition("%27", "%27", "=", "%20")} {
-			before := len(p.failures)
-			p.selected(c, p.raw(p.route.Path, q), has(exactly), has(strings.EqualFold), f.Name)
-			understood = understood || len(p.failures) == before
-		}
-		if !understood { // in no spelling
-			p.failures, p.held = nil, false
-			p.lacks("a filter of two conditions is not understood (filter.equal, filter.and)")
-		}
-	})
+	c, field, v := p.plainText()
+	last := c.id(c.count - 1)
+	written := func(quote, equals, space string) string {
+		return "limit=" + strconv.Itoa(pageful) + "&filter=" + field + equals + quote +
+			strings.ReplaceAll(v, " ", space) + quote + space + "AND" + space +
+			"sourcedId!" + equals + quote + provider.Escape(last) + quote
+	}
+	understood := false
+	for _, query := range []string{written("'", "=", "%20"), written("%27", "%3D", "+"),
+		written("%27", "=", "%20")} {
+		before := len(p.failures)
+		p.selected(c, p.raw(p.route.Path, query), has(field, v).and(other(last)))
+		understood = understood || len(p.failures) == before
+	}
+	if !understood { // in no spelling
+		p.failures, p.held = nil, false
+		p.lacks("a filter of two conditions is not understood (filter.equal, filter.and)")
+	}
 }
 
 func checkFilteredPages(p *probe) {
-	p.onText(func(c *collection, f *oneroster.Field, v string) {
-		filter := f.Name + "!=" + provider.Quote(v)
-		whole, ok := p.list(p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", filter),
-			p.route.Resource)
-		if !ok {
-			return
+	_, field, v := p.plainText()
+	filter := field + "!=" + provider.Quote(v)
+	whole := p.list(p.filter(filter))
+	if len(whole.Objects) < 2 {
+		p.leave("the filter %s selects fewer than two rows", filter)
+	}
+	for _, at := range []int{0, 1, len(whole.Objects) / 2, len(whole.Objects) - 1} {
+		a := p.get(p.route.Path, "limit", "1", "offset", strconv.Itoa(at), "filter", filter)
+		got, ok := p.page(a)
+		if ok && (len(got.Objects) != 1 || got.Objects[0].ID() != whole.Objects[at].ID()) {
+			p.fail(a, "at offset %d came %q; in the whole filtered list it is %s", at, ids(got.Objects),
+				whole.Objects[at].ID())
 		}
-		if len(whole.Objects) < 2 {
-			p.lacks("the filter %s selects fewer than two rows", filter)
-			return
-		}
-		for _, at := range []int{0, 1, len(whole.Objects) / 2, len(whole.Objects) - 1} {
-			a := p.get(p.route.Path, "limit", "1", "offset", strconv.Itoa(at), "filter", filter)
-			got, ok := p.list(a, p.route.Resource)
-			if ok && (len(got.Objects) != 1 || got.Objects[0].ID() != whole.Objects[at].ID()) {
-				p.fail(a, "at offset %d came %q; in the whole filtered list it is %s", at, ids(got.Objects),
-					whole.Objects[at].ID())
-			}
-		}
-	})
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,18 +48,9 @@ const mostPage = 300_000 // bytes
 
 // sheet is the report as the template reads it.
 type sheet struct {
-	URL       string
-	Version   string
-	Command   string
-	Personal  bool
+	*Report
 	Profiles  []Profile
-	Write     bool
-	OAuth1    bool
-	Began     time.Time
-	Took      time.Duration
 	Ready     bool
-	Verdict   string
-	Counts    Counts
 	Areas     []areaRow
 	Tables    []tableMap
 	Speed     *speed // nil: no call was answered
@@ -67,34 +58,20 @@ type sheet struct {
 	Advice    []findingView
 	Unchecked []gap
 	Passed    []passedArea
-	Rows      []rowCount
-	Notes     []string
 }
 
 func (r *Report) sheet(most int) sheet {
-	p := sheet{URL: r.URL, Version: r.Version, Command: r.Command, Personal: r.Personal, Write: r.Write, OAuth1: r.OAuth1, Began: r.Began.UTC(), Took: r.Took,
-		Verdict: r.Verdict(), Counts: r.Counts(),
-		Speed: r.speed(), Failed: r.findingViews(Failed, most), Advice: r.findingViews(Advised, most),
-		Unchecked: r.gaps(), Passed: r.passed()}
-	p.Ready = !r.Broken && p.Counts.Failed == 0 && p.Counts.Passed+p.Counts.Advice >= max(1, p.Counts.Unchecked)
+	p := sheet{Report: r, Speed: r.speed(), Failed: r.findingViews(Failed, most),
+		Advice: r.findingViews(Advised, most), Unchecked: r.gaps(), Passed: r.passed()}
+	c := r.Counts()
+	p.Ready = !r.Broken && c.Failed == 0 && c.Passed+c.Advice >= max(1, c.Unchecked)
 	for _, profile := range Profiles {
-		if contains(r.Profiles, profile.Name) {
+		if slices.Contains(r.Profiles, profile.Name) {
 			p.Profiles = append(p.Profiles, profile)
 		}
 	}
-	links := firstLinks(p.Failed, p.Advice)
-	p.Areas, p.Tables = r.areaRows(p.Failed, p.Advice), r.tableMaps(links)
-	for path, n := range r.Rows {
-		p.Rows = append(p.Rows, rowCount{path, n})
-	}
-	sort.Slice(p.Rows, func(i, j int) bool { return p.Rows[i].Path < p.Rows[j].Path })
-	p.Notes = append(p.Notes, r.Notes...)
+	p.Areas, p.Tables = r.areaRows(p.Failed, p.Advice), r.tableMaps(firstLinks(p.Failed, p.Advice))
 	return p
-}
-
-type rowCount struct {
-	Path string
-	N    int
 }
 
 // Verdict is what the run came to, in one sentence. It counts causes, and the paths on
@@ -165,7 +142,7 @@ func (r *Report) areaRows(findings ...[]findingView) []areaRow {
 		}
 		for _, list := range findings {
 			for _, f := range list {
-				if f.Check.Area == a.Area && row.Link == "" {
+				if f.Check.Area() == a.Area && row.Link == "" {
 					row.Link = f.ID
 				}
 			}
@@ -239,14 +216,6 @@ func (r *Report) tableMaps(links map[string]string) []tableMap {
 		}
 	}
 	return out
-}
-
-// target is how results name a route.
-func target(route *oneroster.Route) string {
-	if route.Method == "GET" {
-		return route.Path
-	}
-	return route.Method + " " + route.Path
 }
 
 // A findingView is a finding with its evidence.
@@ -390,7 +359,7 @@ func (r *Report) passed() []passedArea {
 	for _, area := range Areas {
 		a := passedArea{Area: area}
 		for _, f := range r.Findings(Passed) {
-			if f.Check.Area == area {
+			if f.Check.Area() == area {
 				a.Checks = append(a.Checks, passedCheck{f.Check, len(f.Results), all[f.Check]})
 			}
 		}

@@ -380,8 +380,8 @@ func TestReportStaysSmall(t *testing.T) {
 
 // Reports that no real provider makes on demand, and what their pages say.
 func TestReportSays(t *testing.T) {
-	must, should := &verify.Check{ID: "a.must", Area: "lists", Title: "It must", Rule: "R", Fix: "F"},
-		&verify.Check{ID: "a.should", Area: "lists", Title: "It should", Rule: "R", Fix: "F", Advice: true}
+	must, should := &verify.Check{ID: "list.must", Title: "It must", Rule: "R", Fix: "F"},
+		&verify.Check{ID: "list.should", Title: "It should", Rule: "R", Fix: "F", Advice: true}
 	failed := func(f verify.Failure) verify.Report {
 		return verify.Report{Results: []verify.Result{{Check: must, Target: "/orgs", State: verify.Failed,
 			Failures: []verify.Failure{f}, More: 2}}}

@@ -90,14 +90,12 @@ func (r *Report) Areas() []AreaCount {
 	var out []AreaCount
 	for _, area := range Areas {
 		c := AreaCount{Area: area}
-		seen := false
 		for _, res := range r.Results {
-			if res.Check.Area == area {
+			if res.Check.Area() == area {
 				c.add(res.State)
-				seen = true
 			}
 		}
-		if seen {
+		if c.Counts != (Counts{}) {
 			out = append(out, c)
 		}
 	}
@@ -178,12 +176,8 @@ func (r *Report) Routes() []RouteRow {
 	var out []RouteRow
 	for _, route := range oneroster.V1p1.Routes {
 		row := RouteRow{Method: route.Method, Path: route.Path, Op: route.Op, Table: route.Table}
-		name := route.Path
-		if route.Method != "GET" {
-			name = route.Method + " " + name
-		}
 		for _, res := range r.Results {
-			if res.Target == name {
+			if res.Target == target(&route) {
 				row.add(res.State)
 			}
 		}
@@ -204,7 +198,7 @@ func (r *Report) JSON() map[string]any {
 	c := r.Counts()
 	results := []map[string]any{}
 	for _, res := range r.Results {
-		m := map[string]any{"check": res.Check.ID, "area": res.Check.Area, "target": res.Target,
+		m := map[string]any{"check": res.Check.ID, "area": res.Check.Area(), "target": res.Target,
 			"state": res.State.String()}
 		if res.State != Passed {
 			m["title"], m["rule"], m["fix"], m["advice"] = res.Check.Title, res.Check.Rule, res.Check.Fix,
@@ -290,7 +284,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 	for _, area := range r.Areas() {
 		s := junitSuite{Name: area.Area}
 		for _, res := range r.Results {
-			if res.Check.Area != area.Area {
+			if res.Check.Area() != area.Area {
 				continue
 			}
 			c := junitCase{Class: area.Area, Name: strings.TrimSpace(res.Check.ID + " " + res.Target)}
@@ -332,22 +326,25 @@ func clean(text string) string {
 func describe(res Result) string {
 	var b strings.Builder
 	for _, f := range res.Failures {
-		b.WriteString(f.Text + "\n")
-		if f.Request != "" {
-			b.WriteString("  asked   " + f.Request + "\n")
-		}
-		if f.Status != 0 {
-			b.WriteString(fmt.Sprintf("  came    %d %s\n", f.Status, f.Body))
-		}
-		for _, h := range strings.Split(f.Headers, "\n") {
-			if h != "" {
-				b.WriteString("          " + h + "\n")
-			}
-		}
+		fmt.Fprintln(&b, f.Text)
+		f.write(&b, "  ")
 	}
 	if res.More > 0 {
-		b.WriteString(fmt.Sprintf("and %d more like it\n", res.More))
+		fmt.Fprintf(&b, "and %d more like it\n", res.More)
 	}
-	b.WriteString("  rule    " + res.Check.Rule + "\n  change  " + res.Check.Fix + "\n")
+	fmt.Fprintf(&b, "  rule    %s\n  change  %s\n", res.Check.Rule, res.Check.Fix)
 	return b.String()
+}
+
+// write tells what was asked, and what came.
+func (f Failure) write(w io.Writer, indent string) {
+	if f.Request != "" {
+		fmt.Fprintf(w, "%sasked   %s\n", indent, f.Request)
+	}
+	if f.Status != 0 {
+		fmt.Fprintf(w, "%scame    %d %s\n", indent, f.Status, f.Body)
+	}
+	if f.Headers != "" {
+		fmt.Fprintf(w, "%s        %s\n", indent, strings.ReplaceAll(f.Headers, "\n", "\n        "+indent))
+	}
 }

@@ -126,7 +126,7 @@ func (r *run) reading(path string) *collection {
 func (p *probe) walk() *collection {
 	c := &collection{route: p.route, rows: newRows(p.route.Resource, p.texts), judges: p.judges()}
 	c.first = p.get(p.route.Path)
-	if _, ok := c.look(c.first); !ok {
+	if _, ok := p.look(c, c.first); !ok {
 		c.spare = p.route.Resource.Extension && c.first.Status == http.StatusNotFound
 		return c
 	}
@@ -140,7 +140,7 @@ func (p *probe) walk() *collection {
 		offset := way.Offset
 		a := p.call(provider.Call{Path: p.route.Path, Query: fmt.Sprintf("limit=%d&offset=%d", c.size,
 			offset)})
-		got, ok := c.look(a)
+		got, ok := p.look(c, a)
 		if !ok {
 			if total >= 0 && offset >= total && a.Err == nil { // past the end: page.past-end tells
 				c.broken, c.whole = nil, true
@@ -165,21 +165,12 @@ func (p *probe) walk() *collection {
 }
 
 // look reads an answer as a list, and remembers why it is none.
-func (c *collection) look(a *provider.Answer) (got wire.Page, ok bool) {
-	switch {
-	case a.Err != nil:
-		c.why = a.Err.Error()
-	case a.Status != http.StatusOK:
-		c.why = fmt.Sprintf("answered %d", a.Status)
-	default:
-		var err error
-		if got, err = a.List(wrappers(c.route.Resource)...); err == nil {
-			return got, true
-		}
-		c.why = err.Error()
+func (p *probe) look(c *collection, a *provider.Answer) (wire.Page, bool) {
+	got, err := p.asList(a, c.route.Resource)
+	if err != nil {
+		c.broken, c.why = a, err.Error()
 	}
-	c.broken = a
-	return got, false
+	return got, err == nil
 }
 
 // take keeps a page and tells how many of its rows are new.
@@ -248,8 +239,8 @@ func (r *run) again(c *collection, pg page) []wire.Object {
 	return got.Objects
 }
 
-// object is one row as it came, and rowOf the answer that it came with, cut down to it.
-func (r *run) object(c *collection, n int) wire.Object {
+// objectOf is one row as it came, and rowOf the answer that it came with, cut down to it.
+func (r *run) objectOf(c *collection, n int) wire.Object {
 	for _, o := range r.objects(c, n) {
 		return o
 	}
@@ -258,7 +249,7 @@ func (r *run) object(c *collection, n int) wire.Object {
 
 func (r *run) rowOf(c *collection, n int) *provider.Answer {
 	i := sort.Search(len(c.pages), func(i int) bool { return c.pages[i].from > n }) - 1
-	return cutTo(c.pages[i].answer, r.object(c, n))
+	return cutTo(c.pages[i].answer, r.objectOf(c, n))
 }
 
 // cutTo is an answer cut down to one of its objects.
@@ -268,43 +259,39 @@ func cutTo(a *provider.Answer, o wire.Object) *provider.Answer {
 	return &out
 }
 
-// collection is the walked list of the probe's route; false, and the check
-// cannot run, when there is none to work on.
-func (p *probe) collection() (*collection, bool) {
-	c, ok := p.walked()
-	if ok && c.unnamed > 0 {
-		p.lacks("rows of %s have no sourcedId to know them by (data.id)", p.route.Path)
-		return nil, false
+// collection is the walked list of the probe's route. The check ends where there is none to work
+// on.
+func (p *probe) collection() *collection {
+	c := p.walked()
+	if c.unnamed > 0 {
+		p.leave("rows of %s have no sourcedId to know them by (data.id)", p.route.Path)
 	}
-	return c, ok
+	return c
 }
 
 // threeRows is collection with as many rows at least.
-func (p *probe) threeRows() (*collection, bool) {
-	c, ok := p.collection()
-	if ok && c.count < 3 {
-		p.lacks("three rows are needed")
-		return nil, false
+func (p *probe) threeRows() *collection {
+	c := p.collection()
+	if c.count < 3 {
+		p.leave("three rows are needed")
 	}
-	return c, ok
+	return c
 }
 
 // walked is collection for checks that need not tell one row from another.
-func (p *probe) walked() (*collection, bool) {
+func (p *probe) walked() *collection {
 	c := p.reading(p.route.Path)
 	switch {
 	case c == nil:
-		p.lacks("%s was not read", p.route.Path)
+		p.leave("%s was not read", p.route.Path)
 	case c.spare:
-		p.lacks("there is no %s, which is optional", p.route.Path)
+		p.leave("there is no %s, which is optional", p.route.Path)
 	case c.broken != nil:
-		p.lacks("there is no list to work on: %s", c.why)
+		p.leave("there is no list to work on: %s", c.why)
 	case c.count == 0:
-		p.lacks("there are no rows")
-	default:
-		return c, true
+		p.leave("there are no rows")
 	}
-	return nil, false
+	return c
 }
 
 // all is the walked list of a resource's whole; nil when it was not read.

@@ -94,21 +94,11 @@ func writeCause(w io.Writer, word string, c Cause, targets int) {
 			at = res.Target + ": "
 		}
 		fmt.Fprintf(w, "        %s%s\n", at, failure.Text)
-		if failure.Request != "" {
-			fmt.Fprintf(w, "          asked   %s\n", failure.Request)
-		}
 		if i >= shown {
-			continue
+			failure = Failure{Request: failure.Request}
 		}
-		if failure.Status != 0 {
-			fmt.Fprintf(w, "          came    %d %s\n", failure.Status, failure.Body)
-		}
-		for _, h := range strings.Split(failure.Headers, "\n") {
-			if h != "" {
-				fmt.Fprintf(w, "                  %s\n", h)
-			}
-		}
-		if more := len(res.Failures) - 1 + res.More; more > 0 {
+		failure.write(w, "          ")
+		if more := len(res.Failures) - 1 + res.More; more > 0 && i < shown {
 			fmt.Fprintf(w, "          and %d more like it\n", more)
 		}
 	}
@@ -141,10 +131,10 @@ func writeLacks(w io.Writer, results []Result) {
 		if checks[res.Lacks] == nil {
 			order = append(order, res.Lacks)
 		}
-		if !contains(checks[res.Lacks], res.Check.ID) {
+		if !slices.Contains(checks[res.Lacks], res.Check.ID) {
 			checks[res.Lacks] = append(checks[res.Lacks], res.Check.ID)
 		}
-		if res.Target != "" && !contains(targets[res.Lacks], res.Target) {
+		if res.Target != "" && !slices.Contains(targets[res.Lacks], res.Target) {
 			targets[res.Lacks] = append(targets[res.Lacks], res.Target)
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,12 +84,7 @@ func ofTable(table string) []string {
 
 // KnownProfile tells whether the name is a profile's, or "all".
 func KnownProfile(name string) bool {
-	for _, p := range Profiles {
-		if p.Name == name {
-			return true
-		}
-	}
-	return name == "all"
+	return name == "all" || slices.ContainsFunc(Profiles, func(p Profile) bool { return p.Name == name })
 }
 
 // Run holds a provider to the checks of the profiles. With an error, that there is no way in
@@ -125,7 +120,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	for i, t := range r.tasks {
 		if opt.Progress != nil {
-			opt.Progress(i, len(r.tasks), t.check.Area)
+			opt.Progress(i, len(r.tasks), t.check.Area())
 		}
 		r.run(t)
 		if r.ctx.Err() != nil {
@@ -205,7 +200,7 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 }
 
 // connect is what all checks stand on.
-var connect = Check{ID: "access.connect", Area: areaAuth, Title: "A reader gets a token, and reads a first list",
+var connect = Check{ID: "access.connect", Title: "A reader gets a token, and reads a first list",
 	Rule: ruleREST + "; every reader", Fix: "See to the address, the certificate, the client's id, secret " +
 		"and scopes, and the path of the service, as the failure says."}
 
@@ -290,30 +285,18 @@ func (r *run) plan() []task {
 			}
 		}
 	}
-	sort.SliceStable(out, func(i, j int) bool {
-		return areaOrder(out[i].check.Area) < areaOrder(out[j].check.Area)
-	})
 	return out
 }
 
 func (r *run) wants(c *Check) bool {
-	if len(r.opt.Only) > 0 && !named(c, r.opt.Only) {
-		return false
-	}
-	if c.Area == areaWrite && !r.opt.Write || c.OAuth2 && r.p.OAuth1 || c.OAuth1 && !r.p.OAuth1 {
-		return false
-	}
-	return r.of(c)
+	return (len(r.opt.Only) == 0 || named(c, r.opt.Only)) && (r.opt.Write || !c.writes()) &&
+		!(c.OAuth2 && r.p.OAuth1) && !(c.OAuth1 && !r.p.OAuth1) && r.of(c)
 }
 
 // of tells whether a check is of the chosen profiles.
 func (r *run) of(c *Check) bool {
-	for _, name := range c.Profiles {
-		if r.profiles[name] {
-			return true
-		}
-	}
-	return len(c.Profiles) == 0
+	return len(c.Profiles) == 0 ||
+		slices.ContainsFunc(c.Profiles, func(name string) bool { return r.profiles[name] })
 }
 
 // Refuse tells why options leave nothing to run: the checks that Only names are
@@ -333,7 +316,7 @@ func Refuse(p *provider.Provider, opt Options) error {
 			case len(c.Profiles) > 0 && !r.of(c):
 				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word,
 					strings.Join(c.Profiles, " or "), c.Profiles[0])
-			case c.Area == areaWrite && !opt.Write:
+			case c.writes() && !opt.Write:
 				return fmt.Errorf("the check %s writes: add --write", word)
 			case c.OAuth1 && !p.OAuth1:
 				return fmt.Errorf("the check %s is of signed requests: add --oauth1", word)
@@ -348,18 +331,12 @@ func Refuse(p *provider.Provider, opt Options) error {
 
 // named tells whether a list of ids has the check's, or what is before its dot.
 func named(c *Check, list []string) bool {
-	kind, _, _ := strings.Cut(c.ID, ".")
-	return contains(list, c.ID) || contains(list, kind)
+	return slices.Contains(list, c.ID) || slices.Contains(list, kind(c.ID))
 }
 
 // KnownCheck tells whether a word of Options.Only names any check.
 func KnownCheck(word string) bool {
-	for i := range Checks {
-		if named(&Checks[i], []string{word}) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(Checks, func(c Check) bool { return named(&c, []string{word}) })
 }
 
 // run runs one task and keeps its result. A mistake of ours in one check must
@@ -369,8 +346,7 @@ func (r *run) run(t task) {
 	defer func() { r.results = append(r.results, p.result()) }()
 	defer p.broke()
 	if t.route != nil && t.route.Table == "" && Nesteds.covers(t.route) && !p.served() {
-		p.lacks("there is no %s, which is optional", t.route.Path)
-		return
+		p.leave("there is no %s, which is optional", t.route.Path)
 	}
 	if t.check.Row != nil {
 		p.rowByRow()
@@ -379,9 +355,9 @@ func (r *run) run(t task) {
 	}
 }
 
-// broke, deferred, tells that a check panicked.
+// broke, deferred, tells that a check panicked, unless it has left.
 func (p *probe) broke() {
-	if broken := recover(); broken != nil {
+	if broken := recover(); broken != nil && broken != (left{}) {
 		p.lacks("this check broke (%v): a mistake of the verifier, please report it", broken)
 	}
 }
@@ -414,7 +390,7 @@ func (r *run) watch(path, since string) {
 // watchUnread watches a roster that was not read yet, from the newest row that it
 // tells of. Where it cannot sort that is any row, and less is noticed.
 func (r *run) watchUnread(route *oneroster.Route) {
-	if !contains(rosters, route.Path) {
+	if !slices.Contains(rosters, route.Path) {
 		return
 	}
 	query := provider.Query("limit", "1", "sort", "dateLastModified", "orderBy", "desc")
@@ -491,22 +467,9 @@ func (r *run) newer(path, since string) int {
 }
 
 func (r *run) note(format string, args ...any) {
-	text := r.sealed(fmt.Sprintf(format, args...), nil)
-	for _, n := range r.notes {
-		if n == text {
-			return
-		}
+	if text := r.sealed(fmt.Sprintf(format, args...), nil); !slices.Contains(r.notes, text) {
+		r.notes = append(r.notes, text)
 	}
-	r.notes = append(r.notes, text)
-}
-
-func areaOrder(area string) int {
-	for i, a := range Areas {
-		if a == area {
-			return i
-		}
-	}
-	return len(Areas)
 }
 
 // plural writes a count with its noun.

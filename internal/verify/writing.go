@@ -38,7 +38,7 @@ func (w written) path() string { return "/" + w.res.Plural + "/" + oneroster.Esc
 func (w written) body(without []string) []byte {
 	members := map[string]any{"sourcedId": w.id}
 	for k, v := range w.values {
-		if !contains(without, k) {
+		if !slices.Contains(without, k) {
 			members[k] = v
 		}
 	}
@@ -66,10 +66,7 @@ func (w written) lists() []string {
 // change makes another object of it: a new text, a new score, without its
 // optional text.
 func (w *written) change() {
-	next := map[string]any{}
-	for k, v := range w.values {
-		next[k] = v
-	}
+	next := maps.Clone(w.values)
 	switch w.res.Name {
 	case "result":
 		next["score"] = 12.25
@@ -89,12 +86,10 @@ func unique() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 func ref(typ, id string) map[string]string { return map[string]string{"sourcedId": id, "type": typ} }
 
 // draft is an object of the route's resource with everything that it needs: a
-// class with a student, a category, and for a result a line item, which is put.
-func (p *probe) draft() (written, bool) {
-	class, student, ok := p.classroom()
-	if !ok {
-		return written{}, false
-	}
+// class with a student, a category, and for a result a line item, which is put. Without these the
+// check ends.
+func (p *probe) draft() written {
+	class, student := p.classroom()
 	it := written{res: p.route.Resource, id: newID(), class: class}
 	today := p.opt.Now.UTC()
 	switch it.res.Name {
@@ -107,15 +102,14 @@ func (p *probe) draft() (written, bool) {
 			values: p.lineItem(class, today)}
 		p.written = append(p.written, item)
 		if a := p.put(item); a.Err != nil || a.Status >= 300 {
-			p.lacks("the line item that a result needs could not be put: answered %d", a.Status)
-			return it, false
+			p.leave("the line item that a result needs could not be put: answered %d", a.Status)
 		}
 		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id),
 			"student": ref("user", student), "scoreStatus": "fully graded",
 			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout),
 			"comment": "Verification: O'Brien, 100 % <b>fine</b>"}
 	}
-	return it, true
+	return it
 }
 
 // lineItem has times that are no midnight, whatever the hour: one that is lost shows.
@@ -141,60 +135,48 @@ func (p *probe) lineItem(class string, today time.Time) map[string]any {
 }
 
 // classroom is an active class with an active student.
-func (p *probe) classroom() (class, student string, ok bool) {
+func (p *probe) classroom() (class, student string) {
 	for _, e := range p.active("enrollment") {
 		if e.Get("role") == "student" {
-			return e.Get("class"), e.Get("user"), true
+			return e.Get("class"), e.Get("user")
 		}
 	}
 	// The profile may not read enrollments: ask the class.
 	for _, c := range p.active("class") {
 		a := p.get("/classes/"+oneroster.EscapeID(c.ID())+"/students", "limit", "1")
 		if got, err := a.List("users"); a.Status == http.StatusOK && err == nil && len(got.Objects) > 0 {
-			return c.ID(), got.Objects[0].ID(), true
+			return c.ID(), got.Objects[0].ID()
 		}
 	}
-	p.lacks("there is no class with a student to write for")
-	return "", "", false
+	p.leave("there is no class with a student to write for")
+	return "", ""
 }
 
 func (p *probe) put(it written) *provider.Answer {
 	return p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: it.body(nil)})
 }
 
-// make puts a new object; false when that was refused.
-func (p *probe) make() (written, *provider.Answer, bool) {
-	it, ok := p.draft()
-	if !ok {
-		return it, nil, false
-	}
+// make puts a new object. The check ends where that is refused.
+func (p *probe) make() (written, *provider.Answer) {
+	it := p.draft()
 	p.written = append(p.written, it)
 	a := p.put(it)
 	p.ok()
 	if a.Err != nil {
-		p.fail(a, "no answer: %v", a.Err)
-		return it, a, false
+		p.fatal(a, "no answer: %v", a.Err)
 	}
 	if a.Status != http.StatusOK && a.Status != http.StatusCreated {
-		p.fail(a, "a new %s is answered %d: %s", it.res.Name, a.Status, a.Excerpt())
-		return it, a, false
+		p.fatal(a, "a new %s is answered %d: %s", it.res.Name, a.Status, a.Excerpt())
 	}
-	return it, a, true
+	return it, a
 }
 
-// read reads the object; nil with a failure told.
-func (p *probe) read(it written) wire.Object {
-	o, _ := p.readBack(it)
-	return o
-}
-
-// readBack is read with the answer.
-func (p *probe) readBack(it written) (wire.Object, *provider.Answer) {
+// read reads the object. The check ends where it cannot be read.
+func (p *probe) read(it written) (wire.Object, *provider.Answer) {
 	a := p.call(provider.Call{Path: it.path()})
 	o, _, err := a.One(it.res.Wrapper())
 	if a.Status != http.StatusOK || err != nil {
-		p.fail(a, "reading what was written is answered %d", a.Status)
-		return nil, a
+		p.fatal(a, "reading what was written is answered %d", a.Status)
 	}
 	return o, a
 }
@@ -229,10 +211,7 @@ func (p *probe) onTime(a *provider.Answer, o wire.Object) {
 // same wants the stored object to say what was put, and nothing that it did
 // not say.
 func (p *probe) same(it written) {
-	o, a := p.readBack(it)
-	if o == nil {
-		return
-	}
+	o, a := p.read(it)
 	for key, sent := range it.values {
 		if got := o[key]; !means(it.res.Field(key), sent, got) {
 			p.fail(a, "%s was written as %s and is read as %s", key, text(sent), text(got))
@@ -270,19 +249,8 @@ func means(f *oneroster.Field, sent, got any) bool {
 func (p *probe) inList(it written, path string, want bool) {
 	a := p.call(provider.Call{Path: path, Query: provider.Query("limit", "10000", "filter", "sourcedId="+
 		provider.Quote(it.id))})
-	if a.Err != nil || a.Status != http.StatusOK {
-		p.fail(a, "answered %d", a.Status)
-		return
-	}
-	got, err := a.List(it.res.Plural)
-	if err != nil {
-		p.fail(a, "%v", err)
-		return
-	}
-	there := false
-	for _, o := range got.Objects {
-		there = there || o.ID() == it.id
-	}
+	there := slices.ContainsFunc(p.list(a, it.res.Name).Objects,
+		func(o wire.Object) bool { return o.ID() == it.id })
 	if there != want {
 		p.fail(a, "%s %s is %s in %s", it.res.Name, it.id, map[bool]string{true: "still",
 			false: "not"}[there], path)
@@ -293,12 +261,7 @@ func (p *probe) inList(it written, path string, want bool) {
 func (p *probe) inDelta(it written, since, status string) {
 	a := p.call(provider.Call{Path: "/" + it.res.Plural, Query: provider.Query("limit", "10000", "filter",
 		"dateLastModified>"+provider.Quote(since))})
-	got, err := a.List(it.res.Plural)
-	if a.Status != http.StatusOK || err != nil {
-		p.fail(a, "answered %d", a.Status)
-		return
-	}
-	for _, o := range got.Objects {
+	for _, o := range p.list(a, it.res.Name).Objects {
 		if o.ID() == it.id {
 			if o.Text("status") != status {
 				p.fail(a, "%s has status %s there; %s was expected", it.id, text(o["status"]), status)
@@ -310,14 +273,10 @@ func (p *probe) inDelta(it written, since, status string) {
 }
 
 func checkDelete(p *probe) {
-	it, _, ok := p.make()
-	if !ok {
-		return
-	}
+	it, _ := p.make()
 	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
 	if a.Err != nil || a.Status != http.StatusNoContent && a.Status != http.StatusOK {
-		p.fail(a, "answered %d; 204 was expected", a.Status)
-		return
+		p.fatal(a, "answered %d; 204 was expected", a.Status)
 	}
 	if got := p.call(provider.Call{Path: it.path()}); got.Status != http.StatusNotFound {
 		p.fail(got, "reading what was deleted is answered %d; 404 was expected", got.Status)
@@ -333,13 +292,9 @@ func checkWriteScope(p *probe) {
 		Scope: full})
 	g, err := provider.Granted(a)
 	if err != nil || g.Scope != "" && g.Scope != full {
-		p.lacks("no token of %s alone was granted", oneroster.GradebookRead)
-		return
+		p.leave("no token of %s alone was granted", oneroster.GradebookRead)
 	}
-	it, _, ok := p.make()
-	if !ok {
-		return
-	}
+	it, _ := p.make()
 	for _, method := range []string{http.MethodPut, http.MethodDelete} {
 		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil),
 			Who: provider.Who{Bearer: g.AccessToken}})
@@ -352,10 +307,7 @@ func checkWriteScope(p *probe) {
 
 // checkMinimal puts what Grade Sync puts, and wants a whole object back.
 func checkMinimal(p *probe) {
-	it, ok := p.draft()
-	if !ok {
-		return
-	}
+	it := p.draft()
 	p.written = append(p.written, it)
 	less := it
 	less.values = map[string]any{}
@@ -371,12 +323,11 @@ func checkMinimal(p *probe) {
 		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
 	p.ok()
 	if a.Err != nil || a.Status >= 300 {
-		p.fail(a, "answered %d: %s", a.Status, a.Excerpt())
-		return
+		p.fatal(a, "answered %d: %s", a.Status, a.Excerpt())
 	}
-	o := p.read(it)
+	o, _ := p.read(it)
 	for _, f := range it.res.Fields {
-		if o != nil && f.Required && o[f.Name] == nil {
+		if f.Required && o[f.Name] == nil {
 			p.fail(nil, "%s is missing in the stored object: %s", f.Name, brief(o.Canonical()))
 		}
 	}
@@ -385,10 +336,7 @@ func checkMinimal(p *probe) {
 // checkLongTexts writes texts as long as teachers write them. To refuse them is a provider's
 // right, and told as advice.
 func checkLongTexts(p *probe) {
-	it, ok := p.draft()
-	if !ok {
-		return
-	}
+	it := p.draft()
 	lengths := map[string]int{"title": 120, "description": 1000, "comment": 1000}
 	for name, n := range lengths {
 		if it.res.Field(name) != nil {
@@ -399,17 +347,16 @@ func checkLongTexts(p *probe) {
 	a := p.put(it)
 	p.ok()
 	if a.Err != nil || a.Status >= 500 {
-		p.fail(a, "answered %d", a.Status)
-		return
+		p.fatal(a, "answered %d", a.Status)
 	}
 	if a.Status >= 300 {
 		p.advise(a, "long texts are refused: answered %d", a.Status)
 		return
 	}
-	o, a := p.readBack(it)
+	o, a := p.read(it)
 	for _, name := range slices.Sorted(maps.Keys(lengths)) {
 		sent, _ := it.values[name].(string)
-		if got := o.Text(name); o != nil && sent != got && sent != "" {
+		if got := o.Text(name); sent != got && sent != "" {
 			p.fail(a, "%s was written with %d letters and is read with %d", name, len(sent),
 				utf8.RuneCountInString(got))
 		}
@@ -419,17 +366,13 @@ func checkLongTexts(p *probe) {
 func checkSameIDs(p *probe) {
 	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut,
 		Path: "/results/{id}", Op: "putResult"}
-	result, ok := p.draft()
-	if !ok {
-		return
-	}
+	result := p.draft()
 	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class,
 		values: p.lineItem(result.class, p.opt.Now.UTC())}
 	p.written = append(p.written, item, result)
 	for _, it := range []written{item, result} {
 		if a := p.put(it); a.Err != nil || a.Status >= 300 {
-			p.fail(a, "answered %d", a.Status)
-			return
+			p.fatal(a, "answered %d", a.Status)
 		}
 	}
 	p.ok()
@@ -438,10 +381,7 @@ func checkSameIDs(p *probe) {
 }
 
 func checkBurst(p *probe) {
-	it, ok := p.draft()
-	if !ok {
-		return
-	}
+	it := p.draft()
 	var many []written
 	for range 40 {
 		one := it
@@ -467,15 +407,14 @@ func checkBurst(p *probe) {
 		}
 	}
 	for _, one := range many {
-		if len(p.failures) == 0 && p.read(one) == nil {
-			return
+		if len(p.failures) == 0 {
+			p.read(one)
 		}
 	}
 }
 
 // cleanUp removes what the checks wrote, results before line items.
 func (r *run) cleanUp() {
-
 	for i := len(r.written) - 1; i >= 0; i-- {
 		it := r.written[i]
 		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete,
