@@ -244,16 +244,17 @@ func checkExpired(p *probe) {
 		p.lacks("the token's claims cannot be read")
 		return
 	}
-	for what, end := range map[string]time.Time{"the token with its end " +
-		"in the past": time.Now().Add(-time.Hour), "the token with its end far ahead": time.Now().AddDate(1,
-		0, 0)} {
-		claims["exp"] = end.Unix()
+	for _, end := range []struct {
+		what string
+		at   time.Time
+	}{{"in the past", time.Now().Add(-time.Hour)}, {"far ahead", time.Now().AddDate(1, 0, 0)}} {
+		claims["exp"] = end.at.Unix()
 		text, err := json.Marshal(claims)
 		if err != nil {
 			panic(err) // they were JSON a moment ago
 		}
 		p.refused(provider.Who{Bearer: parts[0] + "." + base64.RawURLEncoding.EncodeToString(text) + "." +
-			parts[2]}, what)
+			parts[2]}, "the token with its end "+end.what)
 	}
 }
 

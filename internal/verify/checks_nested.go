@@ -300,11 +300,15 @@ func checkNested(p *probe) {
 			p.fail(a, "%s came and does not hang on this parent", o.ID())
 		}
 	}
+	var lost []string
 	for id := range must {
 		if !came[id] && len(got.Objects) < nestedRows {
-			p.fail(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
-			return
+			lost = append(lost, id)
 		}
+	}
+	if len(lost) > 0 {
+		p.fail(a, "%d of the %d that hang on this parent did not come, such as %s", len(lost),
+			len(must), slices.Min(lost))
 	}
 }
 
