@@ -60,9 +60,11 @@ var grounds = []ground{
 		"gradesync Q put delete"},
 	{"access.foreign-token", "access.expired-token"},
 	{"access.signature", "access.timestamp"},
-	{"list.answer", "access.no-token access.no-token-single route page link filter sort fields one nested " +
-		"data delta error sds SDS gradesync Q put delete"},
-	{"access.no-token", "access.no-token-single put.no-token"},
+	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
+		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
+	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
+		"access.expired-token put.no-token"},
+	{"access.foreign-token", "access.expired-token"},
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},

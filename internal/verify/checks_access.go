@@ -52,6 +52,13 @@ var authChecks = []Check{
 		Fix:   "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
+	{ID: "access.no-token-nested", Area: areaAuth, On: Nesteds,
+		Title: "Without credentials no list below an object is read",
+		Rule:  ruleREST + ", security; RFC 6750 §3.1",
+		Fix:   "Check credentials in front of every route, on lists with a parent in their path too.",
+		Run: func(p *probe) {
+			p.refused(provider.Who{Nobody: true}, "no Authorization header")
+		}},
 	{ID: "access.challenge", Area: areaAuth, On: Once, Advice: true,
 		Title: "A refusal says in WWW-Authenticate how to get in",
 		Rule:  "RFC 9110 §15.5.2, RFC 6750 §3: every 401 has it",
@@ -196,6 +203,16 @@ func (p *probe) refused(who provider.Who, what string) {
 			path = fill(path, map[string]string{"id": "no-such-id"})
 			if c.usable() {
 				path = fill(p.route.Path, map[string]string{"id": c.id(0)})
+			}
+		} else if Nesteds.covers(p.route) {
+			path = fill(p.route.Path, p.unknownParents())
+			for _, vars := range p.candidates() {
+				path = fill(p.route.Path, vars)
+				break
+			}
+			if p.get(path, "limit", "1").Status == http.StatusNotFound {
+				p.lacks("%s is answered 404 (nested.rows)", path)
+				return
 			}
 		}
 	}
