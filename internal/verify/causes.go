@@ -193,7 +193,7 @@ func (c Cause) kind() kind {
 			return len(r.Failures) == 0 || !is(r.Failures[0])
 		})
 	}
-	lists := c.Check.ID == "list.answer"
+	lists := c.Check.ID == "list.answer" || c.Check.ID == "nested.rows"
 	switch {
 	case all(func(f Failure) bool { return f.Request != "" && (f.Status == 0 || f.Status >= 500) }):
 		return breaks
@@ -255,7 +255,10 @@ func judgeCauses(results []Result) {
 		var echoes, own []*Result
 		because := map[*Check]int{}
 		for _, r := range failed[id] {
-			if r.Because = groundOf(failed, r, rank(id)); r.Because != nil {
+			if r.Because = answered(failed, r); r.Because == nil {
+				r.Because = groundOf(failed, r, rank(id))
+			}
+			if r.Because != nil {
 				echoes = append(echoes, r)
 				because[r.Because]++
 			} else {
@@ -287,6 +290,28 @@ func judgeCauses(results []Result) {
 			r.Lacks = "it stands on " + r.Because.ID + ", which failed"
 		}
 	}
+}
+
+// answered is the check that tells of the answer for which a check failed, whatever it looked
+// for: who may not read one path may not read others, and a server that breaks now and then
+// breaks on writes too, which nobody repeats.
+func answered(failed map[string][]*Result, r *Result) *Check {
+	lists, first := failed["list.answer"], Failure{}
+	if len(r.Failures) > 0 {
+		first = r.Failures[0]
+	}
+	switch shaky := failed[steady]; {
+	case first.Status == http.StatusForbidden && first.As == AsClient && r.Check.ID != "list.answer" &&
+		strings.HasPrefix(first.Request, "GET "):
+		for _, l := range lists {
+			if l.Failures[0].Status == http.StatusForbidden {
+				return l.Check
+			}
+		}
+	case len(shaky) > 0 && first.Status >= 500 && !strings.HasPrefix(first.Request, "GET "):
+		return shaky[0].Check
+	}
+	return nil
 }
 
 // groundOf is the check that a failure stands on and that failed where it works; nil where
@@ -360,7 +385,7 @@ var harms = []struct {
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
 	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
 		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create put.minimal put.burst gradesync.absent " +
-		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id"},
+		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
 }
 

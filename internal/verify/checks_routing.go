@@ -174,7 +174,24 @@ func ids(objects []wire.Object) string {
 	return strings.Join(out, " ")
 }
 
+const steady = "error.steady"
+
 var errorChecks = []Check{
+	{ID: steady, Area: areaError, On: Once,
+		Title: "What is read is not answered 500 now and then",
+		Rule:  "in the field: a pull of a thousand pages ends at the one that breaks",
+		Fix:   "Look the requests up in the server's log: a pool that runs dry, or one worker that is ill.",
+		Run: func(p *probe) {
+			for range 10 {
+				if a := p.call(provider.Call{Path: p.door, Query: "limit=1"}); a.Status >= 500 {
+					p.lacks("%s is always answered %d", a.Line(), a.Status)
+					return
+				}
+			}
+			for _, a := range p.passing {
+				p.fail(a, "answered %d, and well when it was asked again", a.Status)
+			}
+		}},
 	{ID: "error.unknown-id", Area: areaError, On: Singles,
 		Title: "An unknown id is answered 404, in JSON, as the standard's status information",
 		Rule: ruleREST + ", status information: unknown object; Grade Sync takes 404, and nothing " +
