@@ -68,7 +68,7 @@ var grounds = []ground{
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
-	{"list.content-type", "error"},
+	{"list.content-type", "error SDS-U08 SDS-E02 SDS-C04 Q filter put.read-back"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
 		"gradesync.classes"},

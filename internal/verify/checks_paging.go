@@ -19,12 +19,23 @@ var listChecks = []Check{
 				p.fail(c.broken, "%s", c.why)
 			}
 		}},
-	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json",
-		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03)", Fix: "Send Content-Type: application/json.",
+	{ID: "list.content-type", Area: areaList, On: Lists, Title: "A list is application/json, in UTF-8",
+		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03); RFC 8259 §8.1",
+		Fix:  "Send Content-Type: application/json, and UTF-8 without a byte order mark.",
 		Run: func(p *probe) {
-			if c, ok := p.walked(); ok && !strings.Contains(c.first.Header.Get("Content-Type"),
-				"application/json") {
-				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
+			c, ok := p.walked()
+			if !ok {
+				return
+			}
+			if kind := c.first.Header.Get("Content-Type"); !strings.Contains(kind, "application/json") {
+				p.fail(c.first, "the Content-Type is %q", kind)
+			}
+			switch {
+			case c.crooked == nil:
+			case marked(c.crooked.Body):
+				p.fail(c.crooked, "the body begins with a byte order mark, at which readers of JSON stumble")
+			default:
+				p.fail(c.crooked, "the body is not UTF-8: letters with accents come out as signs")
 			}
 		}},
 	{ID: "list.wrapper", Area: areaList, On: Lists,
