@@ -57,6 +57,18 @@ var brokenQuietly = []broken{
 	{name: "titles are cut at 50", check: "put.long-texts", spoil: cuts("title", 50)},
 	{name: "comments are cut at 255", check: "put.long-texts", spoil: cuts("comment", 255)},
 	{name: "descriptions are cut at 30", check: "put.read-back", spoil: cuts("description", 30)},
+	{name: "comments keep no sign beyond the first plane", check: "put.read-back", spoil: bodies(
+		func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if s, ok := o["comment"].(string); ok {
+				o["comment"] = strings.Map(func(c rune) rune { return min(c, 0xFFFD) }, s)
+			}
+		})},
+	{name: "every grade is a whole one", check: "put.replace", spoil: bodies(
+		func(_ http.Handler, _ *http.Request, o map[string]any) {
+			if o["scoreStatus"] != nil {
+				o["scoreStatus"] = "fully graded"
+			}
+		})},
 	{name: "long titles break", check: "put.long-texts", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "PUT" && r.ContentLength > 600 {
