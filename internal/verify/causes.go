@@ -58,7 +58,6 @@ type ground struct{ check, carries string }
 var grounds = []ground{
 	{"access.earlier-token", "route list page link filter sort fields one nested data delta error sds SDS " +
 		"gradesync Q put delete"},
-	{"access.foreign-token", "access.expired-token"},
 	{"access.signature", "access.timestamp"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
@@ -68,7 +67,7 @@ var grounds = []ground{
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
-	{"list.content-type", "error SDS-U08 SDS-E02 SDS-C04 Q filter put.read-back"},
+	{"list.content-type", "error SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
 		"gradesync.classes"},
@@ -77,10 +76,10 @@ var grounds = []ground{
 		"nested sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
 		"nested data.resolve delta sds SDS Q"},
-	{"page.default", "route.extra-parameters route.slashes"},
 	{"page.unique", "page.total page.past-end link filter.pages sort.ties nested.total delta.pages sds.pages"},
-	{"page.total", "list.view page.past-end link filter nested.total nested.unknown-parent-empty " +
-		"fields.filter delta.pages sds gradesync.classes"},
+	{"page.total", "list.view page.default page.past-end link data.resolve filter nested.total " +
+		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
+	{"page.default", "route.extra-parameters route.slashes"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
@@ -103,7 +102,8 @@ var grounds = []ground{
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
 	{"filter.status", "link.query delta.active delta.deleted nested put delete"},
-	{"filter.no-match", "filter nested.both-parents nested.unknown-parent nested.unknown-parent-empty delta"},
+	{"filter.no-match", "filter nested.filter nested.both-parents nested.unknown-parent " +
+		"nested.unknown-parent-empty delta"},
 	{"filter.unknown-value", "filter.total nested.filter"},
 	{"filter.apostrophe", "filter nested.filter delta sds"},
 	{"filter.not-equal", "filter nested.filter"},
@@ -115,6 +115,7 @@ var grounds = []ground{
 		"filter.date-only delta sds put delete"},
 	{"filter.greater-equal", "filter.zone filter.date-only"},
 	{"filter.less", "filter.less-equal filter.date-only"},
+	{"delta.later", "filter.zone delta put.delta delete.delta"},
 	{"filter.total", "delta.pages sds"},
 	{"filter.pages", "link.query fields.filter delta.pages sds"},
 	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
@@ -126,7 +127,7 @@ var grounds = []ground{
 	{"link.query", "link.others"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync"},
-	{"one.same", "fields.single"},
+	{"one.same", "fields.single put.read-back put.delta"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
 	{"nested.rows", "nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
@@ -135,10 +136,15 @@ var grounds = []ground{
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.long-texts put.replace put.minimal put.same-ids delete.again"},
+	{"put.read-back", "put.long-texts put.replace put.minimal put.extra-credit put.same-ids delete.again"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},
+	{"SDS-G01", "SDS-G06 SDS-E02 SDS-C04 Q"},
+	{"SDS-U01", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-U02", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-U08", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-C01", "SDS-G06 SDS-E02 SDS-C04 Q"},
 }
 
 // A Cause is one mistake of a provider: a check that failed for no failure of another, with
