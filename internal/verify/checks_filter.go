@@ -19,6 +19,9 @@ var filterChecks = []Check{
 			p.onText(func(c *collection, f *oneroster.Field, v string) {
 				p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
 			})
+			if c, ok := p.collection(); ok && len(p.failures) == 0 {
+				p.words(c)
+			}
 		}},
 	{ID: "filter.id", Area: areaFilter, On: Lists, Title: "sourcedId='…' brings that one row",
 		Rule: ruleFilter + "; Google's suite",
@@ -120,6 +123,11 @@ var filterChecks = []Check{
 					both(exactly), both(strings.EqualFold), f.Name)
 				p.filtered(c, "sourcedId!="+provider.Quote(other)+" AND "+f.Name+"="+provider.Quote(v),
 					both(exactly), both(strings.EqualFold), f.Name)
+				if first := c.id(0); len(p.failures) == 0 { // a parser that keeps one condition a field
+					neither := func(r oneroster.Record) bool { return r.ID() != first && r.ID() != other }
+					p.filtered(c, "sourcedId!="+provider.Quote(first)+" AND sourcedId!="+provider.Quote(other),
+						neither, neither, "sourcedId")
+				}
 			})
 		}},
 	{ID: "filter.or", Area: areaFilter, On: Lists, Title: "OR brings the rows that fulfil either condition",

@@ -228,6 +228,12 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 			names = append(names, f.Name)
 		}
 	}
+	for _, f := range p.route.Resource.Fields {
+		if _, there := example[f.Name]; there && (f.To != "" || f.Kind.IsList()) && !contains(names, f.Name) {
+			names = append(names, f.Name)
+			break
+		}
+	}
 	a, objects := read("fields", strings.Join(names, ","))
 	for _, o := range objects {
 		for key := range o {
@@ -241,7 +247,14 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 			return
 		}
 	}
-	if len(objects) > 0 && objects[0][names[len(names)-1]] == nil {
-		p.fail(a, "%s was selected and did not come", names[len(names)-1])
+	if len(objects) == 0 || objects[0].ID() != example.ID() {
+		return
+	}
+	for _, name := range names {
+		if got, want := objects[0][name], example[name]; got == nil && want != nil {
+			p.fail(a, "%s was selected and did not come", name)
+		} else if text(got) != text(want) {
+			p.fail(a, "%s comes as %s; without a selection it is %s", name, text(got), text(want))
+		}
 	}
 }

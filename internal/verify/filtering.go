@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -271,6 +272,33 @@ func listValue(c *collection) (best *oneroster.Field, value string) {
 		}
 	}
 	return best, value
+}
+
+// words filters by each enumeration and boolean, which readers do most, and by a text with
+// letters that are not ASCII, of which accents may be passed over.
+func (p *probe) words(c *collection) {
+	accents := false
+	for i, f := range p.route.Resource.Fields {
+		if i <= oneroster.Modified || f.Name == p.route.View.Field {
+			continue
+		}
+		for n := range c.count {
+			v := c.text((n+c.count/2)%c.count, i)
+			switch {
+			case (f.Kind == oneroster.Enum || f.Kind == oneroster.Bool) && plain(v):
+				p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v), like(f.Name, v), f.Name)
+			case f.Kind == oneroster.String && !accents && strings.ContainsFunc(v, func(r rune) bool {
+				return r > 0xBF && unicode.IsLetter(r)
+			}) && !strings.ContainsAny(v, "',"):
+				accents = true
+				p.filtered(c, f.Name+"="+provider.Quote(v), equal(f.Name, v),
+					func(oneroster.Record) bool { return true }, f.Name)
+			default:
+				continue
+			}
+			break
+		}
+	}
 }
 
 func (p *probe) onText(do func(c *collection, f *oneroster.Field, v string)) {
