@@ -76,7 +76,8 @@ var grounds = []ground{
 		"nested sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
 		"nested data.resolve delta sds SDS Q"},
-	{"page.unique", "page.total page.past-end link filter.pages sort.ties nested.total delta.pages sds.pages"},
+	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
+		"filter.pages nested.total delta.pages sds.pages"},
 	{"page.total", "list.view page.default page.past-end link data.resolve filter nested.total " +
 		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
 	{"page.default", "route.extra-parameters route.slashes"},

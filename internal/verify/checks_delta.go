@@ -144,7 +144,7 @@ func checkDeleted(p *probe) {
 		}
 		delta := p.get(p.route.Path, "limit", strconv.Itoa(pageful), "filter", "dateLastModified>"+
 			provider.Quote(before(stamp))+" AND sourcedId="+provider.Quote(o.ID()))
-		if rows, ok := p.list(delta, p.route.Resource); ok && len(rows.Objects) != 1 {
+		if rows, ok := p.list(delta, p.route.Resource); ok && len(rows.Objects) == 0 {
 			p.fail(delta, "%s was deleted at %s and is not in the delta since", o.ID(), stamp)
 		}
 	}

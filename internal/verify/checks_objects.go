@@ -39,6 +39,15 @@ var singleChecks = []Check{
 				kind != p.listOf().first.Header.Get("Content-Type") { // list.content-type tells of both
 				p.fail(a, "the Content-Type is %q", kind)
 			}
+			for n, list := 0, p.listOf(); n < list.count && !p.route.Resource.Gradebook; n++ {
+				if list.deleted(n) {
+					a := p.get(fill(p.route.Path, map[string]string{"id": list.id(n)}))
+					if a.Err != nil || a.Status != http.StatusOK {
+						p.fail(a, "answered %d for %s, which the list has as tobedeleted", a.Status, list.id(n))
+					}
+					return
+				}
+			}
 		}},
 	{ID: "one.same", Area: areaOne, On: Singles,
 		Title: "A single object is the object of the list, attribute by attribute",

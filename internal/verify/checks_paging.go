@@ -91,6 +91,20 @@ func checkView(p *probe) {
 	if whole == nil || !whole.whole || !c.whole {
 		return
 	}
+	for n, rec := range c.records() {
+		at, there := whole.find(rec.ID())
+		if !there {
+			p.fail(p.rowOf(c, n), "%s is in %s and not in /%s", rec.ID(), p.route.Path, p.route.Resource.Plural)
+			return
+		}
+		for i, f := range p.route.Resource.Fields {
+			if c.value(n, i) != whole.value(at, i) {
+				p.fail(p.rowOf(c, n), "%s of %s is %q here, and %q in /%s", f.Name, rec.ID(),
+					brief(c.text(n, i)), brief(whole.text(at, i)), p.route.Resource.Plural)
+				return
+			}
+		}
+	}
 	for _, rec := range whole.records() {
 		if _, there := c.find(rec.ID()); !there && rec.Get(view.Field) == view.Value {
 			p.fail(nil, "%s of /%s has %s %q and is missing in %s", rec.ID(), p.route.Resource.Plural,
@@ -154,8 +168,14 @@ var pageChecks = []Check{
 			if !ok {
 				return
 			}
+			if len(c.twice) > 0 && p.repeats(c) {
+				return // rows come twice, and offset counts them so: page.unique tells
+			}
 			for _, at := range []int{0, 1, 2, c.count / 2, c.count - 1} {
 				p.rowsOf(p.get(p.route.Path, "offset", strconv.Itoa(at), "limit", "1"), c, at, 1)
+			}
+			if len(p.failures) == 0 { // an offset in the midst of a page
+				p.rowsOf(p.get(p.route.Path, "offset", "1", "limit", "2"), c, 1, 2)
 			}
 		}},
 	{ID: "page.stable", Area: areaPage, On: Lists, Title: "The same page is the same twice",
@@ -264,6 +284,24 @@ var pageChecks = []Check{
 		Rule:  "in the field: a next page without the filter brings rows that were not asked for",
 		Fix:   "Build links from the caller's own query string and replace limit and offset in it.",
 		Run:   checkLinkQuery},
+}
+
+// repeats tells whether offset counts the rows that come twice as the walk has met them.
+func (p *probe) repeats(c *collection) bool {
+	var ids []string
+	for _, pg := range c.pages {
+		for _, o := range p.again(c, pg) {
+			ids = append(ids, o.ID())
+		}
+	}
+	for _, at := range []int{1, 2, len(ids) / 2, len(ids) - 1} {
+		a := p.get(p.route.Path, "offset", strconv.Itoa(at), "limit", "1")
+		got, err := a.List(wrappers(p.route.Resource)...)
+		if err != nil || len(got.Objects) != 1 || got.Objects[0].ID() != ids[at] {
+			return false
+		}
+	}
+	return true
 }
 
 // rowsOf wants an answer to hold exactly the walked rows from an offset on.
@@ -433,6 +471,12 @@ func checkLinkQuery(p *probe) {
 	if err != nil {
 		p.fail(a, "the link %q is no URL", next)
 		return
+	}
+	if last := a.Links()["last"]; strings.HasPrefix(last, p.p.URL) { // link.next tells of others
+		end := p.call(provider.Call{Path: last})
+		if got, err := end.List(wrappers(p.route.Resource)...); err == nil && len(got.Objects) == 0 {
+			p.fail(end, "last leads beyond the end: no row is there that the filter selects")
+		}
 	}
 	for _, name := range []string{"filter", "sort", "fields", "limit"} {
 		if got := u.Query().Get(name); got != want[name] {

@@ -77,6 +77,9 @@ var writeChecks = []Check{
 				p.fail(a, "answered %d; 200 was expected", a.Status)
 				return
 			}
+			if o, _, err := a.One(it.res.Wrapper()); err == nil {
+				p.says(a, o, it)
+			}
 			p.same(it)
 		}},
 	{ID: "put.listed", Area: areaWrite, On: Puts,

@@ -234,15 +234,20 @@ func (p *probe) same(it written) {
 	if o == nil {
 		return
 	}
-	for key, sent := range it.values {
-		if got := o[key]; !means(it.res.Field(key), sent, got) {
-			p.fail(a, "%s was written as %s and is read as %s", key, text(sent), text(got))
-		}
-	}
+	p.says(a, o, it)
 	for _, key := range []string{"description", "comment"} {
 		if _, sent := it.values[key]; !sent && it.res.Field(key) != nil && o[key] != nil {
 			p.fail(a, "%s is still %s after a PUT without it: the object was not replaced", key,
 				text(o[key]))
+		}
+	}
+}
+
+// says wants an object to have every value that was put.
+func (p *probe) says(a *provider.Answer, o wire.Object, it written) {
+	for _, key := range slices.Sorted(maps.Keys(it.values)) {
+		if sent, got := it.values[key], o[key]; !means(it.res.Field(key), sent, got) {
+			p.fail(a, "%s was written as %s and is read as %s", key, text(sent), text(got))
 		}
 	}
 }
