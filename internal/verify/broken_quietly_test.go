@@ -137,6 +137,13 @@ var brokenQuietly = []broken{
 			}
 		})(s)
 	}},
+	{name: "a single user has one of two agents", check: "one.same", spoil: single(
+		func(_ *oneroster.Route, m map[string]any) {
+			o, _ := m["user"].(map[string]any)
+			if agents, _ := o["agents"].([]any); len(agents) > 1 {
+				o["agents"] = agents[:1]
+			}
+		})},
 	{name: "what is deleted is listed and not read", check: "one.answer", spoil: where(isSingle,
 		func(a *answer) {
 			if strings.Contains(string(a.body), `"status":"tobedeleted"`) {

@@ -53,21 +53,24 @@ var singleChecks = []Check{
 		Title: "A single object is the object of the list, attribute by attribute",
 		Rule:  ruleREST + ", data model: one object, one representation",
 		Fix:   "Render both by the same code.", Run: func(p *probe) {
-			_, path, ok := p.single()
+			id, _, ok := p.single()
 			if !ok {
 				return
 			}
-			a := p.get(path)
-			o, _, err := a.One(p.route.Resource.Wrapper())
-			if a.Status != http.StatusOK || err != nil {
-				p.lacks("the object cannot be read (one.answer)")
-				return
-			}
 			list := p.listOf()
-			n, _ := list.find(o.ID())
-			want := p.object(list, n)
-			if o.Canonical() != want.Canonical() {
-				p.fail(a, "%s", difference(want, o, "the list", "the single object"))
+			for _, id := range []string{id, list.id(list.fullest())} {
+				a := p.get(fill(p.route.Path, map[string]string{"id": id}))
+				o, _, err := a.One(p.route.Resource.Wrapper())
+				if a.Status != http.StatusOK || err != nil {
+					p.lacks("the object cannot be read (one.answer)")
+					return
+				}
+				p.ok()
+				n, known := list.find(o.ID())
+				if want := p.object(list, n); known && o.Canonical() != want.Canonical() {
+					p.fail(a, "%s", difference(want, o, "the list", "the single object"))
+					return
+				}
 			}
 		}},
 	{ID: "one.total", Area: areaOne, On: Singles, Profiles: []string{"sds", "sds-classic"},
