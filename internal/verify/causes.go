@@ -46,6 +46,10 @@ func (c Cause) Loses() string {
 	if c.Harm == Wrong && (c.Check.Area == areaAuth || strings.HasSuffix(c.Check.ID, ".no-token")) {
 		return "whoever asks is served: strangers can read, or write, the names, addresses and grades of children"
 	}
+	if c.Harm == Wrong && c.Check.Area == areaWrite {
+		return "what a teacher gave stands in the gradebook as something else, or stands there no longer, and " +
+			"nobody is told"
+	}
 	return c.Harm.loses()
 }
 
@@ -78,7 +82,7 @@ var grounds = []ground{
 		"nested data.resolve delta sds SDS Q"},
 	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
 		"filter.pages nested.total delta.pages sds.pages"},
-	{"page.total", "list.view page.default page.past-end link data.resolve filter nested.total " +
+	{"page.total", "list.view page.default page.past-end link data.resolve filter.total filter.pages nested.total " +
 		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
 	{"page.default", "route.extra-parameters route.slashes"},
 	{"link.next", "link.others link.there gradesync.links"},
@@ -99,6 +103,7 @@ var grounds = []ground{
 	{"data.unknown-attributes", "fields"},
 	{"delta.future", "filter delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
+	{"one.same", "fields.single filter.equal filter.contains put.read-back put.delta"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
@@ -128,7 +133,6 @@ var grounds = []ground{
 	{"link.query", "link.others"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync"},
-	{"one.same", "fields.single put.read-back put.delta"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
 	{"nested.rows", "nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
