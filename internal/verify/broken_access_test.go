@@ -69,6 +69,8 @@ var brokenAccess = []broken{
 	{name: "without a token a list is empty", check: "access.no-token",
 		spoil: where(func(r *http.Request) bool { return r.Header.Get("Authorization") == "" },
 			func(a *answer) { a.say(200, "application/json", `{"orgs":[]}`) })},
+	{name: "nested lists need no token", check: "access.no-token-nested",
+		spoil: lets(func(r *http.Request) bool { return isNested(r) && r.Header.Get("Authorization") == "" })},
 	{name: "single objects need no token", check: "access.no-token-single",
 		spoil: lets(func(r *http.Request) bool {
 			return isSingle(r) && r.Header.Get("Authorization") == ""

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"rollbook/internal/oneroster"
 )
@@ -151,6 +152,14 @@ var brokenNested = []broken{
 				*a = *ask(next, other(r, "/"+routeOf(r).Resource.Plural, r.URL.Query()))
 			}
 		})},
+	{name: "every seventh answer breaks", check: "error.steady", spoil: func(s *service) http.Handler {
+		var n atomic.Int64
+		return answers(func(_ http.Handler, r *http.Request, a *answer) {
+			if below(r) != "" && r.Method == http.MethodGet && n.Add(1)%7 == 0 {
+				a.refuse(http.StatusInternalServerError)
+			}
+		})(s)
+	}},
 	{name: "a nested list lacks its first row", check: "nested.rows",
 		spoil: nested(func(q url.Values) { q.Set("offset", strconv.Itoa(number(q, "offset", 0)+1)) })},
 	{name: "a class's students hold its teachers", check: "nested.rows",

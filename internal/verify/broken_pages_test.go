@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -154,6 +155,11 @@ var brokenPages = []broken{
 		})},
 	{name: "there is no link to the last page", check: "link.there",
 		spoil: links(func(_ *http.Request, _ *answer, urls map[string]string) { delete(urls, "last") })},
+	{name: "lists have a byte order mark", check: "list.content-type",
+		spoil: where(isList, func(a *answer) { a.body = append([]byte("\uFEFF"), a.body...) })},
+	{name: "lists are in Latin-1", check: "list.content-type", spoil: where(isList, func(a *answer) {
+		a.body = bytes.ReplaceAll(a.body, []byte(`"givenName":"`), []byte("\"givenName\":\"\xc9"))
+	})},
 	{name: "links drop the filter", check: "link.query", spoil: linksWithout("filter")},
 	{name: "links drop the sort", check: "link.query", spoil: linksWithout("sort")},
 	{name: "links drop the fields", check: "link.query", spoil: linksWithout("fields")},

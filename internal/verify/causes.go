@@ -46,6 +46,10 @@ func (c Cause) Loses() string {
 	if c.Harm == Wrong && (c.Check.Area() == areas["access"] || strings.HasSuffix(c.Check.ID, ".no-token")) {
 		return "whoever asks is served: strangers can read, or write, the names, addresses and grades of children"
 	}
+	if c.Harm == Wrong && c.Check.writes() {
+		return "what a teacher gave stands in the gradebook as something else, or stands there no longer, and " +
+			"nobody is told"
+	}
 	return c.Harm.loses()
 }
 
@@ -58,15 +62,16 @@ type ground struct{ check, carries string }
 var grounds = []ground{
 	{"access.earlier-token", "route list page link filter sort fields one nested data delta error sds SDS " +
 		"gradesync Q put delete"},
-	{"access.foreign-token", "access.expired-token"},
 	{"access.signature", "access.timestamp"},
-	{"list.answer", "access.no-token access.no-token-single route page link filter sort fields one nested " +
-		"data delta error sds SDS gradesync Q put delete"},
-	{"access.no-token", "access.no-token-single put.no-token"},
+	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
+		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
+	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
+		"access.expired-token put.no-token"},
+	{"access.foreign-token", "access.expired-token"},
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
-	{"list.content-type", "error"},
+	{"list.content-type", "error SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
 		"gradesync.classes"},
@@ -75,10 +80,11 @@ var grounds = []ground{
 		"nested sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
 		"nested data.resolve delta sds SDS Q"},
+	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
+		"filter.pages nested.total delta.pages sds.pages"},
+	{"page.total", "list.view page.default page.past-end link data.resolve filter.total filter.pages nested.total " +
+		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
 	{"page.default", "route.extra-parameters route.slashes"},
-	{"page.unique", "page.total page.past-end link filter.pages sort.ties nested.total delta.pages sds.pages"},
-	{"page.total", "list.view page.past-end link filter nested.total nested.unknown-parent-empty " +
-		"fields.filter delta.pages sds gradesync.classes"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
@@ -97,11 +103,13 @@ var grounds = []ground{
 	{"data.unknown-attributes", "fields"},
 	{"delta.future", "filter delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
+	{"one.same", "fields.single filter.equal filter.contains put.read-back put.delta"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
 	{"filter.status", "link.query delta.active delta.deleted nested put delete"},
-	{"filter.no-match", "filter nested.both-parents nested.unknown-parent nested.unknown-parent-empty delta"},
+	{"filter.no-match", "filter nested.filter nested.both-parents nested.unknown-parent " +
+		"nested.unknown-parent-empty delta"},
 	{"filter.unknown-value", "filter.total nested.filter"},
 	{"filter.apostrophe", "filter nested.filter delta sds"},
 	{"filter.not-equal", "filter nested.filter"},
@@ -113,6 +121,7 @@ var grounds = []ground{
 		"filter.date-only delta sds put delete"},
 	{"filter.greater-equal", "filter.zone filter.date-only"},
 	{"filter.less", "filter.less-equal filter.date-only"},
+	{"delta.later", "filter.zone delta put.delta delete.delta"},
 	{"filter.total", "delta.pages sds"},
 	{"filter.pages", "link.query fields.filter delta.pages sds"},
 	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
@@ -124,7 +133,6 @@ var grounds = []ground{
 	{"link.query", "link.others"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync"},
-	{"one.same", "fields.single"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
 	{"nested.rows", "nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
@@ -133,10 +141,15 @@ var grounds = []ground{
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.long-texts put.replace put.minimal put.same-ids delete.again"},
+	{"put.read-back", "put.long-texts put.replace put.minimal put.extra-credit put.same-ids delete.again"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},
+	{"SDS-G01", "SDS-G06 SDS-E02 SDS-C04 Q"},
+	{"SDS-U01", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-U02", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-U08", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
+	{"SDS-C01", "SDS-G06 SDS-E02 SDS-C04 Q"},
 }
 
 // A Cause is one mistake of a provider: a check that failed for no failure of another, with
@@ -191,7 +204,7 @@ func (c Cause) shows() showing {
 			return len(r.Failures) == 0 || !is(r.Failures[0])
 		})
 	}
-	lists := c.Check.ID == "list.answer"
+	lists := c.Check.ID == "list.answer" || c.Check.ID == "nested.rows"
 	switch {
 	case all(func(f Failure) bool { return f.Request != "" && (f.Status == 0 || f.Status >= 500) }):
 		return breaks
@@ -245,7 +258,10 @@ func judgeCauses(results []Result) {
 		var echoes, own []*Result
 		because := map[*Check]int{}
 		for _, r := range failed[id] {
-			if r.Because = groundOf(failed, r, rank(id)); r.Because != nil {
+			if r.Because = answered(failed, r); r.Because == nil {
+				r.Because = groundOf(failed, r, rank(id))
+			}
+			if r.Because != nil {
 				echoes = append(echoes, r)
 				because[r.Because]++
 			} else {
@@ -277,6 +293,28 @@ func judgeCauses(results []Result) {
 			r.Lacks = "it stands on " + r.Because.ID + ", which failed"
 		}
 	}
+}
+
+// answered is the check that tells of the answer for which a check failed, whatever it looked
+// for: who may not read one path may not read others, and a server that breaks now and then
+// breaks on writes too, which nobody repeats.
+func answered(failed map[string][]*Result, r *Result) *Check {
+	lists, first := failed["list.answer"], Failure{}
+	if len(r.Failures) > 0 {
+		first = r.Failures[0]
+	}
+	switch shaky := failed[steady.ID]; {
+	case first.Status == http.StatusForbidden && first.As == AsClient && r.Check.ID != "list.answer" &&
+		strings.HasPrefix(first.Request, "GET "):
+		for _, l := range lists {
+			if l.Failures[0].Status == http.StatusForbidden {
+				return l.Check
+			}
+		}
+	case len(shaky) > 0 && first.Status >= 500 && !strings.HasPrefix(first.Request, "GET "):
+		return shaky[0].Check
+	}
+	return nil
 }
 
 // groundOf is the check that a failure stands on and that failed where it works; nil where
@@ -350,7 +388,7 @@ var harms = []struct {
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
 	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
 		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create put.minimal put.burst gradesync.absent " +
-		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id"},
+		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
 }
 

@@ -3,6 +3,7 @@ package verify_test
 import (
 	"hash/crc32"
 	"net/http"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -150,5 +151,33 @@ func TestReportsTellWhatWasSent(t *testing.T) {
 	}
 	if told < 50 || len(report.Causes()) < 3 {
 		t.Errorf("%d requests are told of %d causes", told, len(report.Causes()))
+	}
+}
+
+// Two runs of an unchanged provider tell the same, in the same order.
+func TestTwoRunsAreEqual(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/same.db").remembered(everything)
+	st := newStage()
+	defer st.server.Close()
+	var spoiled http.Handler = linksAt(func(u *url.URL) { u.RawQuery = "limit=1&offset=1" })(s)
+	spoiled = where(isNested, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })(
+		&service{spoiled, s.id, s.secret})
+	told := func() (out []string) {
+		report, err := st.verified(t, s, broken{spoil: func(*service) http.Handler { return spoiled }},
+			verify.Options{Profiles: []string{"core"}, Only: []string{"link", "nested.rows"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range report.Of(verify.Failed) {
+			for _, f := range r.Failures {
+				out = append(out, r.Check.ID+" "+r.Target+": "+f.Text+" "+f.Request)
+			}
+		}
+		return out
+	}
+	first, second := told(), told()
+	if len(first) < 30 || !slices.Equal(first, second) {
+		t.Errorf("told first\n%s\nand then\n%s", strings.Join(first, "\n"), strings.Join(second, "\n"))
 	}
 }

@@ -52,6 +52,12 @@ var authChecks = []Check{
 		Fix:   "Check credentials before looking anything up, on single objects too.", Run: func(p *probe) {
 			p.refused(provider.Who{Nobody: true}, "no Authorization header")
 		}},
+	{ID: "access.no-token-nested", On: Nesteds, Title: "Without credentials no list below an object is read",
+		Rule: ruleREST + ", security; RFC 6750 §3.1",
+		Fix:  "Check credentials in front of every route, on lists with a parent in their path too.",
+		Run: func(p *probe) {
+			p.refused(provider.Who{Nobody: true}, "no Authorization header")
+		}},
 	{ID: "access.challenge", On: Once, Advice: true,
 		Title: "A refusal says in WWW-Authenticate how to get in",
 		Rule:  "RFC 9110 §15.5.2, RFC 6750 §3: every 401 has it",
@@ -195,6 +201,16 @@ func (p *probe) refused(who provider.Who, what string) {
 			if c.usable() {
 				path = fill(p.route.Path, map[string]string{"id": c.id(0)})
 			}
+		} else if Nesteds.covers(p.route) {
+			path = fill(p.route.Path, p.unknownParents())
+			for _, vars := range p.candidates() {
+				path = fill(p.route.Path, vars)
+				break
+			}
+			if p.get(path, "limit", "1").Status == http.StatusNotFound {
+				p.lacks("%s is answered 404 (nested.rows)", path)
+				return
+			}
 		}
 	}
 	a := p.call(provider.Call{Path: path, Query: query, Who: who})
@@ -240,16 +256,17 @@ func checkExpired(p *probe) {
 	if err != nil || json.Unmarshal(raw, &claims) != nil {
 		p.leave("the token's claims cannot be read")
 	}
-	for what, end := range map[string]time.Time{"the token with its end " +
-		"in the past": time.Now().Add(-time.Hour), "the token with its end far ahead": time.Now().AddDate(1,
-		0, 0)} {
-		claims["exp"] = end.Unix()
+	for _, end := range []struct {
+		what string
+		at   time.Time
+	}{{"in the past", time.Now().Add(-time.Hour)}, {"far ahead", time.Now().AddDate(1, 0, 0)}} {
+		claims["exp"] = end.at.Unix()
 		text, err := json.Marshal(claims)
 		if err != nil {
 			panic(err) // they were JSON a moment ago
 		}
 		p.refused(provider.Who{Bearer: parts[0] + "." + base64.RawURLEncoding.EncodeToString(text) + "." +
-			parts[2]}, what)
+			parts[2]}, "the token with its end "+end.what)
 	}
 }
 

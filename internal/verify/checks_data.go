@@ -262,11 +262,13 @@ func text(v any) string {
 	if v == nil {
 		return "missing or null"
 	}
-	raw, err := json.Marshal(v)
-	if err != nil {
+	var out strings.Builder
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false) // a person reads it
+	if e.Encode(v) != nil {
 		return fmt.Sprint(v)
 	}
-	return brief(string(raw))
+	return brief(strings.TrimSuffix(out.String(), "\n"))
 }
 
 func asTexts(v any) []string {
@@ -385,7 +387,7 @@ func checkResolve(p *probe) {
 				if _, done := known[key]; !done && asked < 20 {
 					asked++
 					known[key] = ""
-					if a := p.get("/" + key); a.Status != http.StatusOK {
+					if a := p.get("/" + key); a.Status != http.StatusOK && a.Status != http.StatusForbidden {
 						known[key] = fmt.Sprintf("%s leads to %s %q; reading it is answered %d", f.Name,
 							f.To, id, a.Status)
 					}

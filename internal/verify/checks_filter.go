@@ -17,6 +17,9 @@ var filterChecks = []Check{
 			"before paging.", Run: func(p *probe) {
 			c, field, v := p.plainText()
 			p.filtered(c, has(field, v))
+			if len(p.failures) == 0 {
+				p.words(c)
+			}
 		}},
 	{ID: "filter.id", On: Lists, Title: "sourcedId='…' brings that one row",
 		Rule: ruleFilter + "; Google's suite",
@@ -88,8 +91,11 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A08)",
 		Fix:  "Never leave a condition out: refuse what you cannot read.", Run: func(p *probe) {
 			c, field, v := p.plainText()
-			one, two := has(field, v), other(c.id(c.count-1))
-			p.filtered(c, one.and(two), two.and(one))
+			first, last := other(c.id(0)), other(c.id(c.count-1))
+			p.filtered(c, has(field, v).and(last), last.and(has(field, v)))
+			if len(p.failures) == 0 { // a parser that keeps one condition a field
+				p.filtered(c, first.and(last))
+			}
 		}},
 	{ID: "filter.or", On: Lists, Title: "OR brings the rows that fulfil either condition",
 		Rule: ruleFilter, Fix: "Never leave a condition out: refuse what you cannot read.",

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -46,6 +47,8 @@ var nestedChecks = []Check{
 			}
 			if got := p.list(a); len(got.Objects) > 0 {
 				p.fail(a, "%s hang on a parent that does not exist", plural(len(got.Objects), "row"))
+			} else if got.Objects == nil {
+				p.fail(a, "the empty list is null, not []")
 			}
 		}},
 	{ID: "nested.unknown-parent-empty", On: Nesteds,
@@ -264,6 +267,39 @@ func checkNested(p *probe) {
 	if len(must) == 0 {
 		p.lacks("no parent was found that has rows here")
 	}
+	p.under(vars, must, may)
+	if other, must, may := p.another(vars); other != nil && len(p.failures) == 0 {
+		p.under(other, must, may)
+	}
+}
+
+// another is a parent with rows beside the first one: one of another kind, such as a teacher where
+// that is a student, if there is such.
+func (p *probe) another(than map[string]string) (vars map[string]string, must, may map[string]bool) {
+	list, name := p.reading("/"+p.route.Segments[0]), p.variables()[0]
+	kind := func(vars map[string]string) (out string) {
+		n, _ := list.find(vars[name])
+		for i, f := range list.of.Fields {
+			if i > oneroster.Modified && f.Kind == oneroster.Enum {
+				out += list.text(n, i) + " "
+			}
+		}
+		return out
+	}
+	for _, candidate := range p.candidates() {
+		m, y, ok := p.hang(candidate)
+		if !ok || len(m) == 0 || maps.Equal(candidate, than) {
+			continue
+		}
+		if vars == nil || kind(vars) == kind(than) && kind(candidate) != kind(than) {
+			vars, must, may = candidate, m, y
+		}
+	}
+	return vars, must, may
+}
+
+// under looks at the rows of one parent.
+func (p *probe) under(vars map[string]string, must, may map[string]bool) {
 	a := p.get(fill(p.route.Path, vars), "limit", strconv.Itoa(nestedRows))
 	got, ok := p.whole(a, nestedRows)
 	if !ok {
@@ -281,14 +317,21 @@ func checkNested(p *probe) {
 			p.fail(a, "%s came twice", o.ID())
 		}
 		came[o.ID()] = true
-		if !may[o.ID()] {
+		if _, known := p.all(p.route.Resource.Name).find(o.ID()); !known {
+			p.fail(a, "%s came, which is not in /%s", o.ID(), p.route.Resource.Plural)
+		} else if !may[o.ID()] {
 			p.fail(a, "%s came and does not hang on this parent", o.ID())
 		}
 	}
+	var lost []string
 	for id := range must {
 		if !came[id] && len(got.Objects) < nestedRows {
-			p.fatal(a, "%s hangs on this parent and did not come (%d of %d)", id, len(came), len(must))
+			lost = append(lost, id)
 		}
+	}
+	if len(lost) > 0 {
+		p.fail(a, "%d of the %d that hang on this parent did not come, such as %s", len(lost),
+			len(must), slices.Min(lost))
 	}
 }
 
@@ -397,6 +440,14 @@ func checkNestedPages(p *probe) {
 	}
 	if a.Total() != total {
 		p.fatal(a, "X-Total-Count is %d; the list has %s", a.Total(), plural(len(rows), "row"))
+	}
+	vars, _, _ := p.parents()
+	if other, must, _ := p.another(vars); other != nil {
+		a := p.get(fill(p.route.Path, other), "limit", strconv.Itoa(nestedRows))
+		got, err := p.asList(a, p.route.Resource)
+		if n := len(got.Objects); err == nil && n == len(must) && n < nestedRows && got.Total != n {
+			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(n, "row"))
+		}
 	}
 	for _, at := range []int{0, len(rows) - 1} {
 		a := p.get(path, "limit", "1", "offset", fmt.Sprint(at))

@@ -152,8 +152,8 @@ var fieldsChecks = []Check{
 	{ID: "fields.single", On: Singles, Title: "fields=… works on a single object",
 		Rule: ruleREST + ", field selection: all read operations",
 		Fix:  "Apply the selection to single objects too.", Run: func(p *probe) {
-			whole, _ := p.object()
-			_, path := p.single()
+			id, path := p.single()
+			whole, _ := p.object(id)
 			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
 				a := p.get(path, q...)
 				o, _, err := a.One(p.route.Resource.Wrapper())
@@ -195,6 +195,12 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 			names = append(names, f.Name)
 		}
 	}
+	for _, f := range p.route.Resource.Fields {
+		if _, there := example[f.Name]; there && (f.To != "" || f.Kind.IsList()) && !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
+			break
+		}
+	}
 	a, objects := read("fields", strings.Join(names, ","))
 	for _, o := range objects {
 		for key := range o {
@@ -206,7 +212,14 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 			p.fatal(a, "sourcedId was selected and did not come")
 		}
 	}
-	if len(objects) > 0 && objects[0][names[len(names)-1]] == nil {
-		p.fail(a, "%s was selected and did not come", names[len(names)-1])
+	if len(objects) == 0 || objects[0].ID() != example.ID() {
+		return
+	}
+	for _, name := range names {
+		if got, want := objects[0][name], example[name]; got == nil && want != nil {
+			p.fail(a, "%s was selected and did not come", name)
+		} else if text(got) != text(want) {
+			p.fail(a, "%s comes as %s; without a selection it is %s", name, text(got), text(want))
+		}
 	}
 }

@@ -91,8 +91,8 @@ var routeChecks = []Check{
 		Title: "An id whose letters are percent-encoded is the same id",
 		Rule:  "RFC 3986 §6.2.2.2", Fix: "Decode each path segment once, after splitting the path at " +
 			"its slashes.", Run: func(p *probe) {
-			p.object()
 			id, path := p.single()
+			p.object(id)
 			var escaped strings.Builder
 			for _, c := range []byte(id) {
 				escaped.WriteString("%" + strings.ToUpper(hex(c)))
@@ -149,6 +149,21 @@ func ids(objects []wire.Object) string {
 	}
 	return strings.Join(out, " ")
 }
+
+// steady looks back on all others.
+var steady = Check{ID: "error.steady", On: Once, Title: "What is read is not answered 500 now and then",
+	Rule: "in the field: a pull of a thousand pages ends at the one that breaks",
+	Fix:  "Look the requests up in the server's log: a pool that runs dry, or one worker that is ill.",
+	Run: func(p *probe) {
+		for range 10 {
+			if a := p.call(provider.Call{Path: p.door, Query: "limit=1"}); a.Status >= 500 {
+				p.leave("%s is always answered %d", a.Line(), a.Status)
+			}
+		}
+		for _, a := range p.passing {
+			p.fail(a, "answered %d, and well when it was asked again", a.Status)
+		}
+	}}
 
 var errorChecks = []Check{
 	{ID: "error.unknown-id", On: Singles,

@@ -66,6 +66,9 @@ var writeChecks = []Check{
 			if a.Err != nil || a.Status != http.StatusOK && a.Status != http.StatusCreated {
 				p.fatal(a, "answered %d; 200 was expected", a.Status)
 			}
+			if o, _, err := a.One(it.res.Wrapper()); err == nil {
+				p.says(a, o, it)
+			}
 			p.same(it)
 		}},
 	{ID: "put.listed", On: Puts,

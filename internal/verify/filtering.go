@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -324,6 +325,34 @@ func listValue(c *collection) (field, value string) {
 		}
 	}
 	return field, value
+}
+
+// words filters by each enumeration and boolean, which readers do most, and by a text with
+// letters that are not ASCII, of which accents may be passed over.
+func (p *probe) words(c *collection) {
+	accents := false
+	for i, f := range c.of.Fields {
+		if i <= oneroster.Modified || f.Name == p.route.View.Field {
+			continue
+		}
+		for n := range c.count {
+			v := c.text((n+c.count/2)%c.count, i)
+			switch {
+			case (f.Kind == oneroster.Enum || f.Kind == oneroster.Bool) && plain(v):
+				p.filtered(c, has(f.Name, v))
+			case f.Kind == oneroster.String && !accents && strings.ContainsFunc(v, func(r rune) bool {
+				return r > 0xBF && unicode.IsLetter(r)
+			}) && !strings.ContainsAny(v, "',"):
+				accents = true
+				want := exactly(f.Name, v)
+				want.may = func(oneroster.Record) bool { return true }
+				p.filtered(c, want)
+			default:
+				continue
+			}
+			break
+		}
+	}
 }
 
 // references are the fields of the probe's list that refer to something, each with the first id

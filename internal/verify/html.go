@@ -130,13 +130,10 @@ func (r *Report) areaRows(findings ...[]findingView) []areaRow {
 	for _, a := range r.Areas() {
 		row := areaRow{AreaCount: a}
 		at, all := 0.0, float64(row.All())
-		for _, part := range []struct {
-			state State
-			n     int
-		}{{Failed, a.Failed}, {Advised, a.Advice}, {Unchecked, a.Unchecked}, {Passed, a.Passed}} {
-			if part.n > 0 {
-				width := 100 * float64(part.n) / all
-				row.Bars = append(row.Bars, bar{mark(part.state), at, width})
+		for _, s := range []State{Failed, Advised, Unchecked, Passed} {
+			if n := a.of(s); n > 0 {
+				width := 100 * float64(n) / all
+				row.Bars = append(row.Bars, bar{mark(s), at, width})
 				at += width
 			}
 		}
@@ -155,7 +152,7 @@ func (r *Report) areaRows(findings ...[]findingView) []areaRow {
 // mark names a state in the page's classes and symbols.
 func mark(s State) string { return [...]string{"passed", "failed", "advice", "unchecked"}[s] }
 
-// A tableMap is one table of the standard as a map of its routes.
+// A tableMap is a table of the standard, or what a reader calls, as a map of routes.
 type tableMap struct {
 	Name, About string
 	Tiles       []tile
@@ -174,12 +171,9 @@ func (t tile) Steps() []string { return strings.Split(t.Path[1:], "/") }
 // Says is the tile in words.
 func (t tile) Says() string {
 	var out []string
-	for _, part := range []struct {
-		n    int
-		noun string
-	}{{t.Failed, "failed"}, {t.Advice, "advice"}, {t.Passed, "passed"}, {t.Unchecked, "not checked"}} {
-		if part.n > 0 {
-			out = append(out, fmt.Sprintf("%d %s", part.n, part.noun))
+	for _, s := range []State{Failed, Advised, Passed, Unchecked} {
+		if n := t.of(s); n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, s))
 		}
 	}
 	if len(out) == 0 {
@@ -188,34 +182,40 @@ func (t tile) Says() string {
 	return strings.Join(out, ", ")
 }
 
+// tableMaps are the tables of the standard, and before them, in its own order, what each reader
+// calls that the run was made for.
 func (r *Report) tableMaps(links map[string]string) []tableMap {
 	found := map[string]RouteRow{}
 	for _, row := range r.Routes() {
 		found[row.Method+" "+row.Path] = row
 	}
-	out := []tableMap{{Name: "3.1a", About: "rostering"}, {Name: "3.1b", About: "resources"},
+	var readers []tableMap
+	tables := []tableMap{{Name: "3.1a", About: "rostering"}, {Name: "3.1b", About: "resources"},
 		{Name: "3.1c", About: "gradebook"}, {About: "beyond the tables"}}
+	ofPath := map[string][]tile{}
 	for _, route := range oneroster.V1p1.Routes {
-		t := tile{RouteRow: found[route.Method+" "+route.Path], Mark: "outside"}
+		t := tile{RouteRow: found[route.Method+" "+route.Path], Mark: "outside", Link: links[target(&route)]}
 		t.Method, t.Path, t.Op, t.Table = route.Method, route.Path, route.Op, route.Table
-		switch {
-		case t.Failed > 0:
-			t.Mark = mark(Failed)
-		case t.Advice > 0:
-			t.Mark = mark(Advised)
-		case t.Passed > 0:
-			t.Mark = mark(Passed)
-		case t.Unchecked > 0:
-			t.Mark = mark(Unchecked)
-		}
-		t.Link = links[target(&route)]
-		for i := range out {
-			if out[i].Name == route.Table {
-				out[i].Tiles = append(out[i].Tiles, t)
+		for _, s := range []State{Unchecked, Passed, Advised, Failed} { // the worst last
+			if t.of(s) > 0 {
+				t.Mark = mark(s)
 			}
 		}
+		i := slices.IndexFunc(tables, func(m tableMap) bool { return m.Name == route.Table })
+		tables[i].Tiles = append(tables[i].Tiles, t)
+		ofPath[route.Path] = append(ofPath[route.Path], t)
 	}
-	return out
+	for _, p := range Profiles {
+		if !slices.Contains(r.Profiles, p.Name) || !strings.HasPrefix(p.About, "Microsoft") {
+			continue
+		}
+		reader := tableMap{About: p.About}
+		for _, path := range p.Routes {
+			reader.Tiles = append(reader.Tiles, ofPath[path]...)
+		}
+		readers = append(readers, reader)
+	}
+	return append(readers, tables...)
 }
 
 // A findingView is a finding with its evidence.

@@ -71,6 +71,23 @@ func (r *rows) text(n, field int) string { return r.texts.all[r.value(n, field)]
 func (r *rows) id(n int) string          { return r.text(n, oneroster.SourcedID) }
 func (r *rows) deleted(n int) bool       { return r.text(n, oneroster.Status) == oneroster.ToBeDeleted }
 
+// fullest is the first of the rows that have the most attributes, and the most values in lists.
+func (r *rows) fullest() (at int) {
+	most := -1
+	for n := range r.count {
+		has := int(r.members[n])
+		for i, f := range r.of.Fields {
+			if f.Kind.IsList() {
+				has += strings.Count(r.text(n, i), oneroster.ListSep)
+			}
+		}
+		if has > most {
+			at, most = n, has
+		}
+	}
+	return at
+}
+
 // varies tells whether rows have two values of a field.
 func (r *rows) varies(field int) bool {
 	first := uint32(0)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/klauspost/compress/s2"
 
@@ -31,6 +32,7 @@ type collection struct {
 	whole   bool             // the walk reached the end
 	broken  *provider.Answer // the answer that ended the walk early
 	why     string           // what was wrong with it
+	crooked *provider.Answer // the first whose bytes are not those of JSON, and are read all the same
 	spare   bool             // the provider has no such path, and need not
 
 	picked    bool // the field and value that filters are tried with were looked for
@@ -183,6 +185,9 @@ func (p *probe) take(c *collection, a *provider.Answer, offset int, got wire.Pag
 	if err != nil {
 		p.giveUp(fmt.Errorf("what was read cannot be put aside: %w", err))
 	}
+	if c.crooked == nil && (marked(a.Body) || !utf8.Valid(a.Body)) {
+		c.crooked = &kept
+	}
 	c.came += len(got.Objects)
 	for _, o := range got.Objects {
 		if id := o.ID(); id == "" {
@@ -201,6 +206,9 @@ func (p *probe) take(c *collection, a *provider.Answer, offset int, got wire.Pag
 	c.pages = append(c.pages, pg)
 	return c.count - pg.from
 }
+
+// marked tells of a byte order mark.
+func marked(body []byte) bool { return bytes.HasPrefix(body, []byte("\uFEFF")) }
 
 // objects are the rows as they came, by number, read again.
 func (r *run) objects(c *collection, from int) iter.Seq2[int, wire.Object] {

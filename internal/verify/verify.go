@@ -166,6 +166,7 @@ type run struct {
 	written []written                    // objects to remove in the end
 	judged  map[string][]quality.Finding // what School Data Sync's rules found, by rule; nil until they ran
 	notes   []string
+	passing []*provider.Answer // that the server broke on, and not when it was asked again
 }
 
 func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
