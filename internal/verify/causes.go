@@ -83,7 +83,8 @@ var grounds = []ground{
 	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
 		"filter.pages nested.total delta.pages sds.pages"},
 	{"page.total", "list.view page.default page.past-end link filter.total nested.total " +
-		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
+		"nested.unknown-parent-empty fields.filter sort.ties sort.unknown delta.pages sds gradesync.classes " +
+		"SDS-G06 SDS-E02"},
 	{"page.default", "route.extra-parameters route.slashes"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
