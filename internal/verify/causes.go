@@ -71,7 +71,7 @@ var grounds = []ground{
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
-	{"list.content-type", "error SDS-U08 SDS-E02 SDS-C04 Q"},
+	{"list.content-type", "error one.same filter.equal SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
 		"gradesync.classes"},
@@ -82,15 +82,17 @@ var grounds = []ground{
 		"nested data.resolve delta sds SDS Q"},
 	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
 		"filter.pages nested.total delta.pages sds.pages"},
-	{"page.total", "list.view page.default page.past-end link data.resolve filter.total filter.pages nested.total " +
-		"nested.unknown-parent-empty fields.filter delta.pages sds gradesync.classes"},
+	{"page.total", "list.view page.default page.past-end link filter.total nested.total " +
+		"nested.unknown-parent-empty fields.filter sort.ties sort.unknown delta.pages sds gradesync.classes " +
+		"SDS-G06 SDS-E02"},
 	{"page.default", "route.extra-parameters route.slashes"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
 	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
 		"filter.date-only sort delta SDS Q sds"},
-	{"data.types", "filter sort fields nested data SDS Q sds gradesync"},
+	{"data.types", "filter sort fields nested data.required data.values data.dates data.empty " +
+		"data.references data.kinds data.href data.children data.agents SDS Q sds gradesync"},
 	{"data.values", "data.kinds list.view nested SDS Q filter sds gradesync"},
 	{"data.dates", "filter sort fields sds SDS Q"},
 	{"data.required", "nested data.empty SDS Q fields sort"},
@@ -103,6 +105,8 @@ var grounds = []ground{
 	{"data.unknown-attributes", "fields"},
 	{"delta.future", "filter delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
+	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
+		"error.unknown-id fields.single sds gradesync"},
 	{"one.same", "fields.single filter.equal filter.contains put.read-back put.delta"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
@@ -131,8 +135,6 @@ var grounds = []ground{
 	{"fields.list", "fields.single fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
-	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
-		"error.unknown-id fields.single sds gradesync"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
 	{"nested.rows", "nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
@@ -325,7 +327,9 @@ func groundOf(failed map[string][]*Result, r *Result, rank int) *Check {
 			continue
 		}
 		for _, other := range failed[g.check] {
-			if other.State == Advised && r.State == Failed || !meet(r.Target, other.Target) {
+			nested := other.Check.Area() == areas["nested"] && r.Check.Area() == areas["nested"] &&
+				r.Target != other.Target
+			if other.State == Advised && r.State == Failed || nested || !meet(r.Target, other.Target) {
 				continue
 			}
 			if other.Because != nil {

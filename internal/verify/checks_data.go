@@ -371,6 +371,9 @@ func checkResolve(p *probe) {
 			for _, id := range oneroster.Items(rec.Values[i]) {
 				if c := p.all(f.To); c != nil && c.whole {
 					at, there := c.find(id)
+					if !there && c.first.Total() > c.count {
+						continue // it may be of the rows that the walk missed: page.total tells
+					}
 					if !there {
 						return fmt.Sprintf("%s leads to %s %q, which is not in /%s", f.Name, f.To, id,
 							to.Plural)

@@ -392,10 +392,12 @@ func checkSameIDs(p *probe) {
 	}
 	p.ok()
 	p.same(result)
-	if len(p.failures) == 0 {
+	if len(p.failures) > 0 {
+		return
+	}
+	if p.same(item); len(p.failures) > 0 {
 		p.route = &oneroster.Route{Resource: item.res, Method: http.MethodPut, Path: "/lineItems/{id}",
 			Op: "putLineItem"}
-		p.same(item)
 	}
 }
 
