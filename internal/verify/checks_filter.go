@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -154,7 +155,8 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; the SQL behind it shows through",
 		Fix:  "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
 			p.onFreeText(func(c *collection, f *oneroster.Field, v string) {
-				one := "_" + v[1:]
+				_, first := utf8.DecodeRuneInString(v)
+				one := "_" + v[first:]
 				p.filtered(c, f.Name+"="+provider.Quote(one), equal(f.Name, one), like(f.Name, one), f.Name)
 				p.filtered(c, f.Name+"~"+provider.Quote(one), holds(f.Name, one), holds(f.Name, one), f.Name)
 			})

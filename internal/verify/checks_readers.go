@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,8 +93,13 @@ var sdsChecks = []Check{
 	{ID: "sds.terms", Area: areaSDS, On: Once, Profiles: sdsProfiles,
 		Title: "The first class's first term is read under /terms and under /academicSessions",
 		Rule:  ruleSDS + ", published calls", Fix: "Give classes terms of type term.", Run: func(p *probe) {
+			other := map[string]bool{} // a class may be taught all the year
+			for _, rec := range p.active("academicSession") {
+				other[rec.ID()] = rec.Get("type") != "term"
+			}
 			for _, rec := range p.active("class") {
-				terms := oneroster.Items(rec.Get("terms"))
+				terms := slices.DeleteFunc(oneroster.Items(rec.Get("terms")),
+					func(id string) bool { return other[id] })
 				if len(terms) == 0 {
 					continue
 				}
@@ -106,7 +112,7 @@ var sdsChecks = []Check{
 				}
 				return
 			}
-			p.lacks("no class has terms")
+			p.lacks("no class has a term of type term")
 		}},
 	{ID: "sds.contacts", Area: areaSDS, On: Once, Profiles: sdsProfiles,
 		Title: "Guardians are found by role='guardian' and have agents",
@@ -117,13 +123,14 @@ var sdsChecks = []Check{
 			if !ok {
 				return
 			}
-			if len(got.Objects) == 0 {
+			active := slices.DeleteFunc(got.Objects, wire.Object.Deleted) // whose agents are gone
+			if len(active) == 0 {
 				p.held = false
 				p.lacks("there are no guardians; contacts are optional")
 				return
 			}
-			if len(got.Objects[0].Refs("agents")) == 0 {
-				p.fail(a, "the first guardian, %s, has no agents", got.Objects[0].ID())
+			if len(active[0].Refs("agents")) == 0 {
+				p.fail(a, "the first guardian, %s, has no agents", active[0].ID())
 			}
 		}},
 	{ID: "sds.user-flags", Area: areaSDS, On: Once, Profiles: sdsProfiles, Advice: true,

@@ -1,0 +1,70 @@
+package verify_test
+
+import (
+	"strings"
+	"testing"
+
+	"rollbook/internal/sandbox/odd"
+	"rollbook/internal/store"
+	"rollbook/internal/store/storetest"
+	"rollbook/internal/verify"
+)
+
+// A right provider is not failed for the district that it serves; what School Data Sync does not take
+// is told. Where there is next to nothing to check, the verdict does not say that all is well.
+func TestOddDistricts(t *testing.T) {
+	t.Parallel()
+	// The checks that fail are those of School Data Sync that the data breaks.
+	truly := map[string]string{
+		"empty":                "SDS-X01", // School Data Sync ends where there is no organization
+		"one school only":      "",
+		"no terms":             "",
+		"no gradebook":         "",
+		"one user only":        "SDS-X01",          // there is no session
+		"everything deleted":   "SDS-X01 sds.pull", // an empty answer is taken for a broken connection
+		"right to left":        "",
+		"ids of signs":         "",
+		"one row in each list": "",
+		"demographics only":    "SDS-X01",
+		"resources only":       "SDS-X01",
+	}
+	for _, d := range odd.Districts() {
+		known, here := truly[d.Name]
+		if !here {
+			continue // one run takes seconds
+		}
+		delete(truly, d.Name)
+		t.Run(d.Name, func(t *testing.T) {
+			s := storetest.Open(t, t.TempDir()+"/odd.db", store.Options{})
+			for _, src := range d.Imports {
+				if _, err := s.Import(t.Context(), src, store.ImportOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			served := serving(t, s)
+			report, err := verified(t, served, served, verify.Options{Profiles: []string{"all"}, Write: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range report.Of(verify.Failed) {
+				if !strings.Contains(" "+known+" ", " "+r.Check.ID+" ") {
+					t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
+				}
+			}
+			for _, r := range report.Of(verify.Unchecked) {
+				if strings.Contains(r.Lacks, "this check broke") {
+					t.Errorf("%s %s: %s", r.Check.ID, r.Target, r.Lacks)
+				}
+			}
+			if c := report.Counts(); c.Unchecked > c.Passed && strings.HasPrefix(report.Verdict(), "Every") {
+				t.Errorf("%+v, and the verdict is %q", c, report.Verdict())
+			}
+			if known != "" && !strings.Contains(report.Verdict(), "Not ready") {
+				t.Errorf("the verdict is %q", report.Verdict())
+			}
+		})
+	}
+	if len(truly) > 0 {
+		t.Errorf("there is no district %v", truly)
+	}
+}
