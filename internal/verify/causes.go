@@ -123,7 +123,7 @@ var grounds = []ground{
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
-		"error.unknown-id fields.single sds gradesync"},
+		"error.unknown-id fields.single sds gradesync put.read-back put.burst"},
 	{"one.same", "fields.single"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
 	{"nested.rows", "nested gradesync sds"},

@@ -189,6 +189,10 @@ var errorChecks = []Check{
 				p.fail(a, "answered %d; 404 was expected", a.Status)
 				return
 			}
+			if !p.listOf().usable() {
+				p.lacks("no object shows that %s is served", p.route.Path)
+				return
+			}
 			p.statusInfo(a)
 		}},
 	{ID: "error.bad-filter", Area: areaError, On: Wholes,

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -66,5 +67,46 @@ func TestOddDistricts(t *testing.T) {
 	}
 	if len(truly) > 0 {
 		t.Errorf("there is no district %v", truly)
+	}
+}
+
+// What is not served at all is told once, and not again as something that is done wrongly.
+func TestPathsThatAreNotServed(t *testing.T) {
+	full := correct(t, t.TempDir()+"/unserved.db").remembered(roster)
+	empty := serving(t, storetest.Open(t, t.TempDir()+"/empty.db", store.Options{}))
+	single := func(r *http.Request) bool {
+		route := routeOf(r)
+		return r.Method == http.MethodGet && route != nil && route.One
+	}
+	for _, c := range []struct {
+		name, causes string
+		s            *service
+		gone         func(r *http.Request) bool
+	}{
+		{"no categories and no line items", "list.answer", full, func(r *http.Request) bool {
+			return strings.Contains(r.URL.Path, "/categories") || strings.Contains(r.URL.Path, "/lineItems")
+		}},
+		{"no single reads", "one.answer", full, single},
+		{"no single reads, and no rows", "", empty, single},
+	} {
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if c.gone(r) {
+				http.NotFound(w, r)
+				return
+			}
+			c.s.ServeHTTP(w, r)
+		})
+		report, err := verified(t, c.s, h, verify.Options{Profiles: []string{"all"}, Write: true,
+			Only: []string{"list.answer", "one.answer", "put", "access.no-token-single", "access.no-token",
+				"error.unknown-id"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range report.Of(verify.Failed) {
+			if r.Check.ID != c.causes {
+				t.Errorf("%s: %s %s: %s (%s)", c.name, r.Check.ID, r.Target, r.Failures[0].Text,
+					r.Failures[0].Request)
+			}
+		}
 	}
 }
