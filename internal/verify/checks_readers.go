@@ -174,6 +174,9 @@ var sdsChecks = []Check{
 		}},
 }
 
+// pullPages are as many as any list has, and an end of a list that has none.
+const pullPages = MostRows / pageMost
+
 // pulls walks a filtered list as a reader does, page after page, and wants every
 // walked row that the filter selects, each once.
 func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroster.Record) bool) {
@@ -183,7 +186,12 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 	}
 	seen := map[string]bool{}
 	var a *provider.Answer
-	for offset := 0; offset <= 2*(c.count+pageful); { // deleted rows that plain lists hide may come too
+	for offset, pages := 0, 0; ; pages++ {
+		if pages == pullPages {
+			p.held = false
+			p.lacks("%d pages of it did not reach the end", pages)
+			return
+		}
 		a = p.raw(p.route.Path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, limit, filter))
 		got, ok := p.list(a, p.route.Resource)
 		if !ok {
@@ -199,6 +207,8 @@ func (p *probe) pulls(c *collection, filter string, limit int, has func(oneroste
 		if offset += len(got.Objects); len(got.Objects) == 0 || offset >= got.Total && got.Total >= 0 {
 			break
 		}
+		// Deleted rows that plain lists hide come too, and may be many more.
+		limit = max(limit, min(pageMost, got.Total/100))
 	}
 	for _, rec := range c.records() {
 		if has(rec) && !seen[rec.ID()] {

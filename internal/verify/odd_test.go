@@ -1,10 +1,13 @@
 package verify_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
+	"rollbook/internal/oneroster"
 	"rollbook/internal/sandbox/odd"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -107,6 +110,38 @@ func TestPathsThatAreNotServed(t *testing.T) {
 				t.Errorf("%s: %s %s: %s (%s)", c.name, r.Check.ID, r.Target, r.Failures[0].Text,
 					r.Failures[0].Request)
 			}
+		}
+	}
+}
+
+// A delta may have far more deleted rows than a plain list has rows, and they may come first.
+func TestDeltaOfManyDeletedRows(t *testing.T) {
+	db := storetest.Open(t, t.TempDir()+"/deleted.db", store.Options{})
+	rows := []oneroster.Record{storetest.Rec("org", "sourcedId", "o", "status", "active", "name", "School", "type",
+		"school")}
+	for n := range 2400 {
+		id := fmt.Sprintf("u%04d", n)
+		rows = append(rows, storetest.Rec("user", "sourcedId", id, "status", "active", "username", id, "enabledUser",
+			"true", "givenName", "A", "familyName", "B", "role", "student", "orgs", "o"))
+	}
+	for _, left := range [][]oneroster.Record{rows, append(rows[:1:1], rows[len(rows)-4:]...)} {
+		if _, err := db.Import(t.Context(), storetest.Bulk(left...), store.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serving(t, db)
+	h := asks(func(r *http.Request, q url.Values) {
+		if below(r) == "/users" && !q.Has("filter") {
+			q.Set("filter", "status='active'")
+		}
+	})(s)
+	report, err := verified(t, s, h, verify.Options{Profiles: []string{"core"}, Only: []string{"delta.pages"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range report.Results {
+		if r.Target == "/users" && r.State != verify.Passed {
+			t.Errorf("%s: %s %v", r.State, r.Lacks, r.Failures)
 		}
 	}
 }
