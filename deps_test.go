@@ -13,6 +13,7 @@ var may = map[string]string{
 	"internal/oneroster":     "",
 	"internal/query":         "internal/oneroster",
 	"internal/sandbox":       "internal/oneroster",
+	"internal/sandbox/odd":   "internal/oneroster internal/sandbox",
 	"internal/bulk":          "internal/oneroster encoding/csv",
 	"internal/bulk/bulktest": "internal/bulk internal/intake internal/oneroster",
 	"internal/auth":          "",

@@ -106,7 +106,7 @@ var grounds = []ground{
 	{"delta.future", "filter delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
-		"error.unknown-id fields.single sds gradesync"},
+		"error.unknown-id fields.single sds gradesync put.read-back put.burst"},
 	{"one.same", "fields.single filter.equal filter.contains put.read-back put.delta"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},

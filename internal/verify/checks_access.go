@@ -219,6 +219,8 @@ func (p *probe) refused(who provider.Who, what string) {
 		p.fail(a, "%s: no answer: %v", what, a.Err)
 	case c != nil && c.broken != nil && a.Status == http.StatusNotFound && c.broken.Status == a.Status:
 		p.lacks("there is no %s (list.answer)", path)
+	case a.Status == http.StatusNotFound && p.route != nil && p.route.One && !p.listOf().usable():
+		p.lacks("no object shows that %s is served", p.route.Path)
 	case a.Status == http.StatusOK:
 		p.fail(a, "%s, and the answer is data", what)
 	case a.Status != http.StatusUnauthorized && !(a.Status == http.StatusBadRequest && who.Header != ""):

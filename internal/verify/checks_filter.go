@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -120,7 +121,8 @@ var filterChecks = []Check{
 		Rule: ruleFilter + "; the SQL behind it shows through",
 		Fix:  "Escape % and _ before LIKE, or do not use LIKE.", Run: func(p *probe) {
 			c, field, v := p.freeText()
-			p.filtered(c, has(field, "_"+v[1:]), holds(field, "_"+v[1:]))
+			_, first := utf8.DecodeRuneInString(v)
+			p.filtered(c, has(field, "_"+v[first:]), holds(field, "_"+v[first:]))
 		}},
 	{ID: "filter.and-in-value", On: Lists, Title: "The words AND and OR inside a value are part of it",
 		Rule: ruleFilter, Fix: "Read the filter letter by letter; do not split it at AND.",

@@ -373,9 +373,32 @@ func checkDeletedLinks(p *probe) {
 	if c == nil {
 		p.leave("there are no enrollments")
 	}
+	conditions := slices.Concat(t.Match, p.route.Scope.By, []oneroster.Match{{Field: t.Link, Var: "link"}})
+	key := func(n int) (out [4]uint32) { // whom an enrollment connects with what
+		for i, m := range conditions {
+			if m.Var != "" {
+				out[i] = c.value(n, c.of.Index(m.Field))
+			}
+		}
+		return out
+	}
+	connected := map[[4]uint32]bool{}
+	for n := range c.count {
+		if c.deleted(n) {
+			connected[key(n)] = false
+		}
+	}
+	constant := c.matching(slices.DeleteFunc(slices.Clone(t.Match), func(m oneroster.Match) bool {
+		return m.Var != ""
+	}), nil)
+	for n := range c.count {
+		if _, asked := connected[key(n)]; asked && !c.deleted(n) && constant(n) {
+			connected[key(n)] = true
+		}
+	}
 	looked := 0
 	for n, rec := range c.records() {
-		if rec.Values[oneroster.Status] != oneroster.ToBeDeleted || looked == 5 {
+		if !c.deleted(n) || connected[key(n)] || looked == 5 {
 			continue
 		}
 		vars := map[string]string{}

@@ -178,6 +178,10 @@ var errorChecks = []Check{
 			if a.Err != nil || a.Status != http.StatusNotFound {
 				p.fatal(a, "answered %d; 404 was expected", a.Status)
 			}
+			if !p.listOf().usable() {
+				p.lacks("no object shows that %s is served", p.route.Path)
+				return
+			}
 			p.statusInfo(a)
 		}},
 	{ID: "error.bad-filter", On: Wholes,

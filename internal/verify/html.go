@@ -155,6 +155,7 @@ func mark(s State) string { return [...]string{"passed", "failed", "advice", "un
 // A tableMap is a table of the standard, or what a reader calls, as a map of routes.
 type tableMap struct {
 	Name, About string
+	Reader      bool
 	Tiles       []tile
 }
 
@@ -209,7 +210,7 @@ func (r *Report) tableMaps(links map[string]string) []tableMap {
 		if !slices.Contains(r.Profiles, p.Name) || !strings.HasPrefix(p.About, "Microsoft") {
 			continue
 		}
-		reader := tableMap{About: p.About}
+		reader := tableMap{About: p.About, Reader: true}
 		for _, path := range p.Routes {
 			reader.Tiles = append(reader.Tiles, ofPath[path]...)
 		}

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -155,9 +156,11 @@ func TestReportCounts(t *testing.T) {
 		for _, want := range []struct {
 			what, expression, text string
 		}{
-			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", len(r.Causes()), len(r.Findings(verify.Advised)), c.Passed, c.Unchecked)},
+			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => ` +
+				`e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", len(r.Causes()), len(r.Findings(verify.Advised)), c.Passed, c.Unchecked)},
 			{"verdict", `document.querySelector(".verdict").textContent`, r.Verdict()},
-			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
+			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(` +
+				`c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
 			{"failures", `String(document.querySelectorAll("#failures article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Failed)))},
 			{"listed causes", `String(document.querySelectorAll(".causes li").length)`,
@@ -171,13 +174,18 @@ func TestReportCounts(t *testing.T) {
 			{"gaps", `String(document.querySelectorAll(".gaps > li").length)`, fmt.Sprint(gaps(r))},
 			{"passed checks", `String(document.querySelectorAll(".holds li").length)`,
 				fmt.Sprint(len(r.Findings(verify.Passed)))},
-			{"routes", `String(document.querySelectorAll(".tile").length)`,
+			{"routes", `String(document.querySelectorAll(".table-map:not(.reader) .tile").length)`,
 				fmt.Sprint(len(oneroster.V1p1.Routes))},
-			{"failed routes", `String(document.querySelectorAll(".tile.failed").length)`,
+			{"what Microsoft's readers call", `[...new Set([...document.querySelectorAll(".reader .path")].map(e => ` +
+				`e.textContent.replace(/^(PUT|DELETE) /, "")))].join(" ")`, strings.Join(microsofts(r), " ")},
+			{"failed routes", `String(document.querySelectorAll(".table-map:not(.reader) .tile.failed").length)`,
 				fmt.Sprint(failedRoutes(r))},
-			{"calls", `String([...document.querySelectorAll("#speed .data tbody td:last-child")].reduce((n, e) => n + Number(e.textContent.replace(",", "")), 0))`, fmt.Sprint(len(r.Calls))},
-			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || !document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
-			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => all.indexOf(id) < i).join()`, ""},
+			{"calls", `String([...document.querySelectorAll("#speed .data tbody td:last-child")].reduce(` +
+				`(n, e) => n + Number(e.textContent.replace(",", "")), 0))`, fmt.Sprint(len(r.Calls))},
+			{"dead links", `[...document.querySelectorAll("a[href]")].filter(a => !a.hash || ` +
+				`!document.getElementById(a.hash.slice(1))).map(a => a.outerHTML).join()`, ""},
+			{"ids twice", `[...document.querySelectorAll("[id]")].map(e => e.id).filter((id, i, all) => ` +
+				`all.indexOf(id) < i).join()`, ""},
 		} {
 			if got := looktest.In[string](t, v, want.expression); got != want.text {
 				t.Errorf("%s on the page are %q, of the report %q", want.what, got, want.text)
@@ -204,6 +212,19 @@ func gaps(r *verify.Report) int {
 		}
 	}
 	return len(ids)
+}
+
+// microsofts are the paths that Microsoft's readers call, in the order of the profiles of a report.
+func microsofts(r *verify.Report) (out []string) {
+	for _, p := range verify.Profiles {
+		for _, path := range p.Routes {
+			if slices.Contains(r.Profiles, p.Name) && strings.Contains(p.About, "Microsoft") &&
+				!slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		}
+	}
+	return out
 }
 
 func failedRoutes(r *verify.Report) int {

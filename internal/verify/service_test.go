@@ -41,6 +41,13 @@ func correct(t testing.TB, dsn string) *service {
 			t.Fatal(err)
 		}
 	}
+	return serving(t, s)
+}
+
+// serving makes a provider of a database.
+func serving(t testing.TB, s *store.Store) *service {
+	t.Helper()
+	ctx := context.Background()
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
 		t.Fatal(err)
