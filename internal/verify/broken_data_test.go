@@ -127,6 +127,11 @@ var brokenData = []broken{
 	}, "user")},
 	{name: "users have an attribute of their own", check: "data.unknown-attributes", cause: "fields.list",
 		spoil: objects(func(o map[string]any) { o["preferredName"] = "Jo" }, "user")},
+	{name: "users have a password", check: "data.password", spoil: objects(func(o map[string]any) {
+		if o["username"] != nil && o["status"] != nil { // else attributes were chosen
+			o["password"] = "tulips-in-May"
+		}
+	}, "user")},
 	{name: "empty lists are left out", check: "data.lists", spoil: objects(func(o map[string]any) {
 		for k, v := range o {
 			if l, ok := v.([]any); ok && len(l) == 0 {

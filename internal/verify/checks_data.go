@@ -155,10 +155,26 @@ var dataChecks = []Check{
 		Title: "Rows have no attributes that the standard does not",
 		Rule:  ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.",
 		Row: func(r *oneroster.Resource, o wire.Object) string {
+			unknown := ""
 			for key := range o {
-				if r.Index(key) < 0 {
-					return key + " is not an attribute of " + r.Name
+				if r.Index(key) < 0 && !(key == "password" && r.Name == "user") && // data.password tells
+					(unknown == "" || key < unknown) {
+					unknown = key
 				}
+			}
+			if unknown == "" {
+				return ""
+			}
+			return unknown + " is not an attribute of " + r.Name
+		}},
+	{ID: "data.password", On: Wholes, Advice: true,
+		Where: func(r *oneroster.Route) bool { return r.Resource.Name == "user" },
+		Title: "No password is served",
+		Rule:  ruleData + ": user.password is optional, no reader needs it, and each would hold it",
+		Fix:   "Leave password out, and have the passwords changed that were served: people sign in elsewhere.",
+		Row: func(_ *oneroster.Resource, o wire.Object) string {
+			if o.Text("password") != "" {
+				return "has a password, which whoever may read users is given"
 			}
 			return ""
 		}},

@@ -172,6 +172,31 @@ func TestReportsKeepSecrets(t *testing.T) {
 	}
 }
 
+// A password is an attribute of the standard, which a report advises to leave out and not to move, and
+// does not repeat.
+func TestServedPasswords(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/passwords.db")
+	i := slices.IndexFunc(brokenData, func(b broken) bool { return b.check == "data.password" })
+	report, err := verified(t, s, brokenData[i].spoil(s), verify.Options{Profiles: []string{"core"}, Personal: true,
+		Only: []string{"data"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range append(report.Of(verify.Failed), report.Of(verify.Advised)...) {
+		if r.Check.ID != "data.password" || r.Target != "/users" || len(r.Failures) == 0 {
+			t.Errorf("%s %s: %v", r.Check.ID, r.Target, r.Failures)
+		}
+	}
+	out, err := json.Marshal(report.JSON())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(out, []byte("data.password")) || bytes.Contains(out, []byte("tulips")) {
+		t.Errorf("the report does not tell of passwords, or repeats one: %s", out)
+	}
+}
+
 // A report is mailed about: who the people are does not stand in it, in no form, unless that
 // was asked for. Nor does it where a server says again what it was asked, or is cut off.
 func TestReportsNameNobody(t *testing.T) {

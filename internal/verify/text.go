@@ -31,7 +31,7 @@ func (r *Report) WriteText(to io.Writer) error {
 		fmt.Fprintln(w)
 	}
 	for i, c := range causes {
-		writeCause(w, fmt.Sprintf("CAUSE %d", i+1), c, len(c.Results))
+		writeCause(w, fmt.Sprintf("CAUSE %d", i+1), c, shown)
 	}
 	for _, c := range r.causes(Advised) {
 		writeCause(w, "ADVICE", c, 1)
@@ -64,8 +64,7 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(100 * time.Microsecond)
 }
 
-// shown is how many paths of a failed check are shown with what came; of the
-// rest what was asked is enough.
+// shown is on how many paths a cause is shown: the page and the JSON have all.
 const shown = 3
 
 // weight says on how many paths a cause shows, and what hangs on it.
@@ -94,11 +93,8 @@ func writeCause(w io.Writer, word string, c Cause, targets int) {
 			at = res.Target + ": "
 		}
 		fmt.Fprintf(w, "        %s%s\n", at, failure.Text)
-		if i >= shown {
-			failure = Failure{Request: failure.Request}
-		}
 		failure.write(w, "          ")
-		if more := len(res.Failures) - 1 + res.More; more > 0 && i < shown {
+		if more := len(res.Failures) - 1 + res.More; more > 0 {
 			fmt.Fprintf(w, "          and %d more like it\n", more)
 		}
 	}
