@@ -8,8 +8,10 @@ package mirror
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -94,11 +96,7 @@ func (m *Mirror) Close() error { return m.db.Close() }
 
 func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
-		old, err := outdated(ctx, tx)
-		if err != nil {
-			return err
-		}
-		text := old + schema
+		text := schema
 		for _, r := range collections() {
 			text += "CREATE TABLE IF NOT EXISTS " + table(r) +
 				" (pull INTEGER NOT NULL, id TEXT NOT NULL, status TEXT NOT NULL, modified TEXT NOT NULL, " +
@@ -106,11 +104,6 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 		}
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err
-		}
-		if old != "" {
-			if err := m.discard(ctx, tx); err != nil {
-				return err
-			}
 		}
 		for _, f := range []struct{ name, mine, other string }{
 			{"base", base, "holds what %s served, not %s: give this provider a file of its own " +
@@ -130,34 +123,44 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 			}
 		}
 		// A run that was killed could not say so itself.
-		_, err = tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status "+
-			"= 'running'")
+		_, err := tx.ExecContext(ctx,
+			"UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
 		return err
 	})
 }
 
-// outdated is what makes a file of the days before walks were told apart one of
-// today; "" for any other. What such a file was gathering is thrown away.
-func outdated(ctx context.Context, tx *sql.Tx) (text string, err error) {
-	var columns, walks int
-	err = tx.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(name = 'walkasked'), 0) FROM "+
-		"pragma_table_info('cursors')").Scan(&columns, &walks)
-	if err != nil || columns == 0 || walks > 0 {
-		return "", err
+// read takes the only row of an answer, if there is one.
+func read(row *sql.Row, into ...any) error {
+	if err := row.Scan(into...); !errors.Is(err, sql.ErrNoRows) {
+		return err
 	}
-	text = "DROP TABLE cursors;\n"
-	for _, r := range collections() {
-		text += "ALTER TABLE " + table(r) + " ADD COLUMN walk INTEGER NOT NULL DEFAULT 0;\n"
-	}
-	return text, nil
+	return nil
 }
 
-func fact(ctx context.Context, tx *sql.Tx, name string) (string, error) {
-	var value string
-	err := tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+// rows goes through an answer to its end: each row is put where the values are wanted, and
+// yields nil; an error ends it.
+func rows(answer *sql.Rows, err error) func(into ...any) iter.Seq[error] {
+	return func(into ...any) iter.Seq[error] {
+		return func(yield func(error) bool) {
+			if err != nil {
+				yield(err)
+				return
+			}
+			defer answer.Close()
+			for answer.Next() {
+				if !yield(answer.Scan(into...)) {
+					return
+				}
+			}
+			if err := answer.Err(); err != nil {
+				yield(err)
+			}
+		}
 	}
+}
+
+func fact(ctx context.Context, tx *sql.Tx, name string) (value string, err error) {
+	err = read(tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name), &value)
 	return value, err
 }
 
@@ -199,11 +202,11 @@ func (m *Mirror) unwritten(err error) error {
 
 // A RunRecord is one run of the history.
 type RunRecord struct {
-	Kind   string `json:"kind"` // full or delta; "" for a run that was killed
-	Began  string `json:"began"`
-	Ended  string `json:"ended"`
-	Status string `json:"status"`
-	Counts string `json:"-"` // JSON
+	Kind   string          `json:"kind"` // full or delta; "" for a run that was killed
+	Began  string          `json:"began"`
+	Ended  string          `json:"ended"`
+	Status string          `json:"status"`
+	Counts json.RawMessage `json:"counts"`
 }
 
 // Begin notes that a run begins, and returns its number. Its kind is known later.
@@ -226,21 +229,16 @@ func (m *Mirror) End(ctx context.Context, run int64, kind, status, counts string
 
 // Runs are the last n runs, the latest first.
 func (m *Mirror) Runs(ctx context.Context, n int) ([]RunRecord, error) {
-	rows, err := m.db.QueryContext(ctx,
-		"SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []RunRecord
-	for rows.Next() {
-		var r RunRecord
-		if err := rows.Scan(&r.Kind, &r.Began, &r.Ended, &r.Status, &r.Counts); err != nil {
+	out, r := []RunRecord{}, RunRecord{}
+	for err := range rows(m.db.QueryContext(ctx,
+		"SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n))(
+		&r.Kind, &r.Began, &r.Ended, &r.Status, (*[]byte)(&r.Counts)) {
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, r)
 	}
-	return out, rows.Err()
+	return out, nil
 }
 
 func now() string { return oneroster.FormatTime(time.Now()) }

@@ -222,7 +222,7 @@ func TestKilledRun(t *testing.T) {
 	if k := runs[0]; k.Status != "failed" || k.Ended != k.Began || k.Kind != "" {
 		t.Errorf("the killed run is told as %+v", k)
 	}
-	if k := runs[1]; k.Status != "completed" || k.Kind != "full" || k.Counts != `{"people":3}` ||
+	if k := runs[1]; k.Status != "completed" || k.Kind != "full" || string(k.Counts) != `{"people":3}` ||
 		k.Ended == "" {
 		t.Errorf("the run before it is told as %+v", k)
 	}
