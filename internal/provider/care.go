@@ -43,7 +43,7 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 	if tries > 1 {
 		err = &Trouble{Kind: kindOf(err), Text: fmt.Sprintf("%v (tried %d times)", err, tries)}
 	}
-	return a, fmt.Errorf("%s: %w", a.Line(), err)
+	return a, a.In(err)
 }
 
 // Busy tells an answer of a server that asks to come again later.
@@ -99,7 +99,7 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("%s: %w", a.Line(), a.refusal())
+		err = a.In(a.refusal())
 	}
 	return page, a, err
 }

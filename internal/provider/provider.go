@@ -178,6 +178,14 @@ type Answer struct {
 // Line is the request as a person would write it.
 func (a *Answer) Line() string { return a.Call.method() + " " + a.URL }
 
+// In is an error of this call, with its request before it; nil stays nil.
+func (a *Answer) In(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	return err
+}
+
 // address is the absolute URL of a call.
 func (p *Provider) address(c Call) string {
 	at := p.URL + c.Path
