@@ -82,8 +82,12 @@ func spellings(text string) (out [][]byte) {
 	return out
 }
 
-// clean is a text without the secrets. It is nearly always the text itself.
+// clean is a text without the secrets, of which a nil keeper knows none. It is nearly always
+// the text itself.
 func (k *keeper) clean(text []byte) []byte {
+	if k == nil {
+		return text
+	}
 	k.lock.RLock()
 	defer k.lock.RUnlock()
 	for _, list := range [][][]byte{k.secret, k.tokens} {
@@ -146,8 +150,7 @@ func (k *keeper) headers(of http.Header) http.Header {
 
 // sentence is an error whose text came from outside, in part.
 func (k *keeper) sentence(err error) error {
-	var t *Trouble
-	if errors.As(err, &t) {
+	if t, ok := errors.AsType[*Trouble](err); ok {
 		t.Text = Signs(string(k.clean([]byte(t.Text))))
 	}
 	return err
