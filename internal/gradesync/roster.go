@@ -11,6 +11,7 @@ import (
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/wire"
+	"rollbook/internal/words"
 )
 
 // found is what the rosters say.
@@ -236,10 +237,7 @@ func (r *run) students(ctx context.Context, c *class) error {
 	}
 	without := slices.DeleteFunc(slices.Clone(c.students),
 		func(s wire.Object) bool { return enrolled[s.ID()] })
-	n := fmt.Sprint(len(without), " students")
-	if len(without) == 1 {
-		n = "1 student"
-	}
+	n := words.Count(len(without), "student")
 	switch {
 	case len(without) > 0 && len(enrollments) == 0:
 		r.warn("GET /enrollments with the filter %s brought nothing, and class %s lists %s: does the filter "+
