@@ -93,18 +93,11 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	var hits, gone []wire.Object
-	for _, t := range all {
-		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"),
-			r.Teacher) {
-			continue
-		}
-		if t.Deleted() {
-			gone = append(gone, t)
-		} else {
-			hits = append(hits, t)
-		}
-	}
+	of := slices.DeleteFunc(slices.Clone(all), func(t wire.Object) bool {
+		return !strings.EqualFold(t.Text("email"), r.Teacher) &&
+			!strings.EqualFold(t.Text("username"), r.Teacher)
+	})
+	hits := slices.DeleteFunc(slices.Clone(of), wire.Object.Deleted)
 	switch {
 	case len(hits) == 1:
 		t := hits[0]
@@ -113,9 +106,9 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	case len(hits) > 1:
 		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs "+
 			"exactly one", len(hits), r.Teacher, r.named(hits))
-	case len(gone) > 0:
+	case len(of) > 0:
 		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s",
-			r.Teacher, r.named(gone))
+			r.Teacher, r.named(of))
 	}
 	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or "+
 		"username %q%s", len(all), r.Teacher, r.soFar())

@@ -179,28 +179,28 @@ func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
 
 // Again begins a walk anew; clean throws away what earlier walks gathered.
 func (m *Mirror) Again(ctx context.Context, c Cursor, clean bool) error {
-	return m.write(ctx, func(tx *sql.Tx) error {
-		if clean {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+
-				gathering); err != nil {
-				return err
-			}
-		}
-		return setCursor(ctx, tx, c)
-	})
+	if !clean {
+		return m.write(ctx, func(tx *sql.Tx) error { return setCursor(ctx, tx, c) })
+	}
+	return m.drop(ctx, c, "TRUE")
 }
 
 // Settle ends the walks of a path that holds a whole collection. Of one that
 // held still only what the last walk brought is kept; of one that did not, what
 // any brought, but nothing twice.
 func (m *Mirror) Settle(ctx context.Context, c Cursor, still bool) error {
+	if still {
+		return m.drop(ctx, c, "walk <> ?", c.Walk)
+	}
+	return m.drop(ctx, c, "instr(id, '"+Twin+"') > 0")
+}
+
+// drop throws away some of what was gathered of a collection.
+func (m *Mirror) drop(ctx context.Context, c Cursor, which string, args ...any) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
-		text, args := " AND instr(id, '"+Twin+"') > 0", []any{}
-		if still {
-			text, args = " AND walk <> ?", []any{c.Walk}
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+text,
-			args...); err != nil {
+		_, err := tx.ExecContext(ctx,
+			"DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+" AND "+which, args...)
+		if err != nil {
 			return err
 		}
 		return setCursor(ctx, tx, c)

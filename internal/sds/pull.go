@@ -70,26 +70,23 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
+	var lists []source
 	for _, res := range r.resources() {
+		s := source{"/" + res.Plural, res, isActive, true}
 		if modes[res] { // as many as before, as long as the provider has not said
 			n, err := r.Mirror.Active(ctx, res)
 			if err != nil {
 				return err
 			}
-			r.expect("/"+res.Plural, n)
-		}
-	}
-	var lists []source
-	for _, res := range r.resources() {
-		filter := isActive
-		if !modes[res] {
+			r.expect(s.path, n)
+		} else {
 			mark, err := r.Mirror.Watermark(ctx, res)
 			if err != nil {
 				return err
 			}
-			filter = "dateLastModified>" + provider.Quote(mark)
+			s.filter = "dateLastModified>" + provider.Quote(mark)
 		}
-		lists = append(lists, source{"/" + res.Plural, res, filter, true})
+		lists = append(lists, s)
 	}
 	return r.readAll(ctx, lists)
 }

@@ -199,25 +199,19 @@ func (r *run) all(ctx context.Context) error {
 // collection was never read, by a delta otherwise, or by going on with what an
 // earlier run left.
 func (r *run) update(ctx context.Context, full bool) error {
-	kind := deltaKind
-	modes := map[*oneroster.Resource]bool{} // true: read whole
-	all := true
+	pending, err := r.Mirror.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	full = full || pending == r.pullKey(fullKind)
+	kind, modes := fullKind, map[*oneroster.Resource]bool{} // true: read whole
 	for _, res := range r.resources() {
 		mark, err := r.Mirror.Watermark(ctx, res)
 		if err != nil {
 			return err
 		}
-		modes[res] = full || mark == ""
-		all = all && modes[res]
-	}
-	pending, err := r.Mirror.Pending(ctx)
-	if err != nil {
-		return err
-	}
-	if all || pending == r.pullKey(fullKind) {
-		kind = fullKind
-		for res := range modes {
-			modes[res] = true
+		if modes[res] = full || mark == ""; !modes[res] {
+			kind = deltaKind
 		}
 	}
 	if !r.proving {
