@@ -159,25 +159,3 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
-
-// Two objects have the same canonical text when, and only when, a reader would
-// take them for the same.
-func TestCanonical(t *testing.T) {
-	read := func(text string) string {
-		page, err := (&provider.Answer{Status: 200, Body: []byte(`{"x":[` + text + `]}`)}).List("x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return page.Objects[0].Canonical()
-	}
-	same := read(`{"sourcedId":"1","n":1.50,"orgs":[{"href":"a","sourcedId":"2","type":"org"},{"sourcedId":"1","type":"org","href":"b"}],"html":"<&>"}`)
-	for text, equal := range map[string]bool{
-		`{"html":"<&>","n":1.50,"orgs":[{"href":"x","sourcedId":"1","type":"org"},{"sourcedId":"2","type":"org"}],"sourcedId":"1"}`: true,
-		`{"html":"<&>","n":1.50,"orgs":[{"sourcedId":"1","type":"org"}],"sourcedId":"1"}`:                                           false,
-		`{"html":"<&>","n":"1.50","orgs":[{"sourcedId":"1","type":"org"},{"sourcedId":"2","type":"org"}],"sourcedId":"1"}`:          false,
-	} {
-		if got := read(text); (got == same) != equal {
-			t.Errorf("%s\n%s", got, same)
-		}
-	}
-}
