@@ -103,12 +103,8 @@ func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder str
 		}
 	}
 	each(r.receipt.Items, gentle, func(it *Item) {
-		var of []*Entry
-		for _, g := range it.Grades {
-			if wanted(&g.Entry, "lineItem", it.ID) {
-				of = append(of, &g.Entry)
-			}
-		}
+		_, of := (&Receipt{Items: []*Item{it}}).entries()
+		of = slices.DeleteFunc(of, func(e *Entry) bool { return !wanted(e, "lineItem", it.ID) })
 		if len(of) == 0 {
 			return
 		}

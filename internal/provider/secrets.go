@@ -68,14 +68,11 @@ func spellings(text string) (out [][]byte) {
 	}
 	query := url.QueryEscape(text)
 	quoted, _ := json.Marshal(text) // a text can be written
-	said := map[string]bool{}
 	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
-		url.QueryEscape(query),
-		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query,
-			strings.ToLower),
+		url.QueryEscape(query), strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text),
+		escape.ReplaceAllStringFunc(query, strings.ToLower),
 		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
-		if !said[s] {
-			said[s] = true
+		if !slices.ContainsFunc(out, func(known []byte) bool { return string(known) == s }) {
 			out = append(out, []byte(s))
 		}
 	}

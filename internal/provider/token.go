@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -34,11 +35,10 @@ func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, e
 	if t.Scope != "" {
 		form.Set("scope", t.Scope)
 	}
-	basic, _ := http.NewRequest(http.MethodGet, p.TokenURL, nil)
-	basic.SetBasicAuth(t.Client, t.Secret)
+	basic := base64.StdEncoding.EncodeToString([]byte(t.Client + ":" + t.Secret))
 	return p.Do(ctx, Call{Method: http.MethodPost, Path: p.TokenURL, Body: []byte(form.Encode()),
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Who:    Who{Header: basic.Header.Get("Authorization")}, grant: true})
+		Who:    Who{Header: "Basic " + basic}, grant: true})
 }
 
 // longestToken is more than servers take in a header.

@@ -241,19 +241,14 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 	if err := w.Mirror.Gather(ctx, w.c, first, page.Objects, w.whole && w.shrinks()); err != nil {
 		return err
 	}
-	w.came(n, page.Total)
+	w.rows += n
+	w.expect(w.key(), max(page.Total, w.c.Offset))
+	w.Progress("reading", w.rows, max(w.expected, w.rows))
 	return nil
 }
 
 // seconds is how much of a stamp a Date header tells.
 const seconds = len("2006-01-02T15:04:05")
-
-// came counts rows for who waits.
-func (w *walk) came(n, total int) {
-	w.rows += n
-	w.expect(w.key(), max(total, w.c.Offset))
-	w.Progress("reading", w.rows, max(w.expected, w.rows))
-}
 
 // expect says how many rows a list will have brought.
 func (r *run) expect(key string, rows int) {
@@ -288,8 +283,10 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 		return still, have, err
 	}
 	counted := w.c.Total >= 0
-	if !counted {
-		w.uncounted(w.path)
+	if !counted && !w.silent { // nearly always all lists are not
+		w.silent = true
+		w.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
+			"told", w.path)
 	}
 	if !w.shrinks() && counted && have < w.c.Total {
 		return wrong, have, nil
@@ -307,15 +304,6 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 		return wrong, have, nil
 	}
 	return still, have, nil
-}
-
-// uncounted says once that lists are not counted: nearly always all of them are not.
-func (r *run) uncounted(path string) {
-	if !r.silent {
-		r.silent = true
-		r.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
-			"told", path)
-	}
 }
 
 // changed tells whether rows changed between the pages of a walk: whether the
@@ -500,13 +488,4 @@ func stampOf(o wire.Object) string {
 		return ""
 	}
 	return oneroster.FormatTime(t)
-}
-
-// watermark is where the next delta of a collection begins.
-func (r *run) watermark(ctx context.Context, res *oneroster.Resource) (string, error) {
-	if r.Classic {
-		return "", nil
-	}
-	c, err := r.Mirror.Cursor(ctx, "/"+res.Plural, res)
-	return c.Mark, err
 }

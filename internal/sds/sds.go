@@ -249,8 +249,12 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		if err := r.plausible(ctx, g, before[res]); err != nil {
 			return errors.Join(err, r.Mirror.Discard(ctx))
 		}
-		if g.Watermark, err = r.watermark(ctx, res); err != nil {
-			return err
+		if !r.Classic {
+			c, err := r.Mirror.Cursor(ctx, "/"+res.Plural, res)
+			if err != nil {
+				return err
+			}
+			g.Watermark = c.Mark
 		}
 		of = append(of, g)
 	}
