@@ -49,16 +49,16 @@ var may = map[string]string{
 	"internal/provider": "internal/wire internal/auth",
 	"internal/quality":  "internal/oneroster internal/wire",
 	"internal/intake": "internal/aside internal/oneroster internal/wire internal/quality internal/store " +
-		"encoding/csv",
+		"internal/words encoding/csv",
 	"internal/mirror": "internal/oneroster internal/wire internal/provider database/sql " +
 		"modernc.org/sqlite",
 	"internal/sds": "internal/oneroster internal/wire internal/provider internal/quality " +
-		"internal/mirror encoding/csv",
+		"internal/mirror internal/words encoding/csv",
 	"internal/look":          "",
 	"internal/look/looktest": "internal/machine",
 	"internal/verify": "internal/aside internal/words internal/oneroster internal/auth internal/wire " +
 		"internal/provider internal/quality internal/look",
-	"internal/gradesync": "internal/oneroster internal/wire internal/provider",
+	"internal/gradesync": "internal/oneroster internal/wire internal/provider internal/words",
 	"internal/onboarding": "internal/oneroster internal/provider internal/look internal/mirror " +
 		"internal/sds " +
 		"internal/gradesync internal/verify",

@@ -272,25 +272,19 @@ func (s *sdsSync) tellHistory(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	type line struct {
-		mirror.RunRecord
-		Counts json.RawMessage `json:"counts"`
+	if s.asJSON {
+		return json.NewEncoder(s.OutOrStdout()).Encode(runs)
 	}
-	lines := make([]line, 0, len(runs))
 	out := newTable(s.OutOrStdout())
 	out.AppendHeader(table.Row{"began", "ended", "kind", "status", "people", "classes", "memberships",
 		"errors", "warnings"})
 	for _, r := range runs {
 		var c sds.Counts
-		if err := json.Unmarshal([]byte(r.Counts), &c); err != nil {
+		if err := json.Unmarshal(r.Counts, &c); err != nil {
 			return err
 		}
 		out.AppendRow(table.Row{r.Began, r.Ended, r.Kind, r.Status, c.People, c.Classes, c.Memberships,
 			c.Errors, c.Warnings})
-		lines = append(lines, line{r, json.RawMessage(r.Counts)})
-	}
-	if s.asJSON {
-		return json.NewEncoder(s.OutOrStdout()).Encode(lines)
 	}
 	out.Render()
 	return nil

@@ -144,9 +144,8 @@ func tellRows(w io.Writer, each func(yield func(before, after oneroster.Record) 
 			if i == oneroster.SourcedID || i == oneroster.Modified || was == is {
 				continue
 			}
-			if err := out.Write([]string{which.Resource.Plural, intake.Harmless(which.ID()), change, f.Name,
-				intake.Harmless(was),
-				intake.Harmless(is)}); err != nil {
+			if err := out.Write([]string{which.Resource.Plural, words.Cell(which.ID()), change, f.Name,
+				words.Cell(was), words.Cell(is)}); err != nil {
 				return err
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -19,10 +20,11 @@ func (r *run) readBack(ctx context.Context) {
 	// A student of two classes of a group has one result, sent for both of them:
 	// the last write wins, and which one that is nobody can say.
 	versions := map[string][]*Entry{}
-	for _, e := range append(items, grades...) {
+	everything := slices.Concat(items, grades)
+	for _, e := range everything {
 		versions[e.ID] = append(versions[e.ID], e)
 	}
-	for _, e := range append(items, grades...) {
+	for _, e := range everything {
 		switch {
 		case !stands(versions[e.ID], e.read):
 			e.compare("", e.read)
@@ -44,34 +46,28 @@ func (r *run) readBack(ctx context.Context) {
 
 // stands tells whether what is read is one of several versions of a result.
 func stands(versions []*Entry, read wire.Object) bool {
-	for _, e := range versions {
-		if len(versions) > 1 && read != nil && len(differences(e.of, e.wanted, read)) == 0 {
-			return true
-		}
-	}
-	return false
+	return len(versions) > 1 && read != nil && slices.ContainsFunc(versions, func(e *Entry) bool {
+		return len(differences(e.of, e.wanted, read)) == 0
+	})
 }
 
-// again reads one object, unless it failed before.
-func (r *run) again(ctx context.Context, e *Entry) {
-	if e.Status == Failed {
-		return
-	}
+// again reads one object.
+func (r *run) again(ctx context.Context, e *Entry) error {
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
 	switch {
 	case err != nil:
 	case a.Status == http.StatusNotFound:
-		err = fmt.Errorf("%s: the %s was taken and is not there: 404", a.Line(), e.of.Name)
+		err = a.In(fmt.Errorf("the %s was taken and is not there: 404", e.of.Name))
 	default:
 		if err = refused(a); err == nil {
-			if e.read, _, err = a.One(e.of.Wrapper()); err != nil {
-				err = fmt.Errorf("%s: %w", a.Line(), err)
-			}
+			e.read, _, err = a.One(e.of.Wrapper())
+			err = a.In(err)
 		}
 	}
 	if err != nil {
-		e.fail("reading back: %v", err)
+		return fmt.Errorf("reading back: %w", err)
 	}
+	return nil
 }
 
 // compare fails an object that was sent in this run and is read otherwise.
@@ -80,7 +76,7 @@ func (e *Entry) compare(where string, read wire.Object) {
 		return
 	}
 	for _, d := range differences(e.of, e.wanted, read) {
-		e.fail("%s%s", where, d.say("sent", "read"))
+		e.fail("%s%s", where, say(d, "sent", "read"))
 	}
 }
 
@@ -107,12 +103,8 @@ func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder str
 		}
 	}
 	each(r.receipt.Items, gentle, func(it *Item) {
-		var of []*Entry
-		for _, g := range it.Grades {
-			if wanted(&g.Entry, "lineItem", it.ID) {
-				of = append(of, &g.Entry)
-			}
-		}
+		_, of := (&Receipt{Items: []*Item{it}}).entries()
+		of = slices.DeleteFunc(of, func(e *Entry) bool { return !wanted(e, "lineItem", it.ID) })
 		if len(of) == 0 {
 			return
 		}
@@ -127,27 +119,29 @@ func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder str
 	})
 }
 
-// mostListed bounds a list of a class that does not end.
-const mostListed = 100_000
+const (
+	mostRows   = 7000    // asked for at once
+	mostListed = 100_000 // of a list of a class that does not end
+)
 
 // whole reads a list to its end, page by page: this is our check, not a call of
 // the real client. A 404 is an empty list.
 func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.Object, error) {
 	out := map[string]wire.Object{}
-	way := wire.Walk{Limit: 7000, Most: mostListed}
+	way := wire.Walk{Limit: mostRows, Most: mostListed}
 	for last := false; !last; {
-		query := provider.Query("limit", "7000")
+		query := fmt.Sprintf("limit=%d", mostRows)
 		if way.Offset > 0 {
-			query = provider.Query("limit", "7000", "offset", fmt.Sprint(way.Offset))
+			query += fmt.Sprintf("&offset=%d", way.Offset)
 		}
 		a, err := r.call(ctx, provider.Call{Path: path, Query: query})
-		if err != nil {
-			return nil, err
-		}
-		if a.Status == http.StatusNotFound {
+		if err == nil && a.Status == http.StatusNotFound {
 			return out, nil
 		}
-		if err := refused(a); err != nil {
+		if err == nil {
+			err = refused(a)
+		}
+		if err != nil {
 			return nil, err
 		}
 		page, err := a.List(wrapper)
@@ -155,7 +149,7 @@ func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.
 			last, err = way.Next(page)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", a.Line(), err)
+			return nil, a.In(err)
 		}
 		for _, o := range page.Objects {
 			out[o.ID()] = o

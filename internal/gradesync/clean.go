@@ -2,6 +2,7 @@ package gradesync
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -15,7 +16,7 @@ import (
 // found in the line item's list. A line item that holds somebody else's results
 // stays: most providers would delete them with it.
 func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
-	r, err := begin(ctx, &run{Options: opt, p: p, receipt: &Receipt{}, clean: true})
+	r, err := begin(ctx, p, opt, true)
 	if err != nil {
 		return nil, err
 	}
@@ -33,8 +34,7 @@ func Clean(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, er
 			e.fail("%s lists it after it was deleted", path)
 		}
 	})
-	r.sum()
-	return r.receipt, ctx.Err()
+	return r.sum(), ctx.Err()
 }
 
 // whereMade leaves out the classes in which nothing was made: which of a
@@ -92,37 +92,30 @@ func (it *Item) resultsPath() string {
 	return "/classes/" + oneroster.EscapeID(it.Class) + "/lineItems/" + oneroster.EscapeID(it.ID) + "/results"
 }
 
-// remove deletes one object, unless it failed before; one that is not there is as good.
-func (r *run) remove(ctx context.Context, e *Entry) {
-	if e.Status == Failed {
-		return
-	}
+// remove deletes one object; one that is not there is as good.
+func (r *run) remove(ctx context.Context, e *Entry) error {
 	a, err := r.call(ctx, provider.Call{Method: http.MethodDelete, Path: e.path()})
 	r.timed(a)
 	switch {
 	case err != nil:
-		e.fail("%v", err)
+		return err
 	case a.Status == http.StatusNotFound:
 		e.Status = Gone
 	case a.Status == http.StatusOK, a.Status == http.StatusNoContent:
 		e.Status = Removed
 	case a.Status/100 == 2:
-		e.fail("%s: answered %d: a deletion is answered with 204", a.Line(), a.Status)
+		return a.In(fmt.Errorf("answered %d: a deletion is answered with 204", a.Status))
 	default:
-		e.fail("%v", refused(a))
+		return refused(a)
 	}
+	return nil
 }
 
 // absent checks that an object cannot be read any more.
-func (r *run) absent(ctx context.Context, e *Entry) {
-	if e.Status == Failed {
-		return
-	}
+func (r *run) absent(ctx context.Context, e *Entry) error {
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
-	switch {
-	case err != nil:
-		e.fail("%v", err)
-	case a.Status != http.StatusNotFound:
-		e.fail("%s: answered %d after it was deleted, not 404", a.Line(), a.Status)
+	if err == nil && a.Status != http.StatusNotFound {
+		err = a.In(fmt.Errorf("answered %d after it was deleted, not 404", a.Status))
 	}
+	return err
 }

@@ -7,6 +7,7 @@
 package gradesync
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -50,20 +51,20 @@ type run struct {
 // back. err means that it ended before anything was written; what failed later
 // is in the receipt.
 func Sync(ctx context.Context, p *provider.Provider, opt Options) (*Receipt, error) {
-	r, err := begin(ctx, &run{Options: opt, p: p, receipt: &Receipt{}})
+	r, err := begin(ctx, p, opt, false)
 	if err != nil {
 		return nil, err
 	}
 	r.write(ctx)
 	r.readBack(ctx)
-	r.sum()
-	return r.receipt, ctx.Err()
+	return r.sum(), ctx.Err()
 }
 
 // begin gets the token, reads the rosters and plans the grades.
-func begin(ctx context.Context, r *run) (*run, error) {
+func begin(ctx context.Context, p *provider.Provider, opt Options, clean bool) (*run, error) {
+	r := &run{Options: opt, p: p, receipt: &Receipt{Warnings: []string{}}, clean: clean}
 	if !r.Personal {
-		r.veil = r.p.Veil()
+		r.veil = p.Veil()
 	}
 	if err := r.connect(ctx); err != nil {
 		return nil, err
@@ -79,10 +80,7 @@ func begin(ctx context.Context, r *run) (*run, error) {
 // call makes one call, once: Grade Sync tries nothing again, a 401 included.
 func (r *run) call(ctx context.Context, c provider.Call) (*provider.Answer, error) {
 	a, err := r.p.Do(ctx, c)
-	if err != nil {
-		return a, fmt.Errorf("%s: %w", a.Line(), err)
-	}
-	return a, nil
+	return a, a.In(err)
 }
 
 // refused tells why an answer is no success, and nil for any 2xx but a web page.
@@ -95,38 +93,33 @@ func refused(a *provider.Answer) error {
 	case a.Status/100 == 2 && a.Status > 201:
 		err = nil
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", a.Line(), err)
-	}
-	return nil
+	return a.In(err)
 }
 
 // each does something with every one of a list, width of them at a time; 0 is all at
 // once. It returns when all are done.
 func each[T any](list []T, width int, do func(T)) {
-	if width == 0 || width > len(list) {
-		width = len(list)
-	}
-	next := make(chan T)
 	var all sync.WaitGroup
-	for range width {
+	free := make(chan struct{}, cmp.Or(width, len(list)))
+	for _, v := range list {
+		free <- struct{}{}
 		all.Go(func() {
-			for v := range next {
-				do(v)
-			}
+			do(v)
+			<-free
 		})
 	}
-	for _, v := range list {
-		next <- v
-	}
-	close(next)
 	all.Wait()
 }
 
-// all is each, and tells of every object that is done.
-func (r *run) all(ctx context.Context, list []*Entry, width int, do func(context.Context, *Entry)) {
+// all does something with every object that has not failed yet, notes what fails, and tells
+// of each that is done.
+func (r *run) all(ctx context.Context, list []*Entry, width int, do func(context.Context, *Entry) error) {
 	each(list, width, func(e *Entry) {
-		do(ctx, e)
+		if e.Status != Failed {
+			if err := do(ctx, e); err != nil {
+				e.fail("%v", err)
+			}
+		}
 		r.lock.Lock()
 		defer r.lock.Unlock()
 		r.done++

@@ -85,37 +85,24 @@ type Slowest struct {
 func (r *Receipt) Failures() int { return r.Totals.Items[Failed] + r.Totals.Results[Failed] }
 
 // sum ends a receipt.
-func (r *run) sum() {
-	r.receipt.veil(r.veil)
-	r.receipt.sum()
-}
-
-func (r *Receipt) veil(v *wire.Veil) {
-	texts := [][]string{r.Warnings}
-	for _, it := range r.Items {
-		texts = append(texts, it.Notes)
-		for _, g := range it.Grades {
-			texts = append(texts, g.Notes)
+func (r *run) sum() *Receipt {
+	items, grades := r.receipt.entries()
+	notes := [][]string{r.receipt.Warnings}
+	count := func(of []*Entry) map[Status]int {
+		n := map[Status]int{}
+		for _, e := range of {
+			n[e.Status]++
+			notes = append(notes, e.Notes)
 		}
+		return n
 	}
-	for _, list := range texts {
+	r.receipt.Totals = Totals{count(items), count(grades)}
+	for _, list := range notes {
 		for i := range list {
-			list[i] = v.Text(list[i], nil)
+			list[i] = r.veil.Text(list[i], nil)
 		}
 	}
-}
-
-func (r *Receipt) sum() {
-	if r.Warnings == nil {
-		r.Warnings = []string{}
-	}
-	r.Totals = Totals{map[Status]int{}, map[Status]int{}}
-	for _, it := range r.Items {
-		r.Totals.Items[it.Status]++
-		for _, g := range it.Grades {
-			r.Totals.Results[g.Status]++
-		}
-	}
+	return r.receipt
 }
 
 func (r *run) warn(format string, args ...any) {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/wire"
+	"rollbook/internal/words"
 )
 
 // found is what the rosters say.
@@ -35,47 +37,48 @@ func (r *run) read(ctx context.Context) (found, error) {
 	if f.classes, err = r.classes(ctx, teacher); err != nil {
 		return f, err
 	}
-	if r.clean { // ids are enough; who has left since is found in the results
-		for i := range f.classes {
-			if err := r.students(ctx, &f.classes[i]); err != nil {
-				r.warn("%v", err)
+	if !r.clean { // else ids are enough
+		categories, err := r.list(ctx, "/categories", firstPage, "categories")
+		if err != nil {
+			return f, err
+		}
+		for _, c := range categories {
+			if strings.EqualFold(c.Text("status"), oneroster.Active) {
+				f.category = append(f.category, c)
 			}
 		}
-		return f, nil
-	}
-	categories, err := r.list(ctx, "/categories", provider.Query("limit", "7000"), "categories")
-	if err != nil {
-		return f, err
-	}
-	for _, c := range categories {
-		if strings.EqualFold(c.Text("status"), oneroster.Active) {
-			f.category = append(f.category, c)
+		if f.period, err = r.gradingPeriod(ctx); err != nil {
+			return f, err
 		}
 	}
-	if f.period, err = r.gradingPeriod(ctx); err != nil {
-		return f, err
-	}
 	for i := range f.classes {
-		if err := r.students(ctx, &f.classes[i]); err != nil {
+		err := r.students(ctx, &f.classes[i])
+		if err != nil && !r.clean {
 			return f, err
+		}
+		if err != nil { // who has left since is found in the results
+			r.warn("%v", err)
 		}
 	}
 	return f, nil
 }
 
+// firstPage is what Grade Sync asks of most lists.
+const firstPage = "limit=7000"
+
 // list reads a collection as far as its first page goes, and warns of what the
 // server keeps back.
 func (r *run) list(ctx context.Context, path, query string, wrappers ...string) ([]wire.Object, error) {
 	a, err := r.call(ctx, provider.Call{Path: path, Query: query})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = refused(a)
 	}
-	if err := refused(a); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	page, err := a.List(wrappers...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Line(), err)
+		return nil, a.In(err)
 	}
 	if short := page.Total - len(page.Objects); short > 0 {
 		r.warn("%s: %d of %d came. Grade Sync never asks for a second page: %d are lost to it; let "+
@@ -86,22 +89,15 @@ func (r *run) list(ctx context.Context, path, query string, wrappers ...string) 
 
 // teacher finds the one whose e-mail address or username is given.
 func (r *run) teacher(ctx context.Context) (wire.Object, error) {
-	all, err := r.list(ctx, "/teachers", provider.Query("limit", "7000"), "users", "teachers")
+	all, err := r.list(ctx, "/teachers", firstPage, "users", "teachers")
 	if err != nil {
 		return nil, err
 	}
-	var hits, gone []wire.Object
-	for _, t := range all {
-		if !strings.EqualFold(t.Text("email"), r.Teacher) && !strings.EqualFold(t.Text("username"),
-			r.Teacher) {
-			continue
-		}
-		if t.Deleted() {
-			gone = append(gone, t)
-		} else {
-			hits = append(hits, t)
-		}
-	}
+	of := slices.DeleteFunc(slices.Clone(all), func(t wire.Object) bool {
+		return !strings.EqualFold(t.Text("email"), r.Teacher) &&
+			!strings.EqualFold(t.Text("username"), r.Teacher)
+	})
+	hits := slices.DeleteFunc(slices.Clone(of), wire.Object.Deleted)
 	switch {
 	case len(hits) == 1:
 		t := hits[0]
@@ -110,9 +106,9 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	case len(hits) > 1:
 		return nil, fmt.Errorf("%d teachers have the e-mail address or username %q: %s. Grade Sync needs "+
 			"exactly one", len(hits), r.Teacher, r.named(hits))
-	case len(gone) > 0:
+	case len(of) > 0:
 		return nil, fmt.Errorf("the teacher with the e-mail address or username %q is tobedeleted: %s",
-			r.Teacher, r.named(gone))
+			r.Teacher, r.named(of))
 	}
 	return nil, fmt.Errorf("none of the %d teachers that GET /teachers lists has the e-mail address or "+
 		"username %q%s", len(all), r.Teacher, r.soFar())
@@ -128,8 +124,7 @@ func (r *run) soFar() string {
 
 // classes are those whose grades are written: one of hers, or those of a group.
 func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error) {
-	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes",
-		provider.Query("limit", "7000"), "classes")
+	hers, err := r.list(ctx, "/teachers/"+oneroster.EscapeID(teacher.ID())+"/classes", firstPage, "classes")
 	if err != nil {
 		return nil, err
 	}
@@ -141,23 +136,22 @@ func (r *run) classes(ctx context.Context, teacher wire.Object) ([]class, error)
 	}
 	var ids []string
 	for _, c := range hers {
+		if r.Class == "" && len(hers) > 1 && !c.Deleted() {
+			r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another", c.ID(),
+				c.Text("title"), len(hers))
+		}
+		if r.Class == "" && !c.Deleted() || r.Class != "" && r.Class == c.ID() {
+			return []class{{id: c.ID(), title: c.Text("title")}}, nil
+		}
 		if !c.Deleted() {
 			ids = append(ids, c.ID())
 		}
-		switch {
-		case r.Class == c.ID() && r.Class != "", r.Class == "" && !c.Deleted():
-			if r.Class == "" && len(hers) > 1 {
-				r.receipt.Chosen = fmt.Sprintf("%s (%s), the first of her %d; --class chooses another",
-					c.ID(), c.Text("title"), len(hers))
-			}
-			return []class{{id: c.ID(), title: c.Text("title")}}, nil
-		}
 	}
+	who := r.named([]wire.Object{teacher})
 	if len(ids) == 0 {
-		return nil, fmt.Errorf("%s teaches no active class", r.named([]wire.Object{teacher}))
+		return nil, fmt.Errorf("%s teaches no active class", who)
 	}
-	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", r.named([]wire.Object{teacher}),
-		r.Class, strings.Join(ids, ", "))
+	return nil, fmt.Errorf("%s does not teach class %q; hers are %s", who, r.Class, strings.Join(ids, ", "))
 }
 
 // anywhere are the classes in which something may have been made: the one that
@@ -176,20 +170,20 @@ func (r *run) anywhere(hers []wire.Object) []class {
 // members are the classes of the group, by title where they are hers.
 func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) {
 	a, err := r.call(ctx, provider.Call{Path: "/classGroups/" + oneroster.EscapeID(r.Group),
-		Query: provider.Query("limit", "7000")})
+		Query: firstPage})
+	if err == nil && a.Status == http.StatusNotFound {
+		err = a.In(fmt.Errorf("there is no class group %q, or the provider has none at all: they are no "+
+			"part of OneRoster 1.1", r.Group))
+	}
+	if err == nil {
+		err = refused(a)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if a.Status == http.StatusNotFound {
-		return nil, fmt.Errorf("%s: there is no class group %q, or the provider has none at all: they are "+
-			"no part of OneRoster 1.1", a.Line(), r.Group)
-	}
-	if err := refused(a); err != nil {
 		return nil, err
 	}
 	group, _, err := a.One("classGroup")
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a.Line(), err)
+		return nil, a.In(err)
 	}
 	titles := map[string]string{}
 	for _, c := range hers {
@@ -210,58 +204,42 @@ func (r *run) members(ctx context.Context, hers []wire.Object) ([]class, error) 
 
 // students reads who is in a class, and whether the enrollments agree.
 func (r *run) students(ctx context.Context, c *class) error {
-	all, err := r.list(ctx, "/classes/"+oneroster.EscapeID(c.id)+"/students",
-		provider.Query("limit", "7000"), "users", "students")
+	all, err := r.list(ctx, "/classes/"+oneroster.EscapeID(c.id)+"/students", firstPage, "users", "students")
 	if err != nil {
 		return err
 	}
-	for _, s := range all {
-		if !s.Deleted() {
-			c.students = append(c.students, s)
-		}
-	}
+	c.students = slices.DeleteFunc(all, wire.Object.Deleted)
 	if len(c.students) == 0 {
 		r.warn("class %s has no students: no grades to write", c.id)
 	}
-	enrollments, err := r.list(ctx, "/enrollments", provider.Query("limit", "5000", "filter",
-		"classSourcedId="+provider.Quote(c.id)), "enrollments")
+	filter := "classSourcedId=" + provider.Quote(c.id)
+	enrollments, err := r.list(ctx, "/enrollments", provider.Query("limit", "5000", "filter", filter),
+		"enrollments")
 	if err != nil {
 		return err
 	}
 	enrolled := map[string]bool{}
 	for _, e := range enrollments {
 		if at := e.RefID("class"); at != c.id {
-			r.warn("the filter classSourcedId=%s is not obeyed: enrollment %s is in class %q",
-				provider.Quote(c.id), e.ID(), at)
+			r.warn("the filter %s is not obeyed: enrollment %s is in class %q", filter, e.ID(), at)
 			return nil
 		}
 		if strings.EqualFold(e.Text("role"), "student") && !e.Deleted() {
 			enrolled[e.RefID("user")] = true
 		}
 	}
-	var without []wire.Object
-	for _, s := range c.students {
-		if !enrolled[s.ID()] {
-			without = append(without, s)
-		}
-	}
-	switch n := len(without); {
-	case len(enrollments) == 0 && n > 0:
-		r.warn("GET /enrollments with the filter classSourcedId=%s brought nothing, and class %s lists %s: "+
-			"does the filter know classSourcedId?", provider.Quote(c.id), c.id, count(n, "student"))
-	case n > 0:
-		r.warn("class %s lists %s whom /enrollments with the filter classSourcedId=%s does not have as "+
-			"students of it: %s", c.id, count(n, "student"), provider.Quote(c.id), r.named(without))
+	without := slices.DeleteFunc(slices.Clone(c.students),
+		func(s wire.Object) bool { return enrolled[s.ID()] })
+	n := words.Count(len(without), "student")
+	switch {
+	case len(without) > 0 && len(enrollments) == 0:
+		r.warn("GET /enrollments with the filter %s brought nothing, and class %s lists %s: does the filter "+
+			"know classSourcedId?", filter, c.id, n)
+	case len(without) > 0:
+		r.warn("class %s lists %s whom /enrollments with the filter %s does not have as students of it: %s",
+			c.id, n, filter, r.named(without))
 	}
 	return nil
-}
-
-// count writes a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // gradingPeriod is the one that covers today, else the one that ends last.

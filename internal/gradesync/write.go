@@ -28,23 +28,19 @@ func (r *run) write(ctx context.Context) {
 	r.all(ctx, grades, 0, r.put)
 }
 
-// put sends one object unless it is there, or failed before. What is there stays as it is, even
-// where somebody has changed it since, unless it is forced.
-func (r *run) put(ctx context.Context, e *Entry) {
-	if e.Status == Failed {
-		return
-	}
+// put sends one object unless it is there. What is there stays as it is, even where somebody
+// has changed it since, unless it is forced.
+func (r *run) put(ctx context.Context, e *Entry) error {
 	there, err := r.exists(ctx, e)
 	if err != nil {
-		e.fail("%v", err)
-		return
+		return err
 	}
 	if there != nil && !r.Force {
 		e.Status = Unchanged
 		for _, d := range differences(e.of, e.wanted, there) {
-			e.Notes = append(e.Notes, "is there and stays: "+d.say("ours is", "there"))
+			e.Notes = append(e.Notes, "is there and stays: "+say(d, "ours is", "there"))
 		}
-		return
+		return nil
 	}
 	text, err := json.Marshal(map[string]any{e.of.Wrapper(): e.wanted})
 	if err != nil {
@@ -58,26 +54,20 @@ func (r *run) put(ctx context.Context, e *Entry) {
 		err = refused(a)
 	}
 	if err == nil {
-		err = e.echoed(a)
+		err = a.In(e.echoed(a))
 	}
-	switch {
-	case err != nil:
-		e.fail("%v", err)
-	case there != nil:
+	e.Status = Created
+	if there != nil {
 		e.Status = Overwritten
-	default:
-		e.Status = Created
 	}
+	return err
 }
 
 // exists asks for an object by its id: nil is absent, which only a 404 says.
 func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 	a, err := r.call(ctx, provider.Call{Path: e.path()})
-	if err != nil {
+	if err != nil || a.Status == http.StatusNotFound {
 		return nil, err
-	}
-	if a.Status == http.StatusNotFound {
-		return nil, nil
 	}
 	if a.Status/100 != 2 {
 		return nil, fmt.Errorf("%w. Grade Sync takes 404 for absent, and gives this one up at "+
@@ -90,12 +80,11 @@ func (r *run) exists(ctx context.Context, e *Entry) (wire.Object, error) {
 			o = wire.Object{}
 		}
 	case err != nil || o.ID() != e.ID:
-		return nil, fmt.Errorf("%s: answered %d without the %s: Grade Sync takes any "+
-			"success for \"it exists\" and never sends it; answer 404 for what is absent", a.Line(),
-			a.Status, e.of.Name)
+		return nil, a.In(fmt.Errorf("answered %d without the %s: Grade Sync takes any success for \"it "+
+			"exists\" and never sends it; answer 404 for what is absent", a.Status, e.of.Name))
 	case o.Deleted():
-		return nil, fmt.Errorf("%s: answered %d with an object that is tobedeleted: Grade Sync takes it "+
-			"for one that exists and never sends it; answer 404 for what is deleted", a.Line(), a.Status)
+		return nil, a.In(fmt.Errorf("answered %d with an object that is tobedeleted: Grade Sync takes it "+
+			"for one that exists and never sends it; answer 404 for what is deleted", a.Status))
 	}
 	return o, nil
 }
@@ -107,39 +96,37 @@ func (e *Entry) echoed(a *provider.Answer) error {
 	}
 	o, _, err := a.One(e.of.Wrapper())
 	if err != nil {
-		return fmt.Errorf("%s: %w: Grade Sync reads the answer to a PUT, when there is one", a.Line(), err)
+		return fmt.Errorf("%w: Grade Sync reads the answer to a PUT, when there is one", err)
 	}
 	if id := o.ID(); id != "" && id != e.ID {
-		return fmt.Errorf("%s: the answer is about %q", a.Line(), id)
+		return fmt.Errorf("the answer is about %q", id)
 	}
 	return nil
 }
 
-// A difference is a field that is read otherwise than it was sent.
-type difference struct{ field, sent, read string }
-
-func (d difference) say(sent, read string) string {
-	return fmt.Sprintf("%s: %s %s, %s %s", d.field, sent, d.sent, read, d.read)
+// say tells of a member that is read otherwise than it was sent.
+func say(d wire.Difference, sent, read string) string {
+	return fmt.Sprintf("%s: %s %s, %s %s", d.Name, sent, d.One, read, d.Other)
 }
 
 // differences compares the fields that were sent with content: numbers as
 // numbers, references by sourcedId, times to the millisecond, and scoreDate by
 // the day, as the fields of the standard are read.
-func differences(of *oneroster.Resource, sent, read wire.Object) []difference {
+func differences(of *oneroster.Resource, sent, read wire.Object) (out []wire.Difference) {
 	want, got := sent.Record(of), read.Record(of)
-	var out []difference
 	for i := range of.Fields {
 		name := of.Fields[i].Name
 		if want.Values[i] != "" && want.Values[i] != got.Values[i] {
-			out = append(out, difference{name, shown(sent[name]), shown(read[name])})
+			out = append(out, wire.Difference{Name: name, One: shown(sent[name]), Other: shown(read[name])})
 		}
 	}
 	// An empty comment must not come back as somebody's words.
 	if c := read.Text("comment"); c != "" && sent["comment"] == "" {
-		out = append(out, difference{"comment", `""`, shown(c)})
+		out = append(out, wire.Difference{Name: "comment", One: shown(""), Other: shown(c)})
 	}
 	if read.Deleted() {
-		out = append(out, difference{"status", "nothing", shown(oneroster.ToBeDeleted)})
+		out = append(out, wire.Difference{Name: "status", One: shown(nil),
+			Other: shown(oneroster.ToBeDeleted)})
 	}
 	return out
 }
@@ -154,11 +141,5 @@ func shown(v any) string {
 	if v == nil {
 		return "nothing"
 	}
-	var out strings.Builder
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Sprint(v)
-	}
-	return strings.TrimSpace(out.String())
+	return wire.JSON(v)
 }

@@ -55,7 +55,7 @@ func (h *hands) learn(rec oneroster.Record) {
 		h.words[r] = map[string]int{}
 	}
 	h.titles[r]++
-	for _, w := range words(rec.Get(nameField[r.Name])) {
+	for _, w := range wordsOf(rec.Get(nameField[r.Name])) {
 		h.words[r][w]++
 	}
 }
@@ -71,7 +71,7 @@ func (h *hands) differ(j *judgement, before, after oneroster.Record) {
 	}
 	fields := tells[r.Name]
 	was, is := j.called(before), j.called(after)
-	if r.Name == "class" && !slices.Equal(words(was), words(is)) {
+	if r.Name == "class" && !slices.Equal(wordsOf(was), wordsOf(is)) {
 		h.lost[hash(before.Get("school")+"/"+was)] = true
 		h.got = append(h.got, got{hash(after.Get("school") + "/" + is),
 			Example{"hands", r.Plural, before.ID(), "title", was, is}})
@@ -145,13 +145,13 @@ func another(before, after oneroster.Record, field string) bool {
 // apart tells whether two names have no word in common that says something.
 func (h *hands) apart(r *oneroster.Resource, was, is string) bool {
 	old := map[string]bool{}
-	for _, w := range words(was) {
+	for _, w := range wordsOf(was) {
 		if h.says(r, w) {
 			old[w] = true
 		}
 	}
 	some := false
-	for _, w := range words(is) {
+	for _, w := range wordsOf(is) {
 		if old[w] {
 			return false
 		}
@@ -166,8 +166,8 @@ func (h *hands) says(r *oneroster.Resource, word string) bool {
 	return n < five || 2*have < n && (n < few || 4*have < n)
 }
 
-// words are the words of a name in small letters, without numbers.
-func words(name string) []string {
+// wordsOf are the words of a name in small letters, without numbers.
+func wordsOf(name string) []string {
 	return strings.FieldsFunc(strings.ToLower(name),
 		func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsMark(c) && c != '\'' })
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
+
+	"rollbook/internal/words"
 )
 
 // A Problem is one thing wrong with a row, or one line for all that follows from
@@ -43,16 +44,8 @@ func (p Problems) WriteCSV(w io.Writer) error {
 	c := csv.NewWriter(w)
 	rows := [][]string{{"file", "row", "column", "value", "problem"}}
 	for _, x := range p.List {
-		rows = append(rows, []string{Harmless(x.File), strconv.Itoa(x.Row), Harmless(x.Column),
-			Harmless(x.Value), Harmless(x.Text)})
+		rows = append(rows, []string{words.Cell(x.File), strconv.Itoa(x.Row), words.Cell(x.Column),
+			words.Cell(x.Value), words.Cell(x.Text)})
 	}
 	return c.WriteAll(rows)
-}
-
-// Harmless is a cell that a spreadsheet does not take for a formula.
-func Harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }

@@ -8,8 +8,10 @@ package mirror
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -130,8 +132,8 @@ func (m *Mirror) prepare(ctx context.Context, base, way string) error {
 			}
 		}
 		// A run that was killed could not say so itself.
-		_, err = tx.ExecContext(ctx, "UPDATE runs SET status = 'failed', ended = began WHERE status "+
-			"= 'running'")
+		_, err = tx.ExecContext(ctx,
+			"UPDATE runs SET status = 'failed', ended = began WHERE status = 'running'")
 		return err
 	})
 }
@@ -152,12 +154,38 @@ func outdated(ctx context.Context, tx *sql.Tx) (text string, err error) {
 	return text, nil
 }
 
-func fact(ctx context.Context, tx *sql.Tx, name string) (string, error) {
-	var value string
-	err := tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name).Scan(&value)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
+// read takes the only row of an answer, if there is one.
+func read(row *sql.Row, into ...any) error {
+	if err := row.Scan(into...); !errors.Is(err, sql.ErrNoRows) {
+		return err
 	}
+	return nil
+}
+
+// rows goes through an answer to its end: each row is put where the values are wanted, and
+// yields nil; an error ends it.
+func rows(answer *sql.Rows, err error) func(into ...any) iter.Seq[error] {
+	return func(into ...any) iter.Seq[error] {
+		return func(yield func(error) bool) {
+			if err != nil {
+				yield(err)
+				return
+			}
+			defer answer.Close()
+			for answer.Next() {
+				if !yield(answer.Scan(into...)) {
+					return
+				}
+			}
+			if err := answer.Err(); err != nil {
+				yield(err)
+			}
+		}
+	}
+}
+
+func fact(ctx context.Context, tx *sql.Tx, name string) (value string, err error) {
+	err = read(tx.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = ?", name), &value)
 	return value, err
 }
 
@@ -199,11 +227,11 @@ func (m *Mirror) unwritten(err error) error {
 
 // A RunRecord is one run of the history.
 type RunRecord struct {
-	Kind   string `json:"kind"` // full or delta; "" for a run that was killed
-	Began  string `json:"began"`
-	Ended  string `json:"ended"`
-	Status string `json:"status"`
-	Counts string `json:"-"` // JSON
+	Kind   string          `json:"kind"` // full or delta; "" for a run that was killed
+	Began  string          `json:"began"`
+	Ended  string          `json:"ended"`
+	Status string          `json:"status"`
+	Counts json.RawMessage `json:"counts"`
 }
 
 // Begin notes that a run begins, and returns its number. Its kind is known later.
@@ -226,21 +254,16 @@ func (m *Mirror) End(ctx context.Context, run int64, kind, status, counts string
 
 // Runs are the last n runs, the latest first.
 func (m *Mirror) Runs(ctx context.Context, n int) ([]RunRecord, error) {
-	rows, err := m.db.QueryContext(ctx,
-		"SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []RunRecord
-	for rows.Next() {
-		var r RunRecord
-		if err := rows.Scan(&r.Kind, &r.Began, &r.Ended, &r.Status, &r.Counts); err != nil {
+	out, r := []RunRecord{}, RunRecord{}
+	for err := range rows(m.db.QueryContext(ctx,
+		"SELECT kind, began, ended, status, counts FROM runs ORDER BY id DESC LIMIT ?", n))(
+		&r.Kind, &r.Began, &r.Ended, &r.Status, (*[]byte)(&r.Counts)) {
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, r)
 	}
-	return out, rows.Err()
+	return out, nil
 }
 
 func now() string { return oneroster.FormatTime(time.Now()) }

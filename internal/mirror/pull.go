@@ -3,9 +3,9 @@ package mirror
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/wire"
@@ -27,6 +27,15 @@ type Cursor struct {
 	Moved     bool   // X-Total-Count was another before in this walk
 	Mark      string // where the next delta begins, once it is done
 	Done      bool
+}
+
+const cursorColumns = "filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, " +
+	"mark, done"
+
+// columns are where the values of cursorColumns stand.
+func (c *Cursor) columns() []any {
+	return []any{&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Asked, &c.Greatest, &c.WalkBegan, &c.WalkAsked,
+		&c.Total, &c.Moved, &c.Mark, &c.Done}
 }
 
 // Resume makes the pull with this key (kind, page size) the one under way. It
@@ -59,10 +68,7 @@ func (m *Mirror) Resume(ctx context.Context, key string) (resumed bool, err erro
 
 // Pending is the key of a pull that an earlier run left unfinished, or "".
 func (m *Mirror) Pending(ctx context.Context) (key string, err error) {
-	err = m.write(ctx, func(tx *sql.Tx) error {
-		key, err = fact(ctx, tx, "pull key")
-		return err
-	})
+	err = read(m.db.QueryRowContext(ctx, "SELECT value FROM facts WHERE name = 'pull key'"), &key)
 	return key, err
 }
 
@@ -87,20 +93,14 @@ func (m *Mirror) discard(ctx context.Context, tx *sql.Tx) error {
 // gathering is the number of the pull under way.
 const gathering = "(SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'pull')"
 
-// liveOf is the number of the pull that the mirror shows of a collection.
-const liveOf = "(SELECT pull FROM live WHERE collection = ?)"
+// liveOf is the number of the pull that the mirror shows of a collection, the first argument.
+const liveOf = "(SELECT pull FROM live WHERE collection = ?1)"
 
 // Cursor is where a path stands; one that was not begun has no filter.
 func (m *Mirror) Cursor(ctx context.Context, path string, r *oneroster.Resource) (Cursor, error) {
 	c := Cursor{Path: path, Resource: r, Total: -1}
-	err := m.db.QueryRowContext(ctx,
-		"SELECT filter, offset, walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, "+
-			"done FROM cursors WHERE path = ?", path).
-		Scan(&c.Filter, &c.Offset, &c.Walk, &c.Began, &c.Asked, &c.Greatest, &c.WalkBegan, &c.WalkAsked,
-			&c.Total, &c.Moved, &c.Mark, &c.Done)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	err := read(m.db.QueryRowContext(ctx, "SELECT "+cursorColumns+" FROM cursors WHERE path = ?", path),
+		c.columns()...)
 	return c, err
 }
 
@@ -149,8 +149,8 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 			for n := 1; ; n++ {
 				taken := onPage[key]
 				if !taken && apart {
-					err := another.QueryRowContext(ctx, body, pull, key, c.Walk).Scan(&taken)
-					if err != nil && !errors.Is(err, sql.ErrNoRows) {
+					err := read(another.QueryRowContext(ctx, body, pull, key, c.Walk), &taken)
+					if err != nil {
 						return err
 					}
 				}
@@ -170,38 +170,37 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 }
 
 func setCursor(ctx context.Context, tx *sql.Tx, c Cursor) error {
-	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, filter, offset, "+
-		"walk, began, asked, greatest, walkbegan, walkasked, total, moved, mark, done) "+
-		"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		c.Path, c.Resource.Plural, c.Filter, c.Offset, c.Walk, c.Began, c.Asked, c.Greatest, c.WalkBegan,
-		c.WalkAsked, c.Total, c.Moved, c.Mark, c.Done)
+	columns := c.columns()
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO cursors (path, collection, "+cursorColumns+
+		") VALUES (?, ?"+strings.Repeat(", ?", len(columns))+")",
+		append([]any{c.Path, c.Resource.Plural}, columns...)...)
 	return err
 }
 
 // Again begins a walk anew; clean throws away what earlier walks gathered.
 func (m *Mirror) Again(ctx context.Context, c Cursor, clean bool) error {
-	return m.write(ctx, func(tx *sql.Tx) error {
-		if clean {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+
-				gathering); err != nil {
-				return err
-			}
-		}
-		return setCursor(ctx, tx, c)
-	})
+	if !clean {
+		return m.write(ctx, func(tx *sql.Tx) error { return setCursor(ctx, tx, c) })
+	}
+	return m.drop(ctx, c, "TRUE")
 }
 
 // Settle ends the walks of a path that holds a whole collection. Of one that
 // held still only what the last walk brought is kept; of one that did not, what
 // any brought, but nothing twice.
 func (m *Mirror) Settle(ctx context.Context, c Cursor, still bool) error {
+	if still {
+		return m.drop(ctx, c, "walk <> ?", c.Walk)
+	}
+	return m.drop(ctx, c, "instr(id, '"+Twin+"') > 0")
+}
+
+// drop throws away some of what was gathered of a collection.
+func (m *Mirror) drop(ctx context.Context, c Cursor, which string, args ...any) error {
 	return m.write(ctx, func(tx *sql.Tx) error {
-		text, args := " AND instr(id, '"+Twin+"') > 0", []any{}
-		if still {
-			text, args = " AND walk <> ?", []any{c.Walk}
-		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+text,
-			args...); err != nil {
+		_, err := tx.ExecContext(ctx,
+			"DELETE FROM "+table(c.Resource)+" WHERE pull = "+gathering+" AND "+which, args...)
+		if err != nil {
 			return err
 		}
 		return setCursor(ctx, tx, c)
@@ -234,10 +233,7 @@ func (m *Mirror) Active(ctx context.Context, r *oneroster.Resource) (n int, err 
 // Watermark is where the next delta of a collection begins; "" when it has never
 // been read whole, or the provider told no time.
 func (m *Mirror) Watermark(ctx context.Context, r *oneroster.Resource) (mark string, err error) {
-	err = m.db.QueryRowContext(ctx, "SELECT watermark FROM live WHERE collection = ?", r.Plural).Scan(&mark)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	err = read(m.db.QueryRowContext(ctx, "SELECT watermark FROM live WHERE collection = ?", r.Plural), &mark)
 	return mark, err
 }
 
@@ -261,11 +257,10 @@ func (m *Mirror) Publish(ctx context.Context, of []Gathering) (map[*oneroster.Re
 	out := map[*oneroster.Resource]Change{}
 	return out, m.write(ctx, func(tx *sql.Tx) error {
 		for _, g := range of {
-			change, err := compare(ctx, tx, g)
-			if err != nil {
+			var err error
+			if out[g.Resource], err = compare(ctx, tx, g); err != nil {
 				return err
 			}
-			out[g.Resource] = change
 			if err := publish(ctx, tx, g); err != nil {
 				return err
 			}
@@ -278,19 +273,19 @@ func (m *Mirror) Publish(ctx context.Context, of []Gathering) (map[*oneroster.Re
 }
 
 // Compare counts what publishing a collection would do.
-func (m *Mirror) Compare(ctx context.Context, g Gathering) (c Change, err error) {
-	err = m.write(ctx, func(tx *sql.Tx) error {
-		c, err = compare(ctx, tx, g)
-		return err
-	})
-	return c, err
+func (m *Mirror) Compare(ctx context.Context, g Gathering) (Change, error) {
+	return compare(ctx, m.db, g)
 }
 
-// compare counts what publishing will do.
-func compare(ctx context.Context, tx *sql.Tx, g Gathering) (Change, error) {
+// asked is the file, or a transaction of it.
+type asked interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func compare(ctx context.Context, in asked, g Gathering) (Change, error) {
 	var c Change
 	name := table(g.Resource)
-	err := tx.QueryRowContext(ctx, `SELECT
+	err := in.QueryRowContext(ctx, `SELECT
 		coalesce(sum(n.status <> 'tobedeleted' AND (o.id IS NULL OR o.status = 'tobedeleted')), 0),
 		coalesce(sum(n.status <> 'tobedeleted' AND o.status <> 'tobedeleted' AND n.body <> o.body), 0),
 		coalesce(sum(o.id IS NOT NULL AND n.body = o.body), 0),
@@ -302,40 +297,31 @@ func compare(ctx context.Context, tx *sql.Tx, g Gathering) (Change, error) {
 		return c, err
 	}
 	var gone int
-	err = tx.QueryRowContext(ctx, `SELECT count(*)
+	err = in.QueryRowContext(ctx, `SELECT count(*)
 		FROM `+name+` o LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+`
-		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND n.id IS NULL`, g.Resource.Plural).Scan(&gone)
+		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND n.id IS NULL`,
+		g.Resource.Plural).Scan(&gone)
 	c.Retired += gone
 	return c, err
 }
 
 func publish(ctx context.Context, tx *sql.Tx, g Gathering) error {
-	name := table(g.Resource)
+	name, live := table(g.Resource), gathering
+	text := "DELETE FROM " + name + " WHERE pull <> " + gathering + ";"
 	if g.Delta {
-		for _, text := range []string{
-			// Of an id that two had, the delta tells which still do.
-			`DELETE FROM ` + name + ` WHERE pull = ` + liveOf + ` AND instr(id, '` + Twin +
-				`') > 0 AND substr(id, 1, instr(id, '` + Twin + `') - 1) IN (SELECT id FROM ` + name +
-				` WHERE pull = ` + gathering + `)`,
-			`INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf +
-				`, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
-				` ON CONFLICT (pull, id) DO UPDATE
-				SET status = excluded.status, modified = excluded.modified, body = excluded.body`,
-			`DELETE FROM ` + name + ` WHERE pull <> ` + liveOf,
-		} {
-			if _, err := tx.ExecContext(ctx, text, g.Resource.Plural); err != nil {
-				return err
-			}
-		}
-	} else if _, err := tx.ExecContext(ctx, "DELETE FROM "+name+" WHERE pull <> "+gathering); err != nil {
-		return err
+		live = liveOf
+		// Of an id that two had, the delta tells which still do.
+		text = `DELETE FROM ` + name + ` WHERE pull = ` + liveOf + ` AND instr(id, '` + Twin +
+			`') > 0 AND substr(id, 1, instr(id, '` + Twin + `') - 1) IN (SELECT id FROM ` + name +
+			` WHERE pull = ` + gathering + `);
+			INSERT INTO ` + name + ` (pull, id, status, modified, body) SELECT ` + liveOf +
+			`, id, status, modified, body FROM ` + name + ` WHERE pull = ` + gathering +
+			` ON CONFLICT (pull, id) DO UPDATE
+			SET status = excluded.status, modified = excluded.modified, body = excluded.body;
+			DELETE FROM ` + name + ` WHERE pull <> ` + liveOf + `;`
 	}
-	live := gathering
-	if g.Delta {
-		live = "(SELECT pull FROM live WHERE collection = ?1)"
-	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO live VALUES (?1, "+
-		live+", ?2) ON CONFLICT DO UPDATE SET pull = excluded.pull, watermark = excluded.watermark",
+	_, err := tx.ExecContext(ctx, text+"INSERT INTO live VALUES (?1, "+live+
+		", ?2) ON CONFLICT DO UPDATE SET pull = excluded.pull, watermark = excluded.watermark",
 		g.Resource.Plural, g.Watermark)
 	return err
 }

@@ -3,7 +3,6 @@ package mirror
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -12,26 +11,21 @@ import (
 
 // Each streams the active objects that the mirror shows, by their ids.
 func (m *Mirror) Each(ctx context.Context, r *oneroster.Resource, yield func(wire.Object) error) error {
-	rows, err := m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+
-		liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
 	var body sql.RawBytes
-	for rows.Next() {
-		if err := rows.Scan(&body); err != nil {
-			return err
+	for err := range rows(m.db.QueryContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+
+		liveOf+" AND status <> 'tobedeleted' ORDER BY id", r.Plural))(&body) {
+		var o wire.Object
+		if err == nil {
+			o, err = object(body)
 		}
-		o, err := object(body)
+		if err == nil {
+			err = yield(o)
+		}
 		if err != nil {
 			return err
 		}
-		if err := yield(o); err != nil {
-			return err
-		}
 	}
-	return rows.Err()
+	return nil
 }
 
 func object(body []byte) (wire.Object, error) {
@@ -42,16 +36,13 @@ func object(body []byte) (wire.Object, error) {
 
 // One is an object that the mirror shows, deleted or not; nil when there is none.
 func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wire.Object, error) {
-	var body string
-	err := m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?",
-		r.Plural, id).Scan(&body)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
+	var body []byte
+	err := read(m.db.QueryRowContext(ctx, "SELECT body FROM "+table(r)+" WHERE pull = "+liveOf+" AND id = ?",
+		r.Plural, id), &body)
+	if err != nil || body == nil {
 		return nil, err
 	}
-	return object([]byte(body))
+	return object(body)
 }
 
 // Differ lists up to most ids of active objects that the mirror shows otherwise
@@ -60,26 +51,22 @@ func (m *Mirror) One(ctx context.Context, r *oneroster.Resource, id string) (wir
 func (m *Mirror) Differ(ctx context.Context, r *oneroster.Resource, most int) (ids []string, n int,
 	err error) {
 	name := table(r)
-	rows, err := m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o
+	var id string
+	for err := range rows(m.db.QueryContext(ctx, `SELECT o.id FROM `+name+` o
 		LEFT JOIN `+name+` n ON n.id = o.id AND n.pull = `+gathering+` AND n.status <> 'tobedeleted'
 		WHERE o.pull = `+liveOf+` AND o.status <> 'tobedeleted' AND (n.id IS NULL OR n.body <> o.body)
 		UNION ALL SELECT n.id FROM `+name+` n
 		LEFT JOIN `+name+` o ON o.id = n.id AND o.pull = `+liveOf+` AND o.status <> 'tobedeleted'
-		WHERE n.pull = `+gathering+` AND n.status <> 'tobedeleted' AND o.id IS NULL ORDER BY 1`, r.Plural, r.Plural)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
+		WHERE n.pull = `+gathering+` AND n.status <> 'tobedeleted' AND o.id IS NULL ORDER BY 1`,
+		r.Plural))(&id) {
+		if err != nil {
 			return nil, 0, err
 		}
 		if n++; n <= most {
 			ids = append(ids, id)
 		}
 	}
-	return ids, n, rows.Err()
+	return ids, n, nil
 }
 
 // GatheredIDs are the ids of the objects of the pull under way.
@@ -88,20 +75,15 @@ func (m *Mirror) GatheredIDs(ctx context.Context, r *oneroster.Resource) ([]stri
 }
 
 // texts reads rows of one text each.
-func texts(rows *sql.Rows, err error) ([]string, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
+func texts(answer *sql.Rows, err error) (out []string, _ error) {
+	var text string
+	for err := range rows(answer, err)(&text) {
+		if err != nil {
 			return nil, err
 		}
 		out = append(out, text)
 	}
-	return out, rows.Err()
+	return out, nil
 }
 
 // Walked tells with which dateLastModified a walk of the pull under way brought the

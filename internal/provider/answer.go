@@ -2,8 +2,8 @@ package provider
 
 import (
 	"bytes"
-	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +26,7 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 		}
 		page.Key = key
 		if page.Objects, ok = objects(v); !ok {
-			return page, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not a list of objects", key)}
+			return page, trouble(Misshapen, "%q is not a list of objects", key)
 		}
 		if len(page.Objects) > 0 {
 			if o := page.Objects[0]; o["roles"] != nil && o["role"] == nil && o["username"] != nil {
@@ -65,7 +65,7 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 		if v, ok := members[key]; ok {
 			o, isObject := v.(map[string]any)
 			if !isObject {
-				return nil, key, &Trouble{Kind: Misshapen, Text: fmt.Sprintf("%q is not an object", key)}
+				return nil, key, trouble(Misshapen, "%q is not an object", key)
 			}
 			return o, key, nil
 		}
@@ -87,9 +87,9 @@ func (a *Answer) Members() (map[string]any, error) {
 		if err != nil {
 			what = "no whole JSON object (" + err.Error() + ")"
 		}
-		return nil, &Trouble{Kind: kind, Text: "the body is " + what + ": " + a.Excerpt()}
+		return nil, trouble(kind, "the body is %s: %s", what, a.Excerpt())
 	}
-	if a.keeper != nil && bytes.IndexByte(body, '\\') >= 0 {
+	if bytes.IndexByte(body, '\\') >= 0 {
 		a.keeper.cleanIn(v)
 	}
 	return members, nil
@@ -101,50 +101,35 @@ func misplaced(what string, wrappers []string, members map[string]any) error {
 	if len(members) > 0 {
 		has = `"` + Signs(strings.Join(slices.Sorted(maps.Keys(members)), `", "`)) + `"`
 	}
-	return &Trouble{Kind: Misshapen, Text: fmt.Sprintf("the %s is not under \"%s\"; the answer has %s", what,
-		strings.Join(wrappers, `" or "`), has)}
+	return trouble(Misshapen, "the %s is not under \"%s\"; the answer has %s", what,
+		strings.Join(wrappers, `" or "`), has)
 }
 
 // Total is X-Total-Count; -1 when it is missing or not digits only.
 func (a *Answer) Total() int {
-	text := a.Header.Get("X-Total-Count")
-	for _, c := range text {
-		if c < '0' || c > '9' {
-			return -1
-		}
+	n, err := strconv.ParseUint(a.Header.Get("X-Total-Count"), 10, strconv.IntSize-1)
+	if err != nil {
+		return -1
 	}
-	if n, err := strconv.Atoi(text); err == nil {
-		return n
-	}
-	return -1
+	return int(n)
 }
+
+var link = regexp.MustCompile(`<([^>]*)>([^<]*)`)
 
 // Links reads the Link header (RFC 8288): relation to URL.
 func (a *Answer) Links() map[string]string {
 	out := map[string]string{}
 	for _, header := range a.Header.Values("Link") {
-		for header != "" {
-			_, rest, ok := strings.Cut(header, "<")
-			if !ok {
-				break
-			}
-			target, after, ok := strings.Cut(rest, ">")
-			if !ok {
-				break
-			}
-			params, next := after, ""
-			if i := strings.IndexByte(after, '<'); i >= 0 {
-				params, next = after[:i], after[i:]
-			}
-			for _, p := range strings.FieldsFunc(params, func(c rune) bool { return c == ';' || c == ',' }) {
-				if name, value, ok := strings.Cut(strings.TrimSpace(p), "="); ok &&
-					strings.EqualFold(strings.TrimSpace(name), "rel") {
-					for _, rel := range strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)) {
-						out[strings.ToLower(rel)] = target
-					}
+		for _, m := range link.FindAllStringSubmatch(header, -1) {
+			for _, p := range strings.FieldsFunc(m[2], func(c rune) bool { return c == ';' || c == ',' }) {
+				name, value, _ := strings.Cut(p, "=")
+				if !strings.EqualFold(strings.TrimSpace(name), "rel") {
+					continue
+				}
+				for _, rel := range strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)) {
+					out[strings.ToLower(rel)] = m[1]
 				}
 			}
-			header = next
 		}
 	}
 	return out

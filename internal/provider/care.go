@@ -26,7 +26,7 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 		if a.Status == http.StatusUnauthorized && a.token != "" && !renewed {
 			renewed = true
 			p.forget(a.token)
-			p.note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
+			p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
 			a, err = p.Do(ctx, c)
 		}
 		if err == nil {
@@ -41,9 +41,13 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 		return a, err
 	}
 	if tries > 1 {
-		err = &Trouble{Kind: kindOf(err), Text: fmt.Sprintf("%v (tried %d times)", err, tries)}
+		kind := Refused
+		if t, ok := errors.AsType[*Trouble](err); ok {
+			kind = t.Kind
+		}
+		err = trouble(kind, "%v (tried %d times)", err, tries)
 	}
-	return a, fmt.Errorf("%s: %w", a.Line(), err)
+	return a, a.In(err)
 }
 
 // Busy tells an answer of a server that asks to come again later.
@@ -79,7 +83,7 @@ func (p *Provider) repeat(ctx context.Context, ask func() (a *Answer, err error,
 		if err != nil {
 			why = err.Error()
 		}
-		p.note(fmt.Sprintf("%s: %s; trying again in %v (%d of %d)", a.Line(), why, pause, try+1, p.Tries))
+		p.Note(fmt.Sprintf("%s: %s; trying again in %v (%d of %d)", a.Line(), why, pause, try+1, p.Tries))
 		select {
 		case <-ctx.Done():
 			return a, try, ctx.Err()
@@ -99,23 +103,9 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = fmt.Errorf("%s: %w", a.Line(), a.refusal())
+		err = a.In(a.refusal())
 	}
 	return page, a, err
-}
-
-func (p *Provider) note(text string) {
-	if p.Note != nil {
-		p.Note(text)
-	}
-}
-
-func kindOf(err error) Kind {
-	var t *Trouble
-	if errors.As(err, &t) {
-		return t.Kind
-	}
-	return Refused
 }
 
 // Judge tells what is wrong with a whole answer, as a *Trouble; nil for JSON of
@@ -124,20 +114,19 @@ func Judge(a *Answer) error {
 	switch a.Status {
 	case http.StatusOK, http.StatusCreated:
 		if !a.looksJSON() {
-			return &Trouble{Kind: NotJSON, Text: "this is not JSON but " + a.kind() + ": " + a.Excerpt()}
+			return trouble(NotJSON, "this is not JSON but %s: %s", a.kind(), a.Excerpt())
 		}
 		return nil
 	case http.StatusNoContent, http.StatusNotFound:
 		return nil
 	}
 	if to := a.Header.Get("Location"); a.Status/100 == 3 && to != "" {
-		return &Trouble{Kind: Redirected,
-			Text: fmt.Sprintf("redirected (%d) to %s: readers lose their credentials on the way; answer "+
-				"at this address", a.Status, to)}
+		return trouble(Redirected, "redirected (%d) to %s: readers lose their credentials on the way; "+
+			"answer at this address", a.Status, to)
 	}
 	if a.Status == http.StatusNotModified {
-		return &Trouble{Kind: Refused,
-			Text: "answered 304 (not modified) to a request that set no condition: is a cache in front?"}
+		return trouble(Refused,
+			"answered 304 (not modified) to a request that set no condition: is a cache in front?")
 	}
 	return a.refusal()
 }
@@ -149,7 +138,7 @@ func (a *Answer) refusal() error {
 	if a.Signed != "" && a.Status == http.StatusUnauthorized {
 		text += "; the base string that was signed is " + a.Signed
 	}
-	return &Trouble{Kind: Refused, Text: text}
+	return &Trouble{Refused, text}
 }
 
 // looksJSON tells whether a body can be JSON: anything that begins like it. The
@@ -178,8 +167,8 @@ func again(a *Answer, err error) bool {
 		http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return true
 	}
-	var t *Trouble
-	return errors.As(err, &t) && t.passing()
+	t, ok := errors.AsType[*Trouble](err)
+	return ok && t.passing()
 }
 
 // longestWait bounds what a Retry-After header can make us wait.

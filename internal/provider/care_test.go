@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -155,10 +156,46 @@ func TestEndlessAnswerIsLeft(t *testing.T) {
 		sent <- n
 	})
 	p.MaxBody = 1 << 20
-	if _, err := p.Do(t.Context(), provider.Call{Path: "/orgs", Who: nobody}); err == nil {
-		t.Error("taken for whole")
+	if _, err := p.Do(t.Context(), provider.Call{Path: "/orgs", Who: nobody}); !is(err, provider.Endless) {
+		t.Errorf("taken for whole: %v", err)
 	}
 	if n := <-sent; n > 64<<20 { // what the sockets hold is not much
 		t.Errorf("%d bytes were read, of 1 MiB that are allowed", n)
+	}
+}
+
+// A token endpoint that is busy is asked again; one that refuses is not.
+func TestTokenEndpointIsBusy(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		statuses []int // of the answers before a token is given
+		asked    int
+		err      string
+	}{
+		{"at once", nil, 1, ""},
+		{"down for a moment", []int{503, 502}, 3, ""},
+		{"too many at once", []int{429}, 2, ""},
+		{"down", []int{503, 503, 503, 503}, 3, "the token endpoint answered 503: busy (tried 3 times)"},
+		{"refused", []int{401}, 1, "the token endpoint answered 401: busy"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked := 0
+			p := served(t, provider.Config{Tries: 3}, func(w http.ResponseWriter, r *http.Request) {
+				text := `{"users":[]}`
+				if r.URL.Path == "/token" {
+					text = `{"access_token":"t","token_type":"bearer","expires_in":3600}`
+					if asked++; asked <= len(c.statuses) {
+						w.WriteHeader(c.statuses[asked-1])
+						text = "busy"
+					}
+				}
+				fmt.Fprint(w, text)
+			})
+			_, _, err := p.List(context.Background(), "/users", "", "users")
+			if asked != c.asked || (err == nil) != (c.err == "") || err != nil &&
+				!strings.Contains(err.Error(), c.err) {
+				t.Errorf("asked %d times: %v", asked, err)
+			}
+		})
 	}
 }

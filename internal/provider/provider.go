@@ -89,6 +89,12 @@ func New(c Config) (*Provider, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Seen == nil {
+		c.Seen = func(*Answer) {}
+	}
+	if c.Note == nil {
+		c.Note = func(string) {}
+	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	transport.MaxResponseHeaderBytes = mostHeaders
@@ -114,8 +120,8 @@ func New(c Config) (*Provider, error) {
 
 // ErrNewer is of a service that speaks OneRoster 1.2, of which nothing can be read here: by its
 // address, or because its users have roles in place of a role.
-var ErrNewer = errors.New("this is a service of OneRoster 1.2, and 1.1 is what is read here: give the base URL " +
-	"of its 1.1 service, which mostly ends in " + usual)
+var ErrNewer = errors.New("this is a service of OneRoster 1.2, and 1.1 is what is read here: give the base " +
+	"URL of its 1.1 service, which mostly ends in " + usual)
 
 func absolute(what, text string) error {
 	u, err := url.Parse(text)
@@ -151,12 +157,7 @@ type Call struct {
 	grant bool // a token is asked for
 }
 
-func (c Call) method() string {
-	if c.Method == "" {
-		return http.MethodGet
-	}
-	return c.Method
-}
+func (c Call) method() string { return cmp.Or(c.Method, http.MethodGet) }
 
 // An Answer is what a call brought, without what only this client may know, and of
 // its headers those that anybody reads.
@@ -177,6 +178,14 @@ type Answer struct {
 
 // Line is the request as a person would write it.
 func (a *Answer) Line() string { return a.Call.method() + " " + a.URL }
+
+// In is an error of this call, with its request before it; nil stays nil.
+func (a *Answer) In(err error) error {
+	if err != nil {
+		err = fmt.Errorf("%s: %w", a.Line(), err)
+	}
+	return err
+}
 
 // address is the absolute URL of a call.
 func (p *Provider) address(c Call) string {
@@ -206,9 +215,7 @@ func (p *Provider) Do(ctx context.Context, c Call) (*Answer, error) {
 		a.remember()
 	}
 	a.Body = p.keeper.clean(a.Body)
-	if p.Seen != nil {
-		p.Seen(a)
-	}
+	p.Seen(a)
 	return a, a.Err
 }
 
@@ -221,7 +228,7 @@ func (p *Provider) do(ctx context.Context, a *Answer) error {
 	}
 	r, err := http.NewRequestWithContext(within, a.Call.method(), a.URL, body)
 	if err != nil {
-		return &Trouble{Kind: Unreachable, Text: err.Error()}
+		return &Trouble{Unreachable, err.Error()}
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", strings.TrimSpace("Rollbook "+p.Version))
@@ -248,9 +255,8 @@ func (p *Provider) send(ctx context.Context, r *http.Request, a *Answer) error {
 	a.Body, err = io.ReadAll(io.LimitReader(answer.Body, p.MaxBody+1))
 	if int64(len(a.Body)) > p.MaxBody {
 		a.Body = a.Body[:p.MaxBody]
-		return &Trouble{Kind: Endless,
-			Text: fmt.Sprintf("the answer goes on past %d MiB and was given up: is it endless?",
-				p.MaxBody>>20)}
+		return trouble(Endless, "the answer goes on past %d MiB and was given up: is it endless?",
+			p.MaxBody>>20)
 	}
 	if err != nil {
 		return brokeOff(ctx, r.URL, err, len(a.Body), p.Timeout)

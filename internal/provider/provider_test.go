@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,21 +28,28 @@ func granting(t *testing.T, more string, answers ...func(w http.ResponseWriter, 
 	p *provider.Provider, calls, tokens *atomic.Int64) {
 	t.Helper()
 	calls, tokens = new(atomic.Int64), new(atomic.Int64)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return served(t, provider.Config{Timeout: 5 * time.Second}, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			fmt.Fprintf(w, `{"access_token":"token-%d","token_type":"bearer"%s}`, tokens.Add(1), more)
 			return
 		}
 		n := int(calls.Add(1))
 		answers[min(n, len(answers))-1](w, r)
-	}))
+	}), calls, tokens
+}
+
+// served is the provider of a server that answers everything so.
+func served(t *testing.T, c provider.Config, answer http.HandlerFunc) *provider.Provider {
+	t.Helper()
+	server := httptest.NewServer(answer)
 	t.Cleanup(server.Close)
-	p, err := provider.New(provider.Config{URL: server.URL + "/v1/", TokenURL: server.URL + "/token",
-		Client: "c", Secret: "s", Wait: time.Millisecond, Timeout: 5 * time.Second})
+	c.URL, c.TokenURL, c.Wait = server.URL+"/v1/", server.URL+"/token", time.Millisecond
+	c.Client, c.Secret = cmp.Or(c.Client, "c"), cmp.Or(c.Secret, "s")
+	p, err := provider.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p, calls, tokens
+	return p
 }
 
 const rows = `{"orgs":[{"sourcedId":"1"},{"sourcedId":"2"}]}`
@@ -70,7 +78,9 @@ func cutShort(w http.ResponseWriter, r *http.Request) {
 	panic(http.ErrAbortHandler)
 }
 
-func halfJSON(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, rows[:20]) }
+func says(text string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, text) }
+}
 
 // What passes is asked again, what does not is not; nothing that is not whole
 // is taken for a list.
@@ -87,7 +97,7 @@ func TestCarefulList(t *testing.T) {
 		{"failing, then good", list(status(500), status(502), status(504), good), 4, 1, ""},
 		{"hung up, then good", list(hangUp, good), 2, 1, ""},
 		{"cut short, then good", list(cutShort, good), 2, 1, ""},
-		{"half of the JSON, then good", list(halfJSON, good), 2, 1, ""},
+		{"half of the JSON, then good", list(says(rows[:20]), good), 2, 1, ""},
 		{"token ended, then good", list(status(401), good), 2, 2, ""},
 		{"token never taken", list(status(401)), 2, 2, "answered 401"},
 		{"forbidden", list(status(403)), 1, 1, "answered 403"},
@@ -95,18 +105,9 @@ func TestCarefulList(t *testing.T) {
 		{"redirected", list(status(302, "Location", "/login")), 1, 1, "redirected (302) to /login"},
 		{"not modified", list(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(304) }), 1, 1,
 			"set no condition"},
-		{"a web page", list(func(w http.ResponseWriter,
-			r *http.Request) {
-			fmt.Fprint(w, "<!doctype html>Log in")
-		}), 1, 1, "a web page"},
-		{"another key", list(func(w http.ResponseWriter,
-			r *http.Request) {
-			fmt.Fprint(w, `{"items":[]}`)
-		}), 1, 1, `the answer has "items"`},
-		{"null for a list", list(func(w http.ResponseWriter,
-			r *http.Request) {
-			fmt.Fprint(w, `{"orgs":7}`)
-		}), 1, 1, "not a list"},
+		{"a web page", list(says("<!doctype html>Log in")), 1, 1, "a web page"},
+		{"another key", list(says(`{"items":[]}`)), 1, 1, `the answer has "items"`},
+		{"null for a list", list(says(`{"orgs":7}`)), 1, 1, "not a list"},
 		{"busy for good", list(status(503, "Retry-After", "0")), 5, 1, "tried 5 times"},
 		{"cut short for good", list(cutShort), 5, 1, "broke off"},
 	} {
@@ -129,27 +130,18 @@ func list(f ...func(http.ResponseWriter, *http.Request)) []func(http.ResponseWri
 	return f
 }
 
-// A server that does not end, and one that is too slow, are given up.
-func TestBounds(t *testing.T) {
-	p, _, _ := planned(t, func(w http.ResponseWriter, r *http.Request) {
-		for r.Context().Err() == nil {
-			if _, err := w.Write(make([]byte, 1<<16)); err != nil {
-				return
-			}
-		}
-	})
-	p.MaxBody = 1 << 20
-	_, err := p.Do(context.Background(), provider.Call{Path: "/orgs"})
-	var trouble *provider.Trouble
-	if !errors.As(err, &trouble) || trouble.Kind != provider.Endless {
-		t.Errorf("%v", err)
-	}
-	p, _, _ = planned(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+// A server that is too slow is given up.
+func TestTooSlow(t *testing.T) {
+	p, _, _ := planned(t, func(w http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	p.Timeout = 50 * time.Millisecond
-	if _, err = p.Do(context.Background(), provider.Call{Path: "/orgs"}); !errors.As(err, &trouble) ||
-		trouble.Kind != provider.TooSlow {
+	if _, err := p.Do(t.Context(), provider.Call{Path: "/orgs"}); !is(err, provider.TooSlow) {
 		t.Errorf("%v", err)
 	}
+}
+
+func is(err error, kind provider.Kind) bool {
+	trouble, ok := errors.AsType[*provider.Trouble](err)
+	return ok && trouble.Kind == kind
 }
 
 func TestLinks(t *testing.T) {
@@ -164,28 +156,6 @@ func TestLinks(t *testing.T) {
 		got := (&provider.Answer{Header: http.Header{"Link": {header}}}).Links()
 		if fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %v, not %v", header, got, want)
-		}
-	}
-}
-
-// Two objects have the same canonical text when, and only when, a reader would
-// take them for the same.
-func TestCanonical(t *testing.T) {
-	read := func(text string) string {
-		page, err := (&provider.Answer{Status: 200, Body: []byte(`{"x":[` + text + `]}`)}).List("x")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return page.Objects[0].Canonical()
-	}
-	same := read(`{"sourcedId":"1","n":1.50,"orgs":[{"href":"a","sourcedId":"2","type":"org"},{"sourcedId":"1","type":"org","href":"b"}],"html":"<&>"}`)
-	for text, equal := range map[string]bool{
-		`{"html":"<&>","n":1.50,"orgs":[{"href":"x","sourcedId":"1","type":"org"},{"sourcedId":"2","type":"org"}],"sourcedId":"1"}`: true,
-		`{"html":"<&>","n":1.50,"orgs":[{"sourcedId":"1","type":"org"}],"sourcedId":"1"}`:                                           false,
-		`{"html":"<&>","n":"1.50","orgs":[{"sourcedId":"1","type":"org"},{"sourcedId":"2","type":"org"}],"sourcedId":"1"}`:          false,
-	} {
-		if got := read(text); (got == same) != equal {
-			t.Errorf("%s\n%s", got, same)
 		}
 	}
 }

@@ -68,22 +68,23 @@ func spellings(text string) (out [][]byte) {
 	}
 	query := url.QueryEscape(text)
 	quoted, _ := json.Marshal(text) // a text can be written
-	said := map[string]bool{}
 	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
-		url.QueryEscape(query),
-		strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text), escape.ReplaceAllStringFunc(query,
-			strings.ToLower),
+		url.QueryEscape(query), strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text),
+		escape.ReplaceAllStringFunc(query, strings.ToLower),
 		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
-		if !said[s] {
-			said[s] = true
+		if !slices.ContainsFunc(out, func(known []byte) bool { return string(known) == s }) {
 			out = append(out, []byte(s))
 		}
 	}
 	return out
 }
 
-// clean is a text without the secrets. It is nearly always the text itself.
+// clean is a text without the secrets, of which a nil keeper knows none. It is nearly always
+// the text itself.
 func (k *keeper) clean(text []byte) []byte {
+	if k == nil {
+		return text
+	}
 	k.lock.RLock()
 	defer k.lock.RUnlock()
 	for _, list := range [][][]byte{k.secret, k.tokens} {
@@ -146,8 +147,7 @@ func (k *keeper) headers(of http.Header) http.Header {
 
 // sentence is an error whose text came from outside, in part.
 func (k *keeper) sentence(err error) error {
-	var t *Trouble
-	if errors.As(err, &t) {
+	if t, ok := errors.AsType[*Trouble](err); ok {
 		t.Text = Signs(string(k.clean([]byte(t.Text))))
 	}
 	return err

@@ -4,11 +4,9 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"runtime"
 	"strings"
@@ -33,15 +31,9 @@ func TestSecretsComeBack(t *testing.T) {
 			"a name": func(w http.ResponseWriter, _ *http.Request) {
 				fmt.Fprintf(w, `{"orgs":[{"sourcedId":"<%s>"}],"%s":1}`, echo, echo)
 			},
-			"another list": func(w http.ResponseWriter, _ *http.Request) {
-				fmt.Fprintf(w, `{"<%s>":[]}`,
-					echo)
-			},
-			"a description": func(w http.ResponseWriter, _ *http.Request) {
-				failing(w,
-					`{"imsx_description":"<`+echo+`>"}`)
-			},
-			"an error": func(w http.ResponseWriter, _ *http.Request) { failing(w, "<"+echo+">") },
+			"another list":  says(`{"<` + echo + `>":[]}`),
+			"a description": fails(`{"imsx_description":"<` + echo + `>"}`),
+			"an error":      fails("<" + echo + ">"),
 			"a redirect": func(w http.ResponseWriter, _ *http.Request) {
 				w.Header().Set("Location", "/<"+echo+">")
 				w.WriteHeader(302)
@@ -56,20 +48,16 @@ func TestSecretsComeBack(t *testing.T) {
 				_ = conn.Close()
 			},
 		} {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/token" {
-					fmt.Fprintf(w, `{"access_token":%q}`, token)
-					return
-				}
-				answer(w, r)
-			}))
 			var notes []string
-			p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/token",
-				Client: "cl",
-				Secret: secret, Tries: 2, Wait: 1, Note: func(text string) { notes = append(notes, text) }})
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := served(t, provider.Config{Client: "cl", Secret: secret, Tries: 2,
+				Note: func(text string) { notes = append(notes, text) }},
+				func(w http.ResponseWriter, r *http.Request) {
+					if r.URL.Path == "/token" {
+						fmt.Fprintf(w, `{"access_token":%q}`, token)
+						return
+					}
+					answer(w, r)
+				})
 			page, a, err := p.List(context.Background(), "/orgs", "", "orgs")
 			told := fmt.Sprint(page, a.Header, string(a.Body), a.Excerpt(), a.Said(), err, notes)
 			for _, part := range []string{"cret", "tok+en", "1.23456", basic[4:12]} {
@@ -82,14 +70,15 @@ func TestSecretsComeBack(t *testing.T) {
 				name != "token" {
 				t.Errorf("%s in %s is not what was asked for: %s", name, kind, told)
 			}
-			server.Close()
 		}
 	}
 }
 
-func failing(w http.ResponseWriter, body string) {
-	w.WriteHeader(http.StatusBadRequest)
-	_, _ = io.WriteString(w, body)
+func fails(body string) func(http.ResponseWriter, *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, body)
+	}
 }
 
 // Letters that were written as \u0041 are letters.
@@ -98,14 +87,8 @@ func TestSecretsWrittenByNumber(t *testing.T) {
 	for _, c := range "hush-hush" {
 		fmt.Fprintf(&spelled, `\u%04x`, c)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintf(w, `{"orgs":[{"sourcedId":"%s","a":{"b":["%[1]s"],"%[1]s":1}}]}`, spelled.String())
-	}))
-	defer server.Close()
-	p, err := provider.New(provider.Config{URL: server.URL, OAuth1: true, Client: "c", Secret: "hush-hush"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := served(t, provider.Config{OAuth1: true, Secret: "hush-hush"},
+		says(fmt.Sprintf(`{"orgs":[{"sourcedId":"%s","a":{"b":["%[1]s"],"%[1]s":1}}]}`, spelled.String())))
 	page, _, err := p.List(context.Background(), "/orgs", "", "orgs")
 	if got := fmt.Sprint(page.Objects); err != nil || strings.Contains(got, "hush") ||
 		strings.Count(got, "(left out)") != 3 {
@@ -121,9 +104,7 @@ func TestControlCharacters(t *testing.T) {
 		{`{"error_description":"\u0007 rings"}`, "␇ rings"},
 		{"{\"\x1b[2J\":1}", "␛[2J"},
 	} {
-		p, _, _ := planned(t, func(w http.ResponseWriter, r *http.Request) {
-			failing(w, c.body)
-		})
+		p, _, _ := planned(t, fails(c.body))
 		a, err := p.Careful(context.Background(), provider.Call{Path: "/orgs"}, nil)
 		if said := a.Said(); !strings.Contains(said, c.want) {
 			t.Errorf("%q: %q", c.body, said)
@@ -144,9 +125,7 @@ func TestHeadersAreBounded(t *testing.T) {
 	})
 	p.Tries = 1
 	_, err := p.Careful(context.Background(), provider.Call{Path: "/orgs"}, nil)
-	var trouble *provider.Trouble
-	if !errors.As(err, &trouble) || trouble.Kind != provider.Endless ||
-		!strings.Contains(err.Error(), "more than 64 KiB of headers") {
+	if !is(err, provider.Endless) || !strings.Contains(err.Error(), "more than 64 KiB of headers") {
 		t.Errorf("%v", err)
 	}
 	p, _, _ = planned(t, func(w http.ResponseWriter, r *http.Request) {
@@ -163,15 +142,10 @@ func TestHeadersAreBounded(t *testing.T) {
 // What is remembered of tokens that live for a moment does not grow.
 func TestTokensAreForgotten(t *testing.T) {
 	n := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	p := served(t, provider.Config{}, func(w http.ResponseWriter, r *http.Request) {
 		n++
 		fmt.Fprintf(w, `{"access_token":"%s%d"}`, strings.Repeat("long-", 2000), n)
-	}))
-	defer server.Close()
-	p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL, Client: "c", Secret: "s"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	})
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -198,38 +172,21 @@ func TestNoToken(t *testing.T) {
 	}{
 		{"elsewhere", status(302, "Location", "https://login.example/"),
 			[]string{"redirected (302) to https://login.example/", "--token-url", "login page"}},
-		{"a page", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<!DOCTYPE html>Hi") },
-			[]string{"a web page", "--token-url"}},
-		{"a mark", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w,
-				"\ufeff{\"access_token\":\"tttttt\"}")
-		},
-			[]string{"byte order mark", "leave it out"}},
-		{"a scope is wanted", func(w http.ResponseWriter, _ *http.Request) {
-			failing(w, `{"error":"invalid_scope","error_description":"scope required"}`)
-		}, []string{"answered 400: scope required", "ask for no scope", "grant this client"}},
+		{"a page", says("<!DOCTYPE html>Hi"), []string{"a web page", "--token-url"}},
+		{"a mark", says("\ufeff{\"access_token\":\"tttttt\"}"), []string{"byte order mark", "leave it out"}},
+		{"a scope is wanted", fails(`{"error":"invalid_scope","error_description":"scope required"}`),
+			[]string{"answered 400: scope required", "ask for no scope", "grant this client"}},
 		{"refused", status(401), []string{"answered 401", "client id and secret", "Basic"}},
 		{"nothing there", status(404), []string{"answered 404", "spelled right"}},
-		{"too long", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `{"access_token":"abcdefg%s"}`, strings.Repeat("x", 1<<20))
-		}, []string{"has 1048583 bytes: no server takes"}},
-		{"nothing in it", func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprint(w,
-				`{"token":"abcdefg"}`)
-		},
+		{"too long", says(`{"access_token":"abcdefg` + strings.Repeat("x", 1<<20) + `"}`),
+			[]string{"has 1048583 bytes: no server takes"}},
+		{"nothing in it", says(`{"token":"abcdefg"}`),
 			[]string{`not under "access_token"; the answer has "token"`}},
-		{"only the token", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "abcdefg\n") },
-			[]string{"not a JSON object", "(left out)"}},
+		{"only the token", says("abcdefg\n"), []string{"not a JSON object", "(left out)"}},
 	} {
-		server := httptest.NewServer(c.answer)
-		p, err := provider.New(provider.Config{URL: server.URL, TokenURL: server.URL + "/oauth/token",
-			Client: "c",
-			Secret: "s", Tries: 1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = p.Token(context.Background())
-		for _, want := range append(c.wants, "no token from "+server.URL+"/oauth/token: ") {
+		p := served(t, provider.Config{Tries: 1}, c.answer)
+		_, err := p.Token(context.Background())
+		for _, want := range append(c.wants, "no token from "+p.TokenURL+": ") {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: no %q in %v", c.name, want, err)
 			}
@@ -237,22 +194,15 @@ func TestNoToken(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), "abcdefg") {
 			t.Errorf("%s: a token is told: %v", c.name, err)
 		}
-		server.Close()
 	}
 }
 
 // Of a signature that is not taken, what was signed is told.
 func TestBaseStringIsTold(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(status(401)))
-	defer server.Close()
-	p, err := provider.New(provider.Config{URL: server.URL, OAuth1: true, Client: "key", Secret: "hush-hush"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _, err = p.List(context.Background(), "/orgs", "limit=5", "orgs")
-	want := "signed is GET&" + url.QueryEscape(server.URL+"/orgs") + "&limit%3D5%26oauth_consumer_key%3Dkey%26"
-	if err ==
-		nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+	p := served(t, provider.Config{OAuth1: true, Client: "key", Secret: "hush-hush"}, status(401))
+	_, _, err := p.List(context.Background(), "/orgs", "limit=5", "orgs")
+	want := "signed is GET&" + url.QueryEscape(p.URL+"/orgs") + "&limit%3D5%26oauth_consumer_key%3Dkey%26"
+	if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("no %q in %v", want, err)
 	}
 }

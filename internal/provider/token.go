@@ -2,7 +2,9 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -29,18 +31,14 @@ type TokenRequest struct {
 // form with the grant type, the credentials in an Authorization: Basic header
 // (RFC 6749 §2.3.1, not form-encoded first: neither does Microsoft).
 func (p *Provider) RequestToken(ctx context.Context, t TokenRequest) (*Answer, error) {
-	form := url.Values{"grant_type": {"client_credentials"}}
-	if t.GrantType != "" {
-		form.Set("grant_type", t.GrantType)
-	}
+	form := url.Values{"grant_type": {cmp.Or(t.GrantType, "client_credentials")}}
 	if t.Scope != "" {
 		form.Set("scope", t.Scope)
 	}
-	basic, _ := http.NewRequest(http.MethodGet, p.TokenURL, nil)
-	basic.SetBasicAuth(t.Client, t.Secret)
+	basic := base64.StdEncoding.EncodeToString([]byte(t.Client + ":" + t.Secret))
 	return p.Do(ctx, Call{Method: http.MethodPost, Path: p.TokenURL, Body: []byte(form.Encode()),
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}},
-		Who:    Who{Header: basic.Header.Get("Authorization")}, grant: true})
+		Who:    Who{Header: "Basic " + basic}, grant: true})
 }
 
 // longestToken is more than servers take in a header.
@@ -68,8 +66,7 @@ func (a *Answer) remember() {
 func Granted(a *Answer) (Grant, error) {
 	var g Grant
 	no := func(kind Kind, format string, args ...any) (Grant, error) {
-		return Grant{}, &Trouble{Kind: kind, Text: "no token from " + a.URL + ": " + fmt.Sprintf(format,
-			args...)}
+		return Grant{}, trouble(kind, "no token from %s: %s", a.URL, fmt.Sprintf(format, args...))
 	}
 	answered := fmt.Sprintf("the token endpoint answered %d: %s", a.Status, a.Said())
 	body := a.grant
@@ -111,8 +108,8 @@ func Granted(a *Answer) (Grant, error) {
 		return no(Misshapen, "the access_token has spaces, line breaks or letters beyond ASCII, which no "+
 			"header can carry (RFC 6750 §2.1)")
 	}
-	if k := a.keeper; k != nil { // all but the token is for people
-		g.TokenType, g.Scope = string(k.clean([]byte(g.TokenType))), string(k.clean([]byte(g.Scope)))
+	for _, text := range []*string{&g.TokenType, &g.Scope} { // all but the token is for people
+		*text = string(a.keeper.clean([]byte(*text)))
 	}
 	return g, nil
 }

@@ -40,6 +40,10 @@ type Trouble struct {
 
 func (t *Trouble) Error() string { return t.Text }
 
+func trouble(kind Kind, format string, args ...any) error {
+	return &Trouble{kind, fmt.Sprintf(format, args...)}
+}
+
 // passing tells troubles that may be over soon.
 func (t *Trouble) passing() bool {
 	return t.Kind == Unreachable || t.Kind == TooSlow || t.Kind == BrokenOff || t.Kind == Busy
@@ -60,42 +64,39 @@ func troubleOf(ctx context.Context, at *url.URL, err error, timeout time.Duratio
 		noSuch   *net.DNSError
 		timedOut net.Error
 	)
-	say := func(kind Kind, format string, args ...any) error {
-		return &Trouble{Kind: kind, Text: fmt.Sprintf(format, args...)}
-	}
 	switch {
 	case errors.As(err, &unknown):
-		return say(Certificate, "the certificate of %s is not signed by an authority that this machine "+
+		return trouble(Certificate, "the certificate of %s is not signed by an authority that this machine "+
 			"knows (self-signed?): readers refuse it; install one of a public authority, or trust it here "+
 			"with --ca FILE.pem", host)
 	case errors.As(err, &wrong):
-		return say(Certificate, "the certificate of %s is for another name: %v", host, wrong)
+		return trouble(Certificate, "the certificate of %s is for another name: %v", host, wrong)
 	case errors.As(err, &invalid):
-		return say(Certificate, "the certificate of %s is not valid: %v", host, invalid)
+		return trouble(Certificate, "the certificate of %s is not valid: %v", host, invalid)
 	case errors.As(err, &verify):
-		return say(Certificate, "the certificate of %s cannot be verified: %v", host, verify.Err)
+		return trouble(Certificate, "the certificate of %s cannot be verified: %v", host, verify.Err)
 	case errors.As(err, &notTLS), strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
-		return say(Certificate, "%s does not speak TLS at this port: if it is a service under test, write "+
-			"http://, and put TLS in front before others read it", host)
+		return trouble(Certificate, "%s does not speak TLS at this port: if it is a service under test, "+
+			"write http://, and put TLS in front before others read it", host)
 	case errors.As(err, &noSuch):
-		return say(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(),
+		return trouble(Unreachable, "there is no host %q (%s): is the URL spelled right?", at.Hostname(),
 			noSuch.Err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return say(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
+		return trouble(Unreachable, "nobody listens at %s: is the service running, and the port right?", host)
 	case errors.As(err, &timedOut) && timedOut.Timeout():
-		return say(TooSlow, "%s gave no answer within %v", host, timeout)
+		return trouble(TooSlow, "%s gave no answer within %v", host, timeout)
 	case strings.Contains(err.Error(), "response header"):
-		return say(Endless, "the answer of %s has more than %d KiB of headers and was given up", host,
+		return trouble(Endless, "the answer of %s has more than %d KiB of headers and was given up", host,
 			mostHeaders>>10)
 	case strings.Contains(err.Error(), "malformed HTTP"), strings.Contains(err.Error(),
 		"readLoopPeekFailLocked"):
-		return say(NotJSON, "%s does not speak HTTP at this port", host)
+		return trouble(NotJSON, "%s does not speak HTTP at this port", host)
 	}
 	var inner *url.Error
 	if errors.As(err, &inner) { // its text has the method and the URL, which the caller names too
 		err = inner.Err
 	}
-	return say(Unreachable, "%s hung up without an answer: %v", host, err)
+	return trouble(Unreachable, "%s hung up without an answer: %v", host, err)
 }
 
 // brokeOff makes a sentence of an answer that ended before its end.
@@ -105,15 +106,13 @@ func brokeOff(ctx context.Context, at *url.URL, err error, read int, timeout tim
 	}
 	var timedOut net.Error
 	if errors.As(err, &timedOut) && timedOut.Timeout() || errors.Is(err, context.DeadlineExceeded) {
-		return &Trouble{Kind: TooSlow,
-			Text: fmt.Sprintf("the answer of %s was not complete within %v (%d bytes had come)", at.Host,
-				timeout, read)}
+		return trouble(TooSlow, "the answer of %s was not complete within %v (%d bytes had come)", at.Host,
+			timeout, read)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		err = errors.New("fewer bytes than announced")
 	}
-	return &Trouble{Kind: BrokenOff, Text: fmt.Sprintf("the answer of %s broke off after %d bytes: %v",
-		at.Host, read, err)}
+	return trouble(BrokenOff, "the answer of %s broke off after %d bytes: %v", at.Host, read, err)
 }
 
 // Excerpt is the beginning of a body on one line, for people and their terminals.
@@ -145,11 +144,7 @@ func (a *Answer) Said() string {
 	if json.Unmarshal(a.Body, &body) == nil {
 		for _, i := range append(body.Set, body.info, info{body.OAuth}) {
 			if i.Description != "" {
-				said := []byte(i.Description)
-				if a.keeper != nil {
-					said = a.keeper.clean(said)
-				}
-				return beginning(said, 1000)
+				return beginning(a.keeper.clean([]byte(i.Description)), 1000)
 			}
 		}
 	}

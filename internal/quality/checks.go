@@ -1,7 +1,6 @@
 package quality
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,55 +9,44 @@ import (
 	"rollbook/internal/wire"
 )
 
-// looks are the first looks: what an object needs to know of others of its own
-// resource, which may come after it.
-var looks = map[string]func(*judge, *subject){"org": lookAtOrg, "academicSession": lookAtSession,
-	"user": lookAtUser}
+type check = func(*judge, *subject)
 
-// checks are made in this order on each active object; "" is every resource.
-var checks = []struct {
-	of string
-	do func(*judge, *subject)
+// everywhere are the checks of every active object.
+var everywhere = []check{ident, status, stamp, nulls}
+
+// kinds say what is done with the objects of each resource.
+var kinds = map[string]struct {
+	look   check        // first: what an object needs to know of others, which may come after it
+	checks []check      // of each that has an id, in this order
+	keep   check        // remembers a record that was not dropped
+	whole  func(*judge) // judges the collection when all of it was read
 }{
-	{"", ident}, {"", status}, {"", stamp}, {"", nulls},
-	{"org", orgMembers}, {"org", orgTree},
-	{"academicSession", sessionMembers}, {"academicSession", sessionTree}, {"academicSession", sessionYear},
-	{"course", courseMembers},
-	{"class", classMembers}, {"class", classTitle}, {"class", classCourse},
-	{"user", userMembers}, {"user", userMatch}, {"user", userAccount}, {"user", userContact},
-	{"user", userAgents}, {"user", userValues}, {"user", userNames},
-	{"demographics", demographicsMembers},
-	{"enrollment", enrollmentMembers}, {"enrollment", enrollmentLinks}, {"enrollment", enrollmentDates},
+	"org": {lookAtOrg, []check{orgMembers, orgTree},
+		func(j *judge, s *subject) { j.orgs[s.id].kept = true }, orgRoots},
+	"academicSession": {lookAtSession, []check{sessionMembers, sessionTree, sessionYear},
+		func(j *judge, s *subject) { j.sessions[s.id].kept = true }, sessionToday},
+	"course": {nil, []check{courseMembers}, func(j *judge, s *subject) { j.courses[s.id] = &course{} }, nil},
+	"class":  {nil, []check{classMembers, classTitle, classCourse}, keepClass, nil},
+	"user": {lookAtUser, []check{userMembers, userMatch, userAccount, userContact, userAgents, userValues,
+		userNames}, func(j *judge, s *subject) { j.users[s.id].kept = true }, nil},
+	"demographics": {nil, []check{demographicsMembers}, nil, nil},
+	"enrollment": {nil, []check{enrollmentMembers, enrollmentLinks, enrollmentDates}, keepEnrollment,
+		classesFilled},
 }
-
-// keep remembers a record that was not dropped.
-var keep = map[string]func(*judge, *subject){
-	"org":             func(j *judge, s *subject) { j.orgs[s.id].kept = true },
-	"academicSession": func(j *judge, s *subject) { j.sessions[s.id].kept = true },
-	"course":          func(j *judge, s *subject) { j.courses[s.id] = &course{} },
-	"class":           keepClass,
-	"user":            func(j *judge, s *subject) { j.users[s.id].kept = true },
-	"demographics":    func(*judge, *subject) {},
-	"enrollment":      keepEnrollment,
-}
-
-// wholes judge a collection when all of it was read.
-var wholes = map[string]func(*judge){"org": orgRoots, "academicSession": sessionToday,
-	"enrollment": classesFilled}
 
 // SDS-G01
 func ident(j *judge, s *subject) {
 	v, there := s.Object["sourcedId"]
 	if s.id == "" {
-		text := "sourcedId is missing"
+		what := "missing"
 		if there {
-			text = "sourcedId is not a text, or it is empty"
+			what = "not a text, or it is empty"
 		}
-		j.find(s, "SDS-G01", "sourcedId", written(v), text)
+		j.find(s, "SDS-G01", "sourcedId", written(v), "sourcedId is %s", what)
 		return
 	}
-	if !first(j.ids, j.hash(s.id)) {
-		j.find(s, "SDS-G01", "sourcedId", s.id, "another "+s.resource+" has the same sourcedId")
+	if !j.first(j.hash("id", s.resource, s.id)) {
+		j.find(s, "SDS-G01", "sourcedId", s.id, "another %s has the same sourcedId", s.resource)
 	}
 }
 
@@ -85,8 +73,10 @@ func stamp(j *judge, s *subject) {
 				"dateLastModified is missing, or no time such as 2026-01-31T08:00:00.000Z")
 			return
 		}
-		j.byTests(s, "SDS-G03", "dateLastModified", text,
-			"dateLastModified is not written with three digits of a second, and Z")
+		r := *ByID("SDS-G03")
+		r.Severity = Advice
+		j.tell(s, Finding{Rule: &r, Field: "dateLastModified", Value: text, Tests: true,
+			Text: "dateLastModified is not written with three digits of a second, and Z"})
 	}
 	j.stamps.add(text)
 	switch {
@@ -102,7 +92,7 @@ func nulls(j *judge, s *subject) {
 	for _, name := range Nulls(s.Object) {
 		if at := oneroster.ByName(s.resource).Index(name); at < 0 ||
 			at > oneroster.Modified { // G01 to G03 speak of those
-			j.find(s, "SDS-G05", name, "null", name+" is null: leave it out")
+			j.find(s, "SDS-G05", name, "null", "%s is null: leave it out", name)
 		}
 	}
 }
@@ -127,88 +117,77 @@ func Nulls(o wire.Object) (out []string) {
 // missing reports the members that are no text with something in it.
 func (j *judge) missing(s *subject, rule string, names ...string) {
 	for _, name := range names {
-		v, there := s.Object[name]
-		if text, ok := v.(string); there && ok && strings.TrimSpace(text) != "" {
+		if strings.TrimSpace(s.Text(name)) != "" {
 			continue
 		}
-		text := name + " is missing"
+		v, there := s.Object[name]
+		what := "missing"
 		if there && v != nil {
-			text = name + " is empty, or not a text"
+			what = "empty, or not a text"
 		}
-		j.find(s, rule, name, written(v), text)
+		j.find(s, rule, name, written(v), "%s is %s", name, what)
 	}
-}
-
-// A reference of a subject that was looked up.
-type target struct {
-	wire.Ref
-	field string
 }
 
 // required reads a required member that is one reference, or a list of them
 // (Refs in the table of OneRoster), and reports under rule what is no reference.
-func (j *judge) required(s *subject, rule, field string, types map[string]bool) []target {
+func (j *judge) required(s *subject, rule, field string, types map[string]bool) (ids []string) {
 	isList := oneroster.ByName(s.resource).Field(field).Kind.IsList()
 	refs := s.Refs(field)
 	_, cameAsList := s.Object[field].([]any)
 	if len(refs) == 0 || cameAsList != isList {
-		j.find(s, rule, field, written(s.Object[field]), field+" is missing, or not a reference")
+		j.find(s, rule, field, written(s.Object[field]), "%s is missing, or not a reference", field)
 		return nil
 	}
-	var out []target
 	for _, r := range refs {
 		switch {
 		case r.ID == "":
-			j.find(s, rule, field, "", "a reference of "+field+" has no sourcedId, or one that is no text")
+			j.find(s, rule, field, "", "a reference of %s has no sourcedId, or one that is no text", field)
 		case !in(types, r.Type):
-			j.find(s, rule, field, r.Type, fmt.Sprintf("a reference of %s has the type %q", field, r.Type))
+			j.find(s, rule, field, r.Type, "a reference of %s has the type %q", field, r.Type)
 		default:
-			out = append(out, target{r, field})
+			ids = append(ids, r.ID)
 		}
 	}
-	return out
+	return ids
 }
 
-// follow keeps the references that lead somewhere. One of several that does not
-// is dropped; when none is left, so is the record.
-func (j *judge) follow(s *subject, refs []target, there func(id string) bool) []target {
-	var out, astray []target
-	for _, r := range refs {
-		if there(r.ID) {
-			out = append(out, r)
-		} else {
-			astray = append(astray, r)
-		}
+// follow is required, for references that must lead somewhere: one of several that does
+// not is dropped; when none is left, so is the record.
+func (j *judge) follow(s *subject, rule, field string, types map[string]bool, there func(id string) bool) {
+	ids, severity := j.required(s, rule, field, types), Error
+	if slices.ContainsFunc(ids, there) {
+		severity = Warning
 	}
-	for _, r := range astray {
-		severity := Warning
-		if len(out) == 0 {
-			severity = Error
-		}
-		j.milder(s, "SDS-G06", severity, r.field, r.ID,
-			fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", r.field, r.ID))
-	}
-	return out
+	j.astray(s, severity, field, ids, there)
 }
 
-// optional reads a reference that may be missing; one that leads nowhere is
+// optional reads references that may be missing; one that leads nowhere is
 // dropped, the record stays.
 func (j *judge) optional(s *subject, field string, there func(id string) bool) {
-	if _, ok := s.Object[field]; !ok || s.Object[field] == nil {
-		return
+	var ids []string
+	for _, r := range s.Refs(field) {
+		ids = append(ids, r.ID)
 	}
-	refs := s.Refs(field)
-	if list, isList := s.Object[field].([]any); len(refs) == 0 && !(isList && len(list) == 0) {
-		j.milder(s, "SDS-G06", Warning, field, written(s.Object[field]), field+" is not a reference")
+	if list, isList := s.Object[field].([]any); len(ids) == 0 && s.Object[field] != nil &&
+		(!isList || len(list) > 0) {
+		j.as(Warning, s, "SDS-G06", field, written(s.Object[field]), "%s is not a reference", field)
 	}
-	for _, r := range refs {
-		if r.ID == "" || !there(r.ID) {
-			j.milder(s, "SDS-G06", Warning, field, r.ID,
-				fmt.Sprintf("%s refers to %q, which is not served, not active, or was dropped", field, r.ID))
+	j.astray(s, Warning, field, ids, there)
+}
+
+func (j *judge) astray(s *subject, severity Severity, field string, ids []string, there func(string) bool) {
+	for _, id := range ids {
+		if !there(id) {
+			j.as(severity, s, "SDS-G06", field, id,
+				"%s refers to %q, which is not served, not active, or was dropped", field, id)
 		}
 	}
 }
 
+func (k *known) isOrg(id string) bool      { return k.orgs[id] != nil }
+func (k *known) isSession(id string) bool  { return k.sessions[id] != nil }
+func (k *known) isUser(id string) bool     { return k.users[id] != nil }
 func (k *known) hasOrg(id string) bool     { o := k.orgs[id]; return o != nil && o.kept }
 func (k *known) hasSession(id string) bool { s := k.sessions[id]; return s != nil && s.kept }
 func (k *known) hasClass(id string) bool   { return k.classes[id] != nil }

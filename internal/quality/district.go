@@ -22,15 +22,14 @@ func orgMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-O01", "name", "type", "identifier")
 	if t := s.Text("type"); t != "" && !in(orgTypes, t) {
 		j.find(s, "SDS-O01", "type", t,
-			fmt.Sprintf("%q is no type of organization that School Data Sync knows", t))
+			"%q is no type of organization that School Data Sync knows", t)
 	}
 }
 
 // SDS-O02, and SDS-G06 for the optional references.
 func orgTree(j *judge, s *subject) {
-	there := func(id string) bool { return j.orgs[id] != nil }
-	j.optional(s, "parent", there)
-	j.optional(s, "children", there)
+	j.optional(s, "parent", j.isOrg)
+	j.optional(s, "children", j.isOrg)
 	o := j.orgs[s.id]
 	if o.parent == "" && o.school && len(j.orgs) > 1 { // one alone is its own tree
 		j.find(s, "SDS-O02", "parent", "", "a school without parent stands beside the tree")
@@ -40,7 +39,7 @@ func orgTree(j *judge, s *subject) {
 	}
 	for _, r := range s.Refs("children") {
 		if c := j.orgs[r.ID]; c != nil && c.parent != s.id {
-			j.find(s, "SDS-O02", "children", r.ID, fmt.Sprintf("the child %q has another parent", r.ID))
+			j.find(s, "SDS-O02", "children", r.ID, "the child %q has another parent", r.ID)
 		}
 	}
 	for up, steps := o.parent, 0; j.orgs[up] != nil; up, steps = j.orgs[up].parent, steps+1 {
@@ -61,7 +60,7 @@ func orgRoots(j *judge) {
 	}
 	if roots > 1 {
 		j.whole("org", "SDS-O02", "parent", fmt.Sprint(roots),
-			fmt.Sprintf("%d organizations that are no schools have no parent: one root is wanted", roots))
+			"%d organizations that are no schools have no parent: one root is wanted", roots)
 	}
 }
 
@@ -74,23 +73,22 @@ func lookAtSession(j *judge, s *subject) {
 func sessionMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-S01", "title", "type", "schoolYear", "startDate", "endDate")
 	if t := s.Text("type"); t != "" && !in(sessions, t) {
-		j.find(s, "SDS-S01", "type", t, fmt.Sprintf("%q is no type of session", t))
+		j.find(s, "SDS-S01", "type", t, "%q is no type of session", t)
 	}
 	if y := s.Text("schoolYear"); y != "" && !IsYear(y) {
 		j.find(s, "SDS-S01", "schoolYear", y, "schoolYear is not four digits")
 	}
 	for _, name := range []string{"startDate", "endDate"} {
 		if text := s.Text(name); text != "" && Day(text).IsZero() {
-			j.find(s, "SDS-S01", name, text, name+" is no date such as 2026-08-01")
+			j.find(s, "SDS-S01", name, text, "%s is no date such as 2026-08-01", name)
 		}
 	}
 }
 
 // SDS-S02, and SDS-G06 for the optional references.
 func sessionTree(j *judge, s *subject) {
-	there := func(id string) bool { return j.sessions[id] != nil }
-	j.optional(s, "parent", there)
-	j.optional(s, "children", there)
+	j.optional(s, "parent", j.isSession)
+	j.optional(s, "children", j.isSession)
 	x := j.sessions[s.id]
 	if x.start.IsZero() || x.end.IsZero() {
 		return // SDS-S01
@@ -101,8 +99,8 @@ func sessionTree(j *judge, s *subject) {
 	if p := j.sessions[x.parent]; p != nil && !p.start.IsZero() && !p.end.IsZero() &&
 		(x.start.Before(p.start) || x.end.After(p.end)) {
 		j.find(s, "SDS-S02", "parent", x.parent,
-			fmt.Sprintf("the session does not lie within its parent, %s to %s",
-				p.start.Format(time.DateOnly), p.end.Format(time.DateOnly)))
+			"the session does not lie within its parent, %s to %s", p.start.Format(time.DateOnly),
+			p.end.Format(time.DateOnly))
 	}
 	years, at := 0, x
 	for steps := 0; at != nil; steps++ {
@@ -122,7 +120,7 @@ func sessionTree(j *judge, s *subject) {
 	case years > 1:
 		j.find(s, "SDS-S02", "parent", x.parent, "the session belongs to more than one school year")
 	case years == 0:
-		j.milder(s, "SDS-S02", Warning, "parent", x.parent, "no school year stands above the session")
+		j.as(Warning, s, "SDS-S02", "parent", x.parent, "no school year stands above the session")
 	}
 }
 
@@ -139,13 +137,13 @@ func sessionYear(j *judge, s *subject) {
 	switch {
 	case x.start.Year() < year-1:
 		j.find(s, "SDS-S03", "startDate", s.Text("startDate"),
-			fmt.Sprintf("the school year %d cannot start before %d", year, year-1))
+			"the school year %d cannot start before %d", year, year-1)
 	case last > year:
 		j.find(s, "SDS-S03", "endDate", s.Text("endDate"),
-			fmt.Sprintf("the school year %d ends in %d at the latest", year, year))
+			"the school year %d ends in %[1]d at the latest", year)
 	case strings.EqualFold(x.kind, "schoolYear") && last != year:
 		j.find(s, "SDS-S03", "schoolYear", text,
-			fmt.Sprintf("a school year is named for the year in which it ends, %d", last))
+			"a school year is named for the year in which it ends, %d", last)
 	}
 }
 
@@ -163,6 +161,6 @@ func sessionToday(j *judge) {
 // SDS-K01
 func courseMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-K01", "title")
-	j.follow(s, j.required(s, "SDS-K01", "org", orgRefs), j.hasOrg)
+	j.follow(s, "SDS-K01", "org", orgRefs, j.hasOrg)
 	j.optional(s, "schoolYear", j.hasSession)
 }

@@ -8,12 +8,11 @@ import (
 
 // known is what later rules need of earlier objects, and no more: a district of
 // a million enrollments is judged in a few hundred megabytes. Ids of people and
-// classes are numbered; sets of texts hold 64-bit hashes, of which two in a
-// million agree with a chance of one in ten million.
+// classes are numbered; what was seen is a set of 64-bit hashes, of which two in
+// three million agree with a chance of one in four million.
 type known struct {
 	seed   maphash.Seed
-	ids    map[uint64]bool // of the collection under way
-	stamps stamps
+	stamps stamps // of the collection under way
 
 	orgs     map[string]*org
 	sessions map[string]*session
@@ -21,12 +20,8 @@ type known struct {
 	classes  map[string]*class
 	users    map[string]*user
 
-	titles  map[uint64]bool // school, term and title of classes
+	seen    map[uint64]bool // what must not come twice, or is looked for again
 	holders map[uint64]int  // how many have what they are matched by, by group
-	mails   map[uint64]bool // group and address
-	births  map[uint64]bool // name and birth date
-	links   map[uint64]bool // user to agent
-	members map[uint64]bool // user, class and role
 
 	pupils  []uint64 // student and class
 	undated int      // enrollments without dates
@@ -68,16 +63,8 @@ type user struct {
 
 func newKnown() *known {
 	return &known{seed: maphash.MakeSeed(), orgs: map[string]*org{}, sessions: map[string]*session{},
-		courses: map[string]*course{}, classes: map[string]*class{},
-		users: map[string]*user{}, titles: map[uint64]bool{}, holders: map[uint64]int{},
-		mails: map[uint64]bool{}, births: map[uint64]bool{}, links: map[uint64]bool{},
-		members: map[uint64]bool{}}
-}
-
-// begin forgets what is of one collection only.
-func (k *known) begin(string) {
-	k.ids = map[uint64]bool{}
-	k.stamps = stamps{counts: map[string]int{}}
+		courses: map[string]*course{}, classes: map[string]*class{}, users: map[string]*user{},
+		seen: map[uint64]bool{}, holders: map[uint64]int{}}
 }
 
 // hash of several texts, in which no text runs into the next.
@@ -85,13 +72,11 @@ func (k *known) hash(parts ...string) uint64 {
 	return maphash.String(k.seed, strings.Join(parts, "\x00"))
 }
 
-// first tells whether a hash is new to a set, and adds it.
-func first(set map[uint64]bool, hash uint64) bool {
-	if set[hash] {
-		return false
-	}
-	set[hash] = true
-	return true
+// first tells whether a hash was not seen yet; now it is.
+func (k *known) first(hash uint64) bool {
+	was := k.seen[hash]
+	k.seen[hash] = true
+	return !was
 }
 
 func pair(a, b uint32) uint64 { return uint64(a)<<32 | uint64(b) }

@@ -2,7 +2,8 @@ package quality
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -11,8 +12,8 @@ import (
 // SDS-C01
 func classMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-C01", "title")
-	j.follow(s, j.required(s, "SDS-C01", "school", orgRefs), j.hasOrg)
-	j.follow(s, j.required(s, "SDS-C01", "terms", sessionRefs), j.hasSession)
+	j.follow(s, "SDS-C01", "school", orgRefs, j.hasOrg)
+	j.follow(s, "SDS-C01", "terms", sessionRefs, j.hasSession)
 }
 
 const longestTitle = 256
@@ -22,19 +23,20 @@ func classTitle(j *judge, s *subject) {
 	title := s.Text("title")
 	switch {
 	case len([]rune(title)) > longestTitle:
-		j.find(s, "SDS-C02", "title", title, fmt.Sprintf("a title of more than %d letters", longestTitle))
+		j.find(s, "SDS-C02", "title", title, "a title of more than %d letters", longestTitle)
 	case strings.ContainsAny(title, `\:*?"<>|`):
 		j.find(s, "SDS-C02", "title", title, "the title has a character that the name of a Team cannot have")
 	default:
 		if c, bad := unshowable(title); bad {
-			j.find(s, "SDS-C02", "title", title, fmt.Sprintf("the title has the character %U", c))
+			j.find(s, "SDS-C02", "title", title, "the title has the character %U", c)
 		}
 	}
 	if s.id != "" && !mailName.MatchString(s.id) {
 		j.find(s, "SDS-C03", "sourcedId", s.id, "the id has characters that a mail name cannot have")
 	}
 	for _, t := range s.Refs("terms") {
-		if title != "" && !first(j.titles, j.hash(s.RefID("school"), t.ID, strings.ToLower(title))) {
+		if title != "" && !j.first(j.hash("title", s.RefID("school"), t.ID,
+			strings.ToLower(title))) {
 			j.find(s, "SDS-C05", "title", title, "another class of the school and term has this title")
 			return
 		}
@@ -76,7 +78,7 @@ func keepClass(j *judge, s *subject) {
 func enrollmentMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-E01", "role")
 	if r := s.Text("role"); r != "" && !in(enrolled, r) {
-		j.find(s, "SDS-E01", "role", r, fmt.Sprintf("%q is no role of an enrollment", r))
+		j.find(s, "SDS-E01", "role", r, "%q is no role of an enrollment", r)
 	}
 	j.required(s, "SDS-E01", "school", orgRefs)
 	j.required(s, "SDS-E01", "class", classRefs)
@@ -92,13 +94,13 @@ func enrollmentLinks(j *judge, s *subject) {
 		there func(string) bool
 	}{{"user", j.hasUser}, {"class", j.hasClass}, {"school", j.hasOrg}} {
 		if id := s.RefID(to.field); id != "" && !to.there(id) {
-			j.find(s, "SDS-E02", to.field, id,
-				fmt.Sprintf("the %s %q is not served, not active, or was dropped", to.field, id))
+			j.find(s, "SDS-E02", to.field, id, "the %s %q is not served, not active, or was dropped",
+				to.field, id)
 		}
 	}
 	school := s.RefID("school")
 	if c := j.classes[s.RefID("class")]; c != nil && school != "" && j.hasOrg(school) && c.school != school {
-		j.find(s, "SDS-E02", "school", school, fmt.Sprintf("the class belongs to the school %q", c.school))
+		j.find(s, "SDS-E02", "school", school, "the class belongs to the school %q", c.school)
 	}
 }
 
@@ -114,9 +116,9 @@ func enrollmentDates(j *judge, s *subject) {
 		switch {
 		case d.text == "":
 		case at.IsZero():
-			j.find(s, "SDS-E04", d.name, d.text, d.name+" is no date such as 2026-08-01")
+			j.find(s, "SDS-E04", d.name, d.text, "%s is no date such as 2026-08-01", d.name)
 		case c != nil && !c.start.IsZero() && (at.Before(c.start) || at.After(c.end)):
-			j.find(s, "SDS-E04", d.name, d.text, d.name+" lies outside of the terms of the class")
+			j.find(s, "SDS-E04", d.name, d.text, "%s lies outside of the terms of the class", d.name)
 		}
 	}
 }
@@ -124,7 +126,7 @@ func enrollmentDates(j *judge, s *subject) {
 // SDS-E03, and what the whole needs.
 func keepEnrollment(j *judge, s *subject) {
 	u, c, role := j.users[s.RefID("user")], j.classes[s.RefID("class")], strings.ToLower(s.Text("role"))
-	if !first(j.members, pair(u.number, c.number)^j.hash(role)) {
+	if !j.first(pair(u.number, c.number) ^ j.hash("role", role)) {
 		j.find(s, "SDS-E03", "user", s.RefID("user"),
 			"the user is enrolled in the class with this role already")
 		return
@@ -144,12 +146,7 @@ func keepEnrollment(j *judge, s *subject) {
 
 // SDS-C04, and SDS-E04 for dates that nobody gave.
 func classesFilled(j *judge) {
-	ids := make([]string, 0, len(j.classes))
-	for id := range j.classes {
-		ids = append(ids, id)
-	}
-	sort.Strings(ids)
-	for _, id := range ids {
+	for _, id := range slices.Sorted(maps.Keys(j.classes)) {
 		c, s := j.classes[id], &subject{resource: "class", id: id}
 		if c.teachers == 0 {
 			j.find(s, "SDS-C04", "", "", "the class has no teacher")
@@ -158,13 +155,12 @@ func classesFilled(j *judge) {
 			j.find(s, "SDS-C04", "", "", "the class has no pupil")
 		}
 		if c.primary > 1 {
-			j.find(s, "SDS-C04", "", fmt.Sprint(c.primary), fmt.Sprintf("the class has %d primary teachers",
-				c.primary))
+			j.find(s, "SDS-C04", "", fmt.Sprint(c.primary), "the class has %d primary teachers", c.primary)
 		}
 	}
 	if j.undated > 0 {
-		j.milder(&subject{resource: "enrollment"}, "SDS-E04", Advice, "beginDate", fmt.Sprint(j.undated),
-			fmt.Sprintf("%d enrollments lack beginDate or endDate", j.undated))
+		j.as(Advice, &subject{resource: "enrollment"}, "SDS-E04", "beginDate", fmt.Sprint(j.undated),
+			"%d enrollments lack beginDate or endDate", j.undated)
 	}
 }
 
@@ -204,23 +200,14 @@ func (j *judge) zeros() {
 	for id, c := range j.courses {
 		add("Q-08", id, c.classes == 0)
 	}
-	for _, rule := range []string{"Q-01", "Q-02", "Q-03", "Q-04", "Q-05", "Q-06", "Q-07", "Q-08"} {
-		ids := none[rule]
-		if len(ids) == 0 {
-			continue
+	for _, rule := range slices.Sorted(maps.Keys(none)) {
+		ids, more := none[rule], ""
+		slices.Sort(ids)
+		n, most := len(ids), 3
+		if n > most {
+			ids, more = ids[:most], ", …"
 		}
-		sort.Strings(ids)
-		r := ByID(rule)
-		j.whole(r.Resources[0], rule, "", fmt.Sprint(len(ids)), fmt.Sprintf("not so for %d: %s", len(ids),
-			listed(ids)))
+		j.whole(ByID(rule).Resources[0], rule, "", fmt.Sprint(n), "not so for %d: %s%s", n,
+			strings.Join(ids, ", "), more)
 	}
-}
-
-// listed names the first of many.
-func listed(ids []string) string {
-	const most = 3
-	if len(ids) <= most {
-		return strings.Join(ids, ", ")
-	}
-	return strings.Join(ids[:most], ", ") + ", …"
 }

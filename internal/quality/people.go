@@ -1,6 +1,7 @@
 package quality
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -12,12 +13,13 @@ import (
 
 // matchedBy is the member that a group is matched by; "" for who is not.
 func (j *judge) matchedBy(g Group) string {
-	by := map[Group]string{Staff: j.MatchStaff, Student: j.MatchStudents}
-	name, matched := by[g]
-	if matched && name == "" {
-		return "email"
+	switch g {
+	case Staff:
+		return cmp.Or(j.MatchStaff, "email")
+	case Student:
+		return cmp.Or(j.MatchStudents, "email")
 	}
-	return name
+	return ""
 }
 
 func (j *judge) holder(g Group, field, value string) uint64 {
@@ -31,13 +33,14 @@ func lookAtUser(j *judge, s *subject) {
 		j.users[strings.Clone(s.id)] = u // not all of the row that it came in
 	}
 	role := s.Text("role")
-	u.group, u.teacher, u.grades = GroupOf(role), strings.EqualFold(role, "teacher"), len(s.Texts("grades")) > 0
+	u.group, u.teacher = GroupOf(role), strings.EqualFold(role, "teacher")
+	u.grades = len(s.Texts("grades")) > 0
 	if field := j.matchedBy(u.group); field != "" && s.Text(field) != "" {
 		j.holders[j.holder(u.group, field, s.Text(field))]++
 	}
 	if j.Contacts {
 		for _, a := range s.Refs("agents") {
-			j.links[j.hash(s.id, a.ID)] = true
+			j.first(j.hash("link", s.id, a.ID))
 		}
 	}
 	if j.Demographics {
@@ -48,7 +51,7 @@ func lookAtUser(j *judge, s *subject) {
 // SDS-U01, SDS-U02
 func userMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-U01", "username", "givenName", "familyName", "identifier")
-	j.follow(s, j.required(s, "SDS-U02", "orgs", orgRefs), j.hasOrg)
+	j.follow(s, "SDS-U02", "orgs", orgRefs, j.hasOrg)
 }
 
 // SDS-U03, and SDS-U09 for an address that nobody is matched by.
@@ -56,7 +59,7 @@ func userMatch(j *judge, s *subject) {
 	group := j.users[s.id].group
 	field := j.matchedBy(group)
 	mail := s.Text("email")
-	if mail != "" && field != "email" && !first(j.mails, j.holder(group, "email", mail)) {
+	if mail != "" && field != "email" && !j.first(j.hash("mail", fmt.Sprint(group), strings.ToLower(mail))) {
 		j.find(s, "SDS-U09", "email", mail, "another user of the same kind has this address")
 	}
 	if field == "" {
@@ -65,13 +68,13 @@ func userMatch(j *judge, s *subject) {
 	value := s.Text(field)
 	switch {
 	case value == "" && field == "email": // SDS-U01 speaks of a missing username
-		j.milder(s, "SDS-U03", Warning, field, written(s.Object[field]),
+		j.as(Warning, s, "SDS-U03", field, written(s.Object[field]),
 			"there is no email, by which the person would be matched")
 	case value == "":
 	case j.holders[j.holder(group, field, value)] > 1:
-		j.find(s, "SDS-U03", field, value, fmt.Sprintf("more than one of the same group has this %s", field))
+		j.find(s, "SDS-U03", field, value, "more than one of the same group has this %s", field)
 	case field == "email" && !isAddress(value):
-		j.milder(s, "SDS-U03", Warning, field, value, "this is no e-mail address")
+		j.as(Warning, s, "SDS-U03", field, value, "this is no e-mail address")
 	}
 }
 
@@ -93,7 +96,7 @@ func userContact(j *judge, s *subject) {
 
 // SDS-U06, and SDS-G06 for agents that lead nowhere.
 func userAgents(j *judge, s *subject) {
-	j.optional(s, "agents", func(id string) bool { return j.users[id] != nil })
+	j.optional(s, "agents", j.isUser)
 	if !j.Contacts {
 		return
 	}
@@ -102,9 +105,8 @@ func userAgents(j *judge, s *subject) {
 		if u == nil || (u.group == Contact) == (j.users[s.id].group == Contact) {
 			continue
 		}
-		if !j.links[j.hash(a.ID, s.id)] {
-			j.find(s, "SDS-U06", "agents", a.ID, fmt.Sprintf("%q does not name this user among its agents",
-				a.ID))
+		if !j.seen[j.hash("link", a.ID, s.id)] {
+			j.find(s, "SDS-U06", "agents", a.ID, "%q does not name this user among its agents", a.ID)
 		}
 	}
 }
@@ -114,7 +116,7 @@ func userValues(j *judge, s *subject) {
 	role := s.Text("role")
 	switch {
 	case strings.EqualFold(role, "aide"):
-		j.milder(s, "SDS-U07", Advice, "role", role,
+		j.as(Advice, s, "SDS-U07", "role", role,
 			"aide is not on the list that Microsoft publishes, though its examples have it")
 	case GroupOf(role) == Other && !strings.EqualFold(role, "other"):
 		j.find(s, "SDS-U07", "role", written(s.Object["role"]),
@@ -122,7 +124,7 @@ func userValues(j *judge, s *subject) {
 	}
 	for _, g := range s.Texts("grades") {
 		if !isGrade(g) {
-			j.find(s, "SDS-U07", "grades", g, fmt.Sprintf("%q is no grade of the CEDS list", g))
+			j.find(s, "SDS-U07", "grades", g, "%q is no grade of the CEDS list", g)
 		}
 	}
 	for _, name := range []string{"phone", "sms"} {
@@ -132,7 +134,7 @@ func userValues(j *judge, s *subject) {
 	}
 	_, unknown := Flags(s.Object)
 	for _, f := range unknown {
-		j.find(s, "SDS-U07", "metadata."+oneroster.UserFlags, f, fmt.Sprintf("%q is no user flag", f))
+		j.find(s, "SDS-U07", "metadata."+oneroster.UserFlags, f, "%q is no user flag", f)
 	}
 }
 
@@ -154,36 +156,33 @@ func Flags(user wire.Object) (all, unknown []string) {
 func userNames(j *judge, s *subject) {
 	for _, name := range []string{"givenName", "middleName", "familyName"} {
 		if c, bad := unshowable(s.Text(name)); bad {
-			j.find(s, "SDS-U08", name, s.Text(name), fmt.Sprintf("%s has the character %U", name, c))
+			j.find(s, "SDS-U08", name, s.Text(name), "%s has the character %U", name, c)
 		}
 	}
 }
-
-var truths = []string{"americanIndianOrAlaskaNative", "asian", "blackOrAfricanAmerican",
-	"nativeHawaiianOrOtherPacificIslander", "white", "demographicRaceTwoOrMoreRaces",
-	"hispanicOrLatinoEthnicity"}
 
 // SDS-D01, and SDS-U09 for two of one name and birth date.
 func demographicsMembers(j *judge, s *subject) {
 	if !j.hasUser(s.id) {
 		j.find(s, "SDS-D01", "sourcedId", s.id, "no user has this sourcedId, or it was dropped")
 	}
-	for _, name := range truths {
-		v, there := s.Object[name]
-		text, ok := v.(string)
-		ok = ok && (strings.EqualFold(text, "true") || strings.EqualFold(text, "false"))
-		if there && v != nil && !ok {
-			j.find(s, "SDS-D01", name, written(v), name+` is not the text "true" or "false"`)
+	for _, f := range oneroster.ByName("demographics").Fields {
+		v := s.Object[f.Name]
+		text, _ := v.(string)
+		if f.Kind == oneroster.Bool && v != nil && !strings.EqualFold(text, "true") &&
+			!strings.EqualFold(text, "false") {
+			j.find(s, "SDS-D01", f.Name, written(v), `%s is not the text "true" or "false"`, f.Name)
 		}
 	}
-	birth, there := s.Object["birthDate"]
-	if there && birth != nil && Day(written(birth)).IsZero() {
-		j.find(s, "SDS-D01", "birthDate", written(birth), "birthDate is no date such as 2012-01-31")
+	v := s.Object["birthDate"]
+	if v == nil {
 		return
 	}
-	if u := j.users[s.id]; u != nil && there && birth != nil && !first(j.births,
-		u.nameHash^j.hash(written(birth))) {
-		j.say(&subject{resource: "user", id: s.id}, ByID("SDS-U09"), "birthDate", "",
+	birth := written(v)
+	if Day(birth).IsZero() {
+		j.find(s, "SDS-D01", "birthDate", birth, "birthDate is no date such as 2012-01-31")
+	} else if u := j.users[s.id]; u != nil && !j.first(u.nameHash^j.hash("birth", birth)) {
+		j.find(&subject{resource: "user", id: s.id}, "SDS-U09", "birthDate", "",
 			"another user has the same name and birth date")
 	}
 }

@@ -6,6 +6,7 @@ package quality
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"rollbook/internal/wire"
@@ -70,8 +71,8 @@ type Outcome struct {
 	Stopped    bool           // something was catastrophic: what came after was not looked at
 }
 
-// order is parents first: a dropped record drops what refers to it.
-var order = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
+// all are the resources, parents first: a dropped record drops what refers to it.
+var all = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
 
 // MustHave are the resources that School Data Sync cannot do without.
 var MustHave = map[string]bool{"org": true, "academicSession": true, "class": true, "user": true,
@@ -83,9 +84,9 @@ func Judge(ctx context.Context, opt Options, each Each, report func(Finding)) (O
 	if opt.Today.IsZero() {
 		opt.Today = time.Now()
 	}
-	j := &judge{Options: opt, report: report, known: newKnown(), out: Outcome{Read: map[string]int{},
-		Kept: map[string]int{}}}
-	for _, resource := range order {
+	j := &judge{Options: opt, report: report, known: newKnown(),
+		out: Outcome{Read: map[string]int{}, Kept: map[string]int{}}}
+	for _, resource := range all {
 		if resource == "demographics" && !opt.Demographics {
 			continue
 		}
@@ -132,27 +133,33 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 			return nil
 		})
 	}
-	if look := looks[resource]; look != nil {
+	kind := kinds[resource]
+	if kind.look != nil {
 		err := read(func(s *subject) {
 			if s.id != "" {
-				look(j, s)
+				kind.look(j, s)
 			}
 		})
 		if err != nil {
 			return err
 		}
 	}
-	j.begin(resource)
+	j.stamps = stamps{counts: map[string]int{}}
 	err := read(func(s *subject) {
 		j.out.Read[resource]++
-		for i := range checks {
-			if checks[i].of == "" || checks[i].of == resource && s.id != "" {
-				checks[i].do(j, s)
+		for _, check := range everywhere {
+			check(j, s)
+		}
+		if s.id != "" {
+			for _, check := range kind.checks {
+				check(j, s)
 			}
 		}
 		if !s.dropped {
 			j.out.Kept[resource]++
-			keep[resource](j, s)
+			if kind.keep != nil {
+				kind.keep(j, s)
+			}
 			if j.Options.Kept != nil {
 				j.Options.Kept(resource, s.Object)
 			}
@@ -162,38 +169,29 @@ func (j *judge) collection(ctx context.Context, resource string, each Each) erro
 		return err
 	}
 	if j.out.Read[resource] == 0 && MustHave[resource] {
-		j.whole(resource, "SDS-X01", "", "0", "there is no active "+resource+" at all")
+		j.whole(resource, "SDS-X01", "", "0", "there is no active %s at all", resource)
 		return nil
 	}
 	j.stamps.tell(j, resource)
-	if after := wholes[resource]; after != nil {
-		after(j)
+	if kind.whole != nil {
+		kind.whole(j)
 	}
 	return nil
 }
 
 // find reports a rule that s breaks.
-func (j *judge) find(s *subject, rule, field, value, text string) {
-	j.say(s, ByID(rule), field, value, text)
+func (j *judge) find(s *subject, rule, field, value, format string, args ...any) {
+	j.as(ByID(rule).Severity, s, rule, field, value, format, args...)
 }
 
-// byTests reports what only the tests that Microsoft publishes refuse.
-func (j *judge) byTests(s *subject, rule, field, value, text string) {
-	r := *ByID(rule)
-	r.Severity = Advice
-	j.tell(s, Finding{Rule: &r, Field: field, Value: value, Text: text, Tests: true})
-}
-
-// milder reports a rule that s breaks in a way that costs less than the rule
-// does elsewhere.
-func (j *judge) milder(s *subject, rule string, severity Severity, field, value, text string) {
-	r := *ByID(rule)
-	r.Severity = severity
-	j.say(s, &r, field, value, text)
-}
-
-func (j *judge) say(s *subject, r *Rule, field, value, text string) {
-	j.tell(s, Finding{Rule: r, Field: field, Value: value, Text: text})
+// as reports a rule that s breaks in a way that costs less than the rule does elsewhere.
+func (j *judge) as(severity Severity, s *subject, rule, field, value, format string, args ...any) {
+	r := ByID(rule)
+	if r.Severity != severity {
+		milder := *r
+		milder.Severity, r = severity, &milder
+	}
+	j.tell(s, Finding{Rule: r, Field: field, Value: value, Text: fmt.Sprintf(format, args...)})
 }
 
 func (j *judge) tell(s *subject, f Finding) {
@@ -206,6 +204,6 @@ func (j *judge) tell(s *subject, f Finding) {
 }
 
 // whole reports a rule that a collection breaks.
-func (j *judge) whole(resource, rule, field, value, text string) {
-	j.find(&subject{resource: resource}, rule, field, value, text)
+func (j *judge) whole(resource, rule, field, value, format string, args ...any) {
+	j.find(&subject{resource: resource}, rule, field, value, format, args...)
 }

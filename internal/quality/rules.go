@@ -1,13 +1,13 @@
 package quality
 
+import "slices"
+
 const (
 	everyone = "Each object must be understood on its own before it can be linked"
 	dropped  = "School Data Sync drops the record, and every record that refers to it"
 	value    = "School Data Sync drops the value and keeps the record"
 	look     = "nothing is dropped; it is usually a sign of data that is not ready"
 )
-
-var all = []string{"org", "academicSession", "course", "class", "user", "demographics", "enrollment"}
 
 // rules is the table; docs/sync-sds.md is made from it.
 var rules = []Rule{
@@ -141,7 +141,7 @@ func init() {
 }
 
 // Rules lists every rule.
-func Rules() []Rule { return append([]Rule(nil), rules...) }
+func Rules() []Rule { return slices.Clone(rules) }
 
 // ByID finds a rule; nil when there is none.
 func ByID(id string) *Rule { return byID[id] }

@@ -21,41 +21,32 @@ var nested = []struct{ segment, resource string }{
 // not in a list of that school.
 func (r *run) bySchool(ctx context.Context) error {
 	orgs := oneroster.ByName("org")
-	if err := r.read(ctx, source{"/schools", orgs, isActive, []string{"schools", "orgs"},
-		false}); err != nil {
+	if err := r.read(ctx, source{"/schools", orgs, isActive, false}); err != nil {
 		return err
 	}
 	ids, err := r.Mirror.GatheredIDs(ctx, orgs)
 	if err != nil {
 		return err
 	}
+	var lists []source
 	for _, id := range ids {
 		for _, n := range nested {
-			if n.resource == "course" && !r.Courses {
-				continue
-			}
-			res := oneroster.ByName(n.resource)
-			path := "/schools/" + url.PathEscape(id) + "/" + n.segment
-			if err := r.read(ctx, source{path, res, isActive, []string{n.segment, res.Plural},
-				false}); err != nil {
-				return err
+			if n.resource != "course" || r.Courses {
+				lists = append(lists, source{"/schools/" + url.PathEscape(id) + "/" + n.segment,
+					oneroster.ByName(n.resource), isActive, false})
 			}
 		}
 	}
 	if r.Contacts {
 		for _, role := range quality.Contacts {
-			filter := "role=" + provider.Quote(role) + " AND " + isActive
-			if err := r.read(ctx, source{"/users", oneroster.ByName("user"), filter, []string{"users"},
-				false}); err != nil {
-				return err
-			}
+			lists = append(lists, source{"/users", oneroster.ByName("user"),
+				"role=" + provider.Quote(role) + " AND " + isActive, false})
 		}
 	}
 	if r.Demographics {
-		res := oneroster.ByName("demographics")
-		return r.read(ctx, source{"/demographics", res, isActive, []string{res.Plural}, true})
+		lists = append(lists, source{"/demographics", oneroster.ByName("demographics"), isActive, true})
 	}
-	return nil
+	return r.readAll(ctx, lists)
 }
 
 // classicReads tells whether the classic way has use for an object: the

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"rollbook/internal/quality"
@@ -27,12 +28,10 @@ var (
 // MatchRules are the rules of matching, for the documentation.
 func MatchRules() []quality.Rule { return []quality.Rule{*unmatched, *ambiguous} }
 
-// A Directory is who has an account: addresses and names, lower-cased, to the
-// accounts that have them.
+// A Directory is who has an account.
 type Directory struct {
 	Accounts int
-	byMail   map[string][]int
-	byUser   map[string][]int
+	by       map[string]map[string][]int // email and username: lower-cased, to the accounts that have it
 }
 
 // Columns of the exports of Entra and of the Microsoft 365 admin center, lower
@@ -72,7 +71,7 @@ func ReadDirectory(path string) (*Directory, error) {
 		return nil, fmt.Errorf("%s has no column userPrincipalName (or User principal name, UPN): its "+
 			"columns are %s", path, strings.Join(head, ", "))
 	}
-	d := &Directory{byMail: map[string][]int{}, byUser: map[string][]int{}}
+	d := &Directory{by: map[string]map[string][]int{"email": {}, "username": {}}}
 	for {
 		row, err := rows.Read()
 		if errors.Is(err, io.EOF) {
@@ -86,12 +85,11 @@ func ReadDirectory(path string) (*Directory, error) {
 }
 
 func column(head, names []string) int {
+	bare := strings.NewReplacer(" ", "", "_", "", "-", "")
 	for _, name := range names {
-		for i, h := range head {
-			if strings.ToLower(strings.NewReplacer(" ", "", "_", "", "-",
-				"").Replace(strings.TrimSpace(h))) == name {
-				return i
-			}
+		is := func(h string) bool { return strings.ToLower(bare.Replace(strings.TrimSpace(h))) == name }
+		if i := slices.IndexFunc(head, is); i >= 0 {
+			return i
 		}
 	}
 	return -1
@@ -110,25 +108,19 @@ func (d *Directory) add(user, mail string) {
 	}
 	n := d.Accounts
 	d.Accounts++
-	note := func(in map[string][]int, key string) {
-		if had := in[key]; key != "" && (len(had) == 0 || had[len(had)-1] != n) {
-			in[key] = append(had, n)
+	local, _, _ := strings.Cut(user, "@")
+	for by, keys := range map[string][2]string{"email": {user, mail}, "username": {user, local}} {
+		for _, key := range keys {
+			if had := d.by[by][key]; key != "" && (len(had) == 0 || had[len(had)-1] != n) {
+				d.by[by][key] = append(had, n)
+			}
 		}
 	}
-	note(d.byMail, user)
-	note(d.byMail, mail)
-	note(d.byUser, user)
-	local, _, _ := strings.Cut(user, "@")
-	note(d.byUser, local)
 }
 
 // find looks for the account of a person; the rule is nil when there is one.
 func (d *Directory) find(by, value string) (*quality.Rule, string) {
-	in := d.byMail
-	if by == "username" {
-		in = d.byUser
-	}
-	switch n := len(in[strings.ToLower(strings.TrimSpace(value))]); {
+	switch n := len(d.by[by][strings.ToLower(strings.TrimSpace(value))]); {
 	case value == "":
 		return unmatched, "there is no " + by + " to look for"
 	case n == 0:

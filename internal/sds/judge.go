@@ -36,7 +36,7 @@ func (r *run) judge(ctx context.Context) error {
 	slices.SortFunc(r.report.Costs, func(a, b Cost) int {
 		return cmp.Or(cmp.Compare(a.severity, b.severity), b.Count-a.Count, cmp.Compare(a.Rule, b.Rule))
 	})
-	return firstOf(err, c.err)
+	return cmp.Or(err, c.err)
 }
 
 // A kind is what findings have in common that cost the same.
@@ -51,24 +51,16 @@ func (c *census) cost(f quality.Finding) {
 	k := kind{f.Rule.ID, f.Rule.Severity, f.Tests}
 	if c.costs[k] == nil {
 		loses := map[quality.Severity]string{quality.Catastrophic: "the run stops",
-			quality.Error: "the record is " +
-				"dropped, and what refers to it", quality.Warning: "the value is dropped"}[f.Rule.Severity]
+			quality.Error:   "the record is dropped, and what refers to it",
+			quality.Warning: "the value is dropped"}[k.severity]
 		if f.Tests {
 			loses = "nothing that is documented; the tests that Microsoft publishes refuse it"
 		}
-		c.costs[k] = &Cost{Rule: k.rule, Severity: f.Rule.Severity.String(), ByTests: f.Tests,
-			Title: f.Rule.Title,
-			Loses: loses, Fix: f.Rule.Fix, severity: k.severity,
+		c.costs[k] = &Cost{Rule: k.rule, Severity: k.severity.String(), ByTests: f.Tests,
+			Title: f.Rule.Title, Loses: loses, Fix: f.Rule.Fix, severity: k.severity,
 			First: strings.TrimSpace(f.Resource+" "+f.SourcedID) + ": " + f.Text}
 	}
 	c.costs[k].Count++
-}
-
-func firstOf(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
 }
 
 // A census counts the records that a judge lets pass.
@@ -82,8 +74,9 @@ type census struct {
 }
 
 func (c *census) found(f quality.Finding) {
-	if c.Classic && (slices.Contains(outOfSight[f.Rule.ID], f.Field) ||
-		slices.Contains(outOfSight[f.Rule.ID], "")) && f.Rule.Severity > quality.Error {
+	unseen := outOfSight[f.Rule.ID]
+	if c.Classic && f.Rule.Severity > quality.Error && (slices.Contains(unseen, f.Field) ||
+		slices.Contains(unseen, "")) {
 		return
 	}
 	of := oneroster.ByName(f.Resource)
@@ -102,7 +95,7 @@ func (c *census) found(f quality.Finding) {
 	if f.Tests || f.Rule.Severity < quality.Advice {
 		c.cost(f)
 	}
-	c.err = firstOf(c.err, c.Found(f))
+	c.err = cmp.Or(c.err, c.Found(f))
 }
 
 // each streams one resource of the mirror to the judge.
@@ -117,7 +110,7 @@ func (c *census) each(ctx context.Context, resource string, yield func(wire.Obje
 		if c.read++; c.read%1000 == 0 {
 			c.Progress("judging", c.read, max(c.left, c.read))
 		}
-		return firstOf(yield(o), c.err)
+		return cmp.Or(yield(o), c.err)
 	})
 }
 

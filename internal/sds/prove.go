@@ -58,8 +58,7 @@ type candidate struct {
 // compares. A provider may have moved between the two: what differs is settled
 // by another delta and a look at that object.
 func (r *run) prove(ctx context.Context) (*Proof, error) {
-	kind := ""
-	if err := r.update(ctx, false, &kind); err != nil {
+	if err := r.update(ctx, false); err != nil {
 		return nil, err
 	}
 	p := &Proof{Differences: []Difference{}}
@@ -69,7 +68,7 @@ func (r *run) prove(ctx context.Context) (*Proof, error) {
 	}
 	for len(open) > 0 && p.Rounds < proofRounds {
 		p.Rounds++
-		if err := r.update(ctx, false, &kind); err != nil {
+		if err := r.update(ctx, false); err != nil {
 			return nil, err
 		}
 		var left []candidate

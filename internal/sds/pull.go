@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -20,8 +21,12 @@ type source struct {
 	path     string
 	resource *oneroster.Resource
 	filter   string
-	wrappers []string
 	whole    bool // the only source of its resource
+}
+
+// wrappers are the keys that the list may come under.
+func (s source) wrappers() []string {
+	return slices.Compact([]string{path.Base(s.path), s.resource.Plural})
 }
 
 // key is that of its cursor: one path may be read with several filters.
@@ -65,25 +70,30 @@ func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) er
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
+	var lists []source
 	for _, res := range r.resources() {
+		s := source{"/" + res.Plural, res, isActive, true}
 		if modes[res] { // as many as before, as long as the provider has not said
 			n, err := r.Mirror.Active(ctx, res)
 			if err != nil {
 				return err
 			}
-			r.expect("/"+res.Plural, n)
-		}
-	}
-	for _, res := range r.resources() {
-		filter := isActive
-		if !modes[res] {
+			r.expect(s.path, n)
+		} else {
 			mark, err := r.Mirror.Watermark(ctx, res)
 			if err != nil {
 				return err
 			}
-			filter = "dateLastModified>" + provider.Quote(mark)
+			s.filter = "dateLastModified>" + provider.Quote(mark)
 		}
-		if err := r.read(ctx, source{"/" + res.Plural, res, filter, []string{res.Plural}, true}); err != nil {
+		lists = append(lists, s)
+	}
+	return r.readAll(ctx, lists)
+}
+
+func (r *run) readAll(ctx context.Context, lists []source) error {
+	for _, s := range lists {
+		if err := r.read(ctx, s); err != nil {
 			return err
 		}
 	}
@@ -177,8 +187,7 @@ func (w *walk) pages(ctx context.Context) error {
 		if w.c.Offset == 0 {
 			w.c.WalkAsked = oneroster.FormatTime(time.Now())
 		}
-		query := fmt.Sprintf("offset=%d&limit=%d&filter=%s", w.c.Offset, w.Limit, encode(w.filter))
-		page, a, err := w.Provider.List(ctx, w.path, query, w.wrappers...)
+		page, a, err := w.list(ctx, w.c.Offset, w.filter)
 		if err != nil && optional[w.resource.Name] != "" && (a.Status == http.StatusNotFound ||
 			a.Status == http.StatusForbidden) {
 			return fmt.Errorf("%w; a provider without them is read with %s", err, optional[w.resource.Name])
@@ -191,7 +200,7 @@ func (w *walk) pages(ctx context.Context) error {
 			err = fmt.Errorf("%w; --rows allows more", err)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", a.Line(), err)
+			return a.In(err)
 		}
 		if last && way.Offset == w.c.Offset && len(page.Objects) > 0 {
 			return nil // the same page once more
@@ -201,6 +210,12 @@ func (w *walk) pages(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// list asks for a page.
+func (w *walk) list(ctx context.Context, offset int, filter string) (wire.Page, *provider.Answer, error) {
+	return w.Provider.List(ctx, w.path,
+		fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, encode(filter)), w.wrappers()...)
 }
 
 // page takes one page.
@@ -226,19 +241,14 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 	if err := w.Mirror.Gather(ctx, w.c, first, page.Objects, w.whole && w.shrinks()); err != nil {
 		return err
 	}
-	w.came(n, page.Total)
+	w.rows += n
+	w.expect(w.key(), max(page.Total, w.c.Offset))
+	w.Progress("reading", w.rows, max(w.expected, w.rows))
 	return nil
 }
 
 // seconds is how much of a stamp a Date header tells.
 const seconds = len("2006-01-02T15:04:05")
-
-// came counts rows for who waits.
-func (w *walk) came(n, total int) {
-	w.rows += n
-	w.expect(w.key(), max(total, w.c.Offset))
-	w.Progress("reading", w.rows, max(w.expected, w.rows))
-}
 
 // expect says how many rows a list will have brought.
 func (r *run) expect(key string, rows int) {
@@ -273,8 +283,10 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 		return still, have, err
 	}
 	counted := w.c.Total >= 0
-	if !counted {
-		w.uncounted(w.path)
+	if !counted && !w.silent { // nearly always all lists are not
+		w.silent = true
+		w.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
+			"told", w.path)
 	}
 	if !w.shrinks() && counted && have < w.c.Total {
 		return wrong, have, nil
@@ -294,15 +306,6 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 	return still, have, nil
 }
 
-// uncounted says once that lists are not counted: nearly always all of them are not.
-func (r *run) uncounted(path string) {
-	if !r.silent {
-		r.silent = true
-		r.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
-			"told", path)
-	}
-}
-
 // changed tells whether rows changed between the pages of a walk: whether the
 // provider has any, as late as the walk or later, otherwise than they came.
 func (w *walk) changed(ctx context.Context) (bool, error) {
@@ -314,15 +317,14 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 		known, err := w.Mirror.Shows(ctx, w.resource, w.c.Greatest)
 		return from < w.c.Greatest && !known, err
 	}
-	filter := encode(strings.Replace(w.filter, isActive, "dateLastModified>"+provider.Quote(from), 1))
-	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+filter, w.wrappers...)
+	filter := strings.Replace(w.filter, isActive, "dateLastModified>"+provider.Quote(from), 1)
+	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+encode(filter), w.wrappers()...)
 	if err != nil || len(page.Objects) == 0 && page.Total <= 0 {
 		return false, err
 	}
 	way := wire.Walk{Limit: w.Limit, Most: w.Rows}
 	for last := false; !last; {
-		if page, _, err = w.Provider.List(ctx, w.path, fmt.Sprintf("offset=%d&limit=%d&filter=%s", way.Offset,
-			w.Limit, filter), w.wrappers...); err != nil {
+		if page, _, err = w.list(ctx, way.Offset, filter); err != nil {
 			return false, err
 		}
 		if last, err = way.Next(page); err != nil {
@@ -373,26 +375,24 @@ const (
 // began: the greatest stamp that came, less the time since then. How far that
 // clock is behind the Date header need not be known.
 func (w *walk) floor(asked, began string) string {
-	begin, err := time.Parse(oneroster.TimeLayout, began)
-	clocked := err == nil
-	at, err := time.Parse(oneroster.TimeLayout, w.c.Greatest)
-	switch {
-	case err != nil && clocked:
-		return oneroster.FormatTime(begin.Add(-slack))
-	case err != nil:
+	lag := slack
+	if since, err := time.Parse(oneroster.TimeLayout, asked); err == nil {
+		lag += max(0, time.Since(since))
+	}
+	at, latest := earlier(w.c.Greatest, lag), earlier(began, slack)
+	if at != "" {
+		at = max(at, earlier(began, mostLag))
+	}
+	return lesser(at, latest)
+}
+
+// earlier is a stamp of so much before; "" of none.
+func earlier(stamp string, by time.Duration) string {
+	t, err := time.Parse(oneroster.TimeLayout, stamp)
+	if err != nil {
 		return ""
 	}
-	if since, err := time.Parse(oneroster.TimeLayout, asked); err == nil {
-		at = at.Add(-max(0, time.Since(since)))
-	}
-	at = at.Add(-slack)
-	if clocked && at.Before(begin.Add(-mostLag)) {
-		at = begin.Add(-mostLag)
-	}
-	if clocked && at.After(begin.Add(-slack)) {
-		at = begin.Add(-slack)
-	}
-	return oneroster.FormatTime(at)
+	return oneroster.FormatTime(t.Add(-by))
 }
 
 // probed is the stamp behind which changes of the walk are looked for.
@@ -414,10 +414,7 @@ func (w *walk) probed(ctx context.Context) (string, error) {
 }
 
 // older tells whether a stamp is of a change that the provider is done with.
-func older(stamp, clock string) bool {
-	at, err := time.Parse(oneroster.TimeLayout, clock)
-	return err == nil && stamp < oneroster.FormatTime(at.Add(-settled))
-}
+func older(stamp, clock string) bool { return stamp < earlier(clock, settled) }
 
 // finish ends the walks of a list.
 func (w *walk) finish(ctx context.Context, v verdict, have int) (err error) {
@@ -451,22 +448,19 @@ func (w *walk) mark(ctx context.Context, v verdict) (string, error) {
 		return "", err
 	}
 	mark := max(w.c.Greatest, before)
-	if at, err := time.Parse(oneroster.TimeLayout, w.c.Greatest); err == nil && w.c.Greatest >= before {
+	if at := earlier(w.c.Greatest, time.Millisecond); at != "" && w.c.Greatest >= before {
 		_, rows, err := w.Mirror.WalkedSince(ctx, w.c, w.c.Greatest)
 		if err != nil {
 			return "", err
 		}
 		if rows <= few || !older(w.c.Greatest, w.c.Began) {
-			mark = oneroster.FormatTime(at.Add(-time.Millisecond))
+			mark = at
 		}
 	}
 	if v != still {
 		mark = lesser(mark, w.floor(w.c.Asked, w.c.Began))
 	}
-	if at, err := time.Parse(oneroster.TimeLayout, w.c.Began); err == nil {
-		mark = lesser(mark, oneroster.FormatTime(at.Add(-time.Second)))
-	}
-	return mark, nil
+	return lesser(mark, earlier(w.c.Began, time.Second)), nil
 }
 
 // lesser of two stamps, of which either may be missing.
@@ -494,13 +488,4 @@ func stampOf(o wire.Object) string {
 		return ""
 	}
 	return oneroster.FormatTime(t)
-}
-
-// watermark is where the next delta of a collection begins.
-func (r *run) watermark(ctx context.Context, res *oneroster.Resource) (string, error) {
-	if r.Classic {
-		return "", nil
-	}
-	c, err := r.Mirror.Cursor(ctx, "/"+res.Plural, res)
-	return c.Mark, err
 }

@@ -57,14 +57,8 @@ func TestCosts(t *testing.T) {
 // A proof reads again, and counts nothing twice; a run that is stopped says how it read.
 func TestRowsAreCountedOnce(t *testing.T) {
 	s := serve(t, small(12, 1), store.Options{})
-	plain, _, err := s.sync(t, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	proved, _, err := s.sync(t, func(o *sds.Options) { o.Full, o.Prove = true, true })
-	if err != nil {
-		t.Fatal(err)
-	}
+	plain := s.synced(t, nil)
+	proved := s.synced(t, func(o *sds.Options) { o.Full, o.Prove = true, true })
 	for name, c := range proved.Collections {
 		if was := plain.Collections[name]; c.Rows != was.Rows || c.Same != was.Added || !c.Full {
 			t.Errorf("%s: %+v, without a proof %+v", name, c, was)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"rollbook/internal/quality"
+	"rollbook/internal/words"
 )
 
 // Results is the result file of a run: one row a record and rule that failed. It
@@ -41,16 +41,7 @@ func (r *Results) Add(f quality.Finding) error {
 		severity = "tests"
 	}
 	return r.csv.Write([]string{f.Resource, f.SourcedID, f.Rule.ID, severity, f.Field,
-		inert(f.Value), inert(f.Text), f.Rule.Fix})
-}
-
-// inert keeps a spreadsheet from taking a value of somebody's data for a
-// formula. Ids stay as they are: they are looked up.
-func inert(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
+		words.Cell(f.Value), words.Cell(f.Text), f.Rule.Fix}) // an id stays as it is: it is looked up
 }
 
 // Close puts the file in its place.

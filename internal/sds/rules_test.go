@@ -66,6 +66,17 @@ func each(members map[string]any) func(rows) (rows, string) {
 	}
 }
 
+// breaks has the lists of a path spoiled by do, and tells whose id it gave last.
+func (s *service) breaks(path string, do func(rows) (rows, string)) *string {
+	id := new(string)
+	s.spoil = at(path, func(r rows, n int) (rows, int) {
+		was := len(r)
+		r, *id = do(r)
+		return r, n + len(r) - was
+	})
+	return id
+}
+
 // Each rule that drops a record or a value is told for the record that breaks
 // it, decides how the run ends, and leaves the record out of the counts.
 func TestRules(t *testing.T) {
@@ -165,14 +176,9 @@ func TestRules(t *testing.T) {
 		{"SDS-U04", "users", domains(1), broken, 1, accounts},
 	} {
 		s.mirror = filepath.Join(t.TempDir(), "m.db")
-		id := ""
-		s.spoil = at("/"+c.plural, func(r rows, n int) (rows, int) {
-			was := len(r)
-			r, id = c.do(r)
-			return r, n + len(r) - was
-		})
+		id := s.breaks("/"+c.plural, c.do)
 		r, found, err := s.sync(t, c.with)
-		what := c.rule + " " + oneroster.ByName(c.plural).Name + " " + id
+		what := c.rule + " " + oneroster.ByName(c.plural).Name + " " + *id
 		if err != nil || r.Status != c.status || c.rule != "" && !found[what] {
 			t.Errorf("%s: %s, %v; found %v", what, r.Status, err, found)
 		}
@@ -215,15 +221,10 @@ func TestClassicTellsOfWhatItSees(t *testing.T) {
 			"SDS-S02 academicSession "},
 	} {
 		s.mirror = filepath.Join(t.TempDir(), "m.db")
-		id := ""
-		s.spoil = at(c.path, func(r rows, n int) (rows, int) {
-			was := len(r)
-			r, id = c.do(r)
-			return r, n + len(r) - was
-		})
+		id := s.breaks(c.path, c.do)
 		r, found, err := s.sync(t, func(o *sds.Options) { o.Classic = true })
 		if err != nil || (r.Counts.Errors+r.Counts.Warnings > 0) != (c.told != "") ||
-			c.told != "" && !found[c.told+id] {
+			c.told != "" && !found[c.told+*id] {
 			t.Errorf("%s: %+v, %v; found %v", c.name, r.Counts, err, found)
 		}
 	}

@@ -181,7 +181,7 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	if err := r.update(ctx, r.Full || r.Classic, &r.report.Kind); err != nil {
+	if err := r.update(ctx, r.Full || r.Classic); err != nil {
 		return err
 	}
 	if r.Prove {
@@ -198,29 +198,26 @@ func (r *run) all(ctx context.Context) error {
 // update brings the mirror up to date: by a full pull where full says so or a
 // collection was never read, by a delta otherwise, or by going on with what an
 // earlier run left.
-func (r *run) update(ctx context.Context, full bool, kind *string) error {
-	*kind = deltaKind
-	modes := map[*oneroster.Resource]bool{} // true: read whole
-	all := true
+func (r *run) update(ctx context.Context, full bool) error {
+	pending, err := r.Mirror.Pending(ctx)
+	if err != nil {
+		return err
+	}
+	full = full || pending == r.pullKey(fullKind)
+	kind, modes := fullKind, map[*oneroster.Resource]bool{} // true: read whole
 	for _, res := range r.resources() {
 		mark, err := r.Mirror.Watermark(ctx, res)
 		if err != nil {
 			return err
 		}
-		modes[res] = full || mark == ""
-		all = all && modes[res]
-	}
-	pending, err := r.Mirror.Pending(ctx)
-	if err != nil {
-		return err
-	}
-	if all || pending == r.pullKey(fullKind) {
-		*kind = fullKind
-		for res := range modes {
-			modes[res] = true
+		if modes[res] = full || mark == ""; !modes[res] {
+			kind = deltaKind
 		}
 	}
-	resumed, err := r.Mirror.Resume(ctx, r.pullKey(*kind))
+	if !r.proving {
+		r.report.Kind = kind
+	}
+	resumed, err := r.Mirror.Resume(ctx, r.pullKey(kind))
 	if err != nil {
 		return err
 	}
@@ -248,18 +245,16 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		if before[res], err = r.Mirror.Active(ctx, res); err != nil {
 			return err
 		}
-		if modes[res] {
-			if err := r.plausible(ctx, res); err != nil {
-				return errors.Join(err, r.Mirror.Discard(ctx))
-			}
-		}
-		mark, err := r.watermark(ctx, res)
-		if err != nil {
-			return err
-		}
-		g := mirror.Gathering{Resource: res, Delta: !modes[res], Watermark: mark}
-		if err := r.leaves(ctx, g); err != nil {
+		g := mirror.Gathering{Resource: res, Delta: !modes[res]}
+		if err := r.plausible(ctx, g, before[res]); err != nil {
 			return errors.Join(err, r.Mirror.Discard(ctx))
+		}
+		if !r.Classic {
+			c, err := r.Mirror.Cursor(ctx, "/"+res.Plural, res)
+			if err != nil {
+				return err
+			}
+			g.Watermark = c.Mark
 		}
 		of = append(of, g)
 	}
@@ -280,49 +275,37 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 	return nil
 }
 
-// plausible holds a collection that was read whole against the mirror (X01).
-func (r *run) plausible(ctx context.Context, res *oneroster.Resource) error {
-	_, now, err := r.Mirror.Gathered(ctx, res)
-	if err != nil {
-		return err
+// plausible holds what was gathered of a collection, of which the mirror has so many active
+// rows, against the mirror (X01). A district without a class, say, is a mistake whoever tells it.
+func (r *run) plausible(ctx context.Context, g mirror.Gathering, before int) error {
+	must, plural := quality.MustHave[g.Resource.Name], g.Resource.Plural
+	disaster := func(now int, format string, args ...any) error {
+		return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: g.Resource.Name,
+			Value: fmt.Sprint(now), Text: fmt.Sprintf(format, args...)}}
 	}
-	before, err := r.Mirror.Active(ctx, res)
-	if err != nil {
-		return err
+	if g.Delta {
+		if !must || before == 0 {
+			return nil
+		}
+		c, err := r.Mirror.Compare(ctx, g)
+		if err != nil || before+c.Added-c.Retired > 0 {
+			return err
+		}
+		return disaster(0, "the delta retires all %d %s: nothing was changed", before, plural)
 	}
-	text := ""
+	_, now, err := r.Mirror.Gathered(ctx, g.Resource)
 	switch {
+	case err != nil:
+		return err
 	case now == 0 && before > 0:
-		text = fmt.Sprintf("%s came empty, and the mirror has %d: nothing was changed", res.Plural, before)
-	case now == 0 && quality.MustHave[res.Name]:
-		text = fmt.Sprintf("%s came empty: nothing was changed", res.Plural)
+		return disaster(now, "%s came empty, and the mirror has %d: nothing was changed", plural, before)
+	case now == 0 && must:
+		return disaster(now, "%s came empty: nothing was changed", plural)
 	case (before-now)*100 > before*r.Shrink:
-		text = fmt.Sprintf("%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was "+
-			"changed; if it is meant, allow it with --shrink", res.Plural, now, before, r.Shrink)
-	default:
-		return nil
+		return disaster(now, "%s came with %d, and the mirror has %d: more than %d %% fewer, nothing was "+
+			"changed; if it is meant, allow it with --shrink", plural, now, before, r.Shrink)
 	}
-	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: res.Name,
-		Value: fmt.Sprint(now), Text: text}}
-}
-
-// leaves holds a delta against the mirror: a district without a class, say, is a
-// mistake whoever tells it (X01).
-func (r *run) leaves(ctx context.Context, g mirror.Gathering) error {
-	if !g.Delta || !quality.MustHave[g.Resource.Name] {
-		return nil
-	}
-	before, err := r.Mirror.Active(ctx, g.Resource)
-	if err != nil || before == 0 {
-		return err
-	}
-	c, err := r.Mirror.Compare(ctx, g)
-	if err != nil || before+c.Added-c.Retired > 0 {
-		return err
-	}
-	text := fmt.Sprintf("the delta retires all %d %s: nothing was changed", before, g.Resource.Plural)
-	return catastrophe{quality.Finding{Rule: quality.ByID("SDS-X01"), Resource: g.Resource.Name, Value: "0",
-		Text: text}}
+	return nil
 }
 
 func (r *run) status(err error) string {

@@ -162,6 +162,16 @@ func (s *service) sync(t *testing.T, change func(*sds.Options)) (r sds.Report, f
 	return r, found, err
 }
 
+// synced makes a run that does not fail.
+func (s *service) synced(t *testing.T, change func(*sds.Options)) sds.Report {
+	t.Helper()
+	r, _, err := s.sync(t, change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // shows is what the mirror shows: "resource id" to content, hrefs left out.
 func (s *service) shows(t *testing.T, way string) map[string]string {
 	t.Helper()

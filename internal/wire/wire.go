@@ -143,7 +143,10 @@ func Decode(text []byte) (v any, err error) {
 // Canonical is the object's content as one JSON text: keys sorted, lists of
 // references sorted by sourcedId, hrefs left out, since two addresses of one
 // server are no difference. dateLastModified is part of it.
-func (o Object) Canonical() string { return string(appendCanonical(nil, map[string]any(o))) }
+func (o Object) Canonical() string { return JSON(map[string]any(o)) }
+
+// JSON is any value as Canonical has it.
+func JSON(v any) string { return string(appendCanonical(nil, v)) }
 
 func appendCanonical(out []byte, v any) []byte {
 	switch v := v.(type) {
@@ -209,7 +212,7 @@ func (o Object) member(name string) string {
 	if _, isRef := o["sourcedId"]; !there || name == "href" && isRef {
 		return ""
 	}
-	return string(appendCanonical(nil, v))
+	return JSON(v)
 }
 
 // A Page is a list answer, read.

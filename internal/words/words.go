@@ -1,9 +1,10 @@
-// Package words writes numbers, times and spans of time as people read them.
+// Package words writes numbers, times, spans of time and cells as people read them.
 package words
 
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,4 +42,13 @@ func Count(n int, of string) string {
 		return fmt.Sprintf("%s %ses", Thousands(n), of)
 	}
 	return fmt.Sprintf("%s %ss", Thousands(n), of)
+}
+
+// Cell is a text that a spreadsheet does not take for a formula: one that it would begins
+// with an apostrophe.
+func Cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r\n", rune(text[0])) {
+		return "'" + text
+	}
+	return text
 }
