@@ -133,6 +133,16 @@ func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options),
 	return do(t.Context(), p, opt)
 }
 
+// done is a run that comes to its end.
+func (s *school) done(t *testing.T, do verb, change func(*gradesync.Options)) *gradesync.Receipt {
+	t.Helper()
+	r, err := s.run(t, do, change, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func totals(r *gradesync.Receipt) string { return fmt.Sprint(r.Totals.Items, r.Totals.Results) }
 
 // What is written once is found the second time, overwritten where that is
@@ -152,10 +162,7 @@ func TestWrittenFoundAndRemoved(t *testing.T) {
 		{"clean", gradesync.Clean, false, gradesync.Removed, false},
 		{"anew", gradesync.Sync, false, gradesync.Created, true},
 	} {
-		r, err := s.run(t, c.do, func(o *gradesync.Options) { o.Force = c.force }, nil)
-		if err != nil {
-			t.Fatal(c.name, err)
-		}
+		r := s.done(t, c.do, func(o *gradesync.Options) { o.Force = c.force })
 		students := len(r.Items[0].Grades)
 		want := fmt.Sprint(map[gradesync.Status]int{c.status: 3},
 			map[gradesync.Status]int{c.status: 3 * students})
@@ -173,19 +180,16 @@ func TestWrittenFoundAndRemoved(t *testing.T) {
 			t.Errorf("%s: the slowest write is %+v", c.name, r.Slowest)
 		}
 	}
-	if r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Seed = 2 }, nil); err != nil ||
-		r.Totals.Items[gradesync.Created] != 3 {
-		t.Errorf("another seed: %v", err)
+	r := s.done(t, gradesync.Sync, func(o *gradesync.Options) { o.Seed = 2 })
+	if r.Totals.Items[gradesync.Created] != 3 {
+		t.Errorf("another seed: %s", totals(r))
 	}
 }
 
 // What Grade Sync plans depends on the options only, and is sent as it sends it.
 func TestPlan(t *testing.T) {
 	s := open(t)
-	r, err := s.run(t, gradesync.Sync, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := s.done(t, gradesync.Sync, nil)
 	items, category := 0, 0
 	for _, a := range s.asked {
 		if !strings.HasPrefix(a, "PUT /lineItems/") {
@@ -213,10 +217,9 @@ func TestPlan(t *testing.T) {
 			}
 		}
 	}
-	again, err := open(t).run(t, gradesync.Sync, nil, nil)
-	if err != nil || again.Items[1].ID != r.Items[1].ID ||
-		again.Items[1].Grades[0].Score != r.Items[1].Grades[0].Score {
-		t.Errorf("another time, another plan: %v", err)
+	again := open(t).done(t, gradesync.Sync, nil).Items[1]
+	if was := r.Items[1]; again.ID != was.ID || again.Grades[0].Score != was.Grades[0].Score {
+		t.Errorf("another time, another plan: %+v, not %+v", again, was)
 	}
 }
 
@@ -286,11 +289,7 @@ func TestRefusedWrites(t *testing.T) {
 				replace(a, c.old, c.new)
 			}
 		}
-		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Assignments = 1 }, nil)
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
+		r := s.done(t, gradesync.Sync, func(o *gradesync.Options) { o.Assignments = 1 })
 		items, marks := r.Totals.Items[gradesync.Failed] == 1,
 			r.Totals.Results[gradesync.Failed] == len(r.Items[0].Grades)
 		if items != c.items || marks != c.marks || (r.Failures() > 0) != (c.reason != "") {
@@ -316,9 +315,7 @@ func TestCleanUp(t *testing.T) {
 		{"a promise", "DELETE /results/", 202, "a deletion is answered with 204"},
 	} {
 		s := open(t)
-		if _, err := s.run(t, gradesync.Sync, nil, nil); err != nil {
-			t.Fatal(err)
-		}
+		s.done(t, gradesync.Sync, nil)
 		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
 			if strings.HasPrefix(r.Method+" "+path, c.path) {
 				a.Code = c.code
@@ -326,28 +323,21 @@ func TestCleanUp(t *testing.T) {
 				a.Code = 200
 			}
 		}
-		r, err := s.run(t, gradesync.Clean, nil, nil)
-		if err != nil || r.Failures() == 0 {
-			t.Errorf("%s: %v, %s", c.name, err, totals(r))
-			continue
-		}
-		if notes, _ := json.Marshal(r.Items); !strings.Contains(string(notes), c.reason) {
+		r := s.done(t, gradesync.Clean, nil)
+		notes, _ := json.Marshal(r.Items)
+		if r.Failures() == 0 || !strings.Contains(string(notes), c.reason) {
 			t.Errorf("%s: %s", c.name, notes)
 		}
 	}
 	s := open(t)
-	made, err := s.run(t, gradesync.Sync, nil, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	old := made.Items[0].Grades[0].ID
+	old := s.done(t, gradesync.Sync, nil).Items[0].Grades[0].ID
 	s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
 		replace(a, old, "foreign") // whoever made that
 	}
-	r, err := s.run(t, gradesync.Clean, nil, nil)
-	if err != nil || r.Totals.Items[gradesync.Failed] != 1 || r.Totals.Items[gradesync.Removed] != 2 ||
+	r := s.done(t, gradesync.Clean, nil)
+	if r.Totals.Items[gradesync.Failed] != 1 || r.Totals.Items[gradesync.Removed] != 2 ||
 		!strings.Contains(strings.Join(r.Items[0].Notes, ""), "holds 1 results that this did not make") {
-		t.Errorf("%v: %s, %q", err, totals(r), r.Items[0].Notes)
+		t.Errorf("%s, %q", totals(r), r.Items[0].Notes)
 	}
 	if n := s.count("DELETE /lineItems/" + r.Items[0].ID); n != 0 {
 		t.Errorf("it is removed all the same")
@@ -368,11 +358,7 @@ func TestGradingPeriod(t *testing.T) {
 		"2026-07-31": "per-2026-2-2",
 		"2020-01-01": "per-2027-2-2, which does not cover it",
 	} {
-		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Today, o.Assignments = day, 1 },
-			nil)
-		if err != nil {
-			t.Fatal(day, err)
-		}
+		r := s.done(t, gradesync.Sync, func(o *gradesync.Options) { o.Today, o.Assignments = day, 1 })
 		got := r.GradingPeriod
 		if strings.Contains(strings.Join(r.Warnings, ""), "no grading period covers") {
 			got += ", which does not cover it"
