@@ -45,7 +45,7 @@ type school struct {
 func open(t *testing.T) *school {
 	t.Helper()
 	src := sandbox.New(sandbox.Options{Students: 12, Seed: 1, Today: today})
-	s := &school{}
+	s := opened(t, src)
 	if err := src.Each(t.Context(), oneroster.ByName("user"), func(r oneroster.Record) error {
 		if r.ID() == "tea-001-001" {
 			s.teacher = r.Get("username")
@@ -54,9 +54,18 @@ func open(t *testing.T) *school {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// opened serves what is imported, one source after the other.
+func opened(t *testing.T, sources ...oneroster.Source) *school {
+	t.Helper()
+	s := &school{}
 	district := storetest.Open(t, filepath.Join(t.TempDir(), "district.db"), store.Options{})
-	if _, err := district.Import(t.Context(), src, store.ImportOptions{}); err != nil {
-		t.Fatal(err)
+	for _, src := range sources {
+		if _, err := district.Import(t.Context(), src, store.ImportOptions{}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
 	if err != nil {
@@ -116,21 +125,26 @@ func (s *school) count(beginning string) (n int) {
 
 type verb func(context.Context, *provider.Provider, gradesync.Options) (*gradesync.Receipt, error)
 
-func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options),
-	now func() time.Time) (*gradesync.Receipt, error) {
+func (s *school) provider(t *testing.T, now func() time.Time) *provider.Provider {
 	t.Helper()
-	s.asked = nil
 	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base,
 		TokenURL: s.server.URL + "/token",
 		Client:   "grades", Secret: s.secret, Tries: 1, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return p
+}
+
+func (s *school) run(t *testing.T, do verb, change func(*gradesync.Options),
+	now func() time.Time) (*gradesync.Receipt, error) {
+	t.Helper()
+	s.asked = nil
 	opt := gradesync.Options{Teacher: s.teacher, Assignments: 3, Seed: 1, Today: "2026-11-25"}
 	if change != nil {
 		change(&opt)
 	}
-	return do(t.Context(), p, opt)
+	return do(t.Context(), s.provider(t, now), opt)
 }
 
 // done is a run that comes to its end.
