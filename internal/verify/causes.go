@@ -391,8 +391,8 @@ var harms = []struct {
 	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
 	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
-		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create put.minimal put.burst gradesync.absent " +
-		"gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
+		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create " +
+		"put.minimal put.burst gradesync.absent gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
 }
 

@@ -192,6 +192,37 @@ func (p *probe) fatal(a *provider.Answer, format string, args ...any) {
 	panic(left{})
 }
 
+// wants tells of an answer whose status is none of these, the first of which is meant; must ends the
+// check there. unbroken wants any but a server's failure.
+func (p *probe) wants(a *provider.Answer, statuses ...int) bool {
+	if a.Err != nil {
+		p.fail(a, "no answer: %v", a.Err)
+	} else if !slices.Contains(statuses, a.Status) {
+		p.fail(a, "answered %d; %d was expected", a.Status, statuses[0])
+	} else {
+		return true
+	}
+	return false
+}
+
+func (p *probe) must(a *provider.Answer, statuses ...int) {
+	if !p.wants(a, statuses...) {
+		panic(left{})
+	}
+}
+
+func (p *probe) unbroken(a *provider.Answer) {
+	if a.Err != nil {
+		p.fatal(a, "no answer: %v", a.Err)
+	}
+	if a.Status >= http.StatusInternalServerError {
+		p.fatal(a, "answered %d", a.Status)
+	}
+}
+
+// success are the statuses of what was done; a created object is told by 201.
+var success = []int{http.StatusOK, http.StatusCreated, http.StatusAccepted, http.StatusNoContent}
+
 // result is what the probe has come to.
 func (p *probe) result() Result {
 	out := Result{Check: p.check, Failures: p.failures, More: p.more}

@@ -286,10 +286,7 @@ var gradeChecks = []Check{
 		Fix:   "Answer 404 to an unknown id, whatever it looks like.", Run: func(p *probe) {
 			for _, path := range []string{"/lineItems/", "/results/"} {
 				for _, id := range []string{newID(), newID() + "-no.such class"} {
-					if a := p.get(path + oneroster.EscapeID(id)); a.Err != nil ||
-						a.Status != http.StatusNotFound {
-						p.fail(a, "answered %d", a.Status)
-					}
+					p.wants(p.get(path+oneroster.EscapeID(id)), http.StatusNotFound)
 				}
 			}
 		}},
@@ -299,9 +296,7 @@ var gradeChecks = []Check{
 		Run: func(p *probe) {
 			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
 				Header: http.Header{"X-Vendor-Authorization": {"key:secret"}}})
-			if a.Err != nil || a.Status != http.StatusOK {
-				p.fail(a, "answered %d", a.Status)
-			}
+			p.wants(a, http.StatusOK)
 		}},
 	{ID: "gradesync.two-questions", On: Lists, Profiles: gradeProfiles, Advice: true,
 		Title: "A number with more behind it is read as its leading digits: offset=0?limit=7000",

@@ -480,9 +480,7 @@ func checkApostrophe(p *probe) {
 	for _, filter := range []string{want.filter, field + "='" + v + "'"} {
 		a := p.filter(filter)
 		last = a
-		if a.Err != nil || a.Status >= 500 {
-			p.fatal(a, "answered %d", a.Status)
-		}
+		p.unbroken(a)
 		if a.Status != http.StatusOK {
 			continue
 		}
@@ -507,11 +505,7 @@ func checkBadDate(p *probe) {
 	for _, at := range []string{"2026-13-45", "2026-02-30T25:61:00.000Z", "yesterday"} {
 		a := p.get(p.route.Path, "limit", "1", "filter", "dateLastModified>"+provider.Quote(at))
 		p.ok()
-		if a.Err != nil {
-			p.fail(a, "no answer: %v", a.Err)
-		} else if a.Status >= 500 {
-			p.fail(a, "answered %d for dateLastModified>'%s'; 400 was expected", a.Status, at)
-		}
+		p.unbroken(a)
 	}
 }
 
@@ -522,9 +516,7 @@ func checkTwoFilters(p *probe) {
 	one, last := exactly("sourcedId", c.id(0)), exactly("sourcedId", c.id(c.count-1))
 	a := p.get(p.route.Path, "limit", "10", "filter", one.filter, "filter", last.filter)
 	p.ok()
-	if a.Err != nil || a.Status >= 500 {
-		p.fatal(a, "answered %d", a.Status)
-	}
+	p.unbroken(a)
 	got, _ := p.asList(a, p.route.Resource)
 	if len(got.Objects) > 1 {
 		p.fatal(a, "%s came, where each of the filters selects one row", plural(len(got.Objects), "row"))
