@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -198,21 +197,52 @@ func (c *collection) matching(conditions []oneroster.Match, vars map[string]stri
 	}
 }
 
-// parents picks path variables for which the nested list must have the most
-// rows, among a few candidates.
-func (p *probe) parents() (vars map[string]string, must, may map[string]bool) {
-	for _, candidate := range p.candidates() {
-		if m, y, known := p.hang(candidate); known && (vars == nil || len(m) > len(must)) {
-			vars, must, may = candidate, m, y
-		}
-	}
-	if vars == nil {
-		p.leave("the lists that this one hangs on were not read whole, or have no rows that name a parent")
-	}
-	return vars, must, may
+// A family is a parent, by the variables of a path, with the rows that must be in its list, and those
+// that may.
+type family struct {
+	vars      map[string]string
+	must, may map[string]bool
 }
 
-// candidates are up to a dozen sets of path variables: parents of the rows
+// families are the one with the most rows among a few candidates and, where there is such, another with
+// rows: one of another kind, such as a teacher's where that is a student's. They are looked for once a
+// path: that goes through whole lists. The check ends where there is none.
+func (p *probe) families() []family {
+	if known := p.hanging[p.route]; known != nil {
+		return known
+	}
+	var all, out []family
+	for _, vars := range p.candidates() {
+		if must, may, known := p.hang(vars); known {
+			all = append(all, family{vars, must, may})
+		}
+	}
+	if len(all) == 0 {
+		p.leave("the lists that this one hangs on were not read whole, or have no rows that name a parent")
+	}
+	slices.SortStableFunc(all, func(a, b family) int { return len(b.must) - len(a.must) })
+	list, name := p.reading("/"+p.route.Segments[0]), p.variables()[0]
+	kind := func(f family) (out string) {
+		n, _ := list.find(f.vars[name])
+		for i := range own(list.of, oneroster.Enum) {
+			out += list.text(n, i) + " "
+		}
+		return out
+	}
+	out = all[:1]
+	others := slices.DeleteFunc(slices.Clone(all[1:]), func(f family) bool { return len(f.must) == 0 })
+	if i := slices.IndexFunc(others, func(f family) bool { return kind(f) != kind(all[0]) }); i >= 0 {
+		out = append(slices.Clip(out), others[i])
+	} else if len(others) > 0 {
+		out = append(slices.Clip(out), others[0])
+	}
+	p.hanging[p.route] = out
+	return out
+}
+
+const mostParents = 12 // that are tried
+
+// candidates are up to so many sets of path variables: parents of the rows
 // themselves where the rows name them, else of the parent's list.
 func (p *probe) candidates() []map[string]string {
 	var out []map[string]string
@@ -221,7 +251,7 @@ func (p *probe) candidates() []map[string]string {
 	if !first.usable() {
 		return nil
 	}
-	for n := 0; n < first.count && len(out) < 12; n += max(1, first.count/12) {
+	for n := 0; n < first.count && len(out) < mostParents; n += max(1, first.count/mostParents) {
 		if !first.deleted(n) {
 			out = append(out, map[string]string{names[0]: first.id(n)})
 		}
@@ -237,18 +267,22 @@ func (p *probe) candidates() []map[string]string {
 func (p *probe) second(names []string) []map[string]string {
 	var out []map[string]string
 	add := func(first, second string) {
-		if len(out) < 12 && first != "" && second != "" {
+		if first != "" && second != "" {
 			out = append(out, map[string]string{names[0]: first, names[1]: second})
 		}
 	}
 	switch names[0] + " " + names[1] {
 	case "school_id class_id":
 		for _, rec := range p.active("class") {
-			add(rec.Get("school"), rec.ID())
+			if add(rec.Get("school"), rec.ID()); len(out) == mostParents {
+				break
+			}
 		}
 	case "class_id li_id":
 		for _, rec := range p.active("lineItem") {
-			add(rec.Get("class"), rec.ID())
+			if add(rec.Get("class"), rec.ID()); len(out) == mostParents {
+				break
+			}
 		}
 	case "class_id student_id":
 		class := map[string]string{}
@@ -256,51 +290,30 @@ func (p *probe) second(names []string) []map[string]string {
 			class[rec.ID()] = rec.Get("class")
 		}
 		for _, rec := range p.active("result") {
-			add(class[rec.Get("lineItem")], rec.Get("student"))
+			if add(class[rec.Get("lineItem")], rec.Get("student")); len(out) == mostParents {
+				break
+			}
 		}
 	}
 	return out
 }
 
 func checkNested(p *probe) {
-	vars, must, may := p.parents()
-	if len(must) == 0 {
+	all := p.families()
+	if len(all[0].must) == 0 {
 		p.lacks("no parent was found that has rows here")
 	}
-	p.under(vars, must, may)
-	if other, must, may := p.another(vars); other != nil && len(p.failures) == 0 {
-		p.under(other, must, may)
-	}
-}
-
-// another is a parent with rows beside the first one: one of another kind, such as a teacher where
-// that is a student, if there is such.
-func (p *probe) another(than map[string]string) (vars map[string]string, must, may map[string]bool) {
-	list, name := p.reading("/"+p.route.Segments[0]), p.variables()[0]
-	kind := func(vars map[string]string) (out string) {
-		n, _ := list.find(vars[name])
-		for i, f := range list.of.Fields {
-			if i > oneroster.Modified && f.Kind == oneroster.Enum {
-				out += list.text(n, i) + " "
-			}
-		}
-		return out
-	}
-	for _, candidate := range p.candidates() {
-		m, y, ok := p.hang(candidate)
-		if !ok || len(m) == 0 || maps.Equal(candidate, than) {
-			continue
-		}
-		if vars == nil || kind(vars) == kind(than) && kind(candidate) != kind(than) {
-			vars, must, may = candidate, m, y
+	for _, f := range all {
+		if len(p.failures) == 0 {
+			p.under(f)
 		}
 	}
-	return vars, must, may
 }
 
 // under looks at the rows of one parent.
-func (p *probe) under(vars map[string]string, must, may map[string]bool) {
-	a := p.get(fill(p.route.Path, vars), "limit", strconv.Itoa(nestedRows))
+func (p *probe) under(f family) {
+	must, may := f.must, f.may
+	a := p.get(fill(p.route.Path, f.vars), "limit", strconv.Itoa(nestedRows))
 	got, ok := p.whole(a, nestedRows)
 	if !ok {
 		return
@@ -441,10 +454,10 @@ var nestedRows = 10_000
 
 // beginning reads what a nested list that has rows begins with.
 func (p *probe) beginning() (path string, rows []wire.Object) {
-	vars, must, _ := p.parents()
-	path = fill(p.route.Path, vars)
+	first := p.families()[0]
+	path = fill(p.route.Path, first.vars)
 	got, ok := p.whole(p.get(path, "limit", strconv.Itoa(nestedRows)), nestedRows)
-	if ok && (len(must) == 0 || len(got.Objects) == 0) {
+	if ok && (len(first.must) == 0 || len(got.Objects) == 0) {
 		p.held = false
 		p.lacks("no parent was found that has rows here")
 	}
@@ -464,11 +477,10 @@ func checkNestedPages(p *probe) {
 	if a.Total() != total {
 		p.fatal(a, "X-Total-Count is %d; the list has %s", a.Total(), plural(len(rows), "row"))
 	}
-	vars, _, _ := p.parents()
-	if other, must, _ := p.another(vars); other != nil {
-		a := p.get(fill(p.route.Path, other), "limit", strconv.Itoa(nestedRows))
+	for _, f := range p.families()[1:] {
+		a := p.get(fill(p.route.Path, f.vars), "limit", strconv.Itoa(nestedRows))
 		got, err := p.asList(a, p.route.Resource)
-		if n := len(got.Objects); err == nil && n == len(must) && n < nestedRows && got.Total != n {
+		if n := len(got.Objects); err == nil && n == len(f.must) && n < nestedRows && got.Total != n {
 			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(n, "row"))
 		}
 	}

@@ -162,9 +162,10 @@ type run struct {
 	aside   aside.File             // their pages
 	results []Result
 	calls   []Timing
-	seen    map[string]*provider.Answer  // answers of GETs that the checks share, by query
-	written []written                    // objects to remove in the end
-	judged  map[string][]quality.Finding // what School Data Sync's rules found, by rule; nil until they ran
+	seen    map[string]*provider.Answer   // answers of GETs that the checks share, by query
+	written []written                     // objects to remove in the end
+	hanging map[*oneroster.Route][]family // what hangs on parents, by nested list
+	judged  map[string][]quality.Finding  // what School Data Sync's rules found, by rule; nil until they ran
 	notes   []string
 	passing []*provider.Answer // that the server broke on, and not when it was asked again
 }
@@ -177,7 +178,7 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	r := &run{ctx: ctx, giveUp: giveUp, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
 		texts:    newTexts(),
 		profiles: map[string]bool{}, routes: map[string]bool{},
-		lists: map[string]*collection{}, seen: map[string]*provider.Answer{}}
+		lists: map[string]*collection{}, hanging: map[*oneroster.Route][]family{}, seen: map[string]*provider.Answer{}}
 	if !opt.Personal {
 		r.veil = p.Veil()
 	}
