@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rollbook/internal/oneroster"
+	"rollbook/internal/quality"
 )
 
 // Harm is what a mistake does to who reads, the worst first.
@@ -147,11 +148,20 @@ var grounds = []ground{
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},
-	{"SDS-G01", "SDS-G06 SDS-E02 SDS-C04 Q"},
-	{"SDS-U01", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
-	{"SDS-U02", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
-	{"SDS-U08", "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"},
-	{"SDS-C01", "SDS-G06 SDS-E02 SDS-C04 Q"},
+}
+
+func init() { grounds = append(grounds, dropping()...) }
+
+// dropping are the rules for which School Data Sync drops a record: what leads to it leads nowhere
+// then, which is another rule.
+func dropping() (out []ground) {
+	const astray = "SDS-G06 SDS-E02 SDS-C04 SDS-U06 Q"
+	for _, rule := range rules() {
+		if rule.Severity == quality.Error && !slices.Contains(strings.Fields(astray), rule.ID) {
+			out = append(out, ground{rule.ID, astray})
+		}
+	}
+	return out
 }
 
 // A Cause is one mistake of a provider: a check that failed for no failure of another, with
