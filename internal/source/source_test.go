@@ -26,6 +26,7 @@ import (
 
 func TestMain(m *testing.M) {
 	source.SetBetweenLooks(50 * time.Millisecond)
+	source.SetSilence(2 * time.Second)
 	storetest.Main(m)
 }
 
@@ -219,6 +220,19 @@ func TestSFTP(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "secret@") {
 			t.Errorf("%s: %v", wrong, err)
 		}
+	}
+}
+
+// A server that lets us in and says nothing then is given up, and its source fails.
+func TestSilentSFTP(t *testing.T) {
+	t.Parallel()
+	mine, _ := sourcetest.NewKey(t)
+	addr, fingerprint := sourcetest.SilentSFTP(t, mine.PublicKey())
+	p := place(t, source.Settings{SFTP: &source.SFTP{URL: "sftp://rollbook@" + addr + "/x",
+		HostKey: fingerprint}}, source.Secrets{source.Password: sourcetest.Password})
+	if _, _, why := fetch(t, p, new(json.RawMessage)); !strings.Contains(why, addr) ||
+		!strings.Contains(why, "said nothing for") {
+		t.Error(why)
 	}
 }
 
