@@ -199,6 +199,7 @@ func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 	}
 	now := k.now()
 	return s.When() != "after a quiet minute" || now.Sub(w.Last) >= quietTime ||
+		w.Last.After(now.Add(quietTime)) || // the clock was put back: that time may be years ahead
 		now.Sub(w.First) >= waitsAtMost, nil
 }
 

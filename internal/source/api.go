@@ -127,7 +127,7 @@ func (a *api) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 	now := time.Now().UTC()
 	filter := ""
 	if at, _, err := oneroster.ParseInstant(last.Latest); a.Delta && err == nil &&
-		now.Sub(last.Whole) < wholeEvery {
+		now.Sub(last.Whole) < wholeEvery && !last.Whole.After(now) { // by a clock that was wrong // by a clock that was wrong
 		filter = "dateLastModified>='" + oneroster.FormatTime(at.Add(-sinceMargin)) + "'"
 		if err := a.filters(ctx); err != nil {
 			a.notes = append(a.notes, err.Error()+": all was read instead")
