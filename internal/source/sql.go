@@ -103,7 +103,7 @@ func (s *SQL) place(secrets Secrets) (Place, error) {
 	}
 	if s.Timeout != "" {
 		if d.timeout, err = time.ParseDuration(s.Timeout); err != nil || d.timeout < time.Second {
-			return nil, fmt.Errorf("--timeout %q: write a span such as 5m", s.Timeout)
+			return nil, fmt.Errorf("--query-time %q: write a span such as 5m", s.Timeout)
 		}
 	}
 	if d.queries, err = queriesOf(s.Queries); err != nil {
@@ -111,6 +111,9 @@ func (s *SQL) place(secrets Secrets) (Place, error) {
 	}
 	return d, nil
 }
+
+// secretParameters are those of the three drivers' URLs.
+var secretParameters = []string{"password", "pwd", "sslpassword", "passwd"}
 
 // Database reads the URL of a database: a driver of database/sql, and what that opens.
 func Database(text, password string) (driver, dsn string, err error) {
@@ -124,6 +127,12 @@ func Database(text, password string) (driver, dsn string, err error) {
 		return "", "", errors.New("leave the password out of the URL of the database, it would be shown: " +
 			"it is asked " +
 			"for, or taken from ROLLBOOK_PASSWORD")
+	}
+	for name := range u.Query() {
+		if slices.Contains(secretParameters, strings.ToLower(name)) {
+			return "", "", fmt.Errorf("leave %s out of the URL of the database, it would be shown: a password is "+
+				"asked for, or taken from ROLLBOOK_PASSWORD", name)
+		}
 	}
 	user := u.User.Username()
 	switch u.Scheme {

@@ -138,7 +138,9 @@ func TestSQL(t *testing.T) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
-	for _, wrong := range []string{"oracle://r@h/d", "postgres://r:secret@h/d", "r:secret@tcp(h)/d"} {
+	for _, wrong := range []string{"oracle://r@h/d", "postgres://r:secret@h/d", "r:secret@tcp(h)/d",
+		"postgres://r@h/d?password=secret", "postgres://r@h/d?sslpassword=secret",
+		"sqlserver://r@h/d?Password=secret"} {
 		if _, _, err := source.Database(wrong, ""); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", wrong, err)
 		}
