@@ -209,3 +209,36 @@ func TestTurnOfARemovedFeed(t *testing.T) {
 		}
 	})
 }
+
+// What a server echoes of a secret is not shown, however it is spelled; also where one secret begins another.
+func TestHidden(t *testing.T) {
+	secrets := feed.Secrets{"password": "p@ss word/1", "bearer": "p@ss word", "query": "sig=a%2Fb%2Bcd&v=2020",
+		"url": "https://chat.example/services/T0/B0?x=tok"}
+	for said, want := range map[string]string{
+		"no p@ss word/1 here":                  "no [secret] here",
+		"no p@ss word here":                    "no [secret] here",
+		"no p%40ss+word%2F1 here":              "no [secret] here",
+		"postgres://r:p%40ss%20word%2F1@h/d":   "postgres://r:[secret]@h/d",
+		"signature a/b+cd is wrong":            "signature [secret] is wrong",
+		"a fault of 2020":                      "a fault of 2020",
+		"signature a%2Fb%2Bcd is wrong":        "signature [secret] is wrong",
+		"GET /services/T0/B0?x=tok: no\x1b[2J": "GET [secret]: no␛[2J",
+	} {
+		for range 20 { // maps have no order
+			if got := secrets.Hidden(said); got != want {
+				t.Errorf("%q: %q", said, got)
+				break
+			}
+		}
+	}
+}
+
+// Settings that a later version has kept are not read as if they said less.
+func TestSettingsOfALaterVersion(t *testing.T) {
+	var s struct{ Folder string }
+	_, err := feed.Read(store.Feed{Kind: store.FeedSource, Name: "sis",
+		Settings: `{"folder":"/srv","onlySchools":["s1"]}`}, nil, &s)
+	if err == nil || !strings.Contains(err.Error(), `source "sis"`) || !strings.Contains(err.Error(), "onlySchools") {
+		t.Error(err)
+	}
+}
