@@ -116,12 +116,18 @@ func (l *look) same(files []seen) bool {
 
 // look finds the package that would be taken: the newest zip, or else the CSV files of the folder.
 func (d *dropped) look(t tree) (*look, error) {
-	dir, pattern := d.path, "*"
+	dir, meant := d.path, func(string) bool { return true }
 	info, err := t.stat(d.path)
 	switch {
 	case err == nil && info.IsDir():
-	case err == nil || strings.ContainsAny(d.path, "*?["):
+	case err == nil: // whatever signs of a pattern its name has
+		var only string
+		dir, only = t.split(d.path)
+		meant = func(name string) bool { return name == only }
+	case strings.ContainsAny(d.path, "*?["):
+		var pattern string
 		dir, pattern = t.split(d.path)
+		meant = func(name string) bool { is, _ := path.Match(pattern, name); return is }
 	default:
 		return nil, err
 	}
@@ -144,7 +150,7 @@ func (d *dropped) look(t tree) (*look, error) {
 	var newest fs.FileInfo
 	var last time.Time
 	for _, e := range entries {
-		if ok, _ := path.Match(pattern, e.Name()); !ok || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(),
+		if !meant(e.Name()) || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(),
 			".") {
 			continue
 		}

@@ -123,7 +123,10 @@ func dropping(t *testing.T, dir string, at func(path string, done bool) source.P
 	want(waits, "somebody does", "b.zip|", old)
 	put("b.zip", young, time.Minute)
 	want(waits, "of the file before", "there is no zip and no CSV file")
-	for _, name := range []string{"a.zip", "b.zip", "b.zip.done"} {
+	put("export[1].zip", young, 3*time.Hour)
+	want(at("export[1].zip", false), "a file whose name looks like a pattern", "export[1].zip|", young)
+	want(at("export[[]?].zip", false), "a pattern of such names", "nothing new: export[1].zip")
+	for _, name := range []string{"a.zip", "b.zip", "b.zip.done", "export[1].zip"} {
 		_ = os.Remove(filepath.Join(dir, name))
 	}
 	put("users.csv", "u", time.Minute)
