@@ -47,14 +47,10 @@ func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) 
 	if err != nil {
 		return run, err
 	}
-	func() {
-		defer func() {
-			if broken := recover(); broken != nil {
-				err = fmt.Errorf("a mistake of this program: %v", broken)
-			}
-		}()
+	err = guarded(func() (err error) {
 		run, err = f.Kinds[kind].Do(ctx, turn)
-	}()
+		return err
+	})
 	if gone := context.Cause(ctx); errors.Is(gone, store.ErrTurn) {
 		err = gone
 	}
@@ -67,6 +63,16 @@ func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) 
 	now := f.now()
 	turn.Due = oneroster.FormatTime(now)
 	return run, errors.Join(err, turn.End(ctx, run, f.Kinds[kind].Next(turn.Feed, now)))
+}
+
+// guarded makes an error of a mistake of this program, which stops no other feed.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("a mistake of this program: %v", broken)
+		}
+	}()
+	return do()
 }
 
 func (f *Feeds) now() time.Time {
@@ -180,7 +186,11 @@ func (s *serving) do(ctx context.Context, f store.Feed) {
 		delete(s.busy, keyOf(f))
 		s.many[f.Kind]--
 	}()
-	wanted, err := s.Kinds[f.Kind].Wanted(ctx, f)
+	var wanted bool
+	err := guarded(func() (err error) {
+		wanted, err = s.Kinds[f.Kind].Wanted(ctx, f)
+		return err
+	})
 	if err == nil && !wanted {
 		s.mu.Lock()
 		defer s.mu.Unlock()

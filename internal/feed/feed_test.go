@@ -28,6 +28,9 @@ func (w *work) Next(_ store.Feed, after time.Time) time.Time { return after.Add(
 
 func (w *work) Wanted(_ context.Context, f store.Feed) (bool, error) {
 	w.looked.Add(1)
+	if f.Name == "breaks-early" {
+		panic("a mistake")
+	}
 	return f.Name != "unwanted", nil
 }
 
@@ -58,7 +61,8 @@ func TestServe(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := storetest.Open(t, dsn, store.Options{})
 		days := oneroster.FormatTime(time.Now().AddDate(0, 0, -3))
-		for _, name := range []string{"hangs", "breaks", "fails", "unwanted", "works"} {
+		for _, name := range []string{"hangs", "breaks", "breaks-early", "fails", "unwanted",
+			"works"} {
 			if err := s.AddFeed(t.Context(), store.Feed{Kind: store.FeedSource, Name: name, Settings: "{}",
 				Due: days}); err != nil {
 				t.Fatal(err)
