@@ -236,8 +236,13 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 	if err != nil {
 		return nil, nil, err
 	}
-	buf := bufio.NewWriter(out)
-	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
+	buf := bufio.NewWriter(&bounded{out, mostBytes})
+	defer func() {
+		if err == nil {
+			err = buf.Flush()
+		}
+		err = errors.Join(err, out.Close())
+	}()
 	limit := a.Limit
 	if limit <= 0 {
 		limit = 5000

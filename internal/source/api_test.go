@@ -254,6 +254,14 @@ func TestBrokenProviderIsNotTaken(t *testing.T) {
 			}
 			return true
 		}, "enrollments: "},
+		{"rows of a megabyte", enrollments(func(_ string, a *httptest.ResponseRecorder) bool {
+			return rows(a, func(all []any) []any {
+				for _, row := range all {
+					row.(map[string]any)["metadata"] = map[string]any{"x": strings.Repeat("x", 1<<20)}
+				}
+				return all
+			})
+		}), "enrollments: more than 16777216 bytes came"},
 		{"a page lacks its last row", enrollments(func(_ string, a *httptest.ResponseRecorder) bool {
 			return rows(a, func(all []any) []any { return all[:max(0, len(all)-1)] })
 		}), "enrollments: "},

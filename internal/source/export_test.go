@@ -17,3 +17,6 @@ func SetFetchTime(d time.Duration) (back func()) {
 	fetchTime = d
 	return func() { fetchTime = was }
 }
+
+// SetMostBytes bounds what is fetched.
+func SetMostBytes(n int64) { mostBytes = n }

@@ -31,10 +31,25 @@ type Drop struct {
 
 // Bounds of what is fetched.
 const (
-	mostBytes = 8 << 30
 	mostFiles = 200
 	mostLooks = 24
 )
+
+// mostBytes of one file; tests set it.
+var mostBytes int64 = 8 << 30
+
+// A bounded writer takes so many bytes: rows may come without end, faster than their time is over.
+type bounded struct {
+	io.Writer
+	left int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes came: that is no list of a district", mostBytes)
+	}
+	return b.Writer.Write(p)
+}
 
 // betweenLooks is how long a file must stay as it is; tests set it.
 var betweenLooks = 5 * time.Second
@@ -314,7 +329,7 @@ func writeFile(ctx context.Context, name string, in io.Reader) (n int64, err err
 	n, err = io.Copy(out, &until{ctx, io.LimitReader(in, mostBytes+1)})
 	if err = errors.Join(err, out.Close()); err == nil && n > mostBytes {
 		err = fmt.Errorf("%s has more than %d bytes: that is no package of a district", filepath.Base(name),
-			int64(mostBytes))
+			mostBytes)
 	}
 	return n, err
 }

@@ -30,6 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	source.SetBetweenLooks(50 * time.Millisecond)
+	source.SetMostBytes(16 << 20)
 	source.SetSilence(2 * time.Second)
 	source.SetHTTPSTime(3 * time.Second)
 	storetest.Main(m)

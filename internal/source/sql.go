@@ -382,9 +382,16 @@ func (d *database) file(ctx context.Context, tx *sql.Tx, q query, dir string) (e
 	if err != nil {
 		return err
 	}
-	out := bulk.NewCSV(f)
-	defer func() { out.Flush(); err = errors.Join(err, out.Error(), f.Close()) }()
-	return writeRows(out, rows, columns, q)
+	out := bulk.NewCSV(&bounded{f, mostBytes})
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err = writeRows(out, rows, columns, q); err == nil {
+		out.Flush()
+		err = out.Error()
+	}
+	if err != nil {
+		cancel() // the rest is not read
+	}
+	return err
 }
 
 func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error {
@@ -404,7 +411,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 			cells[i] = cellOf(v, columns[i])
 		}
 		if err := out.Write(cells); err != nil {
-			return err
+			return q.failed(err)
 		}
 	}
 	if err := rows.Err(); err != nil {

@@ -108,6 +108,12 @@ func TestSQL(t *testing.T) {
 			told != "orgs.csv, users.csv, courses.csv (no rows)" {
 			t.Errorf("%s: %q %v", name, told, err)
 		}
+		endless := settings("-- users.csv\nselect repeat('x', 1000) as sourcedId from (" + many + ") m")
+		endless.SQL.Timeout = "1m"
+		if _, err := place(t, endless, secrets).Fetch(t.Context(), t.TempDir(), nil); err == nil ||
+			!strings.Contains(err.Error(), "users.csv (the query below line 1): more than 16777216 bytes came") {
+			t.Errorf("%s: rows without end: %v", name, err)
+		}
 		slow := map[string]string{"pgx": "select pg_sleep(60)::text as sourcedId",
 			"mysql": "select sleep(60) as sourcedId"}
 		for _, row := range []struct{ queries, says string }{
