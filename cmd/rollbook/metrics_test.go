@@ -154,6 +154,9 @@ func TestMetrics(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, name := range named.FindAllString(string(text), -1) {
+				if name == "rollbook_districts" {
+					continue // of a service of several: TestDistrictsBroken has it
+				}
 				if !strings.Contains(page, "\n"+name+"{") && !strings.Contains(page, "\n"+name+" ") {
 					t.Errorf("%s: there is no %s", file, name)
 				}

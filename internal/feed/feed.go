@@ -47,14 +47,10 @@ func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) 
 	if err != nil {
 		return run, err
 	}
-	func() {
-		defer func() {
-			if broken := recover(); broken != nil {
-				err = fmt.Errorf("a mistake of this program: %v", broken)
-			}
-		}()
+	err = guarded(func() (err error) {
 		run, err = f.Kinds[kind].Do(ctx, turn)
-	}()
+		return err
+	})
 	if gone := context.Cause(ctx); errors.Is(gone, store.ErrTurn) {
 		err = gone
 	}
@@ -69,6 +65,16 @@ func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) 
 	return run, errors.Join(err, turn.End(ctx, run, f.Kinds[kind].Next(turn.Feed, now)))
 }
 
+// guarded makes an error of a mistake of this program, which stops no other feed.
+func guarded(do func() error) (err error) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			err = fmt.Errorf("a mistake of this program: %v", broken)
+		}
+	}()
+	return do()
+}
+
 func (f *Feeds) now() time.Time {
 	if f.Now == nil {
 		return time.Now()
@@ -81,6 +87,8 @@ func (f *Feeds) now() time.Time {
 const (
 	lookEvery = 5 * time.Second
 	mostRuns  = 4 // of a kind
+	// clocksDiffer is more than the clocks of two machines do.
+	clocksDiffer = 5 * time.Minute
 )
 
 // Serve does what is due until the context ends, and waits for what it has begun.
@@ -93,6 +101,9 @@ func (f *Feeds) Serve(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		feeds, err := f.Store.Feeds(ctx, "")
+		if err == nil {
+			err = s.anew(ctx, feeds)
+		}
 		if err != nil && ctx.Err() == nil {
 			f.Log.Warn("feeds", "problem", "they cannot be looked at", "error", err)
 		}
@@ -116,19 +127,51 @@ type serving struct {
 	busy   map[string]bool
 	many   map[store.FeedKind]int
 	looked map[string]time.Time // when to look again at one that is due and had nothing to do
+	clock  time.Time            // on the wall, at the last look
+}
+
+// anew says when feeds are due, at the first look and where the clock was put back: what a wrong clock had said
+// may be years ahead.
+func (s *serving) anew(ctx context.Context, feeds []store.Feed) error {
+	now := s.now().Round(0) // what the wall shows is meant
+	back := now.Before(s.clock) || s.clock.IsZero()
+	if s.clock = now; !back {
+		return nil
+	}
+	s.mu.Lock()
+	clear(s.looked)
+	s.mu.Unlock()
+	for i := range feeds {
+		f := &feeds[i]
+		if f.Due == "" || s.Kinds[f.Kind] == nil {
+			continue
+		}
+		// Nothing is due later than a turn that ends now would say.
+		next := s.Kinds[f.Kind].Next(*f, now)
+		if next.IsZero() || f.Due <= oneroster.FormatTime(next.Add(clocksDiffer)) {
+			continue
+		}
+		if err := s.Store.Schedule(ctx, f.Kind, f.Name, next); err != nil {
+			return err
+		}
+		s.Log.Warn("feed", "kind", f.Kind, "name", f.Name, "problem", "it was due at a time of a clock that was "+
+			"wrong", "was", f.Due, "due", oneroster.FormatTime(next))
+		f.Due = oneroster.FormatTime(next)
+	}
+	return nil
 }
 
 func keyOf(f store.Feed) string { return string(f.Kind) + " " + f.Name }
 
 // begin tells whether a feed is due and free, and makes it busy.
 func (s *serving) begin(f store.Feed) bool {
-	now := oneroster.FormatTime(s.now())
-	if f.Due == "" || f.Due > now || f.Until >= now || s.Kinds[f.Kind] == nil {
+	now := s.now()
+	if f.Due == "" || f.Due > oneroster.FormatTime(now) || f.Busy(now) || s.Kinds[f.Kind] == nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.busy[keyOf(f)] || s.many[f.Kind] >= mostRuns || s.now().Before(s.looked[keyOf(f)]) {
+	if s.busy[keyOf(f)] || s.many[f.Kind] >= mostRuns || now.Before(s.looked[keyOf(f)]) {
 		return false
 	}
 	s.busy[keyOf(f)] = true
@@ -143,7 +186,11 @@ func (s *serving) do(ctx context.Context, f store.Feed) {
 		delete(s.busy, keyOf(f))
 		s.many[f.Kind]--
 	}()
-	wanted, err := s.Kinds[f.Kind].Wanted(ctx, f)
+	var wanted bool
+	err := guarded(func() (err error) {
+		wanted, err = s.Kinds[f.Kind].Wanted(ctx, f)
+		return err
+	})
 	if err == nil && !wanted {
 		s.mu.Lock()
 		defer s.mu.Unlock()

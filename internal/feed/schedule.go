@@ -46,10 +46,14 @@ func (s Schedule) Check() error {
 			return fmt.Errorf("--cron %q: write five fields; times are those of the district's time zone",
 				s.Cron)
 		}
-		if _, err := cron.ParseStandard(s.Cron); err != nil {
+		comes, err := cron.ParseStandard(s.Cron)
+		if err != nil {
 			return fmt.Errorf("--cron %q: %w; write five fields such as 30 2 * * 1-5: minute, hour, day, "+
 				"month, "+
 				"day of the week", s.Cron, err)
+		}
+		if comes.Next(time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() { // it looks for five years
+			return fmt.Errorf("--cron %q: there is no such day in any year", s.Cron)
 		}
 	}
 	return nil

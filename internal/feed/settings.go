@@ -1,10 +1,12 @@
 package feed
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,11 +43,17 @@ func New(kind store.FeedKind, name string, settings any, secrets Secrets, memory
 
 // Read reads the settings of a feed, and its secrets.
 func Read(f store.Feed, key *auth.Key, settings any) (secrets Secrets, err error) {
-	if err = json.Unmarshal([]byte(f.Settings), settings); err == nil && f.Secrets != "" {
+	in := json.NewDecoder(strings.NewReader(f.Settings))
+	in.DisallowUnknownFields() // what a later version has added may say that less is to be taken
+	if err = in.Decode(settings); err == nil && f.Secrets != "" {
 		var text string
 		if text, err = key.Open(f.Secrets); err == nil {
 			err = json.Unmarshal([]byte(text), &secrets)
 		}
+	}
+	if err != nil && strings.Contains(err.Error(), "unknown field") {
+		err = fmt.Errorf("its settings are of another version of Rollbook (%w): use that one, or remove it and "+
+			"add it anew", err)
 	}
 	if err != nil {
 		err = fmt.Errorf("%s %q: %w", f.Kind, f.Name, err)
@@ -57,18 +65,34 @@ func Read(f store.Feed, key *auth.Key, settings any) (secrets Secrets, err error
 // terminal obeys.
 func (s Secrets) Hidden(text string) string {
 	text = provider.Signs(text)
+	for _, part := range s.spellings() {
+		text = strings.ReplaceAll(text, part, "[secret]")
+	}
+	return text
+}
+
+// spellings are how the secrets may come back, the longest first, since one may be a part of another.
+func (s Secrets) spellings() (out []string) {
 	for _, secret := range s {
 		all := []string{secret}
 		if u, err := url.Parse(secret); err == nil && u.Host != "" { // whose path a server may repeat
 			all = append(all, u.RequestURI(), u.Path, u.RawQuery)
+		} else if values, err := url.ParseQuery(secret); err == nil && strings.Contains(secret, "=") {
+			for _, v := range values { // of a query with a token in it, which a server may have decoded
+				if len(v[0]) > 5 { // a year, or a version, stands in many texts
+					all = append(all, v...)
+				}
+			}
 		}
 		for _, part := range all {
 			if len(part) > 3 {
-				text = strings.ReplaceAll(text, part, "[secret]")
+				out = append(out, part, url.QueryEscape(part), url.PathEscape(part),
+					strings.TrimPrefix(url.UserPassword("", part).String(), ":"))
 			}
 		}
 	}
-	return text
+	slices.SortFunc(out, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	return slices.Compact(out)
 }
 
 // Hide is an error whose text is Hidden.

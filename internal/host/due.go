@@ -27,7 +27,7 @@ func (i *instance) nextDue(ctx context.Context) (seen string, due time.Time) {
 		}
 		switch next := kind.Next(f, now); {
 		case at.After(now):
-		case now.Sub(i.began) < turnTime || f.Until >= oneroster.FormatTime(now):
+		case now.Sub(i.began) < turnTime || f.Busy(now):
 			at = now // it has not had its turn yet
 		case next.IsZero() || next.After(now.Add(lookAgain)):
 			at = now.Add(lookAgain)

@@ -99,6 +99,24 @@ func authorities(pem string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
+// mostSaid is how many bytes a mail server may say in all: a line of it is read to its end, which may be never.
+const mostSaid = 1 << 20
+
+// A brief connection ends where the other side says too much.
+type brief struct {
+	net.Conn
+	left int
+}
+
+func (b *brief) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("it says more than %d bytes: that is no mail server", mostSaid)
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
 func (w *mailer) Send(ctx context.Context, m *Message) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendTime)
 	defer cancel()
@@ -111,6 +129,7 @@ func (w *mailer) Send(ctx context.Context, m *Message) (string, error) {
 		_ = conn.SetDeadline(until)
 	}
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	conn = &brief{Conn: conn, left: mostSaid}
 	security := &tls.Config{ServerName: w.host, RootCAs: w.roots}
 	if w.tls == "tls" {
 		conn = tls.Client(conn, security)

@@ -28,7 +28,7 @@ import (
 type post struct {
 	net.Listener
 	config *tls.Config
-	mode   string // "", "plain", "login", "busy", "closed", "silent"
+	mode   string // "", "plain", "login", "busy", "closed", "silent", "endless"
 	mu     sync.Mutex
 	mails  []string
 	login  string
@@ -62,6 +62,11 @@ func (p *post) serve(c net.Conn) {
 	if p.mode == "silent" {
 		_, _ = io.Copy(io.Discard, c)
 		return
+	}
+	for line := "220 "; p.mode == "endless"; line = strings.Repeat("x", 1<<16) {
+		if _, err := io.WriteString(c, line); err != nil {
+			return
+		}
 	}
 	in := bufio.NewReader(c)
 	secure := p.mode == "tls"
@@ -217,7 +222,17 @@ func TestMail(t *testing.T) {
 	}
 	// One that never answers stops nobody for long.
 	p := newPost(t, "silent", web.TLS.Certificates[0])
-	way, err := notify.Settings{Mail: &notify.Mail{URL: "smtp://" + p.Addr().String(), From: "a@b.example",
+	// Nor one whose line has no end, of which no more is kept than a mail server says.
+	way, err := notify.Settings{Mail: &notify.Mail{
+		URL:  "smtp://" + newPost(t, "endless", web.TLS.Certificates[0]).Addr().String(),
+		From: "a@b.example", To: []string{"c@d.example"}}}.Way(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := way.Send(t.Context(), m); err == nil || !strings.Contains(err.Error(), "says more than") {
+		t.Errorf("an endless line: %.200v", err)
+	}
+	way, err = notify.Settings{Mail: &notify.Mail{URL: "smtp://" + p.Addr().String(), From: "a@b.example",
 		To: []string{"c@d.example"}}}.Way(nil)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"rollbook/internal/auth"
@@ -199,6 +200,7 @@ func (k *Outlets) Wanted(ctx context.Context, f store.Feed) (bool, error) {
 	}
 	now := k.now()
 	return s.When() != "after a quiet minute" || now.Sub(w.Last) >= quietTime ||
+		w.Last.After(now.Add(quietTime)) || // the clock was put back: that time may be years ahead
 		now.Sub(w.First) >= waitsAtMost, nil
 }
 
@@ -229,6 +231,7 @@ func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run
 		return run, err
 	}
 	sent, refused := 0, 0
+	var personal []string // what the other side may repeat, and neither runs nor logs are to have
 	for again, done := k.Again, false; !done; again = false {
 		var d *Delivery
 		var upto int64
@@ -242,9 +245,10 @@ func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run
 		if err := turn.Remember(ctx); err != nil { // nobody else is at it
 			return run, err
 		}
+		personal = append(personal, d.personal()...)
 		no, err := place.Deliver(ctx, d)
 		if err != nil {
-			return run, secrets.Hide(err)
+			return run, without(personal, secrets.Hide(err))
 		}
 		for i := range no {
 			no[i].Words = short(secrets.Hidden(no[i].Words))
@@ -261,8 +265,8 @@ func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run
 	case err != nil:
 		return run, err
 	case n > 0:
-		return run, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %s: %s", sent, n,
-			passing[0].Key(), passing[0].Words)
+		return run, without(personal, fmt.Errorf("delivered %d, and %d could not be delivered now, such as %s: %s",
+			sent, n, passing[0].Key(), passing[0].Words))
 	case sent+refused == 0:
 		return store.Run{State: store.RunNothing, Text: "there is nothing to deliver"}, nil
 	}
@@ -272,6 +276,30 @@ func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run
 		run.Text += fmt.Sprintf(", refused %d: rollbook outlet status %s tells why", refused, turn.Name)
 	}
 	return run, nil
+}
+
+// personal is what of a delivery describes people, such as a teacher's comment.
+func (d *Delivery) personal() (out []string) {
+	for _, g := range d.Put {
+		for i, f := range g.Resource.Fields {
+			if f.Personal && len(g.Values[i]) > 3 {
+				out = append(out, g.Values[i])
+			}
+		}
+	}
+	return out
+}
+
+// without is an error whose text has no such values.
+func without(personal []string, err error) error {
+	text := err.Error()
+	for _, value := range personal {
+		text = strings.ReplaceAll(text, value, "…")
+	}
+	if text == err.Error() {
+		return err
+	}
+	return errors.New(text)
 }
 
 // next is the next delivery, and the change up to which it delivers all; done where nothing is left then.

@@ -493,5 +493,7 @@ func TestWhen(t *testing.T) {
 			t.Errorf("%+v %v", w, err)
 		}
 		d.want("nothing: there is nothing to deliver")
+		d.score("l1", 3, 8)
+		wanted(true, -48*time.Hour) // the clock was put back
 	})
 }

@@ -123,6 +123,22 @@ func TestSQL(t *testing.T) {
 	sqls(t, sourcetest.MariaDB(t), source.Secrets{source.Password: sourcetest.Password},
 		`insert into marks values (:sourcedId, :lineItemSourcedId, cast(:score as decimal(9,2)), concat(':score', :comment))
 		on duplicate key update mark = values(mark) -- not :this`)
+	// What a teacher writes of a child is not in what is kept of a turn, and logged, when a database repeats it.
+	d := newDesk(t, storetest.SQLite(t), outlet.Settings{SQL: &outlet.SQL{URL: u.String(),
+		Statements: "-- results put\ninsert into marks values (:sourcedId, '', cast(:comment as integer), '')\n" +
+			"-- lineItems put\ninsert into nowhere values (:sourcedId)"}}, nil)
+	d.item("l9")
+	d.put("result", "sourcedId", "r9", "lineItem", "l9", "student", "p1", "score", "5", "comment",
+		"Zoë was late")
+	said, err := d.deliver()
+	if err != nil {
+		t.Error(err)
+	}
+	d.put("result", "sourcedId", "r10", "lineItem", "l9", "student", "p2", "score", "5", "comment", "Zoë again")
+	again, err := d.deliver() // of one record alone, which is not taken: that fails
+	if err == nil || strings.Contains(fmt.Sprint(said, again, err), "Zoë") {
+		t.Error(said, again, err)
+	}
 	for wrong, says := range map[string]string{"-- users put\nx": "users are not graded",
 		"select 1": "begin each statement by a line", "-- results put\nx :grade": "there is no :grade; " +
 			"there are :sourcedId",

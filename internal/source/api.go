@@ -127,7 +127,7 @@ func (a *api) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 	now := time.Now().UTC()
 	filter := ""
 	if at, _, err := oneroster.ParseInstant(last.Latest); a.Delta && err == nil &&
-		now.Sub(last.Whole) < wholeEvery {
+		now.Sub(last.Whole) < wholeEvery && !last.Whole.After(now) { // by a clock that was wrong
 		filter = "dateLastModified>='" + oneroster.FormatTime(at.Add(-sinceMargin)) + "'"
 		if err := a.filters(ctx); err != nil {
 			a.notes = append(a.notes, err.Error()+": all was read instead")
@@ -236,8 +236,13 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 	if err != nil {
 		return nil, nil, err
 	}
-	buf := bufio.NewWriter(out)
-	defer func() { err = errors.Join(err, buf.Flush(), out.Close()) }()
+	buf := bufio.NewWriter(&bounded{out, mostBytes})
+	defer func() {
+		if err == nil {
+			err = buf.Flush()
+		}
+		err = errors.Join(err, out.Close())
+	}()
 	limit := a.Limit
 	if limit <= 0 {
 		limit = 5000

@@ -182,6 +182,25 @@ func TestAnotherProvider(t *testing.T) {
 	}
 }
 
+// What was read whole by a clock that was years ahead is read whole again: deltas would go on until then.
+func TestDeltaAfterAWrongClock(t *testing.T) {
+	t.Parallel()
+	u := newUpstream(t, storetest.SQLite(t))
+	if _, err := u.Import(t.Context(), sandbox.NewLife(sandbox.Options{Students: 20, Seed: 3}),
+		store.ImportOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p := place(t, u.settings(true), source.Secrets{source.Password: u.secret})
+	for years, want := range map[int]string{0: "delta of ", 9: "pull of "} {
+		memory := fmt.Sprintf(`{"latest":"2026-01-01T00:00:00.000Z","whole":%q}`,
+			time.Now().AddDate(years, 0, 0).Add(-time.Hour).Format(time.RFC3339))
+		got, err := p.Fetch(t.Context(), t.TempDir(), json.RawMessage(memory))
+		if err != nil || !strings.HasPrefix(got.Name, want) {
+			t.Errorf("%d years ahead: %q, %v; it is no %q", years, got.Name, err, want)
+		}
+	}
+}
+
 // Whatever is wrong with a provider, no package comes that lacks rows.
 func TestBrokenProviderIsNotTaken(t *testing.T) {
 	t.Parallel()
@@ -235,6 +254,14 @@ func TestBrokenProviderIsNotTaken(t *testing.T) {
 			}
 			return true
 		}, "enrollments: "},
+		{"rows of a megabyte", enrollments(func(_ string, a *httptest.ResponseRecorder) bool {
+			return rows(a, func(all []any) []any {
+				for _, row := range all {
+					row.(map[string]any)["metadata"] = map[string]any{"x": strings.Repeat("x", 1<<20)}
+				}
+				return all
+			})
+		}), "enrollments: more than 16777216 bytes came"},
 		{"a page lacks its last row", enrollments(func(_ string, a *httptest.ResponseRecorder) bool {
 			return rows(a, func(all []any) []any { return all[:max(0, len(all)-1)] })
 		}), "enrollments: "},

@@ -31,10 +31,25 @@ type Drop struct {
 
 // Bounds of what is fetched.
 const (
-	mostBytes = 8 << 30
 	mostFiles = 200
 	mostLooks = 24
 )
+
+// mostBytes of one file; tests set it.
+var mostBytes int64 = 8 << 30
+
+// A bounded writer takes so many bytes: rows may come without end, faster than their time is over.
+type bounded struct {
+	io.Writer
+	left int64
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, fmt.Errorf("more than %d bytes came: that is no list of a district", mostBytes)
+	}
+	return b.Writer.Write(p)
+}
 
 // betweenLooks is how long a file must stay as it is; tests set it.
 var betweenLooks = 5 * time.Second
@@ -116,12 +131,18 @@ func (l *look) same(files []seen) bool {
 
 // look finds the package that would be taken: the newest zip, or else the CSV files of the folder.
 func (d *dropped) look(t tree) (*look, error) {
-	dir, pattern := d.path, "*"
+	dir, meant := d.path, func(string) bool { return true }
 	info, err := t.stat(d.path)
 	switch {
 	case err == nil && info.IsDir():
-	case err == nil || strings.ContainsAny(d.path, "*?["):
+	case err == nil: // whatever signs of a pattern its name has
+		var only string
+		dir, only = t.split(d.path)
+		meant = func(name string) bool { return name == only }
+	case strings.ContainsAny(d.path, "*?["):
+		var pattern string
 		dir, pattern = t.split(d.path)
+		meant = func(name string) bool { is, _ := path.Match(pattern, name); return is }
 	default:
 		return nil, err
 	}
@@ -144,7 +165,7 @@ func (d *dropped) look(t tree) (*look, error) {
 	var newest fs.FileInfo
 	var last time.Time
 	for _, e := range entries {
-		if ok, _ := path.Match(pattern, e.Name()); !ok || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(),
+		if !meant(e.Name()) || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(),
 			".") {
 			continue
 		}
@@ -308,7 +329,7 @@ func writeFile(ctx context.Context, name string, in io.Reader) (n int64, err err
 	n, err = io.Copy(out, &until{ctx, io.LimitReader(in, mostBytes+1)})
 	if err = errors.Join(err, out.Close()); err == nil && n > mostBytes {
 		err = fmt.Errorf("%s has more than %d bytes: that is no package of a district", filepath.Base(name),
-			int64(mostBytes))
+			mostBytes)
 	}
 	return n, err
 }

@@ -27,8 +27,8 @@ type HTTPS struct {
 }
 
 // httpsTime is how long a server may let wait for the beginning of its answer; the rest takes what it
-// takes, as long as it goes on.
-const httpsTime = 60 * time.Second
+// takes, as long as it goes on. Tests set it.
+var httpsTime = 60 * time.Second
 
 // Hide takes the query out of the URL, and returns it: it is a secret.
 func (h *HTTPS) Hide() (query string) {
@@ -127,13 +127,19 @@ func (w *web) ask(ctx context.Context, method string, last version) (*http.Respo
 }
 
 func (w *web) Test(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	answer, err := w.ask(ctx, http.MethodGet, version{})
 	if err != nil {
 		return "", err
 	}
 	defer answer.Body.Close()
+	defer time.AfterFunc(httpsTime, cancel).Stop()
 	begin := make([]byte, 4)
-	n, _ := io.ReadFull(answer.Body, begin)
+	n, err := io.ReadFull(answer.Body, begin)
+	if err != nil && ctx.Err() != nil {
+		return "", fmt.Errorf("%s broke off after %d bytes: %w", w.URL, n, err)
+	}
 	if !isZip(begin[:n]) {
 		return "", w.noZip(answer)
 	}
@@ -161,12 +167,19 @@ func (w *web) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode == http.StatusNotModified {
+		if last == (version{}) {
+			return got, fmt.Errorf("%s answers %s, and nothing was taken from it yet: is a cache in front?",
+				w.URL, answer.Status)
+		}
 		return Fetched{Nothing: "nothing new: the server has the file that was taken last"}, nil
 	}
 	name := nameOf(answer)
 	stalled := time.AfterFunc(httpsTime, cancel)
 	defer stalled.Stop()
 	n, err := writeFile(ctx, filepath.Join(dir, name), &moving{answer.Body, stalled})
+	if err == nil {
+		err = ctx.Err() // a server that sees us go may end its answer as if it were whole
+	}
 	switch {
 	case err != nil:
 		return got, fmt.Errorf("%s broke off after %d bytes: %w", w.URL, n, err)

@@ -8,8 +8,10 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/pkg/sftp"
@@ -34,6 +36,39 @@ func (e *UnknownHost) Error() string {
 
 // sftpTime is how long a server may let wait for a connection.
 const sftpTime = 30 * time.Second
+
+// sftpSilence is how long it may say nothing afterwards; tests set it.
+var sftpSilence = 2 * time.Minute
+
+// An awaited connection ends when nothing has come for long: a server that goes silent would have the turn of a
+// source for good.
+type awaited struct {
+	net.Conn
+	ready  atomic.Bool // the handshake, which has a deadline of its own, is over
+	silent atomic.Bool
+}
+
+func (a *awaited) Read(p []byte) (int, error) {
+	if a.ready.Load() {
+		if err := a.SetReadDeadline(time.Now().Add(sftpSilence)); err != nil {
+			return 0, err
+		}
+	}
+	n, err := a.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		a.silent.Store(true)
+	}
+	return n, err
+}
+
+func (a *awaited) Write(p []byte) (int, error) {
+	if a.ready.Load() {
+		if err := a.SetWriteDeadline(time.Now().Add(sftpSilence)); err != nil {
+			return 0, err
+		}
+	}
+	return a.Conn.Write(p)
+}
 
 func (s *SFTP) place(secrets Secrets) (Place, error) {
 	u, err := url.Parse(s.URL)
@@ -103,10 +138,11 @@ func DialSFTP(ctx context.Context, u *url.URL, hostKey string, secrets Secrets) 
 				return answers, nil
 			}))
 	}
-	conn, err := (&net.Dialer{Timeout: sftpTime}).DialContext(ctx, "tcp", addr)
+	dialed, err := (&net.Dialer{Timeout: sftpTime}).DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s cannot be reached: %w", addr, err)
 	}
+	conn := &awaited{Conn: dialed}
 	ended := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(sftpTime))
 	c, channels, requests, err := ssh.NewClientConn(conn, addr, config)
@@ -117,11 +153,15 @@ func DialSFTP(ctx context.Context, u *url.URL, hostKey string, secrets Secrets) 
 		}
 		return nil, nil, fmt.Errorf("%s does not let %s in: %w", addr, u.User.Username(), err)
 	}
-	_ = conn.SetDeadline(time.Time{})
+	conn.ready.Store(true)
+	_ = conn.SetDeadline(time.Now().Add(sftpSilence)) // of what is being read already
 	client := ssh.NewClient(c, channels, requests)
 	files, err := sftp.NewClient(client)
 	if err != nil {
 		_ = client.Close()
+		if conn.silent.Load() {
+			return nil, nil, fmt.Errorf("%s said nothing for %s, and was given up", addr, sftpSilence)
+		}
 		return nil, nil, fmt.Errorf("%s has no SFTP: %w", addr, err)
 	}
 	return files, func() { ended(); _ = files.Close(); _ = client.Close() }, nil

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -226,7 +227,7 @@ func (k *Sources) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 		return run, err
 	}
 	defer os.RemoveAll(dir)
-	got, err := place.Fetch(ctx, dir, m.Place)
+	got, err := fetch(ctx, place, dir, m.Place)
 	if err != nil {
 		m.Failed++
 		remember()
@@ -249,6 +250,19 @@ func (k *Sources) Do(ctx context.Context, turn *store.Turn) (run store.Run, err 
 	m.Place, err = json.Marshal(got.Memory)
 	remember()
 	return run, err
+}
+
+// fetchTime is how long a fetch may take; tests set it.
+var fetchTime = 12 * time.Hour
+
+// fetch bounds a fetch: a peer that sends a byte now and then would have the turn for good.
+func fetch(ctx context.Context, p Place, dir string, memory json.RawMessage) (got Fetched, err error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	if got, err = p.Fetch(ctx, dir, memory); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("it was given up after %s: %w", fetchTime, err)
+	}
+	return got, err
 }
 
 // folderName begins the names of the folders that packages are fetched into.

@@ -3,6 +3,7 @@ package source_test
 import (
 	"archive/zip"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
@@ -19,13 +20,19 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"rollbook/internal/auth"
+	"rollbook/internal/feed"
 	"rollbook/internal/source"
 	"rollbook/internal/source/sourcetest"
+	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
 
 func TestMain(m *testing.M) {
 	source.SetBetweenLooks(50 * time.Millisecond)
+	source.SetMostBytes(16 << 20)
+	source.SetSilence(2 * time.Second)
+	source.SetHTTPSTime(3 * time.Second)
 	storetest.Main(m)
 }
 
@@ -117,7 +124,10 @@ func dropping(t *testing.T, dir string, at func(path string, done bool) source.P
 	want(waits, "somebody does", "b.zip|", old)
 	put("b.zip", young, time.Minute)
 	want(waits, "of the file before", "there is no zip and no CSV file")
-	for _, name := range []string{"a.zip", "b.zip", "b.zip.done"} {
+	put("export[1].zip", young, 3*time.Hour)
+	want(at("export[1].zip", false), "a file whose name looks like a pattern", "export[1].zip|", young)
+	want(at("export[[]?].zip", false), "a pattern of such names", "nothing new: export[1].zip")
+	for _, name := range []string{"a.zip", "b.zip", "b.zip.done", "export[1].zip"} {
 		_ = os.Remove(filepath.Join(dir, name))
 	}
 	put("users.csv", "u", time.Minute)
@@ -222,6 +232,19 @@ func TestSFTP(t *testing.T) {
 	}
 }
 
+// A server that lets us in and says nothing then is given up, and its source fails.
+func TestSilentSFTP(t *testing.T) {
+	t.Parallel()
+	mine, _ := sourcetest.NewKey(t)
+	addr, fingerprint := sourcetest.SilentSFTP(t, mine.PublicKey())
+	p := place(t, source.Settings{SFTP: &source.SFTP{URL: "sftp://rollbook@" + addr + "/x",
+		HostKey: fingerprint}}, source.Secrets{source.Password: sourcetest.Password})
+	if _, _, why := fetch(t, p, new(json.RawMessage)); !strings.Contains(why, addr) ||
+		!strings.Contains(why, "said nothing for") {
+		t.Error(why)
+	}
+}
+
 func TestHTTPS(t *testing.T) {
 	t.Parallel()
 	whole, mode := archive("one"), ""
@@ -323,4 +346,65 @@ func differ(one, other string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// A server that stalls after its first bytes is given up, by a test and by a fetch; one that goes on without end
+// a byte at a time, by the turn; and 304 is no answer to who has nothing yet.
+func TestSlowHTTPS(t *testing.T) {
+	defer source.SetFetchTime(time.Second)()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/cache.zip" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		begin := "PK\x03\x04"
+		if r.URL.Path == "/stalls.zip" {
+			begin = "PK"
+		}
+		_, _ = io.WriteString(w, begin)
+		_ = http.NewResponseController(w).Flush()
+		for r.URL.Path == "/drips.zip" && r.Context().Err() == nil {
+			select {
+			case <-r.Context().Done():
+			case <-time.After(20 * time.Millisecond):
+				_, _ = io.WriteString(w, "x")
+				_ = http.NewResponseController(w).Flush()
+			}
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+	settings := func(name string) source.Settings {
+		return source.Settings{HTTPS: &source.HTTPS{URL: server.URL + "/" + name, CA: ca}}
+	}
+	if told, err := place(t, settings("stalls.zip"), nil).Test(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "broke off after 2 bytes") {
+		t.Errorf("%s, %v", told, err)
+	}
+	for name, want := range map[string]string{"stalls.zip": "broke off after 2 bytes",
+		"cache.zip": "nothing was taken from it yet"} {
+		if _, _, why := fetch(t, place(t, settings(name), nil), new(json.RawMessage)); !strings.Contains(why, want) {
+			t.Errorf("%s: %s", name, why)
+		}
+	}
+	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
+	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	utc := func(context.Context) (*time.Location, error) { return time.UTC, nil }
+	f, err := settings("drips.zip").Feed("sis", nil, key, time.Now(), time.UTC)
+	if err == nil {
+		err = s.AddFeed(t.Context(), f)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	feeds := &feed.Feeds{Store: s, Kinds: map[store.FeedKind]feed.Kind{
+		store.FeedSource: &source.Sources{Key: key, Zone: utc}}}
+	if run, err := feeds.Run(t.Context(), store.FeedSource, "sis"); err == nil || run.State != store.RunFailed ||
+		!strings.Contains(err.Error(), "given up after 1s") {
+		t.Errorf("%+v, %v", run, err)
+	}
 }

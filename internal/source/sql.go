@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -103,7 +104,7 @@ func (s *SQL) place(secrets Secrets) (Place, error) {
 	}
 	if s.Timeout != "" {
 		if d.timeout, err = time.ParseDuration(s.Timeout); err != nil || d.timeout < time.Second {
-			return nil, fmt.Errorf("--timeout %q: write a span such as 5m", s.Timeout)
+			return nil, fmt.Errorf("--query-time %q: write a span such as 5m", s.Timeout)
 		}
 	}
 	if d.queries, err = queriesOf(s.Queries); err != nil {
@@ -111,6 +112,9 @@ func (s *SQL) place(secrets Secrets) (Place, error) {
 	}
 	return d, nil
 }
+
+// secretParameters are those of the three drivers' URLs.
+var secretParameters = []string{"password", "pwd", "sslpassword", "passwd"}
 
 // Database reads the URL of a database: a driver of database/sql, and what that opens.
 func Database(text, password string) (driver, dsn string, err error) {
@@ -124,6 +128,12 @@ func Database(text, password string) (driver, dsn string, err error) {
 		return "", "", errors.New("leave the password out of the URL of the database, it would be shown: " +
 			"it is asked " +
 			"for, or taken from ROLLBOOK_PASSWORD")
+	}
+	for name := range u.Query() {
+		if slices.Contains(secretParameters, strings.ToLower(name)) {
+			return "", "", fmt.Errorf("leave %s out of the URL of the database, it would be shown: a password is "+
+				"asked for, or taken from ROLLBOOK_PASSWORD", name)
+		}
 	}
 	user := u.User.Username()
 	switch u.Scheme {
@@ -204,7 +214,7 @@ func (q query) failed(err error) error {
 	return fmt.Errorf("%s (the query below line %d): %w", q.file, q.line, err)
 }
 
-// ask runs a query, and checks the names of its columns.
+// ask runs a query.
 func (d *database) ask(ctx context.Context, tx *sql.Tx, q query) (*sql.Rows, []string, error) {
 	rows, err := tx.QueryContext(ctx, q.text)
 	if err != nil {
@@ -215,61 +225,123 @@ func (d *database) ask(ctx context.Context, tx *sql.Tx, q query) (*sql.Rows, []s
 		_ = rows.Close()
 		return nil, nil, q.failed(err)
 	}
-	known := append([]string{"sourcedId", "status", "dateLastModified"}, bulk.Columns(q.file)...)
-	for i, name := range columns {
-		at := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
-		switch {
-		case strings.HasPrefix(strings.ToLower(name), "metadata."):
-		case at < 0:
-			err = errors.Join(err, fmt.Errorf("%s (the query below line %d): it has no column %q; name it "+
-				"AS one of: %s",
-				q.file, q.line, name, strings.Join(known, ", ")))
-		default:
-			columns[i] = known[at] // PostgreSQL writes names small that are not quoted
-		}
-	}
-	if err == nil && !slices.Contains(columns, "sourcedId") {
-		err = fmt.Errorf("%s (the query below line %d): it lacks the column sourcedId", q.file, q.line)
-	}
-	if err != nil {
+	if columns, err = q.named(columns); err != nil {
 		_ = rows.Close()
 		return nil, nil, err
 	}
 	return rows, columns, nil
 }
 
+// named are the columns of a query as its file names them. All that is wrong with them is told at once.
+func (q query) named(columns []string) ([]string, error) {
+	known := append([]string{"sourcedId", "status", "dateLastModified"}, bulk.Columns(q.file)...)
+	out := slices.Clone(columns)
+	var unknown, wrong []string
+	for i, name := range columns {
+		at := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+		switch {
+		case strings.HasPrefix(strings.ToLower(name), "metadata."):
+		case at < 0:
+			unknown = append(unknown, strconv.Quote(name))
+		case slices.Contains(out[:i], known[at]):
+			wrong = append(wrong, fmt.Sprintf("it has the column %s twice", known[at]))
+		default:
+			out[i] = known[at] // PostgreSQL writes names small that are not quoted
+		}
+	}
+	if len(unknown) > 0 {
+		of := "column"
+		if len(unknown) > 1 {
+			of = "columns"
+		}
+		wrong = append(wrong, fmt.Sprintf("it has no %s %s; name it AS one of: %s", of,
+			strings.Join(unknown, ", "), strings.Join(known, ", ")))
+	}
+	if !slices.Contains(out, "sourcedId") {
+		wrong = append(wrong, "it lacks the column sourcedId")
+	}
+	if wrong != nil {
+		return nil, fmt.Errorf("%s (the query below line %d): %s", q.file, q.line, strings.Join(wrong, "; "))
+	}
+	return out, nil
+}
+
+// look asks what columns the queries have before any of them is run, and tells what is wrong with all. What
+// cannot be asked within another query, such as a procedure, is looked at when it is run.
+func (d *database) look(ctx context.Context, tx *sql.Tx) (err error) {
+	for _, q := range d.queries {
+		columns, is, wrong := d.within(ctx, tx, q)
+		if wrong != nil {
+			return wrong
+		}
+		if is {
+			_, wrong := q.named(columns)
+			err = errors.Join(err, wrong)
+		}
+	}
+	return err
+}
+
+// within asks for the columns of a query and none of its rows. is tells whether that can be done; where it
+// cannot, the transaction goes on.
+func (d *database) within(ctx context.Context, tx *sql.Tx, q query) (columns []string, is bool, err error) {
+	if d.driver == "pgx" { // a statement that fails spoils the transaction
+		if _, err := tx.ExecContext(ctx, "SAVEPOINT rollbook"); err != nil {
+			return nil, false, err
+		}
+		defer func() {
+			_, wrong := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT rollbook")
+			err = errors.Join(err, wrong)
+		}()
+	}
+	asked, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	rows, wrong := tx.QueryContext(asked, "select * from (\n"+q.text+"\n) rollbook where 1 = 0")
+	if wrong != nil {
+		return nil, false, ctx.Err()
+	}
+	columns, wrong = rows.Columns()
+	wrong = errors.Join(wrong, rows.Close(), rows.Err())
+	return columns, wrong == nil, ctx.Err()
+}
+
 func (d *database) Test(ctx context.Context) (told string, err error) {
 	var files []string
-	err = d.reading(ctx, func(tx *sql.Tx) error {
-		for _, q := range d.queries {
+	err = d.reading(ctx, func(tx *sql.Tx) error { return d.look(ctx, tx) })
+	for i := 0; err == nil && i < len(d.queries); i++ {
+		q, some := d.queries[i], false
+		// The rest of its rows is not read, which costs some drivers the connection: each has its own.
+		err = d.reading(ctx, func(tx *sql.Tx) error {
 			ctx, cancel := context.WithTimeout(ctx, d.timeout)
+			defer cancel()
 			rows, _, err := d.ask(ctx, tx, q)
-			if err == nil {
-				n := 0
-				for n < 10 && rows.Next() {
-					n++
-				}
-				if err = rows.Err(); n == 0 && err == nil {
-					files = append(files, q.file+" (no rows)")
-				} else {
-					files = append(files, q.file)
-				}
-				cancel() // the rest is not read
-				_ = rows.Close()
-			}
-			cancel()
 			if err != nil {
 				return err
 			}
+			if some = rows.Next(); !some {
+				err = rows.Err()
+			}
+			if err != nil {
+				err = q.failed(err)
+			}
+			cancel()
+			_ = rows.Close()
+			return err
+		})
+		if !some {
+			q.file += " (no rows)"
 		}
-		return nil
-	})
+		files = append(files, q.file)
+	}
 	return strings.Join(files, ", "), err
 }
 
 func (d *database) Fetch(ctx context.Context, dir string, _ json.RawMessage) (got Fetched, err error) {
 	modes := [][]string{{"propertyName", "value"}, {"manifest.version", "1.0"}, {"oneroster.version", "1.1"}}
 	err = d.reading(ctx, func(tx *sql.Tx) error {
+		if err := d.look(ctx, tx); err != nil {
+			return err
+		}
 		for _, q := range d.queries {
 			if err := d.file(ctx, tx, q, dir); err != nil {
 				return err
@@ -310,9 +382,16 @@ func (d *database) file(ctx context.Context, tx *sql.Tx, q query, dir string) (e
 	if err != nil {
 		return err
 	}
-	out := bulk.NewCSV(f)
-	defer func() { out.Flush(); err = errors.Join(err, out.Error(), f.Close()) }()
-	return writeRows(out, rows, columns, q)
+	out := bulk.NewCSV(&bounded{f, mostBytes})
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err = writeRows(out, rows, columns, q); err == nil {
+		out.Flush()
+		err = out.Error()
+	}
+	if err != nil {
+		cancel() // the rest is not read
+	}
+	return err
 }
 
 func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error {
@@ -332,7 +411,7 @@ func writeRows(out *csv.Writer, rows *sql.Rows, columns []string, q query) error
 			cells[i] = cellOf(v, columns[i])
 		}
 		if err := out.Write(cells); err != nil {
-			return err
+			return q.failed(err)
 		}
 	}
 	if err := rows.Err(); err != nil {

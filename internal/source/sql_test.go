@@ -100,12 +100,36 @@ func TestSQL(t *testing.T) {
 			!strings.Contains(is, `"2026-09-01"`) || strings.Count(is, "\n") != 9 {
 			t.Errorf("%s: %s", name, is)
 		}
+		// What has many rows is looked at as well, and not to its end.
+		many := map[string]string{"pgx": "select g as sourcedId from generate_series(1, 3000000) g",
+			"mysql": "select seq as sourcedId from seq_1_to_3000000"}[driver]
+		if told, err := place(t, settings("-- orgs.csv\n"+many+"\n-- users.csv\n"+many+
+			"\n-- courses.csv\n"+many+" where 1 = 0"), secrets).Test(t.Context()); err != nil ||
+			told != "orgs.csv, users.csv, courses.csv (no rows)" {
+			t.Errorf("%s: %q %v", name, told, err)
+		}
+		endless := settings("-- users.csv\nselect repeat('x', 1000) as sourcedId from (" + many + ") m")
+		endless.SQL.Timeout = "1m"
+		if _, err := place(t, endless, secrets).Fetch(t.Context(), t.TempDir(), nil); err == nil ||
+			!strings.Contains(err.Error(), "users.csv (the query below line 1): more than 16777216 bytes came") {
+			t.Errorf("%s: rows without end: %v", name, err)
+		}
 		slow := map[string]string{"pgx": "select pg_sleep(60)::text as sourcedId",
 			"mysql": "select sleep(60) as sourcedId"}
 		for _, row := range []struct{ queries, says string }{
 			{"-- users.csv\nselect id as sourcedId, first as firstName from people",
 				`users.csv (the query below line 1): it has no column "firstname"; name it AS one of: sourcedId,`},
 			{"-- users.csv\nselect first as givenName from people", "it lacks the column sourcedId"},
+			{"-- orgs.csv\nselect code as sourcedId, name as title, name as label from schools\n" +
+				"-- courses.csv\nselect 1 as sourcedId\n-- users.csv\n" +
+				"select first as firstName -- of them\nfrom people",
+				`orgs.csv (the query below line 1): it has no columns "title", "label"; name it AS one of: ` +
+					"sourcedId, status, dateLastModified, name, type, identifier, parentSourcedId\n" +
+					`users.csv (the query below line 5): it has no column "firstname"; name it AS`},
+			{"-- courses.csv\nselect 1 as sourcedId, 2 as sourcedId", "it has the column sourcedId twice"},
+			{"-- orgs.csv\nselect code as sourcedId, name as title from schools\n-- users.csv\n" +
+				"with those as (select first from people) select first as firstName from those order by 1 -- all",
+				`users.csv (the query below line 3): it has no column "firstname"; name it AS one of:`},
 			{"-- users.csv\nselect nothing from people", "users.csv (the query below line 1): "},
 			{"-- users.csv\n" + slow[driver], "users.csv"},
 			{"-- orgs.csv\ninsert into schools values ('x', 'y')", "orgs.csv (the query below line 1): "},
@@ -138,7 +162,9 @@ func TestSQL(t *testing.T) {
 			t.Errorf("%q: %v", wrong, err)
 		}
 	}
-	for _, wrong := range []string{"oracle://r@h/d", "postgres://r:secret@h/d", "r:secret@tcp(h)/d"} {
+	for _, wrong := range []string{"oracle://r@h/d", "postgres://r:secret@h/d", "r:secret@tcp(h)/d",
+		"postgres://r@h/d?password=secret", "postgres://r@h/d?sslpassword=secret",
+		"sqlserver://r@h/d?Password=secret"} {
 		if _, _, err := source.Database(wrong, ""); err == nil || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s: %v", wrong, err)
 		}

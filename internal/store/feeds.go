@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"rollbook/internal/oneroster"
@@ -64,8 +65,14 @@ type Run struct {
 const runsKept = 200
 
 // turnLasts is how long a turn is kept from others when its process tells nothing of itself any more.
-// Clocks of machines may differ by less.
+// Clocks of machines may differ by less: a turn that is kept for longer than twice that is of a clock that was
+// wrong.
 const turnLasts = 2 * time.Minute
+
+// Busy tells whether some process has the turn of a feed.
+func (f Feed) Busy(now time.Time) bool {
+	return f.Until >= oneroster.FormatTime(now) && f.Until <= oneroster.FormatTime(now.Add(2*turnLasts))
+}
 
 // ErrTurn: another process has the turn of a feed, or has taken it away.
 var ErrTurn = errors.New("another process is at it")
@@ -195,9 +202,10 @@ func (s *Store) TakeTurn(ctx context.Context, kind FeedKind, name, due string) (
 	err := s.keep(ctx, func(tx *sql.Tx) error {
 		now := oneroster.FormatTime(s.now())
 		err := tx.QueryRowContext(ctx, s.sql(`UPDATE "feeds" SET "turn" = "turn" + 1, "until" = $3
-			WHERE "kind" = $1 AND "name" = $2 AND "until" < $4 AND ("due" = $5 OR $5 = '')
+			WHERE "kind" = $1 AND "name" = $2 AND ("until" < $4 OR "until" > $6) AND ("due" = $5 OR $5 = '')
 			RETURNING "turn", "settings", "secrets", "made", "memory", "due", "until"`), string(kind), name,
-			oneroster.FormatTime(s.now().Add(turnLasts)), now, due).Scan(&t.n, &t.Settings, &t.Secrets,
+			oneroster.FormatTime(s.now().Add(turnLasts)), now, due,
+			oneroster.FormatTime(s.now().Add(2*turnLasts))).Scan(&t.n, &t.Settings, &t.Secrets,
 			&t.Made,
 			&t.Memory, &t.Due, &t.Until)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -264,9 +272,11 @@ func (t *Turn) set(ctx context.Context, what string, args ...any) error {
 }
 
 func (t *Turn) setIn(ctx context.Context, tx *sql.Tx, what string, args ...any) error {
+	// One that was removed and added anew under its name counts its turns from the beginning.
+	made := fmt.Sprintf(` AND "made" = $%d`, len(args)+4)
 	done, err := tx.ExecContext(ctx, t.s.sql(`UPDATE "feeds" SET `+what+
-		` WHERE "kind" = $1 AND "name" = $2 AND "turn" = $3 AND "until" <> ''`),
-		append([]any{string(t.Kind), t.Name, t.n}, args...)...)
+		` WHERE "kind" = $1 AND "name" = $2 AND "turn" = $3 AND "until" <> ''`+made),
+		slices.Concat([]any{string(t.Kind), t.Name, t.n}, args, []any{t.Made})...)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net"
 	"testing"
 
@@ -32,6 +33,22 @@ const Password = "right horse"
 
 // SFTP serves a folder to the user rollbook, who has the password, or the allowed key.
 func SFTP(t testing.TB, dir string, allowed ssh.PublicKey) (addr, fingerprint string) {
+	t.Helper()
+	return serve(t, allowed, func(channel ssh.Channel) {
+		if s, err := sftp.NewServer(channel, sftp.WithServerWorkingDirectory(dir)); err == nil {
+			_ = s.Serve()
+		}
+		_ = channel.Close()
+	})
+}
+
+// SilentSFTP lets the user in as SFTP does, and says nothing then.
+func SilentSFTP(t testing.TB, allowed ssh.PublicKey) (addr, fingerprint string) {
+	t.Helper()
+	return serve(t, allowed, func(channel ssh.Channel) { _, _ = io.Copy(io.Discard, channel) })
+}
+
+func serve(t testing.TB, allowed ssh.PublicKey, do func(ssh.Channel)) (addr, fingerprint string) {
 	t.Helper()
 	host, _ := NewKey(t)
 	config := &ssh.ServerConfig{
@@ -76,10 +93,7 @@ func SFTP(t testing.TB, dir string, allowed ssh.PublicKey) (addr, fingerprint st
 							_ = r.Reply(r.Type == "subsystem", nil)
 						}
 					}()
-					if s, err := sftp.NewServer(channel, sftp.WithServerWorkingDirectory(dir)); err == nil {
-						_ = s.Serve()
-					}
-					_ = channel.Close()
+					do(channel)
 				}
 			}()
 		}
