@@ -43,6 +43,9 @@ func (f *Feeds) Run(ctx context.Context, kind store.FeedKind, name string) (run 
 }
 
 func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) (run store.Run, err error) {
+	// Whoever stops the service, or the command, says nothing of the other side.
+	outer := ctx
+	stopped := func() bool { return errors.Is(outer.Err(), context.Canceled) }
 	turn, ctx, err := f.Store.TakeTurn(ctx, kind, name, due)
 	if err != nil {
 		return run, err
@@ -59,6 +62,11 @@ func (f *Feeds) run(ctx context.Context, kind store.FeedKind, name, due string) 
 		run.State, run.Text = store.RunFailed, cmp.Or(run.Text, err.Error())
 	case run.State == "":
 		run.State = store.RunDone
+	}
+	if err != nil && stopped() {
+		run.State, run.Text = store.RunBroken, "it was stopped, and begins anew"
+		was, _ := time.Parse(oneroster.TimeLayout, turn.Due) // "" is never
+		return run, errors.Join(err, turn.End(ctx, run, was))
 	}
 	now := f.now()
 	turn.Due = oneroster.FormatTime(now)

@@ -105,11 +105,14 @@ func TestServe(t *testing.T) {
 		<-ended
 		<-ended
 		for name, want := range map[string]string{"works": "done: well", "fails": "failed: no route",
-			"breaks": "failed: a mistake of this program: a mistake", "hangs": "failed: context canceled",
+			"breaks": "failed: a mistake of this program: a mistake", "hangs": "broken off: it was stopped, and begins anew",
 			"unwanted": "0 <nil>", "by-hand": "0 <nil>"} {
 			if got := state(name); got != want {
 				t.Errorf("%s: %s, not %s", name, got, want)
 			}
+		}
+		if f, err := s.Feed(t.Context(), store.FeedSource, "hangs"); err != nil || f.Due != days {
+			t.Errorf("what was stopped is due %s, %v", f.Due, err)
 		}
 		f, err := s.Feed(t.Context(), store.FeedSource, "works")
 		if at, _ := time.Parse(oneroster.TimeLayout, f.Due); err != nil || f.Memory != "x" ||

@@ -25,6 +25,8 @@ const (
 	// settled is how long a feed that failed has to go well before that is over: one that fails now and
 	// then is told of once.
 	settled = time.Hour
+	// beginsAnew is how soon a turn that was broken off has another.
+	beginsAnew = 10 * time.Minute
 	// sameLines is how many lines of one event a message has one by one.
 	sameLines = 5
 	// waitsKept is how many publications are remembered to be open.
@@ -285,7 +287,7 @@ func (k *Notifiers) feed(ctx context.Context, s Settings, m memory, f store.Feed
 	key, silent := fmt.Sprintf("failed-%s-%s", f.Kind, f.Name), "silent-source-"+f.Name
 	out.there[key], out.there[silent] = true, true
 	_, known := m.Troubles[key]
-	most := 2 // one of which may be running
+	most := 3 // one of which may be running, and one stopped
 	if known {
 		most = 0
 	}
@@ -296,8 +298,12 @@ func (k *Notifiers) feed(ctx context.Context, s Settings, m memory, f store.Feed
 	runs = slices.DeleteFunc(runs, func(r store.Run) bool { return r.State == store.RunRunning })
 	brought := f.Made
 	for i, r := range runs {
-		failed := r.State == store.RunFailed || r.State == store.RunBroken
 		ended, _ := time.Parse(oneroster.TimeLayout, r.Ended)
+		failed := r.State == store.RunFailed || r.State == store.RunBroken
+		if r.State == store.RunBroken && i == 0 && now.Sub(ended) < beginsAnew {
+			// The service was started anew, say; it is trouble when the turn before did not go well either.
+			failed = len(runs) > 1 && (runs[1].State == store.RunFailed || runs[1].State == store.RunBroken)
+		}
 		if failed && slices.Contains(s.On, "failed") && (i == 0 || known && now.Sub(ended) < settled) {
 			out.lines[key] = Line{Event: "failed", Name: f.Name, Do: do,
 				Text: fmt.Sprintf("The %s fails.", name), over: fmt.Sprintf("The %s works again.", name)}

@@ -251,7 +251,18 @@ func TestSources(t *testing.T) {
 	}
 	run(store.RunNothing)
 	d.want(time.Hour, "over: Rollbook: The source sis works again.")
-	d.want(23*time.Hour, "trouble: Rollbook: The source sis has brought nothing for more than 26 hours.")
+	run(store.RunBroken) // a service was started anew
+	d.want(time.Minute)
+	run(store.RunBroken)
+	d.want(time.Minute, "trouble: Rollbook: The source sis fails.")
+	run(store.RunNothing)
+	d.want(2*time.Hour, "over: Rollbook: The source sis works again.")
+	run(store.RunBroken)
+	d.want(time.Minute)
+	d.want(10*time.Minute, "trouble: Rollbook: The source sis fails.") // and has no other turn
+	run(store.RunNothing)
+	d.want(time.Hour, "over: Rollbook: The source sis works again.")
+	d.want(20*time.Hour, "trouble: Rollbook: The source sis has brought nothing for more than 26 hours.")
 	run(store.RunNothing)
 	d.want(time.Hour)
 	if _, err := d.s.Arrive(t.Context(), "a.zip", "source sis"); err != nil {
