@@ -90,8 +90,8 @@ var brokenQuietly = []broken{
 					twice = append(twice, o)
 				}
 			}
-			from := min(number(r.URL.Query(), "offset", 0), len(twice))
-			page := twice[from:min(from+number(r.URL.Query(), "limit", 100), len(twice))]
+			from := max(0, min(number(r.URL.Query(), "offset", 0), len(twice)))
+			page := twice[from:min(from+max(0, number(r.URL.Query(), "limit", 100)), len(twice))]
 			a.setTotal(len(twice))
 			a.setMembers(map[string]any{"users": append([]any{}, page...)})
 		})},
