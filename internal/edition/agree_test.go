@@ -129,3 +129,42 @@ func TestWalksThatCannotGoOnSaySo(t *testing.T) {
 		t.Errorf("the log says it %d times:\n%s", n, &log)
 	}
 }
+
+// A walk is found in every process however often its list was walked before, with pages of
+// however many lengths, in one edition and in those before.
+func TestWalksOfManyLengthsAreFound(t *testing.T) {
+	storetest.Engines(t, func(t *testing.T, dsn string) {
+		s, first := process(t, dsn)
+		_, second := process(t, dsn)
+		src := newRoster(40)
+		publish(t, s, src)
+		page := func(d *edition.District, limit, offset int) int64 {
+			t.Helper()
+			_, p := body(t, d, asked(t, "getAllUsers", fmt.Sprintf("limit=%d&offset=%d", limit, offset), nil))
+			return p.Edition
+		}
+		last := page(second, 10, 0)
+		for night := range 3 {
+			src.night++
+			publish(t, s, src)
+			now := page(second, 10, 0)
+			if now == last {
+				t.Fatal("nothing has changed")
+			}
+			for length := range 40 {
+				if got := page(first, 10, 10); length == 0 && got != now {
+					t.Errorf("night %d, after a walk began: its next page is of edition %d, not %d", night, got, now)
+				}
+				for more := range length {
+					page(second, 11+more, 0)
+				}
+				page(first, 10, 0)
+				if got := page(second, 10, 10); got != now {
+					t.Fatalf("night %d, the %d. time: the next page is of edition %d, not %d", night, length, got, now)
+				}
+				publish(t, s, src) // nothing changes
+			}
+			last = now
+		}
+	})
+}

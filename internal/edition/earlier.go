@@ -21,13 +21,20 @@ var (
 // leg is the walk that a page which is not the first belongs to, whichever process served its
 // first one; nil where it is a page by itself. The others know of it then.
 func (d *District) leg(ctx context.Context, in *inquiry) (*leg, error) {
-	notes, last, err := d.store.Walks(ctx, d.walks.listened())
-	if err != nil {
+	if err := d.hear(ctx); err != nil {
 		return nil, err
 	}
-	d.crowded(d.walks.hear(notes, last))
 	l := d.walks.next(in)
 	return l, d.tell(ctx, l)
+}
+
+// hear takes in what other processes have noted of walks.
+func (d *District) hear(ctx context.Context) error {
+	notes, last, err := d.store.Walks(ctx, d.walks.listened())
+	if err == nil {
+		d.crowded(d.walks.hear(notes, last))
+	}
+	return err
 }
 
 // tell makes the note of a page, before it is sent: the next one may be asked of another

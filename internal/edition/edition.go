@@ -141,10 +141,16 @@ func (d *District) list(ctx context.Context, ask Ask) (*Page, error) {
 		}
 	}
 	p, r, err := d.present(ctx, in)
+	if err == nil && d.walks.again(in, p.Edition) {
+		err = d.hear(ctx)
+	}
 	if err == nil {
 		l, ended := d.walks.begin(in, p.Edition, p.Total, r, asOf)
 		d.crowded(ended)
 		err = d.tell(ctx, l)
+	}
+	if err != nil && p != nil {
+		p.Close()
 	}
 	return p, err
 }

@@ -69,8 +69,16 @@ type stride struct{ step, phase int }
 const nextKept = 16
 
 // reaches tells whether a page may be one of the walk.
-func (w *walk) reaches(offset int) bool {
-	return slices.ContainsFunc(w.strides, func(s stride) bool { return offset%s.step == s.phase })
+func (w *walk) reaches(offset int) bool { return reach(w.strides, offset) }
+
+// isFound tells whether every process takes a page to be one of the walk. They heard of the same
+// strides, though not in quite the same order: what is among the latest here, none has forgotten.
+func (w *walk) isFound(offset int) bool {
+	return reach(w.strides[max(0, len(w.strides)-nextKept/2):], offset)
+}
+
+func reach(strides []stride, offset int) bool {
+	return slices.ContainsFunc(strides, func(s stride) bool { return offset%s.step == s.phase })
 }
 
 // expects tells whether a page is the next of the walk.
@@ -106,7 +114,7 @@ func (ws *walks) read(w *walk, in *inquiry, total int, now time.Time) *leg {
 	news := now.Sub(w.noted) >= noteEvery
 	if next := offset + limit; next < total {
 		w.next = append(w.next[max(0, len(w.next)-nextKept+1):], next)
-		if !w.reaches(next) {
+		if !w.isFound(next) {
 			w.stride(stride{limit, next % limit})
 			news = true
 		}
@@ -209,6 +217,16 @@ func (ws *walks) of(key walkKey, edition int64) (w *walk, made bool) {
 	w = &walk{edition: edition, at: -1}
 	ws.all[key] = append(ws.all[key], w)
 	return w, true
+}
+
+// again tells whether the first page of a walk is read once more, in an edition: what others
+// have noted of it is to be heard first.
+func (ws *walks) again(in *inquiry, edition int64) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return slices.ContainsFunc(ws.all[walkKey{in.Client, in.asked}], func(w *walk) bool {
+		return w.edition == edition
+	})
 }
 
 // hold keeps what the pages of a walk are copied of.
