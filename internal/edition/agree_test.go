@@ -144,14 +144,14 @@ func TestWalksOfManyLengthsAreFound(t *testing.T) {
 			return p.Edition
 		}
 		last := page(second, 10, 0)
-		for night := range 3 {
+		for night := range 2 {
 			src.night++
 			publish(t, s, src)
 			now := page(second, 10, 0)
 			if now == last {
 				t.Fatal("nothing has changed")
 			}
-			for length := range 40 {
+			for length := range 30 {
 				if got := page(first, 10, 10); length == 0 && got != now {
 					t.Errorf("night %d, after a walk began: its next page is of edition %d, not %d", night, got, now)
 				}
@@ -162,7 +162,14 @@ func TestWalksOfManyLengthsAreFound(t *testing.T) {
 				if got := page(second, 10, 10); got != now {
 					t.Fatalf("night %d, the %d. time: the next page is of edition %d, not %d", night, length, got, now)
 				}
-				publish(t, s, src) // nothing changes
+			}
+			_, third := process(t, dsn) // has heard of nothing when a walk begins there
+			page(third, 53, 0)
+			for n, d := range []*edition.District{first, third, second} {
+				if got := page(d, 53, 53+53*n); got != now {
+					t.Errorf("night %d, page %d of a walk that began in a new process: edition %d, not %d", night, 1+n,
+						got, now)
+				}
 			}
 			last = now
 		}

@@ -141,8 +141,8 @@ func (d *District) list(ctx context.Context, ask Ask) (*Page, error) {
 		}
 	}
 	p, r, err := d.present(ctx, in)
-	if err == nil && d.walks.again(in, p.Edition) {
-		err = d.hear(ctx)
+	if err == nil && begins(in, p.Total) {
+		err = d.hear(ctx) // what is noted is the last of what all know
 	}
 	if err == nil {
 		l, ended := d.walks.begin(in, p.Edition, p.Total, r, asOf)

@@ -179,12 +179,15 @@ func (ws *walks) next(in *inquiry) *leg {
 	return ws.read(found, in, total, now)
 }
 
+// begins tells whether a page of a list with so many records is the first of several.
+func begins(in *inquiry, total int) bool { return in.Query.Offset == 0 && in.Query.Limit < total }
+
 // begin notes the first page of a walk in an edition that was the latest at a time; held is
 // nil where the page did not come of one. Ended are the walks that there is no room for.
 func (ws *walks) begin(in *inquiry, edition int64, total int, held *reading, asOf time.Time) (l *leg,
 	ended int) {
-	if in.Query.Offset > 0 || in.Query.Limit >= total {
-		return nil, 0 // it begins elsewhere, or is read whole
+	if !begins(in, total) {
+		return nil, 0
 	}
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
@@ -217,16 +220,6 @@ func (ws *walks) of(key walkKey, edition int64) (w *walk, made bool) {
 	w = &walk{edition: edition, at: -1}
 	ws.all[key] = append(ws.all[key], w)
 	return w, true
-}
-
-// again tells whether the first page of a walk is read once more, in an edition: what others
-// have noted of it is to be heard first.
-func (ws *walks) again(in *inquiry, edition int64) bool {
-	ws.mu.Lock()
-	defer ws.mu.Unlock()
-	return slices.ContainsFunc(ws.all[walkKey{in.Client, in.asked}], func(w *walk) bool {
-		return w.edition == edition
-	})
 }
 
 // hold keeps what the pages of a walk are copied of.
