@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -114,6 +115,22 @@ var brokenWrites = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
+	{name: "a result stays in its line item", check: "put.replace", spoil: keepsOld("lineItem")},
+	{name: "a line item stays in its category", check: "put.replace", spoil: keepsOld("category")},
+	{name: "ids are written in small letters", check: "put.id-case", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if id := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
+				at := strings.LastIndex(id, "/") + 1
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = id[:at]+strings.ToLower(id[at:]), ""
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "ids are found in small letters alone", check: "put.id-case",
+		spoil: where(func(r *http.Request) bool {
+			return r.Method == "GET" && strings.ContainsAny(below(r), "ABCDEF")
+		}, func(a *answer) { a.refuse(404) })},
 	{name: "a class's line items lack what was written", check: "put.listed",
 		spoil: where(func(r *http.Request) bool {
 			return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/lineItems")
@@ -190,6 +207,8 @@ var brokenWrites = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
+	{name: "DELETE takes what was written before", check: "delete.gone", spoil: takes(1)},
+	{name: "DELETE takes what was written after", check: "delete.gone", spoil: takes(-1)},
 	{name: "DELETE is not allowed", check: "delete.gone", spoil: where(is("DELETE"),
 		func(a *answer) { a.refuse(405) })},
 	{name: "what is deleted is still read", check: "delete.gone",
@@ -344,6 +363,41 @@ func bodies(edit func(next http.Handler, r *http.Request, o map[string]any)) spo
 				a := &answer{}
 				a.setMembers(map[string]any{routeOf(r).Resource.Wrapper(): o})
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(a.body)), int64(len(a.body))
+			}
+			s.ServeHTTP(w, r)
+		})
+	}
+}
+
+// keepsOld takes an object without its new reference.
+func keepsOld(field string) spoiler {
+	return bodies(func(next http.Handler, r *http.Request, o map[string]any) {
+		for _, v := range ask(next, get(r)).members() {
+			if old := v.(map[string]any)[field]; old != nil && o[field] != nil {
+				o[field] = old
+			}
+		}
+	})
+}
+
+// takes lets a DELETE take another object of the kind with it: the one that was written so many
+// before.
+func takes(before int) spoiler {
+	return func(s *service) http.Handler {
+		var lock sync.Mutex
+		put := map[string][]string{} // paths by resource
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			lock.Lock()
+			defer lock.Unlock()
+			if r.Method == "PUT" {
+				of := routeOf(r).Resource.Name
+				put[of] = append(put[of], below(r))
+			}
+			if r.Method == "DELETE" {
+				of := put[routeOf(r).Resource.Name]
+				if i := slices.Index(of, below(r)) - before; i >= 0 && i < len(of) {
+					_ = ask(s, other(r, of[i], nil))
+				}
 			}
 			s.ServeHTTP(w, r)
 		})

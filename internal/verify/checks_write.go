@@ -57,16 +57,11 @@ var writeChecks = []Check{
 	{ID: "put.replace", On: Puts,
 		Title: "PUT to an id that is there replaces the whole object",
 		Rule:  ruleWrite + ": PUT is a replacement",
-		Fix:   "Answer 200; drop optional attributes that the new body leaves out.", Run: func(p *probe) {
-			it, _ := p.make()
-			it.change()
-			a := p.put(it)
-			p.must(a, http.StatusOK, http.StatusCreated)
-			if o, _, err := a.One(it.res.Wrapper()); err == nil {
-				p.says(a, o, it)
-			}
-			p.same(it)
-		}},
+		Fix:   "Answer 200; drop optional attributes that the new body leaves out, and take its references.",
+		Run:   checkReplace},
+	{ID: "put.id-case", On: Puts, Title: "An id keeps the case of its letters",
+		Rule: ruleREST + ", sourcedId: a text that is compared as it is; a reader looks for what it wrote",
+		Fix:  "Store ids as text, not as a GUID or number that is written anew.", Run: checkIDCase},
 	{ID: "put.listed", On: Puts,
 		Title: "What was written is in the lists that it belongs to",
 		Rule:  ruleWrite + "; Google's suite looks for it there",

@@ -153,6 +153,16 @@ func (p *probe) classroom() (class, student string) {
 	return "", ""
 }
 
+// classmate is another active student of a class; "" where none is known.
+func (p *probe) classmate(class, student string) string {
+	for _, e := range p.active("enrollment") {
+		if e.Get("role") == "student" && e.Get("class") == class && e.Get("user") != student {
+			return e.Get("user")
+		}
+	}
+	return ""
+}
+
 func (p *probe) put(it written) *provider.Answer {
 	return p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: it.body(nil)})
 }
@@ -282,8 +292,66 @@ func (p *probe) inDelta(it written, since, status string) {
 	p.fail(a, "%s %s is not among what changed after %s", it.res.Name, it.id, since)
 }
 
-func checkDelete(p *probe) {
+// checkReplace puts another object to an id, then one with other references: where a provider
+// takes that, it has to be so. To refuse that a result moves is its right.
+func checkReplace(p *probe) {
+	other := p.draft()
 	it, _ := p.make()
+	it.change()
+	a := p.put(it)
+	p.must(a, http.StatusOK, http.StatusCreated)
+	if o, _, err := a.One(it.res.Wrapper()); err == nil {
+		p.says(a, o, it)
+	}
+	p.same(it)
+	next := maps.Clone(it.values)
+	if it.res.Name == "result" {
+		next["lineItem"] = other.values["lineItem"]
+	} else if category, is := next["category"].(map[string]string); is {
+		for _, c := range p.active("category") {
+			if c.ID() != category["sourcedId"] {
+				next["category"] = ref("category", c.ID())
+			}
+		}
+	}
+	it.values = next
+	if a := p.put(it); a.Err == nil && a.Status < 300 && len(p.failures) == 0 {
+		p.same(it)
+	}
+}
+
+// checkIDCase writes an id in capitals, as systems do whose GUIDs are.
+func checkIDCase(p *probe) {
+	it := p.draft()
+	it.id = strings.ToUpper(it.id)
+	p.written = append(p.written, it)
+	a := p.put(it)
+	p.must(a, success...)
+	o, a := p.read(it)
+	if o.ID() != it.id {
+		p.fatal(a, "written as %s, it is read as %s", it.id, o.ID())
+	}
+	p.inList(it, it.lists()[0], true)
+}
+
+func checkDelete(p *probe) {
+	before, _ := p.make()
+	it, _ := p.make()
+	after, _ := p.make()
+	others := []written{before, after}
+	if student, is := it.values["student"].(map[string]string); is {
+		if mate := p.classmate(it.class, student["sourcedId"]); mate != "" {
+			near := it // a result of the same line item
+			near.id, near.values = newID(), maps.Clone(it.values)
+			near.values["student"] = ref("user", mate)
+			p.written = append(p.written, near)
+			_ = p.put(near)
+			others = append(others, near)
+		}
+	}
+	others = slices.DeleteFunc(others, func(it written) bool { // that writes are lost is told elsewhere
+		return p.call(provider.Call{Path: it.path()}).Status != http.StatusOK
+	})
 	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
 	p.must(a, http.StatusNoContent, http.StatusOK)
 	if got := p.call(provider.Call{Path: it.path()}); got.Status != http.StatusNotFound {
@@ -291,6 +359,11 @@ func checkDelete(p *probe) {
 	}
 	for _, path := range it.lists() {
 		p.inList(it, path, false)
+	}
+	for _, other := range others {
+		if got := p.call(provider.Call{Path: other.path()}); got.Status != http.StatusOK {
+			p.fail(got, "the DELETE of %s took %s with it", it.id, other.id)
+		}
 	}
 }
 
