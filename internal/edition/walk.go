@@ -207,12 +207,20 @@ func (ws *walks) begin(in *inquiry, edition int64, total int, held *reading, asO
 	return l, ended
 }
 
-// of finds or makes the walk in an edition.
-func (ws *walks) of(key walkKey, edition int64) (w *walk, made bool) {
+// at is the walk in an edition; nil where there is none.
+func (ws *walks) at(key walkKey, edition int64) *walk {
 	for _, w := range ws.all[key] {
 		if w.edition == edition {
-			return w, false
+			return w
 		}
+	}
+	return nil
+}
+
+// of finds or makes the walk in an edition.
+func (ws *walks) of(key walkKey, edition int64) (w *walk, made bool) {
+	if w = ws.at(key, edition); w != nil {
+		return w, false
 	}
 	if ws.all == nil {
 		ws.all = map[walkKey][]*walk{}
@@ -258,16 +266,22 @@ func (ws *walks) hear(notes []store.WalkNote, last int64) (ended int) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
 	now := ws.time()
+	if last <= ws.heard {
+		notes = nil // another request heard them meanwhile, and later ones
+	}
 	for _, n := range notes {
-		key := walkKey{client: n.Client}
+		key, own := walkKey{client: n.Client}, n.Process == ws.process
 		asked, err := hex.DecodeString(n.Question)
-		if n.Process == ws.process || err != nil || n.Edition < 0 || n.Step <= 0 {
-			continue // what this one has ended stays so
+		if err != nil || n.Edition < 0 || n.Step <= 0 {
+			continue
 		}
 		copy(key.asked[:], asked)
+		if own && ws.at(key, n.Edition) == nil {
+			continue // what this one has ended stays so
+		}
 		w, _ := ws.of(key, n.Edition)
-		w.others = true
-		w.stride(stride{n.Step, n.Phase})
+		w.others = w.others || !own
+		w.stride(stride{n.Step, n.Phase}) // in the same order in all processes
 		w.last, w.began, w.asOf = later(w.last, n.Last), later(w.began, n.Began), later(w.asOf, n.AsOf)
 	}
 	ws.heard = max(ws.heard, last)
