@@ -266,11 +266,12 @@ func handles(name func(token string, n int) string) spoiler {
 		})(s)
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			lock.Lock()
-			token := known[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+			scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+			token = known[token]
 			lock.Unlock()
 			if token != "" {
 				r = r.Clone(r.Context())
-				r.Header.Set("Authorization", "Bearer "+token)
+				r.Header.Set("Authorization", scheme+" "+token)
 			}
 			inner.ServeHTTP(w, r)
 		})

@@ -72,7 +72,7 @@ var brokenObjects = []broken{
 				*a = *ask(next, other(r, "/orgs/"+id, nil))
 			}
 		})},
-	{name: "a teacher is no student, and that is 403", check: "one.view",
+	{name: "a teacher is no student, and that is 403", check: "one.view", cause: "error.unknown-id",
 		spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
 			if strings.HasPrefix(below(r), "/students/") && a.status == 404 {
 				a.refuse(403)

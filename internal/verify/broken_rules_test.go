@@ -1,10 +1,5 @@
 package verify_test
 
-import (
-	"net/http"
-	"strings"
-)
-
 // Each rule by which School Data Sync judges rosters, broken once on the wire.
 // What exactly a rule finds is tested where the rules are.
 var brokenRules = []broken{
@@ -24,78 +19,73 @@ var brokenRules = []broken{
 	{name: "rule: a session has no title", check: "SDS-S01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "title") }, "academicSession")},
 	{name: "rule: a session ends before it starts", check: "SDS-S02",
-		spoil: objects(func(o map[string]any) {
-			o["startDate"], o["endDate"] = o["endDate"], o["startDate"]
-		}, "academicSession")},
+		rows: `UPDATE "academicSessions" SET "startDate" = "endDate", "endDate" = "startDate"`},
 	{name: "rule: a school year of another century", check: "SDS-S03",
-		spoil: objects(func(o map[string]any) { o["schoolYear"] = "1999" }, "academicSession")},
-	{name: "rule: all sessions are over", check: "SDS-S04", spoil: objects(func(o map[string]any) {
-		o["startDate"], o["endDate"], o["schoolYear"] = "2000-08-01", "2001-07-31", "2001"
-	}, "academicSession")},
+		rows: `UPDATE "academicSessions" SET "schoolYear" = '1999'`},
+	{name: "rule: all sessions are over", check: "SDS-S04",
+		rows: `UPDATE "academicSessions" SET "startDate" = '2000-08-01', "endDate" = '2001-07-31', "schoolYear" = '2001'`},
 	{name: "rule: an org has no identifier", check: "SDS-O01",
-		spoil: objects(func(o map[string]any) { delete(o, "identifier") }, "org")},
+		rows: `UPDATE "orgs" SET "identifier" = ''`},
 	{name: "rule: schools have no parent", check: "SDS-O02",
-		spoil: objects(func(o map[string]any) { delete(o, "parent") }, "org")},
+		rows: `UPDATE "orgs" SET "parent" = '', "children" = ''`},
 	{name: "rule: a user has no username", check: "SDS-U01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "username") }, "user")},
 	{name: "rule: a user has no org", check: "SDS-U02", cause: "data.required",
 		spoil: objects(func(o map[string]any) { o["orgs"] = []any{} }, "user")},
 	{name: "rule: everybody has one address", check: "SDS-U03",
-		spoil: objects(func(o map[string]any) { o["email"] = "all@example.org" }, "user")},
-	{name: "rule: contacts have no address", check: "SDS-U05", spoil: objects(func(o map[string]any) {
-		if r := text(o, "role"); r == "parent" || r == "guardian" {
-			delete(o, "email")
-		}
-	}, "user")},
+		rows: `UPDATE "users" SET "email" = 'all@example.org'`},
+	{name: "rule: contacts have no address", check: "SDS-U05",
+		rows: `UPDATE "users" SET "email" = '' WHERE "role" IN ('parent', 'guardian')`},
 	{name: "rule: students name no agents", check: "SDS-U06", cause: "data.agents", spoil: objects(func(o map[string]any) {
 		if text(o, "role") == "student" {
 			o["agents"] = []any{}
 		}
 	}, "user")},
 	{name: "rule: a name in angle brackets", check: "SDS-U08",
-		spoil: objects(func(o map[string]any) { o["familyName"] = "<b>" + text(o, "familyName") }, "user")},
-	{name: "rule: everybody is one person", check: "SDS-U09", spoil: objects(func(o map[string]any) {
-		if o["familyName"] != nil {
-			o["givenName"], o["familyName"] = "Ada", "Brown"
-		} else {
-			o["birthDate"] = "2012-01-02"
-		}
-	}, "user", "demographics")},
+		rows: `UPDATE "users" SET "familyName" = '<b>' || "familyName"`},
+	{name: "rule: everybody is one person", check: "SDS-U09",
+		rows: `UPDATE "users" SET "givenName" = 'Ada', "familyName" = 'Brown';
+			UPDATE "demographics" SET "birthDate" = '2012-01-02'`},
 	{name: "rule: a class has no title", check: "SDS-C01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "title") }, "class")},
 	{name: "rule: a title no Team can have", check: "SDS-C02",
-		spoil: objects(func(o map[string]any) { o["title"] = text(o, "title") + ": a/b?" }, "class")},
+		rows: `UPDATE "classes" SET "title" = "title" || ': a/b?'`},
 	{name: "rule: a class id with a space", check: "SDS-C03",
-		spoil: objects(func(o map[string]any) { o["sourcedId"] = text(o, "sourcedId") + " b" }, "class")},
-	{name: "rule: classes have no teacher", check: "SDS-C04", spoil: enrolled("teacher", "administrator")},
+		rows: `UPDATE "classes" SET "sourcedId" = "sourcedId" || ' b'; UPDATE "lineItems" SET "class" = "class" || ' b';
+			UPDATE "enrollments" SET "class" = "class" || ' b'; DELETE FROM "classGroups";
+			UPDATE "links" SET "owner" = "owner" || ' b' WHERE "field" LIKE 'classes.%'`},
+	{name: "rule: classes have no teacher", check: "SDS-C04",
+		rows: `UPDATE "enrollments" SET "role" = 'administrator' WHERE "role" = 'teacher'`},
 	{name: "rule: classes have one title", check: "SDS-C05",
-		spoil: objects(func(o map[string]any) { o["title"] = "Class" }, "class")},
-	{name: "rule: a role that no enrollment has", check: "SDS-E01", spoil: enrolled("student", "pupil")},
-	{name: "rule: enrolled at another school", check: "SDS-E02", spoil: pointing("school", "dst-1",
-		"enrollment")},
-	{name: "rule: enrolled again and again", check: "SDS-E03", spoil: pointing("user", "a1", "enrollment")},
+		rows: `UPDATE "classes" SET "title" = 'Class'`},
+	{name: "rule: a role that no enrollment has", check: "SDS-E01", cause: "data.values",
+		rows: `UPDATE "enrollments" SET "role" = 'pupil' WHERE "role" = 'student'`},
+	{name: "rule: enrolled at another school", check: "SDS-E02", cause: "data.kinds",
+		rows: `UPDATE "enrollments" SET "school" = 'dst-1'`},
+	{name: "rule: enrolled again and again", check: "SDS-E03",
+		rows: `UPDATE "enrollments" SET "user" = 'a1'`},
 	{name: "rule: enrolled in another century", check: "SDS-E04",
-		spoil: objects(func(o map[string]any) { o["beginDate"] = "1999-01-01" }, "enrollment")},
+		rows: `UPDATE "enrollments" SET "beginDate" = '1999-01-01'`},
 	{name: "rule: truths that are no texts", check: "SDS-D01", cause: "data.types",
 		spoil: objects(func(o map[string]any) { o["asian"] = true }, "demographics")},
 	{name: "rule: a course has no org", check: "SDS-K01", cause: "data.required",
 		spoil: objects(func(o map[string]any) { delete(o, "org") }, "course")},
-	{name: "rule: there are no users", check: "SDS-X01",
-		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
-			if strings.HasPrefix(below(r), "/users") && isList(r) {
-				a.body = []byte(`{"users":[]}`)
-				a.setTotal(0)
-			}
-		})},
+	{name: "rule: there are no users", check: "SDS-X01", rows: `DELETE FROM "results"; DELETE FROM "enrollments";
+		DELETE FROM "demographics"; DELETE FROM "users"`},
 	{name: "rule: students have no grade", check: "Q-01",
-		spoil: objects(func(o map[string]any) { o["grades"] = []any{} }, "user")},
-	{name: "rule: no student is in a class", check: "Q-02", spoil: filled("student")},
-	{name: "rule: no student has a teacher", check: "Q-03", spoil: enrolled("teacher", "proctor")},
-	{name: "rule: no teacher is in a class", check: "Q-04", spoil: filled("teacher")},
+		rows: `UPDATE "users" SET "grades" = ''`},
+	{name: "rule: no student is in a class", check: "Q-02",
+		rows: `UPDATE "enrollments" SET "user" = 'adm-001' WHERE "role" = 'student'`},
+	{name: "rule: no student has a teacher", check: "Q-03",
+		rows: `UPDATE "enrollments" SET "role" = 'proctor' WHERE "role" = 'teacher'`},
+	{name: "rule: no teacher is in a class", check: "Q-04",
+		rows: `UPDATE "enrollments" SET "user" = 'adm-001' WHERE "role" = 'teacher'`},
 	{name: "rule: classes have no period", check: "Q-05",
-		spoil: objects(func(o map[string]any) { o["periods"] = []any{} }, "class")},
-	{name: "rule: classes have no student", check: "Q-06", spoil: enrolled("student", "proctor")},
-	{name: "rule: classes have nobody to teach", check: "Q-07", spoil: enrolled("teacher", "proctor")},
+		rows: `UPDATE "classes" SET "periods" = ''`},
+	{name: "rule: classes have no student", check: "Q-06",
+		rows: `UPDATE "enrollments" SET "role" = 'proctor' WHERE "role" = 'student'`},
+	{name: "rule: classes have nobody to teach", check: "Q-07",
+		rows: `UPDATE "enrollments" SET "role" = 'proctor' WHERE "role" = 'teacher'`},
 }
 
 // enrolled gives an enrollment of one role another.

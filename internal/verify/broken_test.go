@@ -27,14 +27,18 @@ type broken struct {
 	name, check string
 	cause       string // the check that tells the cause of it, where that is another
 	spoil       spoiler
+	rows        string // SQL that makes its rows of right ones, where they are what is wrong
 	oauth1      bool
 	config      func(*provider.Config)
 }
 
 // of is the correct provider that it is made of: one that remembers, one that remembers what
-// no write changes, or, where each token must be a new one, one that remembers nothing.
-func (b broken) of(read, quick, half *service) *service {
+// no write changes, or, where each token must be a new one, one that remembers nothing; or one of
+// rows of its own.
+func (b broken) of(t testing.TB, read, quick, half *service) *service {
 	switch kind, _, _ := strings.Cut(b.check, "."); {
+	case b.rows != "":
+		return holding(t, t.TempDir()+"/rows.db", b.rows)
 	case b.check == "access.earlier-token":
 		return read
 	case kind == "put", kind == "delete":
@@ -96,7 +100,7 @@ func TestBrokenProviders(t *testing.T) {
 			t.Parallel()
 			st := <-stages
 			defer func() { stages <- st }()
-			s := b.of(read, quick, half)
+			s := b.of(t, read, quick, half)
 			if !passed[b.check] {
 				t.Errorf("the correct provider does not pass %s anywhere", b.check)
 			}

@@ -92,7 +92,7 @@ var grounds = []ground{
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
 	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
 		"filter.date-only sort delta SDS Q sds"},
-	{"data.types", "filter sort fields nested data.required data.values data.dates data.empty " +
+	{"data.types", "filter sort fields nested data.required data.values data.dates data.empty data.resolve " +
 		"data.references data.kinds data.href data.children data.agents SDS Q sds gradesync"},
 	{"data.values", "data.kinds list.view nested SDS Q filter sds gradesync"},
 	{"data.dates", "filter sort fields sds SDS Q"},
@@ -112,7 +112,7 @@ var grounds = []ground{
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
-	{"filter.status", "link.query delta.active delta.deleted nested put delete"},
+	{"filter.status", "link.query delta.active delta.deleted nested sds put delete"},
 	{"filter.no-match", "filter nested.filter nested.both-parents nested.unknown-parent " +
 		"nested.unknown-parent-empty delta"},
 	{"filter.unknown-value", "filter.total nested.filter"},
@@ -144,7 +144,8 @@ var grounds = []ground{
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.long-texts put.replace put.minimal put.extra-credit put.same-ids delete.again"},
+	{"put.read-back", "put.long-texts put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
+	{"put.replace", "put.delta"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},

@@ -31,7 +31,7 @@ func TestOneMistakeIsOneCause(t *testing.T) {
 		if b.oauth1 || !all && crc32.ChecksumIEEE([]byte(b.name))%43 != 7 { // some, whatever stands before them
 			continue
 		}
-		s := b.of(read, quick, half)
+		s := b.of(t, read, quick, half)
 		report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"all"}, Write: s == half})
 		if err != nil {
 			t.Fatalf("%s: %v", b.name, err)

@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"context"
+	"database/sql"
 	"flag"
 	"io"
 	"log/slog"
@@ -31,7 +32,10 @@ type service struct {
 	id, secret string
 }
 
-func correct(t testing.TB, dsn string) *service {
+func correct(t testing.TB, dsn string) *service { return holding(t, dsn, "") }
+
+// holding is a correct provider of a district that no import would take: its rows are changed by SQL.
+func holding(t testing.TB, dsn, rows string) *service {
 	t.Helper()
 	ctx := context.Background()
 	s := storetest.Open(t, dsn, store.Options{})
@@ -40,6 +44,14 @@ func correct(t testing.TB, dsn string) *service {
 			store.ImportOptions{}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	file, err := sql.Open("sqlite", dsn)
+	if err == nil {
+		defer file.Close()
+		_, err = file.ExecContext(ctx, rows)
+	}
+	if err != nil {
+		t.Fatal(rows, err)
 	}
 	return serving(t, s)
 }
