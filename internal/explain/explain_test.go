@@ -8,9 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +20,7 @@ import (
 	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -37,7 +36,7 @@ type drama struct {
 	said    map[int64]map[string]bool // ids in the packages that were published
 	secrets map[string]string         // of clients by id
 	tokens  map[string]string
-	service *httptest.Server
+	url     string // of the service
 	ledger  *ledger.Ledger
 	key     *auth.Key
 }
@@ -56,25 +55,17 @@ func open(t testing.TB, dsn string) *drama {
 	d := &drama{t: t, now: begin, said: map[int64]map[string]bool{}, secrets: map[string]string{},
 		tokens: map[string]string{}}
 	d.s = storetest.Open(t, dsn, store.Options{Now: func() time.Time { return d.now }})
-	var err error
-	if d.key, err = auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key")); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(t.Context(), d.s, d.key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d.key = resttest.Key(t)
 	log := slog.New(slog.DiscardHandler)
 	d.ledger = ledger.New(d.s, log)
 	lists := edition.New(d.s, edition.Options{Log: log})
 	t.Cleanup(lists.Close)
-	d.service = httptest.NewServer(rest.New(rest.Config{Store: d.s, Gate: gate, Face: oneroster.V1p1,
-		Log:      log,
-		District: lists, Tell: func(c rest.Call) {
+	d.url = resttest.Listen(t, resttest.Service(t, d.s, d.key, func(c *rest.Config) {
+		c.District, c.Tell = lists, func(c rest.Call) {
 			c.At = d.now
 			d.ledger.Hear(c)
-		}}))
-	t.Cleanup(d.service.Close)
+		}
+	}))
 	rec := storetest.Rec
 	d.rows = []oneroster.Record{
 		rec("org", "sourcedId", "d", "name", "District", "type", "district"),
@@ -169,18 +160,13 @@ func (d *drama) publish() *drama {
 // client adds a client with scopes.
 func (d *drama) client(id string, scopes []string) *drama {
 	d.t.Helper()
-	secret, kept := auth.NewSecret(time.Now(), d.key, false)
-	d.secrets[id] = secret
-	err := d.s.AddClient(d.t.Context(), auth.Client{ID: id, Name: strings.ToUpper(id), Scopes: scopes,
-		Created: time.Now(), Secrets: []auth.Secret{kept}})
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	d.secrets[id] = resttest.Admit(d.t, d.s, d.key, auth.Client{ID: id, Name: strings.ToUpper(id),
+		Scopes: scopes, Created: time.Now()})
 	return d
 }
 
 func (d *drama) token(client, secret string) (status int) {
-	r, _ := http.NewRequest("POST", d.service.URL+"/token",
+	r, _ := http.NewRequest("POST", d.url+"/token",
 		strings.NewReader("grant_type=client_credentials"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, secret)
@@ -211,7 +197,7 @@ func (d *drama) page(client, list, filter string, limit, offset int) (status int
 	if filter != "" {
 		asked.Set("filter", filter)
 	}
-	r, _ := http.NewRequest("GET", d.service.URL+"/ims/oneroster/v1p1/"+list+"?"+asked.Encode(), nil)
+	r, _ := http.NewRequest("GET", d.url+"/ims/oneroster/v1p1/"+list+"?"+asked.Encode(), nil)
 	r.Header.Set("Authorization", "Bearer "+d.tokens[client])
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

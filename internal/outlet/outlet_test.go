@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +20,7 @@ import (
 	"rollbook/internal/feed"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/outlet"
-	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -68,14 +67,10 @@ type desk struct {
 
 func newDesk(t *testing.T, dsn string, s outlet.Settings, secrets source.Secrets) *desk {
 	t.Helper()
-	d := &desk{T: t, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)}
+	d := &desk{T: t, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), key: resttest.Key(t)}
 	now := func() time.Time { return d.now }
 	d.s = storetest.Open(t, dsn, store.Options{Now: now})
 	if _, err := d.s.Import(t.Context(), roster(30), store.ImportOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if d.key, err = auth.ParseKey(auth.NewKeyText()); err != nil {
 		t.Fatal(err)
 	}
 	d.k = &outlet.Outlets{Store: d.s, Key: d.key, Now: now,
@@ -201,22 +196,10 @@ func newHome(t *testing.T) *home {
 	if _, err := h.Import(t.Context(), roster(30), store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	key, err := auth.ParseKey(auth.NewKeyText())
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, false)
-	if err := h.AddClient(t.Context(), auth.Client{ID: "rollbook", Scopes: oneroster.Scopes(),
-		Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(context.Background(), h.Store, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := rest.New(rest.Config{Store: h.Store, Gate: gate, Face: oneroster.V1p1,
-		Log: slog.New(slog.DiscardHandler)})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	key := resttest.Key(t)
+	secret := resttest.Admit(t, h.Store, key, auth.Client{ID: "rollbook"})
+	service := resttest.Service(t, h.Store, key)
+	url := resttest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		how := ""
 		if h.spoil != nil {
 			how = h.spoil(r)
@@ -243,7 +226,8 @@ func newHome(t *testing.T) *home {
 			r.Method == http.MethodPut && a.Code < 300 {
 			h.mu.Lock()
 			_, after, _ := strings.Cut(string(body), `"score":`)
-			n, _ := strconv.Atoi(strings.Trim(strings.FieldsFunc(after, func(c rune) bool { return c == ',' || c == '}' })[0], `"`))
+			score, _, _ := strings.Cut(strings.ReplaceAll(after, "}", ","), ",")
+			n, _ := strconv.Atoi(strings.Trim(score, `"`))
 			h.scores[id] = append(h.scores[id], n)
 			h.mu.Unlock()
 		}
@@ -256,10 +240,9 @@ func newHome(t *testing.T) *home {
 		w.WriteHeader(a.Code)
 		_, _ = w.Write(a.Body.Bytes())
 	}))
-	t.Cleanup(server.Close)
 	h.secrets = source.Secrets{source.Password: secret}
 	h.settings = outlet.Settings{Provider: &outlet.Provider{Service: source.Service{
-		URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: "rollbook"}}}
+		URL: url + oneroster.V1p1.Base, TokenURL: url + "/token", Client: "rollbook"}}}
 	return h
 }
 
@@ -428,7 +411,7 @@ func TestRefused(t *testing.T) {
 	d.want("done: delivered 30")
 	// Settings that cannot be read fail with growing pauses too.
 	right := d.k.Key
-	d.k.Key, _ = auth.ParseKey(auth.NewKeyText())
+	d.k.Key = resttest.Key(t)
 	for _, pause := range []time.Duration{30 * time.Second, time.Minute} {
 		_, err := d.deliver()
 		if due, _ := time.Parse(oneroster.TimeLayout, d.stored().Due); err == nil || due.Sub(d.now) != pause {
