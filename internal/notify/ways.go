@@ -25,6 +25,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollbook/internal/provider"
 )
 
 // sendTime is how long the other side may take.
@@ -88,11 +90,8 @@ func (m *Mail) way(secrets Secrets) (Way, error) {
 
 // authorities are those of the system, and one more.
 func authorities(pem string) (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if pem != "" && !roots.AppendCertsFromPEM([]byte(pem)) {
+	roots, more := provider.Authorities([]byte(pem))
+	if pem != "" && !more {
 		return nil, errors.New("--ca: there is no certificate in it, in PEM")
 	}
 	return roots, nil
