@@ -151,10 +151,9 @@ func (a *api) path(g store.Grade) string {
 
 // put offers a record. What comes back are the words of a refusal; an error is tried again later.
 func (a *api) put(ctx context.Context, g store.Grade) (words string, err error) {
-	body := append([]byte(`{"`+g.Resource.Wrapper()+`":`), oneroster.NewWriter(g.Resource, a.p.URL, nil).Append(nil,
-		g.Values)...)
-	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g), Body: append(body,
-		'}'),
+	body := oneroster.NewWriter(g.Resource, a.p.URL, nil).Append([]byte(`{"`+g.Resource.Wrapper()+`":`), g.Values)
+	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g),
+		Body:   append(body, '}'),
 		Header: http.Header{"Content-Type": {"application/json"}}}, nil)
 	return refusal(answer, err, false)
 }

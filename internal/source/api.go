@@ -230,7 +230,8 @@ type walked struct {
 }
 
 // walk goes through a list once. moved is why what came is not the list as it was at any time.
-func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (got *walked, moved, err error) {
+func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (got *walked,
+	moved, err error) {
 	got = &walked{}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {

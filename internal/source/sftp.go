@@ -40,8 +40,8 @@ const sftpTime = 30 * time.Second
 // sftpSilence is how long it may say nothing afterwards; tests set it.
 var sftpSilence = 2 * time.Minute
 
-// An awaited connection ends when nothing has come for long: a server that goes silent would have the turn of a
-// source for good.
+// An awaited connection ends when nothing has come for long: a server that goes silent would have the turn of
+// a source for good.
 type awaited struct {
 	net.Conn
 	ready  atomic.Bool // the handshake, which has a deadline of its own, is over

@@ -97,7 +97,8 @@ func TestSQL(t *testing.T) {
 		s := storetest.Open(t, storetest.SQLite(t), store.Options{})
 		takeIn(t, s, got)
 		if is := held(t, s); !strings.Contains(is, `"North \"High\", School"`) ||
-			!strings.Contains(is, `"Zoë" "O'Hara"`) || !strings.Contains(is, `"2026-09-01"`) || strings.Count(is, "\n") != 9 {
+			!strings.Contains(is, `"Zoë" "O'Hara"`) || !strings.Contains(is, `"2026-09-01"`) ||
+			strings.Count(is, "\n") != 9 {
 			t.Errorf("%s: %s", name, is)
 		}
 		// What has many rows is looked at as well, and not to its end.
