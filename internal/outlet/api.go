@@ -85,8 +85,7 @@ var errForbidden = errors.New("forbidden")
 // each does something with some records at a time, none of which is there twice. One that fails is offered
 // again the next time; many in a row end it.
 func (a *api) each(ctx context.Context, all []store.Grade, do func(context.Context, store.Grade) (string,
-	error)) (
-	no []store.Undelivered, err error) {
+	error)) (no []store.Undelivered, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex

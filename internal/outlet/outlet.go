@@ -305,8 +305,7 @@ func without(personal []string, err error) error {
 
 // next is the next delivery, and the change up to which it delivers all; done where nothing is left then.
 func (k *Outlets) next(ctx context.Context, outlet string, m Memory, again bool) (d *Delivery, upto int64,
-	done bool,
-	err error) {
+	done bool, err error) {
 	d = &Delivery{From: m.Rev}
 	found, upto, err := k.Store.Grades(ctx, m.Rev, batch)
 	if err != nil {

@@ -35,22 +35,18 @@ func TestMain(m *testing.M) {
 func roster(pupils int) storetest.Package {
 	rows := []oneroster.Record{storetest.Rec("org", "sourcedId", "s1", "name", "School", "type", "school"),
 		storetest.Rec("academicSession", "sourcedId", "t1", "title", "Term", "type", "term", "startDate",
-			"2026-08-01",
-			"endDate", "2027-07-01", "schoolYear", "2027"),
+			"2026-08-01", "endDate", "2027-07-01", "schoolYear", "2027"),
 		storetest.Rec("course", "sourcedId", "k1", "title", "Maths", "org", "s1"),
 		storetest.Rec("class", "sourcedId", "c1", "title", "Maths 1", "classType", "scheduled", "course",
-			"k1", "school",
-			"s1", "terms", "t1")}
+			"k1", "school", "s1", "terms", "t1")}
 	for n := range pupils {
 		id := fmt.Sprintf("p%d", n)
 		rows = append(rows, storetest.Rec("user", "sourcedId", id, "enabledUser", "true", "role", "student",
-			"username", id,
-			"givenName", "Given", "familyName", "Family", "orgs", "s1"))
+			"username", id, "givenName", "Given", "familyName", "Family", "orgs", "s1"))
 	}
 	for n := range pupils {
 		rows = append(rows, storetest.Rec("enrollment", "sourcedId", fmt.Sprintf("e%d", n), "user",
-			fmt.Sprintf("p%d", n),
-			"class", "c1", "school", "s1", "role", "student"))
+			fmt.Sprintf("p%d", n), "class", "c1", "school", "s1", "role", "student"))
 	}
 	return storetest.Bulk(rows...)
 }
@@ -110,8 +106,7 @@ func (d *desk) item(id string) {
 
 func (d *desk) score(item string, pupil, score int) {
 	d.put("result", "sourcedId", fmt.Sprintf("%s-p%d", item, pupil), "lineItem", item, "student",
-		fmt.Sprintf("p%d", pupil),
-		"score", fmt.Sprint(score))
+		fmt.Sprintf("p%d", pupil), "score", fmt.Sprint(score))
 }
 
 // deliver does a turn, and tells what became of it.
@@ -276,8 +271,7 @@ func TestGradesGoHome(t *testing.T) {
 			case what == 1 && items > 2:
 				id := fmt.Sprintf("l%d", 1+r.IntN(items-1))
 				if got, err := d.s.GradesNow(t.Context(), oneroster.ByName("lineItem"),
-					[]string{id}); err == nil &&
-					got[0].Values[oneroster.Status] == oneroster.Active {
+					[]string{id}); err == nil && got[0].Values[oneroster.Status] == oneroster.Active {
 					d.remove("lineItem", id)
 				}
 			default:

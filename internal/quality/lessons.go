@@ -35,8 +35,7 @@ func classTitle(j *judge, s *subject) {
 		j.find(s, "SDS-C03", "sourcedId", s.id, "the id has characters that a mail name cannot have")
 	}
 	for _, t := range s.Refs("terms") {
-		if title != "" && !j.first(j.hash("title", s.RefID("school"), t.ID,
-			strings.ToLower(title))) {
+		if title != "" && !j.first(j.hash("title", s.RefID("school"), t.ID, strings.ToLower(title))) {
 			j.find(s, "SDS-C05", "title", title, "another class of the school and term has this title")
 			return
 		}

@@ -99,8 +99,7 @@ func takeIn(t *testing.T, s *store.Store, got source.Fetched) {
 	defer p.Close()
 	checked, err := intake.Check(t.Context(), p, intake.Stored{
 		IDs: func(r *oneroster.Resource, yield func(string) error) error {
-			return s.ActiveIDs(t.Context(),
-				r, yield)
+			return s.ActiveIDs(t.Context(), r, yield)
 		},
 		Known: func(r *oneroster.Resource, id string) (bool, error) { return s.Known(t.Context(), r, id) },
 		Count: func(r *oneroster.Resource, f string) (int, error) { return s.CountActive(t.Context(), r, f) },

@@ -30,8 +30,7 @@ type UnknownHost struct{ Host, Fingerprint string }
 
 func (e *UnknownHost) Error() string {
 	return fmt.Sprintf("%s has the key %s, which nobody has vouched for: ask who runs it, and give "+
-		"--host-key %s",
-		e.Host, e.Fingerprint, e.Fingerprint)
+		"--host-key %s", e.Host, e.Fingerprint, e.Fingerprint)
 }
 
 // sftpTime is how long a server may let wait for a connection.
@@ -77,8 +76,7 @@ func (s *SFTP) place(secrets Secrets) (Place, error) {
 	}
 	if _, is := u.User.Password(); is {
 		return nil, errors.New("--sftp: leave the password out of the URL, it would be shown: it is asked " +
-			"for, or " +
-			"taken from ROLLBOOK_PASSWORD")
+			"for, or taken from ROLLBOOK_PASSWORD")
 	}
 	if secrets[Password] == "" && secrets[PrivateKey] == "" {
 		return nil, errors.New("--sftp needs a password or a private key (--identity)")

@@ -146,8 +146,7 @@ func TestSQL(t *testing.T) {
 		}
 		if password != "" {
 			_, err := place(t, settings(queries), source.Secrets{source.Password: "wrong " +
-				"mule"}).Fetch(t.Context(),
-				t.TempDir(), nil)
+				"mule"}).Fetch(t.Context(), t.TempDir(), nil)
 			if err == nil || strings.Contains(err.Error(), "wrong mule") {
 				t.Errorf("%s: another password: %v", name, err)
 			}
