@@ -146,7 +146,8 @@ func (k *Notifiers) over(ctx context.Context, m memory, are are) (out []Line, er
 			continue
 		}
 		t := m.Troubles[key]
-		line := Line{Event: "over", Text: "It is there no more: " + t.Text, Publication: t.Publication, key: key}
+		line := Line{Event: "over", Text: "It is there no more: " + t.Text, Publication: t.Publication,
+			key: key}
 		if t.Publication > 0 {
 			p, err := k.Store.Publication(ctx, t.Publication)
 			if err != nil {

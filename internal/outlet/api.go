@@ -150,7 +150,8 @@ func (a *api) path(g store.Grade) string {
 
 // put offers a record. What comes back are the words of a refusal; an error is tried again later.
 func (a *api) put(ctx context.Context, g store.Grade) (words string, err error) {
-	body := oneroster.NewWriter(g.Resource, a.p.URL, nil).Append([]byte(`{"`+g.Resource.Wrapper()+`":`), g.Values)
+	body := []byte(`{"` + g.Resource.Wrapper() + `":`)
+	body = oneroster.NewWriter(g.Resource, a.p.URL, nil).Append(body, g.Values)
 	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g),
 		Body:   append(body, '}'),
 		Header: http.Header{"Content-Type": {"application/json"}}}, nil)
