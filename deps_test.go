@@ -24,10 +24,11 @@ var may = map[string]string{
 	"internal/machine": "",
 	"internal/store/storetest": "internal/machine internal/store internal/oneroster internal/query " +
 		"internal/auth database/sql",
-	"internal/edition": "internal/oneroster internal/store",
-	"internal/rest":    "internal/oneroster internal/query internal/store internal/edition internal/auth",
-	"internal/feed":    "internal/oneroster internal/store internal/auth internal/provider",
-	"internal/words":   "",
+	"internal/edition":       "internal/oneroster internal/store",
+	"internal/rest":          "internal/oneroster internal/query internal/store internal/edition internal/auth",
+	"internal/rest/resttest": "internal/auth internal/oneroster internal/rest internal/store",
+	"internal/feed":          "internal/oneroster internal/store internal/auth internal/provider",
+	"internal/words":         "",
 	"internal/source": "internal/oneroster internal/store internal/auth internal/feed internal/bulk " +
 		"internal/provider internal/wire database/sql encoding/csv github.com/jackc/pgx",
 	"internal/notify": "internal/oneroster internal/store internal/auth internal/feed internal/intake " +

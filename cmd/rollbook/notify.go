@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/auth"
 	"rollbook/internal/notify"
 	"rollbook/internal/store"
 )
@@ -23,8 +25,8 @@ that a source fails or has brought nothing for long, that a reader does not come
 looks twice a minute. Messages have counts and no names. docs/feeds.md takes you through.`,
 	}
 	cmd.AddCommand(notifyAdd(), feedList(store.FeedNotify, notifyRow), feedShow(store.FeedNotify),
-		notifyTest(),
-		feedRemove(store.FeedNotify))
+		feedTest(store.FeedNotify, "Send a message that says that it is a test, and tell what the other side "+
+			"said", testNotifier), feedRemove(store.FeedNotify))
 	return cmd
 }
 
@@ -33,12 +35,16 @@ func notifyRow(o *opened, f store.Feed) (where, when string, err error) {
 	return s.Where(), s.When(), err
 }
 
+// A notifier is what a person says of one: its settings, and what they are made of.
+type notifier struct {
+	notify.Settings
+	mail                notify.Mail
+	hook                notify.Webhook
+	webhook, ca, digest string
+}
+
 func notifyAdd() *cobra.Command {
-	var s notify.Settings
-	var mail notify.Mail
-	var hook notify.Webhook
-	var to, usual []string
-	var webhook, ca, digest string
+	var n notifier
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add somebody who is to be told",
@@ -55,108 +61,100 @@ The password of a mail server is asked for on a terminal, or taken from ROLLBOOK
 body of a webhook from ROLLBOOK_SIGN. Both, and the URL of a webhook, are sealed with the key file and
 never shown. "rollbook notify test NAME" sends a message that says that it is a test.`,
 		Args: cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			if err := feedName(args[0]); err != nil {
-				return err
+		RunE: addFeed(func(cmd *cobra.Command, name string, o *opened) (f store.Feed, told string, err error) {
+			secrets, err := n.ways(cmd)
+			if err != nil {
+				return f, "", err
 			}
-			if ca != "" {
-				text, err := os.ReadFile(ca)
-				if err != nil {
-					return usageError{err}
-				}
-				ca = string(text)
+			n.complete(o)
+			if _, err := n.Way(secrets); err != nil {
+				return f, "", usageError{err}
 			}
-			secrets := notify.Secrets{}
-			if text := os.Getenv("ROLLBOOK_SIGN"); text != "" {
-				secrets[notify.Sign] = text
-			}
-			if webhook != "" {
-				secrets[notify.URL], hook.Host, hook.CA = webhook, hostOf(webhook), ca
-				s.Webhook = &hook
-			}
-			if mail.URL != "" {
-				mail.To, mail.CA = to, ca
-				s.Mail = &mail
-				if u, err := url.Parse(mail.URL); err == nil && u.User.Username() != "" {
-					if secrets[notify.Password] = os.Getenv("ROLLBOOK_PASSWORD"); secrets[notify.Password] == "" {
-						if secrets[notify.Password], err = askSecret(cmd, "password at "+u.Host); err != nil {
-							return err
-						}
-					}
-				}
-			}
-			if s.On = usual; len(usual) == 0 {
-				for _, e := range notify.Events {
-					if e.Usual {
-						s.On = append(s.On, e.Name)
-					}
-				}
-			}
-			s.Short, s.District = o.Entry.ID, cmp.Or(s.District, o.Entry.Title, o.Entry.ID)
-			if digest != "" {
-				s.Digest.At = []string{digest}
-			}
-			if _, err := s.Way(secrets); err != nil {
-				return usageError{err}
-			}
-			last := int64(0)
 			latest, err := o.Publications(cmd.Context(), 1)
 			if err != nil {
-				return err
+				return f, "", err
 			}
+			last := int64(0)
 			if len(latest) > 0 {
 				last = latest[0].ID
 			}
-			f, err := s.Feed(args[0], secrets, o.Key, time.Now().UTC(), last)
-			if err == nil {
-				err = o.AddFeed(cmd.Context(), f)
-			}
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "notifier %s: %s; told: %s\n", args[0],
-				plainly(s.Where()), s.When())
-			return err
+			f, err = n.Feed(name, secrets, o.Key, time.Now().UTC(), last)
+			return f, fmt.Sprintf("notifier %s: %s; told: %s", name, plainly(n.Where()), n.When()), err
 		}),
 	}
-	f := cmd.Flags()
-	f.StringVar(&mail.URL, "smtp", "", "smtp://user@host:587 (STARTTLS), smtps://user@host:465, or "+
-		"smtp+plain://localhost:25")
-	f.StringVar(&mail.From, "from", "", "with --smtp: address that messages come from")
-	f.StringSliceVar(&to, "to", nil, "with --smtp: addresses that they go to")
-	f.StringVar(&webhook, "webhook", "", "https:// URL that messages are posted to")
-	f.StringVar(&hook.Kind, "body", "json", "with --webhook: json, slack or teams")
-	f.StringSliceVar(&s.Command, "command", nil, "program, and its arguments after commas, that gets them "+
-		"as JSON")
-	f.StringVar(&ca, "ca", "", "PEM file of an authority to trust beside the system's")
-	f.StringSliceVar(&usual, "on", nil, "events that are told (default: all but published)")
-	f.StringVar(&digest, "digest", "", "time of the day, such as 07:00, for one message of all that has "+
-		"happened")
-	f.StringVar(&s.SilentSource, "silent-source", "26h", "how long a source may bring nothing")
-	f.StringVar(&s.SilentReader, "silent-reader", "26h", "how long a reader that used to come may stay away")
-	f.StringVar(&s.Remind, "remind", "24h", "how often trouble that goes on is told again")
-	f.BoolVar(&s.IDs, "ids", false, "sourcedIds of examples may be told")
-	f.StringVar(&s.District, "title", "", "name of the district in subjects (default: as "+
-		"\"rollbook district add\" has it)")
+	n.flags(cmd)
 	return cmd
 }
 
-func notifyTest() *cobra.Command {
-	return &cobra.Command{
-		Use:   "test NAME",
-		Short: "Send a message that says that it is a test, and tell what the other side said",
-		Args:  cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			f, err := o.feed(cmd.Context(), store.FeedNotify, args[0])
-			if err != nil {
-				return err
-			}
-			said, err := notify.Test(cmd.Context(), f, o.Key, time.Now())
-			if err != nil {
-				return errors.Join(errors.New("nothing was sent"), err)
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), plainly(said))
-			return err
-		}),
+func (n *notifier) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&n.mail.URL, "smtp", "",
+		"smtp://user@host:587 (STARTTLS), smtps://user@host:465, or smtp+plain://localhost:25")
+	f.StringVar(&n.mail.From, "from", "", "with --smtp: address that messages come from")
+	f.StringSliceVar(&n.mail.To, "to", nil, "with --smtp: addresses that they go to")
+	f.StringVar(&n.webhook, "webhook", "", "https:// URL that messages are posted to")
+	f.StringVar(&n.hook.Kind, "body", "json", "with --webhook: json, slack or teams")
+	f.StringSliceVar(&n.Command, "command", nil,
+		"program, and its arguments after commas, that gets them as JSON")
+	f.StringVar(&n.ca, "ca", "", "PEM file of an authority to trust beside the system's")
+	f.StringSliceVar(&n.On, "on", nil, "events that are told (default: all but published)")
+	f.StringVar(&n.digest, "digest", "",
+		"time of the day, such as 07:00, for one message of all that has happened")
+	f.StringVar(&n.SilentSource, "silent-source", "26h", "how long a source may bring nothing")
+	f.StringVar(&n.SilentReader, "silent-reader", "26h", "how long a reader that used to come may stay away")
+	f.StringVar(&n.Remind, "remind", "24h", "how often trouble that goes on is told again")
+	f.BoolVar(&n.IDs, "ids", false, "sourcedIds of examples may be told")
+	f.StringVar(&n.District, "title", "",
+		"name of the district in subjects (default: as \"rollbook district add\" has it)")
+}
+
+// ways puts into settings how it tells. Secrets are in the environment, or who sits at the terminal has them.
+func (n *notifier) ways(cmd *cobra.Command) (notify.Secrets, error) {
+	if err := readFiles(&n.ca); err != nil {
+		return nil, err
 	}
+	secrets := notify.Secrets{}
+	if text := os.Getenv("ROLLBOOK_SIGN"); text != "" {
+		secrets[notify.Sign] = text
+	}
+	if n.webhook != "" {
+		secrets[notify.URL], n.hook.Host, n.hook.CA = n.webhook, hostOf(n.webhook), n.ca
+		n.Webhook = &n.hook
+	}
+	if n.mail.URL != "" {
+		n.mail.CA = n.ca
+		n.Mail = &n.mail
+	}
+	u, err := url.Parse(n.mail.URL)
+	if err != nil || u.User.Username() == "" {
+		return secrets, nil // Way says what is wrong with the URL
+	}
+	secrets[notify.Password] = os.Getenv("ROLLBOOK_PASSWORD")
+	if secrets[notify.Password] == "" {
+		secrets[notify.Password], err = askSecret(cmd, "password at "+u.Host)
+	}
+	return secrets, err
+}
+
+// complete puts into settings what is usual where nothing was said.
+func (n *notifier) complete(o *opened) {
+	if len(n.On) == 0 {
+		for _, e := range notify.Events {
+			if e.Usual {
+				n.On = append(n.On, e.Name)
+			}
+		}
+	}
+	n.Short, n.District = o.Entry.ID, cmp.Or(n.District, o.Entry.Title, o.Entry.ID)
+	if n.digest != "" {
+		n.Digest.At = []string{n.digest}
+	}
+}
+
+func testNotifier(ctx context.Context, f store.Feed, key *auth.Key) (string, error) {
+	said, err := notify.Test(ctx, f, key, time.Now())
+	if err != nil {
+		err = errors.Join(errors.New("nothing was sent"), err)
+	}
+	return said, err
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -24,7 +26,7 @@ delivers after a quiet minute, or by a schedule; "rollbook outlet run NAME" at o
 docs/grades-home.md takes you through.`,
 	}
 	cmd.AddCommand(outletAdd(), feedList(store.FeedOutlet, outletRow), outletStatus(), outletRun(),
-		outletTest(),
+		feedTest(store.FeedOutlet, "Look whether it can be reached; nothing is written", outlet.Test),
 		feedShow(store.FeedOutlet), feedRemove(store.FeedOutlet))
 	return cmd
 }
@@ -54,45 +56,34 @@ What was written before it was added is not delivered, unless --from beginning s
 client secrets are asked for on a terminal, or taken from ROLLBOOK_PASSWORD and ROLLBOOK_PASSPHRASE; they
 are sealed with the key file and never shown.`,
 		Args: cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			ctx := cmd.Context()
-			if err := feedName(args[0]); err != nil {
-				return err
-			}
+		RunE: addFeed(func(cmd *cobra.Command, name string, o *opened) (f store.Feed, told string, err error) {
 			if from != "now" && from != "beginning" {
-				return usageError{fmt.Errorf("--from %q is neither now nor beginning", from)}
+				return f, "", usageError{fmt.Errorf("--from %q is neither now nor beginning", from)}
 			}
 			if err := p.read(); err != nil {
-				return err
+				return f, "", err
 			}
 			secrets, err := p.secrets(cmd)
 			if err != nil {
-				return err
+				return f, "", err
 			}
-			told, err := p.tested(cmd, secrets, func() (tester, error) {
+			told, err = p.tested(cmd, secrets, func() (tester, error) {
 				placeOfOutlet(&s, p)
 				return s.Place(secrets)
 			})
 			if err != nil {
-				return err
+				return f, "", err
 			}
 			rev := int64(0)
 			if from == "now" {
-				m, err := o.Moment(ctx)
+				m, err := o.Moment(cmd.Context())
 				if err != nil {
-					return err
+					return f, "", err
 				}
 				rev = m.Rev
 			}
-			f, err := s.Feed(args[0], secrets, o.Key, time.Now().UTC(), rev)
-			if err == nil {
-				err = o.AddFeed(ctx, f)
-			}
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "outlet %s: %s; %s\n", args[0], plainly(told), s.When())
-			return err
+			f, err = s.Feed(name, secrets, o.Key, time.Now().UTC(), rev)
+			return f, fmt.Sprintf("outlet %s: %s; %s", name, plainly(told), s.When()), err
 		}),
 	}
 	p.flags(cmd, "file of statements: docs/grades-home.md has one")
@@ -127,11 +118,10 @@ func outletStatus() *cobra.Command {
 		Short: "Tell what waits and since when, and what was refused and why",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			ctx := cmd.Context()
-			feeds, err := o.Store.Feeds(ctx, store.FeedOutlet)
+			feeds, err := o.Store.Feeds(cmd.Context(), store.FeedOutlet)
 			if err == nil && len(args) > 0 {
 				var f store.Feed
-				f, err = o.feed(ctx, store.FeedOutlet, args[0])
+				f, err = o.feed(cmd.Context(), store.FeedOutlet, args[0])
 				feeds = []store.Feed{f}
 			}
 			if err != nil {
@@ -139,63 +129,13 @@ func outletStatus() *cobra.Command {
 			}
 			list := []map[string]any{}
 			for _, f := range feeds {
-				m := outlet.Known(f)
-				w, err := o.GradesWaiting(ctx, m.Rev)
+				state, err := o.outletState(cmd.Context(), f)
 				if err != nil {
 					return err
 				}
-				not, all, err := o.Undelivered(ctx, f.Name, store.UndeliveredOf{Limit: shownRefused})
-				if err != nil {
-					return err
+				if list = append(list, state.members()); !asJSON {
+					state.show(cmd.OutOrStdout())
 				}
-				refused := []map[string]any{}
-				for _, u := range not {
-					refused = append(refused, map[string]any{"resource": u.Resource, "sourcedId": u.ID,
-						"words": u.Words, "at": oneroster.FormatTime(u.At), "again": u.Passing})
-				}
-				since := ""
-				if !w.First.IsZero() {
-					since = oneroster.FormatTime(w.First)
-				}
-				last := ""
-				if !m.Last.IsZero() {
-					last = oneroster.FormatTime(m.Last)
-				}
-				list = append(list, map[string]any{"name": f.Name, "waiting": w.Count, "since": since,
-					"delivered": m.Sent, "last": last, "refused": refused, "refusedMore": all - len(refused)})
-				if asJSON {
-					continue
-				}
-				out := newTable(cmd.OutOrStdout())
-				out.AppendHeader(table.Row{f.Name, "waits", "since"})
-				for _, name := range []string{"categories", "lineItems", "results"} {
-					row := table.Row{name, w.Count[name], ""}
-					if w.Count[name] > 0 {
-						row[2] = localTime(since)
-					}
-					out.AppendRow(row)
-				}
-				out.Render()
-				fmt.Fprintf(cmd.OutOrStdout(), "delivered: %d", m.Sent)
-				if last != "" {
-					fmt.Fprintf(cmd.OutOrStdout(), ", last %s", localTime(last))
-				}
-				fmt.Fprintln(cmd.OutOrStdout())
-				if len(refused) == 0 {
-					continue
-				}
-				out = newTable(cmd.OutOrStdout())
-				out.AppendHeader(table.Row{"refused", "when", "why"})
-				for _, u := range not {
-					out.AppendRow(table.Row{u.Key(), localTime(oneroster.FormatTime(u.At)), u.Words})
-				}
-				out.Render()
-				if all > len(not) {
-					fmt.Fprintf(cmd.OutOrStdout(), "… and %d more\n", all-len(not))
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "they are offered again when they change, and by rollbook "+
-					"outlet run %s "+
-					"--refused\n", f.Name)
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(list)
@@ -209,6 +149,74 @@ func outletStatus() *cobra.Command {
 	}
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
+}
+
+// outletState is how an outlet stands.
+type outletState struct {
+	name        string
+	sent        int
+	since, last string // when what waits was first written, and the last delivery was; "" is never
+	waits       map[string]int
+	refused     []store.Undelivered // the first of all
+	all         int
+}
+
+func (o *opened) outletState(ctx context.Context, f store.Feed) (outletState, error) {
+	m := outlet.Known(f)
+	w, err := o.GradesWaiting(ctx, m.Rev)
+	if err != nil {
+		return outletState{}, err
+	}
+	stamp := func(at time.Time) string {
+		if at.IsZero() {
+			return ""
+		}
+		return oneroster.FormatTime(at)
+	}
+	refused, all, err := o.Undelivered(ctx, f.Name, store.UndeliveredOf{Limit: shownRefused})
+	return outletState{f.Name, m.Sent, stamp(w.First), stamp(m.Last), w.Count, refused, all}, err
+}
+
+// members are the state as programs are told of it.
+func (s outletState) members() map[string]any {
+	refused := []map[string]any{}
+	for _, u := range s.refused {
+		refused = append(refused, map[string]any{"resource": u.Resource, "sourcedId": u.ID, "words": u.Words,
+			"at": oneroster.FormatTime(u.At), "again": u.Passing})
+	}
+	return map[string]any{"name": s.name, "waiting": s.waits, "since": s.since, "delivered": s.sent,
+		"last": s.last, "refused": refused, "refusedMore": s.all - len(refused)}
+}
+
+func (s outletState) show(w io.Writer) {
+	out := newTable(w)
+	out.AppendHeader(table.Row{s.name, "waits", "since"})
+	for _, name := range []string{"categories", "lineItems", "results"} {
+		row := table.Row{name, s.waits[name], ""}
+		if s.waits[name] > 0 {
+			row[2] = localTime(s.since)
+		}
+		out.AppendRow(row)
+	}
+	out.Render()
+	fmt.Fprintf(w, "delivered: %d", s.sent)
+	if s.last != "" {
+		fmt.Fprintf(w, ", last %s", localTime(s.last))
+	}
+	fmt.Fprintln(w)
+	if len(s.refused) == 0 {
+		return
+	}
+	out = newTable(w)
+	out.AppendHeader(table.Row{"refused", "when", "why"})
+	for _, u := range s.refused {
+		out.AppendRow(table.Row{u.Key(), localTime(oneroster.FormatTime(u.At)), u.Words})
+	}
+	out.Render()
+	if more := s.all - len(s.refused); more > 0 {
+		fmt.Fprintf(w, "… and %d more\n", more)
+	}
+	fmt.Fprintf(w, "they are offered again when they change, and by rollbook outlet run %s --refused\n", s.name)
 }
 
 func outletRun() *cobra.Command {
@@ -228,24 +236,4 @@ func outletRun() *cobra.Command {
 	cmd.Flags().BoolVar(&again, "refused", false, "offer once more what was refused")
 	jsonFlag(cmd, &asJSON, "print JSON")
 	return cmd
-}
-
-func outletTest() *cobra.Command {
-	return &cobra.Command{
-		Use:   "test NAME",
-		Short: "Look whether it can be reached; nothing is written",
-		Args:  cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			f, err := o.feed(cmd.Context(), store.FeedOutlet, args[0])
-			if err != nil {
-				return err
-			}
-			told, err := outlet.Test(cmd.Context(), f, o.Key)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), plainly(told))
-			return err
-		}),
-	}
 }

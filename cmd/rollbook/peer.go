@@ -44,9 +44,16 @@ func (p *peer) flags(cmd *cobra.Command, what string) {
 	f.StringVar(&p.ca, "ca", "", "PEM file of an authority to trust beside the system's")
 }
 
-// read puts the text of the files that are named in place of their names.
+// read reads the files that are named.
 func (p *peer) read() error {
-	for _, file := range []*string{&p.sql, &p.ca, &p.identity} {
+	err := readFiles(&p.sql, &p.ca, &p.identity)
+	p.service.CA = p.ca
+	return err
+}
+
+// readFiles puts the text of the files that are named in place of their names.
+func readFiles(names ...*string) error {
+	for _, file := range names {
 		if *file == "" {
 			continue
 		}
@@ -56,7 +63,6 @@ func (p *peer) read() error {
 		}
 		*file = string(text)
 	}
-	p.service.CA = p.ca
 	return nil
 }
 

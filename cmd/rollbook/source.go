@@ -13,6 +13,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"rollbook/internal/auth"
 	"rollbook/internal/feed"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
@@ -26,9 +27,9 @@ func sourceCommand() *cobra.Command {
 fetches from it when it is due, and "rollbook source run NAME" at once, for cron. What comes goes the way of
 "rollbook import": it is kept, checked, planned, judged, and published or held. docs/feeds.md takes you through.`,
 	}
-	cmd.AddCommand(sourceAdd(), feedList(store.FeedSource, sourceRow), feedShow(store.FeedSource),
-		sourceRun(),
-		sourceTest(), feedRemove(store.FeedSource), sourceInit())
+	cmd.AddCommand(sourceAdd(), feedList(store.FeedSource, sourceRow), feedShow(store.FeedSource), sourceRun(),
+		feedTest(store.FeedSource, "Look whether it can be read, and tell what is there; nothing is taken",
+			source.Test), feedRemove(store.FeedSource), sourceInit())
 	return cmd
 }
 
@@ -37,8 +38,8 @@ func scheduleFlags(cmd *cobra.Command, s *feed.Schedule) {
 	f := cmd.Flags()
 	f.StringSliceVar(&s.At, "at", nil, "times of the day, such as 02:30, in the district's time zone")
 	f.StringVar(&s.Every, "every", "", "how often, such as 15m")
-	f.StringVar(&s.Cron, "cron", "", "five fields of cron, such as \"30 2 * * 1-5\", in the district's "+
-		"time zone")
+	f.StringVar(&s.Cron, "cron", "",
+		"five fields of cron, such as \"30 2 * * 1-5\", in the district's time zone")
 }
 
 func sourceAdd() *cobra.Command {
@@ -64,43 +65,33 @@ Passwords, client secrets and passphrases are asked for on a terminal, or taken 
 ROLLBOOK_PASSWORD, ROLLBOOK_BEARER and ROLLBOOK_PASSPHRASE; they are sealed with the key file and
 never shown. The place is looked at before the source is added.`,
 		Args: cobra.ExactArgs(1),
-		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) (err error) {
-			if err := feedName(args[0]); err != nil {
-				return err
-			}
+		RunE: addFeed(func(cmd *cobra.Command, name string, o *opened) (f store.Feed, told string, err error) {
 			if err := p.read(); err != nil {
-				return err
+				return f, "", err
 			}
 			secrets, err := p.secrets(cmd)
 			if err != nil {
-				return err
+				return f, "", err
 			}
-			told, err := p.tested(cmd, secrets, func() (tester, error) {
+			told, err = p.tested(cmd, secrets, func() (tester, error) {
 				placeOfSource(&s, p, drop, reads, secrets)
 				return s.Place(secrets)
 			})
 			if err != nil {
-				return err
+				return f, "", err
 			}
 			zone, err := o.Zone(cmd.Context())
 			if err != nil {
-				return err
+				return f, "", err
 			}
-			f, err := s.Feed(args[0], secrets, o.Key, time.Now(), zone)
-			if err == nil {
-				err = o.AddFeed(cmd.Context(), f)
-			}
-			if err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "source %s: %s; %s\n", args[0], plainly(told), dueOf(f,
-				s.Schedule))
-			return nil
+			f, err = s.Feed(name, secrets, o.Key, time.Now(), zone)
+			return f, fmt.Sprintf("source %s: %s; %s", name, plainly(told), dueOf(f, s.Schedule)), err
 		}),
 	}
 	p.flags(cmd, "file of queries; rollbook source init sql writes one to begin with")
 	f := cmd.Flags()
-	f.StringVar(&p.folder, "folder", "", "whole path of a folder, a file, or a pattern such as /srv/drop/*.zip")
+	f.StringVar(&p.folder, "folder", "",
+		"whole path of a folder, a file, or a pattern such as /srv/drop/*.zip")
 	f.BoolVar(&drop.Done, "done", false, "take a file only when NAME.done lies beside it")
 	f.StringVar(&p.https, "https", "", "https:// URL of a zip")
 	f.StringVar(&p.user, "user", "", "with --https: user of a password")
@@ -116,12 +107,23 @@ never shown. The place is looked at before the source is added.`,
 	return cmd
 }
 
-// feedName refuses what is no name.
-func feedName(name string) error {
-	if !isFeedName.MatchString(name) {
-		return usageError{fmt.Errorf("%q is no name: use small letters, digits and -, at most 40", name)}
-	}
-	return nil
+// addFeed adds the feed that make makes of what was given, and says what it has told of it.
+func addFeed(make func(cmd *cobra.Command, name string, o *opened) (f store.Feed, told string,
+	err error)) func(*cobra.Command, []string) error {
+	return withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
+		if !isFeedName.MatchString(args[0]) {
+			return usageError{fmt.Errorf("%q is no name: use small letters, digits and -, at most 40",
+				args[0])}
+		}
+		f, told, err := make(cmd, args[0], o)
+		if err == nil {
+			err = o.AddFeed(cmd.Context(), f)
+		}
+		if err == nil {
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), told)
+		}
+		return err
+	})
 }
 
 var isFeedName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
@@ -158,8 +160,8 @@ func dueOf(f store.Feed, s feed.Schedule) string {
 }
 
 // feedList lists the feeds of a kind.
-func feedList(kind store.FeedKind, row func(o *opened, f store.Feed) (where, when string,
-	err error)) *cobra.Command {
+func feedList(kind store.FeedKind,
+	row func(*opened, store.Feed) (where, when string, err error)) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
@@ -187,8 +189,7 @@ func feedList(kind store.FeedKind, row func(o *opened, f store.Feed) (where, whe
 					run = runs[0]
 				}
 				out.AppendRow(table.Row{f.Name, where, when, localTime(f.Due), localTime(run.Began),
-					string(run.State),
-					run.Text})
+					string(run.State), run.Text})
 				list = append(list, map[string]any{"name": f.Name, "where": where, "when": when, "due": f.Due,
 					"added": f.Made, "last": runOf(run)})
 			}
@@ -244,8 +245,7 @@ func feedShow(kind store.FeedKind) *cobra.Command {
 			out := newTable(cmd.OutOrStdout())
 			out.AppendHeader(table.Row{"began", "ended", "by", "state", "what"})
 			for _, r := range runs {
-				out.AppendRow(table.Row{localTime(r.Began), localTime(r.Ended), r.Who, string(r.State),
-					r.Text})
+				out.AppendRow(table.Row{localTime(r.Began), localTime(r.Ended), r.Who, string(r.State), r.Text})
 				list = append(list, runOf(r))
 			}
 			if asJSON {
@@ -317,8 +317,7 @@ func (o *opened) runFeed(cmd *cobra.Command, feeds *feed.Feeds, kind store.FeedK
 	}
 	run, err := feeds.Run(cmd.Context(), kind, name)
 	if errors.Is(err, store.ErrTurn) {
-		return fmt.Errorf("%s %s: %w; rollbook %s show %s tells what becomes of it", kind, name, err, kind,
-			name)
+		return fmt.Errorf("%s %s: %w; rollbook %[1]s show %[2]s tells what becomes of it", kind, name, err)
 	}
 	if err != nil {
 		return failure{err, map[string]any{"state": run.State}}
@@ -342,17 +341,19 @@ func (o *opened) runFeed(cmd *cobra.Command, feeds *feed.Feeds, kind store.FeedK
 	return nil
 }
 
-func sourceTest() *cobra.Command {
+// feedTest tries a feed, and tells what test has told.
+func feedTest(kind store.FeedKind, short string,
+	test func(context.Context, store.Feed, *auth.Key) (string, error)) *cobra.Command {
 	return &cobra.Command{
 		Use:   "test NAME",
-		Short: "Look whether it can be read, and tell what is there; nothing is taken",
+		Short: short,
 		Args:  cobra.ExactArgs(1),
 		RunE: withDistrict(func(cmd *cobra.Command, args []string, o *opened) error {
-			f, err := o.feed(cmd.Context(), store.FeedSource, args[0])
+			f, err := o.feed(cmd.Context(), kind, args[0])
 			if err != nil {
 				return err
 			}
-			told, err := source.Test(cmd.Context(), f, o.Key)
+			told, err := test(cmd.Context(), f, o.Key)
 			if err != nil {
 				return err
 			}

@@ -98,7 +98,7 @@ func (d *drama) raw(method, client, what string) (int, string) {
 			values.Set(name, value)
 		}
 	}
-	r, _ := http.NewRequest(method, d.service.URL+"/ims/oneroster/v1p1/"+path+"?"+values.Encode(), nil)
+	r, _ := http.NewRequest(method, d.url+"/ims/oneroster/v1p1/"+path+"?"+values.Encode(), nil)
 	r.Header.Set("Authorization", "Bearer "+d.tokens[client])
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {

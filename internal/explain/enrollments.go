@@ -113,8 +113,7 @@ func (q *inquiry) lost(ctx context.Context, c *auth.Client, k *known, there []*l
 		whose)
 	if len(gone) > 1 {
 		happened = fmt.Sprintf("on %s the enrollments%s were %s by %s", when(by), more(" in ", titles, 5),
-			what,
-			whose)
+			what, whose)
 	}
 	happened += q.with(lives, by.Rev)
 	if was, is := q.moved(by.Rev); was != is {
@@ -198,8 +197,7 @@ func (q *inquiry) role(ctx context.Context, c *auth.Client, k *known) (reason, e
 			return reason{}, err
 		}
 		happened := fmt.Sprintf("on %s the role in %s was changed from %s to %s by %s", when(now),
-			q.classOf(e), was,
-			is, by)
+			q.classOf(e), was, is, by)
 		if c == nil {
 			return reason{"role changed", fmt.Sprintf("%s is served as active; %s", q.name(q.subject),
 				happened)}, nil

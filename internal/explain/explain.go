@@ -189,8 +189,7 @@ func (q *inquiry) waits(pubs []store.Publication) {
 		case was != "" && !stampTime(p.Decided).After(q.now):
 			q.held = p.State == store.StateHeld
 			q.waiting = fmt.Sprintf("; publication %d (%s) %s %s: what is new in it is not served", p.ID,
-				p.Package,
-				was, words.When(stampTime(p.Decided)))
+				p.Package, was, words.When(stampTime(p.Decided)))
 			return
 		}
 	}
@@ -407,8 +406,7 @@ func (q *inquiry) missing(ctx context.Context, pubs []store.Publication) error {
 			v := &later[0].Versions[0]
 			if !later[0].Whole {
 				return &Missing{fmt.Sprintf("what %s was on %s is not known any more: the journal does "+
-					"not go "+
-					"back to it", q.name(later[0]), words.When(q.At))}
+					"not go back to it", q.name(later[0]), words.When(q.At))}
 			}
 			by, err := q.by(ctx, later[0], v)
 			return cmp.Or(err, error(&Missing{fmt.Sprintf("%s was not there yet on %s: it came on %s by %s",
@@ -456,8 +454,7 @@ func (q *inquiry) missing(ctx context.Context, pubs []store.Publication) error {
 			next = fmt.Sprintf("see rollbook publish %d", p.ID)
 		}
 		return &Missing{fmt.Sprintf("%s; publication %d (%s: %s) %s %s: %s", text, p.ID, p.Package, said,
-			became,
-			words.When(stampTime(cmp.Or(p.Decided, p.At))), next)}
+			became, words.When(stampTime(cmp.Or(p.Decided, p.At))), next)}
 	}
 	return &Missing{text}
 }
@@ -515,8 +512,7 @@ func (q *inquiry) step(l *life, at int) string {
 	var fields []string
 	for i, f := range l.r.Fields {
 		if i != oneroster.Modified && was.Record.Values[i] != v.Record.Values[i] {
-			fields = append(fields, fmt.Sprintf("%s %q → %q", f.Name,
-				oneroster.Spelled(was.Record.Values[i]),
+			fields = append(fields, fmt.Sprintf("%s %q → %q", f.Name, oneroster.Spelled(was.Record.Values[i]),
 				oneroster.Spelled(v.Record.Values[i])))
 		}
 	}

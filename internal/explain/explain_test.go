@@ -8,9 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,6 +20,7 @@ import (
 	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -37,7 +36,7 @@ type drama struct {
 	said    map[int64]map[string]bool // ids in the packages that were published
 	secrets map[string]string         // of clients by id
 	tokens  map[string]string
-	service *httptest.Server
+	url     string // of the service
 	ledger  *ledger.Ledger
 	key     *auth.Key
 }
@@ -56,33 +55,24 @@ func open(t testing.TB, dsn string) *drama {
 	d := &drama{t: t, now: begin, said: map[int64]map[string]bool{}, secrets: map[string]string{},
 		tokens: map[string]string{}}
 	d.s = storetest.Open(t, dsn, store.Options{Now: func() time.Time { return d.now }})
-	var err error
-	if d.key, err = auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key")); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(t.Context(), d.s, d.key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	d.key = resttest.Key(t)
 	log := slog.New(slog.DiscardHandler)
 	d.ledger = ledger.New(d.s, log)
 	lists := edition.New(d.s, edition.Options{Log: log})
 	t.Cleanup(lists.Close)
-	d.service = httptest.NewServer(rest.New(rest.Config{Store: d.s, Gate: gate, Face: oneroster.V1p1,
-		Log:      log,
-		District: lists, Tell: func(c rest.Call) {
+	d.url = resttest.Listen(t, resttest.Service(t, d.s, d.key, func(c *rest.Config) {
+		c.District, c.Tell = lists, func(c rest.Call) {
 			c.At = d.now
 			d.ledger.Hear(c)
-		}}))
-	t.Cleanup(d.service.Close)
+		}
+	}))
 	rec := storetest.Rec
 	d.rows = []oneroster.Record{
 		rec("org", "sourcedId", "d", "name", "District", "type", "district"),
 		rec("org", "sourcedId", "s1", "name", "North School", "type", "school", "parent", "d"),
 		rec("org", "sourcedId", "s2", "name", "South School", "type", "school", "parent", "d"),
 		rec("academicSession", "sourcedId", "y", "title", "2026-27", "type", "schoolYear", "startDate",
-			"2026-08-01",
-			"endDate", "2027-07-31", "schoolYear", "2027"),
+			"2026-08-01", "endDate", "2027-07-31", "schoolYear", "2027"),
 		rec("academicSession", "sourcedId", "t", "title", "Autumn", "type", "term", "startDate", "2026-08-01",
 			"endDate", "2027-01-31", "schoolYear", "2027", "parent", "y"),
 		rec("course", "sourcedId", "k", "title", "Science", "org", "d", "schoolYear", "y"),
@@ -95,8 +85,7 @@ func open(t testing.TB, dsn string) *drama {
 	for _, class := range []string{"Biology", "Art", "Maths"} {
 		id := strings.ToLower(class)
 		d.rows = append(d.rows, rec("class", "sourcedId", id, "title", class, "classType", "scheduled",
-			"course", "k",
-			"school", "s1", "terms", "t"))
+			"course", "k", "school", "s1", "terms", "t"))
 		d.enroll("teach", id, "teacher")
 		for _, who := range []string{"ana", "ben", "cem"} {
 			d.enroll(who, id, "student")
@@ -117,8 +106,7 @@ func (d *drama) person(id, role, given, family string) {
 
 func (d *drama) enroll(who, class, role string) {
 	d.rows = append(d.rows, storetest.Rec("enrollment", "sourcedId", who+"-"+class, "user", who, "class",
-		class,
-		"school", "s1", "role", role, "primary", map[bool]string{true: "true"}[role == "teacher"]))
+		class, "school", "s1", "role", role, "primary", map[bool]string{true: "true"}[role == "teacher"]))
 }
 
 // without takes records out of the next package.
@@ -169,19 +157,13 @@ func (d *drama) publish() *drama {
 // client adds a client with scopes.
 func (d *drama) client(id string, scopes []string) *drama {
 	d.t.Helper()
-	secret, kept := auth.NewSecret(time.Now(), d.key, false)
-	d.secrets[id] = secret
-	err := d.s.AddClient(d.t.Context(), auth.Client{ID: id, Name: strings.ToUpper(id), Scopes: scopes,
-		Created: time.Now(), Secrets: []auth.Secret{kept}})
-	if err != nil {
-		d.t.Fatal(err)
-	}
+	d.secrets[id] = resttest.Admit(d.t, d.s, d.key, auth.Client{ID: id, Name: strings.ToUpper(id),
+		Scopes: scopes, Created: time.Now()})
 	return d
 }
 
 func (d *drama) token(client, secret string) (status int) {
-	r, _ := http.NewRequest("POST", d.service.URL+"/token",
-		strings.NewReader("grant_type=client_credentials"))
+	r, _ := http.NewRequest("POST", d.url+"/token", strings.NewReader("grant_type=client_credentials"))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, secret)
 	answer, err := http.DefaultClient.Do(r)
@@ -211,7 +193,7 @@ func (d *drama) page(client, list, filter string, limit, offset int) (status int
 	if filter != "" {
 		asked.Set("filter", filter)
 	}
-	r, _ := http.NewRequest("GET", d.service.URL+"/ims/oneroster/v1p1/"+list+"?"+asked.Encode(), nil)
+	r, _ := http.NewRequest("GET", d.url+"/ims/oneroster/v1p1/"+list+"?"+asked.Encode(), nil)
 	r.Header.Set("Authorization", "Bearer "+d.tokens[client])
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
@@ -272,8 +254,7 @@ func (d *drama) explain(asked explain.Asked, what string) (*explain.Answer, erro
 		}
 	}
 	said := func(_ context.Context, p store.Publication, r *oneroster.Resource,
-		ids []string) (map[string]string,
-		error) {
+		ids []string) (map[string]string, error) {
 		out := map[string]string{}
 		for _, id := range ids {
 			switch {
@@ -319,8 +300,7 @@ var stories = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-biology", "ana-art", "ana-maths").publish().
 			on(at(1, 1)).delta("sds", at(0, 1))
 	}, sds(), "", "enrollment retired", "as active in 3 classes; on 2026-11-24 02:00 the enrollments in " +
-		"Art, " +
-		"Biology and Maths were retired by publication 2"},
+		"Art, Biology and Maths were retired by publication 2"},
 	{"read again whole, it is not there", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).pull("sds")
 	}, sds(), "", "enrollment retired", "SDS read that on 2026-11-24 03:00."},
@@ -369,49 +349,37 @@ var stories = []story{
 		d.enroll("new", "art", "student")
 		d.publish()
 	}, sds(), "users/new", "came later", "Nia New (users/new) came on 2026-11-24 02:00 by publication 2 " +
-		"(night.zip); " +
-		"SDS read users last on 2026-11-23 03:00, before that: the next time it reads " +
+		"(night.zip); SDS read users last on 2026-11-23 03:00, before that: the next time it reads " +
 		"users brings it"},
 	{"a delta begins too late", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).person("new", "student", "Nia", "New")
 		d.enroll("new", "art", "student")
 		d.publish().on(at(1, 2)).delta("sds", at(1, 1))
 	}, sds(), "users/new", "gap", "SDS had read users last on 2026-11-23 03:00, and asked then for what " +
-		"has changed " +
-		"since 2026-11-24 03:00: it does not learn of what came in between"},
+		"has changed since 2026-11-24 03:00: it does not learn of what came in between"},
 	{"a delta begins too late for an enrollment's end", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 2)).delta("sds", at(1,
 			1))
 	}, sds(), "", "enrollment retired", "SDS has not read that yet: it asked on 2026-11-24 04:00 for what " +
-		"has changed " +
-		"since 2026-11-24 03:00, so it never reads that"},
+		"has changed since 2026-11-24 03:00, so it never reads that"},
 	{"only deltas, never whole", func(d *drama) { d.on(at(1, 0)).delta("sds", at(0, 12)) }, sds(), "",
 		"only deltas",
 		"SDS has never read users whole: it asked on 2026-11-24 02:00 for what has changed in users since " +
-			"2026-11-23 " +
-			"14:00, and Ana Ruiz (users/ana) was changed on 2026-11-23 02:00"},
+			"2026-11-23 14:00, and Ana Ruiz (users/ana) was changed on 2026-11-23 02:00"},
 	{"it never called", func(d *drama) {}, sds(), "", "never called", "SDS has never called this service"},
 	{"it has read everything but users", func(d *drama) { d.read("sds", "", "orgs", "classes") }, sds(), "",
-		"never read",
-		"SDS has never read users; it has called this service"},
+		"never read", "SDS has never read users; it has called this service"},
 	{"it reads users and no enrollments", func(d *drama) {
-		d.read("sds", "", "orgs", "academicSessions",
-			"classes", "users")
-	},
-		sds(), "", "never read", "as active; SDS has never read enrollments"},
+		d.read("sds", "", "orgs", "academicSessions", "classes", "users")
+	}, sds(), "", "never read", "as active; SDS has never read enrollments"},
 	{"it reads no classes", func(d *drama) {
-		d.read("sds", "", "orgs", "academicSessions", "users",
-			"enrollments")
-	},
-		sds(), "", "never read", "SDS has never read classes"},
+		d.read("sds", "", "orgs", "academicSessions", "users", "enrollments")
+	}, sds(), "", "never read", "SDS has never read classes"},
 	{"it reads no terms", func(d *drama) { d.read("sds", "", "orgs", "classes", "users", "enrollments") },
-		sds(), "",
-		"never read", "SDS has never read academicSessions"},
+		sds(), "", "never read", "SDS has never read academicSessions"},
 	{"it reads no schools", func(d *drama) {
-		d.read("sds", "", "academicSessions", "classes", "users",
-			"enrollments")
-	},
-		sds(), "", "never read", "SDS has never read orgs"},
+		d.read("sds", "", "academicSessions", "classes", "users", "enrollments")
+	}, sds(), "", "never read", "SDS has never read orgs"},
 	{"it may not read users", func(d *drama) {
 		d.client("poor", []string{oneroster.GradebookRead})
 		d.page("poor", "users", "", 100, 0)
@@ -428,14 +396,12 @@ var stories = []story{
 		"SDS has not read Ana Ruiz (users/ana): it reads teachers only, where role is teacher; here it is " +
 			"student"},
 	{"its filter asks for another role", func(d *drama) { d.read("sds", "role='teacher'", "users") }, sds(),
-		"", "filter",
-		"it asks for users where role='teacher' only, which leaves it out"},
+		"", "filter", "it asks for users where role='teacher' only, which leaves it out"},
 	{"its filter asks for another status of two conditions", func(d *drama) {
 		d.read("sds", "status='active' AND grades='10'", "users")
 	}, sds(), "", "filter", "grades"},
 	{"it reads the other school", func(d *drama) { d.read("sds", "", "schools/s2/students") }, sds(), "",
-		"elsewhere",
-		"it read schools/s2/students on 2026-11-23 02:00, to which it does not belong"},
+		"elsewhere", "it read schools/s2/students on 2026-11-23 02:00, to which it does not belong"},
 	{"it reads her school", func(d *drama) {
 		d.read("sds", "", "schools/s1/students", "orgs", "academicSessions", "classes", "enrollments")
 	}, sds(), "", "read", "which is what is served"},
@@ -443,8 +409,7 @@ var stories = []story{
 		d.page("sds", "users", "", 1, 0)
 		d.written().on(at(0, 5))
 	}, sds(), "", "broke off", "SDS has not read Ana Ruiz (users/ana): it has begun users on 2026-11-23 " +
-		"02:00 and not " +
-		"read it: it is row 2 of 4, and the pull broke off at 1 of 4 rows (pull 1)"},
+		"02:00 and not read it: it is row 2 of 4, and the pull broke off at 1 of 4 rows (pull 1)"},
 	{"a walk leaves her page out", func(d *drama) {
 		d.page("sds", "users", "", 1, 0)
 		d.page("sds", "users", "", 2, 2)
@@ -476,8 +441,7 @@ var stories = []story{
 		d.set("ana", "email", "ben@example.org").publish().pull("sds")
 	}, sds(), "", "dropped", "SDS-U"},
 	{"no organization", func(d *drama) { d.set("ana", "orgs", "").publish().pull("sds") }, sds(), "",
-		"dropped",
-		"School Data Sync drops Ana Ruiz (users/ana)"},
+		"dropped", "School Data Sync drops Ana Ruiz (users/ana)"},
 	{"her class has no term", func(d *drama) {
 		for _, c := range []string{"biology", "art", "maths"} {
 			d.set(c, "terms", "")
@@ -485,8 +449,7 @@ var stories = []story{
 		d.publish().pull("sds")
 	}, sds(), "", "dropped", "School Data Sync drops class"},
 	{"the account is disabled", func(d *drama) { d.set("ana", "enabledUser", "false").publish().pull("sds") },
-		sds(), "",
-		"disabled", "is served with enabledUser false"},
+		sds(), "", "disabled", "is served with enabledUser false"},
 	{"all enrollments have ended", func(d *drama) {
 		for _, c := range []string{"biology", "art", "maths"} {
 			d.set("ana-"+c, "endDate", "2026-11-01")
@@ -500,8 +463,7 @@ var stories = []story{
 		d.publish().pull("sds")
 	}, sds(), "", "calendar", "begins on 2027-01-10 only"},
 	{"the term is over", func(d *drama) { d.set("t", "endDate", "2026-11-20").publish().pull("sds") }, sds(),
-		"",
-		"calendar", "the term of the enrollment in"},
+		"", "calendar", "the term of the enrollment in"},
 	{"the class went, and the enrollment with it", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("art", "ana-art", "ben-art", "cem-art",
 			"teach-art").publish()
@@ -509,15 +471,13 @@ var stories = []story{
 	{"she is in the class under a new id", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art")
 		d.rows = append(d.rows, storetest.Rec("enrollment", "sourcedId", "ana-art-2", "user", "ana", "class",
-			"art",
-			"school", "s1", "role", "student"))
+			"art", "school", "s1", "role", "student"))
 		d.publish().on(at(1, 1)).delta("sds", at(0, 1))
 	}, sds(), "", "read", "which is what is served"},
 	{"she is in the class under a new id, which is not read", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art")
 		d.rows = append(d.rows, storetest.Rec("enrollment", "sourcedId", "ana-art-2", "user", "ana", "class",
-			"art",
-			"school", "s1", "role", "student"))
+			"art", "school", "s1", "role", "student"))
 		d.publish()
 	}, sds(), "", "came later", "the enrollment in Art (enrollments/ana-art-2) came on 2026-11-24 02:00"},
 	{"an enrollment retired long ago is not the reason", func(d *drama) {
@@ -527,8 +487,7 @@ var stories = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(0,
 			1))
 	}, sds(), "enrollments/ana-art", "retired", "SDS read the enrollment in Art (enrollments/ana-art) on " +
-		"2026-11-23 " +
-		"03:00 as active; on 2026-11-24 02:00 it was retired by publication 2"},
+		"2026-11-23 03:00 as active; on 2026-11-24 02:00 it was retired by publication 2"},
 	{"a class", func(d *drama) { d.on(at(0, 1)).pull("sds") }, sds(), "classes/art", "read",
 		"SDS read class Art (classes/art) on 2026-11-23 03:00 as active"},
 	{"who asks for nobody gets the one that read", func(d *drama) {
@@ -557,8 +516,7 @@ var stories = []story{
 		}
 	}, sds(), "", "read", "which is what is served"},
 	{"somebody wrote it differently", func(d *drama) {}, sds(), "users/ANA", "",
-		"there is users/ana, which is another " +
-			"sourcedId"},
+		"there is users/ana, which is another sourcedId"},
 	{"nobody of that id", func(d *drama) {}, sds(), "users/zoe", "",
 		`there is no user "zoe", and there was none`},
 }

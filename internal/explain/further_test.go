@@ -18,8 +18,7 @@ var further = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).set("ana", "orgs", "s2").without("ana-biology", "ana-art",
 			"ana-maths")
 		d.rows = append(d.rows, storetest.Rec("class", "sourcedId", "chem", "title", "Chemistry",
-			"classType", "scheduled",
-			"course", "k", "school", "s2", "terms", "t"),
+			"classType", "scheduled", "course", "k", "school", "s2", "terms", "t"),
 			storetest.Rec("enrollment", "sourcedId", "ana-chem", "user", "ana", "class", "chem", "school",
 				"s2", "role", "student"))
 		d.publish().on(at(1, 1)).delta("sds", at(0, 1))
@@ -49,8 +48,7 @@ var further = []story{
 	{"enrollment re-used for another class", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0))
 		d.rows = append(d.rows, storetest.Rec("class", "sourcedId", "chem", "title", "Chemistry",
-			"classType", "scheduled",
-			"course", "k", "school", "s1", "terms", "t"))
+			"classType", "scheduled", "course", "k", "school", "s1", "terms", "t"))
 		d.set("ana-art", "class", "chem").publish().on(at(1, 1)).delta("sds", at(0, 1))
 	}, sds(), "", "enrollment changed",
 		`as active in 3 classes; on 2026-11-24 02:00 the enrollment in Art was changed by publication ` +
@@ -58,8 +56,7 @@ var further = []story{
 	{"enrollment re-used for another class, the class asked", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-maths").set("ana-art", "class",
 			"maths").publish().on(at(1, 1)).delta("sds", at(0, 1))
-	}, explain.Asked{Client: "sds", Class: "art"}, "", "enrollment changed",
-		`(class "art" → "maths")`},
+	}, explain.Asked{Client: "sds", Class: "art"}, "", "enrollment changed", `(class "art" → "maths")`},
 	{"id re-used for another person", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).set("ana", "givenName", "Zed").set("ana", "familyName",
 			"Zorn").publish()
@@ -83,8 +80,7 @@ var further = []story{
 			d.set(c, "terms", "t0")
 		}
 		d.publish().on(at(1, 1)).delta("sds", at(0, 1))
-	}, sds(), "", "calendar",
-		"Summer, ended on 2026-08-01; none of 3 enrollments is within its days"},
+	}, sds(), "", "calendar", "Summer, ended on 2026-08-01; none of 3 enrollments is within its days"},
 	{"one class moved to another term that is over", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0))
 		d.rows = append(d.rows, storetest.Rec("academicSession", "sourcedId", "t0", "title", "Summer",
@@ -104,8 +100,7 @@ var further = []story{
 		if _, _, err := d.s.Restamp(store.By(d.t.Context(), "restored"), store.Moment{}, true); err != nil {
 			d.t.Fatal(err)
 		}
-	}, sds(), "", "read",
-		"which is what is served"},
+	}, sds(), "", "read", "which is what is served"},
 	{"held while she waits", func(d *drama) {
 		d.person("new", "student", "Nia", "New")
 		d.publish().on(at(0, 1)).pull("sds").on(at(1, 0)).enroll("new", "art", "student")
@@ -152,8 +147,7 @@ var further = []story{
 	{"delta deletes the school", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).partly(deleted("org", "s1")).on(at(1, 1)).delta("sds", at(0,
 			1))
-	}, sds(), "", "retired",
-		"it was retired by publication 2 (delta.zip), with org North School (orgs/s1)"},
+	}, sds(), "", "retired", "it was retired by publication 2 (delta.zip), with org North School (orgs/s1)"},
 	{"delta deletes the course", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).partly(deleted("course", "k")).on(at(1, 1)).delta("sds",
 			at(0, 1))
@@ -168,27 +162,22 @@ var further = []story{
 		d.swap("ma", "user", "username", "ma", "enabledUser", "true",
 			"givenName", "Mia", "familyName", "Ruiz", "role", "guardian", "identifier", "n-ma", "email",
 			"ma@example.org", "orgs", "s1", "agents", "ana").publish().pull("sds")
-	}, sds(), "users/ma", "read",
-		"which is what is served"},
+	}, sds(), "users/ma", "read", "which is what is served"},
 	{"a guardian of nobody", func(d *drama) {
 		d.swap("ma", "user", "username", "ma", "enabledUser", "true",
 			"givenName", "Mia", "familyName", "Ruiz", "role", "guardian", "identifier", "n-ma", "email",
 			"ma@example.org", "orgs", "s1").publish().pull("sds")
-	}, sds(), "users/ma", "no pupil",
-		"Mia Ruiz (users/ma) is a guardian of nobody"},
+	}, sds(), "users/ma", "no pupil", "Mia Ruiz (users/ma) is a guardian of nobody"},
 	{"a guardian whose pupil left", func(d *drama) {
 		d.swap("ma", "user", "username", "ma", "enabledUser", "true",
 			"givenName", "Mia", "familyName", "Ruiz", "role", "guardian", "identifier", "n-ma", "email",
 			"ma@example.org", "orgs", "s1", "agents", "ana").publish().pull("sds").on(at(1,
 			0)).partly(deleted("user", "ana"))
-	}, sds(), "users/ma", "no pupil",
-		"Mia Ruiz (users/ma) is a guardian of nobody"},
+	}, sds(), "users/ma", "no pupil", "Mia Ruiz (users/ma) is a guardian of nobody"},
 	{"an administrator", func(d *drama) {
-		d.person("head", "administrator", "Hedda",
-			"Head")
+		d.person("head", "administrator", "Hedda", "Head")
 		d.publish().pull("sds")
-	}, sds(), "users/head", "read",
-		"which is what is served"},
+	}, sds(), "users/head", "read", "which is what is served"},
 	{"a teacher lost a class", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("teach-art").publish().on(at(1, 1)).delta("sds",
 			at(0, 1))
@@ -197,13 +186,11 @@ var further = []story{
 			"02:00 the enrollment in Art was retired"},
 	{"demographics never read", func(d *drama) {
 		d.swap("ana-x", "demographics", "birthDate", "2010-01-01").pull("sds").publish()
-	}, sds(), "demographics/ana-x", "scope",
-		"SDS may not read demographics"},
+	}, sds(), "demographics/ana-x", "scope", "SDS may not read demographics"},
 	{"classic", func(d *drama) {
 		d.read("sds", "", "orgs", "schools/s1/students", "schools/s1/teachers", "schools/s1/classes",
 			"schools/s1/enrollments", "academicSessions", "courses")
-	}, sds(), "", "read",
-		"which is what is served"},
+	}, sds(), "", "read", "which is what is served"},
 	{"classic, enrollment came later", func(d *drama) {
 		d.without("ana-art").publish().read("sds", "", "orgs", "schools/s1/students", "schools/s1/teachers",
 			"schools/s1/classes", "schools/s1/enrollments", "academicSessions", "courses")
@@ -220,17 +207,14 @@ var further = []story{
 	{"grade sync class.sourcedId", func(d *drama) {
 		d.asks("sds", "enrollments?filter=class.sourcedId='art'&limit=7000").asks("sds",
 			"users?filter=email='ana@example.org'")
-	}, sds(), "", "filter",
-		"it asks for enrollments where class='art' only"},
+	}, sds(), "", "filter", "it asks for enrollments where class='art' only"},
 	{"google", func(d *drama) {
 		d.asks("sds", "teachers?filter=email='teach@example.org'").asks("sds", "classes/art/students")
-	}, sds(), "", "elsewhere",
-		"it reads teachers only, where role is teacher; here it is student"},
+	}, sds(), "", "elsewhere", "it reads teachers only, where role is teacher; here it is student"},
 	{"moodle date only", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).read("sds",
 			"dateLastModified>='2026-11-24'", lists...)
-	}, sds(), "", "enrollment retired",
-		"SDS read that on 2026-11-24 03:00."},
+	}, sds(), "", "enrollment retired", "SDS read that on 2026-11-24 03:00."},
 	{"moodle date only, too late", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(2, 1)).read("sds",
 			"dateLastModified>='2026-11-25'", lists...)
@@ -240,15 +224,13 @@ var further = []story{
 	{"page 2 before 1", func(d *drama) {
 		d.read("sds", "", "orgs", "academicSessions", "courses", "classes", "enrollments")
 		d.asks("sds", "users?limit=2&offset=2").asks("sds", "users?limit=2&offset=0")
-	}, sds(), "", "read",
-		"which is what is served"},
+	}, sds(), "", "read", "which is what is served"},
 	{"begins again and again", func(d *drama) {
 		for range 5 {
 			d.asks("sds", "users?limit=1")
 		}
 		d.on(at(0, 5))
-	}, sds(), "", "broke off",
-		"it is row 2 of 4, and the pull broke off at 1 of 4 rows (pull 5)"},
+	}, sds(), "", "broke off", "it is row 2 of 4, and the pull broke off at 1 of 4 rows (pull 5)"},
 	{"fields lacks", func(d *drama) {
 		d.read("sds", "", "orgs", "academicSessions", "courses", "classes", "enrollments").asks("sds",
 			"users?fields=givenName,familyName")
@@ -256,27 +238,23 @@ var further = []story{
 		"as active, but it asked for givenName, familyName only, and so cannot tell who that is"},
 	{"sorted by a changing field, partial", func(d *drama) {
 		d.asks("sds", "users?sort=familyName&limit=2").on(at(0, 5))
-	}, sds(), "", "broke off",
-		"it is row 3 of 4, and the pull broke off at 2 of 4 rows"},
+	}, sds(), "", "broke off", "it is row 3 of 4, and the pull broke off at 2 of 4 rows"},
 	{"case of status", func(d *drama) { d.asks("sds", "users?filter=status='Active'") }, sds(), "",
 		"never read",
 		"SDS read Ana Ruiz (users/ana) on 2026-11-23 02:00 as active; SDS has never read enrollments"},
 	{"filter refused", func(d *drama) {
 		d.asks("sds", "users?filter=foo='x'")
-		d.asks("sds",
-			"users?filter=foo='x'")
+		d.asks("sds", "users?filter=foo='x'")
 	}, sds(), "", "refused",
 		"SDS was refused users in each of 2 calls, the last time about 2026-11-23 02:00: " +
 			"its filter cannot be read (invalid_filter_field)"},
 	{"classic refused", func(d *drama) {
 		d.client("poor", []string{oneroster.GradebookRead}).asks("poor", "schools/s1/students")
-	}, explain.Asked{Client: "poor"}, "", "scope",
-		"POOR may not read users"},
+	}, explain.Asked{Client: "poor"}, "", "scope", "POOR may not read users"},
 	{"two clients", func(d *drama) {
 		d.client("moodle", everything).on(at(0, 1)).pull("sds").pull("moodle").on(at(1,
 			0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(0, 1))
-	}, explain.Asked{Client: "moodle"}, "", "enrollment retired",
-		"lacks it); MOODLE has not read that yet."},
+	}, explain.Asked{Client: "moodle"}, "", "enrollment retired", "lacks it); MOODLE has not read that yet."},
 	{"secret rotated, she came later", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).person("new", "student", "Nia", "New")
 		d.enroll("new", "art", "student")
@@ -299,8 +277,7 @@ var further = []story{
 	{"delta one millisecond before", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(1,
 			0).Add(-time.Millisecond))
-	}, sds(), "", "enrollment retired",
-		"SDS read that on 2026-11-24 03:00."},
+	}, sds(), "", "enrollment retired", "SDS read that on 2026-11-24 03:00."},
 	{"delta at the millisecond", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(1,
 			0))
@@ -326,14 +303,12 @@ var further = []story{
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).set("ana", "middleName", "M").publish().on(at(2,
 			0)).set("ana", "middleName", "N").publish()
 		d.prune(at(2, 1))
-	}, sds(), "", "unknown",
-		"what Ana Ruiz (users/ana) was then is not known any more"},
+	}, sds(), "", "unknown", "what Ana Ruiz (users/ana) was then is not known any more"},
 	{"journal pruned, nothing changed", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).set("ben", "middleName", "M").publish().on(at(2,
 			0)).set("cem", "middleName", "N").publish()
 		d.prune(at(2, 1))
-	}, sds(), "", "read",
-		"which is what is served"},
+	}, sds(), "", "read", "which is what is served"},
 	{"journal pruned, enrollment retired before", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(2, 0)).set("cem",
 			"middleName", "N").publish()
@@ -353,8 +328,7 @@ var further = []story{
 			"users?limit=1").on(at(1, 0)).set("ana", "middleName", "M").publish().on(at(2, 0)).set("ana",
 			"middleName", "N").publish()
 		d.prune(at(2, 1))
-	}, sds(), "", "unknown",
-		"what Ana Ruiz (users/ana) was then is not known any more"},
+	}, sds(), "", "unknown", "what Ana Ruiz (users/ana) was then is not known any more"},
 	{"many deltas", func(d *drama) {
 		d.on(at(0, 1)).pull("sds")
 		d.deltas("sds", at(0, 2), 500)
@@ -367,8 +341,7 @@ var further = []story{
 		"GRADES read line item Test 1 (lineItems/li) on 2026-11-23 03:00 as active; on 2026-11-23 " +
 			"04:00 it was retired by client GRADES; GRADES has not read that yet."},
 	{"a result written by its client", func(d *drama) { d.grades() }, explain.Asked{Client: "grades"},
-		"results/r", "read",
-		"GRADES read result (results/r) on 2026-11-23 03:00 as active"},
+		"results/r", "read", "GRADES read result (results/r) on 2026-11-23 03:00 as active"},
 	{"a result, asked for nobody", func(d *drama) { d.grades() }, explain.Asked{}, "results/r", "read",
 		"GRADES read result (results/r)"},
 	{"removed client", func(d *drama) {
@@ -403,18 +376,15 @@ var further = []story{
 		d.on(at(0, 1)).read("sds", "", "students", "enrollments", "classes", "orgs",
 			"academicSessions").on(at(1, 0)).set("ana", "role", "teacher").publish().
 			on(at(1, 1)).read("sds", "", "students", "enrollments", "classes", "orgs", "academicSessions")
-	}, sds(), "", "elsewhere",
-		"it reads students only, where role is student; here it is teacher"},
+	}, sds(), "", "elsewhere", "it reads students only, where role is student; here it is teacher"},
 	{"service failed each time", func(d *drama) {
 		d.ledger.Hear(failed(d.now, "sds", "getAllUsers"))
 		d.written()
-	}, sds(), "", "no answer",
-		"it got no page of users on 2026-11-23 02:00: this service made a mistake"},
+	}, sds(), "", "no answer", "it got no page of users on 2026-11-23 02:00: this service made a mistake"},
 	{"its answers broke off", func(d *drama) {
 		d.ledger.Hear(broke(d.now, "sds"))
 		d.written().on(at(0, 5))
-	}, sds(), "", "no answer",
-		"it got no page of users on 2026-11-23 02:00: the answer broke off"},
+	}, sds(), "", "no answer", "it got no page of users on 2026-11-23 02:00: the answer broke off"},
 	{"tobedeleted came back under same enrollment", func(d *drama) {
 		kept := slices.Clone(d.rows)
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(0,
@@ -426,8 +396,7 @@ var further = []story{
 	{"came back for a class, another still gone", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).without("ana-art").publish().on(at(1, 1)).delta("sds", at(0,
 			1)).on(at(2, 0)).set("ana", "grades", "10").publish().on(at(2, 1)).delta("sds", at(1, 1))
-	}, sds(), "", "enrollment retired",
-		"the enrollment in Art was retired by publication 2"},
+	}, sds(), "", "enrollment retired", "the enrollment in Art was retired by publication 2"},
 	{"a delta that had brought all is not blamed for what came after", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).delta("sds", at(0, 1)).on(at(2,
 			0)).without("ana-art").publish()
@@ -459,8 +428,7 @@ var further = []story{
 			"school"))
 		d.set("ana", "orgs", "s/3 O'B").publish().
 			read("sds", "", "schools/"+url.PathEscape("s/3 O'B")+"/students", "orgs", "academicSessions",
-				"classes",
-				"enrollments")
+				"classes", "enrollments")
 	}, sds(), "", "read", "which is what is served"},
 	{"nor is it for a change", func(d *drama) {
 		d.on(at(0, 1)).pull("sds").on(at(1, 0)).delta("sds", at(0, 1)).on(at(2, 0)).set("ana", "grades",

@@ -192,8 +192,7 @@ func (q *inquiry) listed(ctx context.Context, asked *ledger.Question) (all []uin
 // did not.
 func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (*store.Version, *miss) {
 	no := func(kind, format string, args ...any) *miss {
-		return &miss{asked, kind, fmt.Sprintf(format,
-			args...)}
+		return &miss{asked, kind, fmt.Sprintf(format, args...)}
 	}
 	if asked.Total < 0 {
 		return nil, no("no answer", "got no page of %s on %s: %s", asked.List, words.When(asked.Began),
@@ -215,8 +214,7 @@ func (q *inquiry) told(asked *ledger.Question, l *life, places map[string]int) (
 		return v, nil
 	case listed && !ledger.Ended(asked.Pull, q.now):
 		return nil, no("goes on", "is reading %s since %s, and has not come to it yet: it is row %s of %s",
-			asked.List,
-			words.When(asked.Began), words.Thousands(row+1), words.Thousands(asked.Total))
+			asked.List, words.When(asked.Began), words.Thousands(row+1), words.Thousands(asked.Total))
 	case listed:
 		kind := "left out"
 		if missing := asked.Read.Missing(asked.Total); missing[len(missing)-1].From <= row &&
@@ -262,12 +260,10 @@ func (q *inquiry) unlisted(asked *ledger.Question, l *life, v *store.Version,
 			" and "))
 	case route.View.Field != "" && v.Record.Get(route.View.Field) != route.View.Value:
 		return nil, no("elsewhere", "reads %s only, where %s is %s; here it is %s", asked.List,
-			route.View.Field,
-			route.View.Value, v.Record.Get(route.View.Field))
+			route.View.Field, route.View.Value, v.Record.Get(route.View.Field))
 	case len(failed) > 0:
 		return nil, no("filter", "asks for %s where %s only, which leaves it out", asked.List,
-			strings.Join(failed,
-				" and "))
+			strings.Join(failed, " and "))
 	case unchanged:
 		return nil, no("unchanged", "asked on %s for what has changed in %s since %s; this was changed on %s",
 			words.When(asked.Began), asked.List, words.When(asked.Since), when(v))
@@ -364,16 +360,13 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 	case err != nil:
 	case !may:
 		return "scope", fmt.Sprintf("%s may not read %s: it has none of the scopes that open them (%s)",
-			c.Name,
-			l.r.Plural, strings.Join(opens, ", ")), nil
+			c.Name, l.r.Plural, strings.Join(opens, ", ")), nil
 	case !valid && sum.Calls == tokens.Calls:
 		return "secret", fmt.Sprintf("%s has no secret that is still good: it gets no token, and has read "+
-			"nothing",
-			c.Name), nil
+			"nothing", c.Name), nil
 	case sum.Calls == 0:
 		return "never called", fmt.Sprintf("%s has never called this service: nothing was read, and "+
-			"nothing is lacking "+
-			"here", c.Name), nil
+			"nothing is lacking here", c.Name), nil
 	case tokens.Refused > 0 && sum.Calls == tokens.Refused:
 		return "refused", fmt.Sprintf("%s got no token in %s, the last time about %s: %s", c.Name,
 			words.Count(tokens.Refused, "call"), words.When(tokens.Hour), plain(tokens.Reason)), nil
@@ -384,8 +377,7 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 			lists.Failed+lists.Aborted, words.When(lists.Hour)), nil
 	case lists.Refused > 0 && lists.Rows == 0:
 		return "refused", fmt.Sprintf("%s was refused %s in each of %s, the last time about %s: %s", c.Name,
-			l.r.Plural,
-			words.Count(lists.Refused, "call"), words.When(lists.Hour), plain(lists.Reason)), nil
+			l.r.Plural, words.Count(lists.Refused, "call"), words.When(lists.Hour), plain(lists.Reason)), nil
 	}
 	if singles > 0 {
 		return "never read",
@@ -393,8 +385,7 @@ func (q *inquiry) neverCalled(ctx context.Context, c *auth.Client, l *life) (kin
 				c.Name, l.r.Plural, words.Count(singles, "time")), err
 	}
 	return "never read", fmt.Sprintf("%s has never read %s; it has called this service %s", c.Name,
-		l.r.Plural,
-		words.Count(sum.Calls, "time")), err
+		l.r.Plural, words.Count(sum.Calls, "time")), err
 }
 
 // reads tells whether an operation reads lists of a resource, or one of it.

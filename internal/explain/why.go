@@ -141,8 +141,7 @@ func (q *inquiry) why(ctx context.Context, c *auth.Client, k *known) (reason, er
 	}
 	if f := k.last.Selection.Query.Fields; f != nil && !slices.Contains(f, "sourcedId") {
 		return reason{"fields", fmt.Sprintf("%s, but it asked for %s only, and so cannot tell who that is",
-			text,
-			strings.Join(f, ", "))}, nil
+			text, strings.Join(f, ", "))}, nil
 	}
 	return reason{"read", text + ", which is what is served; nothing that it needs is lacking here" +
 		readersSide}, nil
@@ -261,8 +260,7 @@ func (q *inquiry) lacks(ctx context.Context, c *auth.Client, k *known) (reason, 
 	}
 	if s.get("enabledUser") == "false" {
 		return reason{"disabled", fmt.Sprintf("%s is served with enabledUser false: a reader may lock the "+
-			"account, or "+
-			"leave it out", q.name(s))}, nil
+			"account, or leave it out", q.name(s))}, nil
 	}
 	return reason{}, nil
 }

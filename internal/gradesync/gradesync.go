@@ -9,7 +9,6 @@ package gradesync
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"sync"
 
 	"rollbook/internal/provider"
@@ -88,8 +87,7 @@ func refused(a *provider.Answer) error {
 	err := provider.Judge(a)
 	switch {
 	case err == nil && a.Status/100 != 2:
-		err = &provider.Trouble{Kind: provider.Refused, Text: fmt.Sprintf("answered %d: %s", a.Status,
-			a.Said())}
+		err = a.Refusal()
 	case a.Status/100 == 2 && a.Status > 201:
 		err = nil
 	}

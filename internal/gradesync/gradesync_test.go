@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -22,7 +21,7 @@ import (
 	"rollbook/internal/gradesync"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
-	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/sandbox"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -33,9 +32,8 @@ var today = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 // A school is a real district, served; spoil answers a request itself, or
 // changes the service's answer.
 type school struct {
-	server  *httptest.Server
-	secret  string
-	teacher string // her username
+	url, secret string
+	teacher     string // her username
 
 	lock  sync.Mutex
 	asked []string // method and path below the base, and the body of a PUT
@@ -67,43 +65,19 @@ func opened(t *testing.T, sources ...oneroster.Source) *school {
 			t.Fatal(err)
 		}
 	}
-	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, false)
-	s.secret = secret
-	if err := district.AddClient(t.Context(), auth.Client{ID: "grades", Scopes: oneroster.Scopes(),
-		Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(context.Background(), district, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := rest.New(rest.Config{Store: district, Gate: gate, Face: oneroster.V1p1,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.Header.Del("Accept-Encoding")
-		a := httptest.NewRecorder()
-		h.ServeHTTP(a, r)
-		path := strings.TrimPrefix(r.URL.Path, oneroster.V1p1.Base)
-		s.lock.Lock()
-		defer s.lock.Unlock()
-		s.asked = append(s.asked, strings.TrimSpace(r.Method+" "+path+" "+string(body)))
-		if s.spoil != nil {
-			s.spoil(r, path, a)
-			a.Header().Del("Content-Length")
-		}
-		for name, values := range a.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(a.Code)
-		_, _ = w.Write(a.Body.Bytes())
-	}))
-	t.Cleanup(s.server.Close)
+	key := resttest.Key(t)
+	s.secret = resttest.Admit(t, district, key, auth.Client{ID: "grades"})
+	s.url = resttest.Listen(t, resttest.Spoiled(resttest.Service(t, district, key),
+		func(r *http.Request, a *httptest.ResponseRecorder) {
+			body, _ := io.ReadAll(r.Body)
+			path := strings.TrimPrefix(r.URL.Path, oneroster.V1p1.Base)
+			s.lock.Lock()
+			defer s.lock.Unlock()
+			s.asked = append(s.asked, strings.TrimSpace(r.Method+" "+path+" "+string(body)))
+			if s.spoil != nil {
+				s.spoil(r, path, a)
+			}
+		}))
 	return s
 }
 
@@ -127,9 +101,8 @@ type verb func(context.Context, *provider.Provider, gradesync.Options) (*gradesy
 
 func (s *school) provider(t *testing.T, now func() time.Time) *provider.Provider {
 	t.Helper()
-	p, err := provider.New(provider.Config{URL: s.server.URL + oneroster.V1p1.Base,
-		TokenURL: s.server.URL + "/token",
-		Client:   "grades", Secret: s.secret, Tries: 1, Now: now})
+	p, err := provider.New(provider.Config{URL: s.url + oneroster.V1p1.Base, TokenURL: s.url + "/token",
+		Client: "grades", Secret: s.secret, Tries: 1, Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,8 +67,7 @@ var (
 	secrets      = gauge("rollbook_client_secrets", "Secrets of a client that work.", "client")
 	secretEnd    = gauge("rollbook_client_secret_end_timestamp_seconds",
 		"When the next of the secrets of a client that work ends, where one does.", "client")
-	pulled = gauge("rollbook_pulls", "Pulls that a client went on with in the last day.", "client",
-		"became")
+	pulled   = gauge("rollbook_pulls", "Pulls that a client went on with in the last day.", "client", "became")
 	lastPull = gauge("rollbook_client_last_pull_timestamp_seconds",
 		"When a client last read a page of a list, within thirty days.", "client")
 	certificateEnd = gauge("rollbook_certificate_end_timestamp_seconds", "When the certificate ends.")

@@ -95,8 +95,7 @@ func told(t testing.TB, s *store.Store) (out []string) {
 	for i := len(pulls) - 1; i >= 0; i-- {
 		p := &pulls[i]
 		out = append(out, fmt.Sprintf("%s?%s %s: %d pages %d rows of %d, twice %d, beyond %d, failed %d: %s",
-			p.List,
-			p.Question, p.Began.Sub(day), p.Pages, p.Rows, p.Total, p.Twice, p.Beyond, p.Failed,
+			p.List, p.Question, p.Began.Sub(day), p.Pages, p.Rows, p.Total, p.Twice, p.Beyond, p.Failed,
 			ledger.Told(p, day.Add(48*time.Hour))))
 	}
 	return out
@@ -201,8 +200,7 @@ func TestPullsOfManyProcesses(t *testing.T) {
 			}
 			write(all...) // ten minutes pass: each has written since
 			want = append(want, fmt.Sprintf("users? %s: %d pages %d rows of %d, twice 0, beyond 0, failed "+
-				"0: was read whole",
-				begin, (total+4)/5, total, total))
+				"0: was read whole", begin, (total+4)/5, total, total))
 		}
 		if got := told(t, s); strings.Join(got, "\n") != strings.Join(want, "\n") {
 			t.Errorf("%d:\n%s\nwant\n%s", n, strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -230,8 +228,7 @@ func TestCalls(t *testing.T) {
 		var got []string
 		for _, c := range calls {
 			got = append(got, fmt.Sprint(c.Client, " ", c.Op, " ", c.Hour.Sub(day), " ", c.Calls, c.Refused,
-				c.Failed, c.Bytes,
-				" ", c.Reason))
+				c.Failed, c.Bytes, " ", c.Reason))
 		}
 		want := " token 0s 2 1 0 14 the secret is wrong\nc token 0s 3 2 0 21 the secret is wrong\n" +
 			"c token 1h0m0s 1 0 1 0 broken"
@@ -312,28 +309,22 @@ func TestNotices(t *testing.T) {
 			"silent: reads every 12 hours or so, and has read nothing since 2026-11-27 14:00 (38 hours)"},
 		{"three visits are no rhythm", visits(12*h, 3), nil, 20 * 24 * h, ""},
 		{"a client that rests at weekends", append(visits(24*h, 5), users("", 7*24*h, whole), users("",
-			8*24*h, whole)),
-			nil, 8*24*h + 60*h, ""},
+			8*24*h, whole)), nil, 8*24*h + 60*h, ""},
 		{"never to its end", []store.Pull{users("", 0, store.Range{To: 4}), users("", 12*h,
-			store.Range{To: 4}),
-			users("", 24*h, store.Range{To: 5})}, nil, 30 * h,
+			store.Range{To: 4}), users("", 24*h, store.Range{To: 5})}, nil, 30 * h,
 			"broken off: has begun users 3 times since 2026-11-23 02:00 and has not once read it to its " +
-				"end: the last time it " +
-				"broke off at 5 of 10 rows"},
+				"end: the last time it broke off at 5 of 10 rows"},
 		{"once to its end", []store.Pull{users("", 0, store.Range{To: 4}), users("", 12*h,
-			store.Range{To: 4}),
-			users("", 24*h, whole)}, nil, 30 * h, ""},
+			store.Range{To: 4}), users("", 24*h, whole)}, nil, 30 * h, ""},
 		{"after the end", []store.Pull{func() store.Pull {
-			p := users("", 0,
-				whole)
+			p := users("", 0, whole)
 			p.Beyond = 4
 			return p
 		}()}, nil, h,
 			"endless: asked for 4 pages of users after its end (10 rows): it does not look where a list " +
 				"ends"},
 		{"round and round", []store.Pull{func() store.Pull {
-			p := users("", 0,
-				whole)
+			p := users("", 0, whole)
 			p.Twice = 30
 			return p
 		}()}, nil, h,
@@ -341,8 +332,7 @@ func TestNotices(t *testing.T) {
 		{"again and again", visits(30*time.Second, 70), nil, h,
 			"endless: has begun users more than 60 times within an hour, at 2026-11-23 02:00"},
 		{"deltas that move on", []store.Pull{users("", 0, whole), delta(12*h, 0), delta(24*h, 12*h),
-			delta(36*h, 24*h),
-			delta(48*h, 36*h)}, nil, 50 * h, ""},
+			delta(36*h, 24*h), delta(48*h, 36*h)}, nil, 50 * h, ""},
 		{"a delta every ten seconds", probes(10*time.Second, 400, func(began time.Duration) store.Pull {
 			return delta(began, began-10*time.Second)
 		}), nil, 2 * h, ""},
@@ -357,16 +347,13 @@ func TestNotices(t *testing.T) {
 		{"deltas that stand still", []store.Pull{delta(0, -h), delta(12*h, -h), delta(24*h, -h),
 			more(delta(36*h, -h))}, nil, 37 * h,
 			"stale: has asked 4 times since 2026-11-23 02:00 for what has changed in users since " +
-				"2026-11-23 01:00: its time " +
-				"does not move on"},
+				"2026-11-23 01:00: its time does not move on"},
 		{"a delta of the future", []store.Pull{delta(0, 5*h)}, nil, h,
 			"stale: asked at 2026-11-23 02:00 for what has changed in users since 2026-11-23 07:00, which " +
-				"had not come yet: it " +
-				"gets nothing"},
+				"had not come yet: it gets nothing"},
 		{"a gap", []store.Pull{delta(0, -h), delta(24*h, 20*h)}, nil, 25 * h,
 			"gap: asked at 2026-11-24 02:00 for what has changed in users since 2026-11-23 22:00, and had " +
-				"read it until " +
-				"2026-11-23 02:00 only: what changed in between it does not get"},
+				"read it until 2026-11-23 02:00 only: what changed in between it does not get"},
 		{"refused", nil, []store.Calls{{Client: "c", Op: "token", Hour: day, Calls: 8, Refused: 7,
 			Reason: "the secret is wrong"}},
 			h, "refused: was refused a token 7 of 8 times in the last day: the secret is wrong"},

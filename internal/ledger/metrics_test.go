@@ -3,11 +3,9 @@ package ledger_test
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,6 +16,7 @@ import (
 	"rollbook/internal/ledger"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/sandbox"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -80,32 +79,21 @@ func BenchmarkCount(b *testing.B) {
 	if _, err := s.Import(ctx, district, store.ImportOptions{}); err != nil {
 		b.Fatal(err)
 	}
-	key, err := auth.LoadOrCreateKey(filepath.Join(b.TempDir(), "key"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, false)
-	client := auth.Client{ID: "x", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}
-	if err := s.AddClient(ctx, client); err != nil {
-		b.Fatal(err)
-	}
-	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		b.Fatal(err)
-	}
+	key := resttest.Key(b)
+	secret := resttest.Admit(b, s, key, auth.Client{ID: "x"})
 	editions := edition.New(s, edition.Options{})
 	defer editions.Close()
 	m := ledger.NewMetrics(ledger.Watched{Store: s})
-	config := rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1, District: editions,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tell: func(rest.Call) {}}
-	without := rest.New(config)
+	service := func(tell func(rest.Call)) http.Handler {
+		return resttest.Service(b, s, key, func(c *rest.Config) { c.District, c.Tell = editions, tell })
+	}
+	without := service(func(rest.Call) {})
 	var last rest.Call
 	var counted time.Duration
-	config.Tell = func(c rest.Call) {
+	with := m.Around(service(func(c rest.Call) {
 		last = c
 		m.Count(c)
-	}
-	with := m.Around(rest.New(config))
+	}))
 	r := httptest.NewRequest("POST", "/token", nil)
 	r.SetBasicAuth("x", secret)
 	w := httptest.NewRecorder()

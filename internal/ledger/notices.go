@@ -58,8 +58,7 @@ func Notices(pulls []store.Pull, calls []store.Calls, now time.Time) (out []Noti
 
 func inOrder(all []*Question) {
 	slices.SortFunc(all, func(a, b *Question) int {
-		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID,
-			b.ID))
+		return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID))
 	})
 }
 
@@ -95,8 +94,7 @@ func silent(all []*Question, now time.Time) string {
 	// One visit late is nothing; a week-end is not told of a client that rests there.
 	if quiet := now.Sub(last); quiet > 2*rhythm+time.Hour && quiet > pauses[len(pauses)-1]+rhythm/2 {
 		return fmt.Sprintf("reads every %s or so, and has read nothing since %s (%s)", words.Lasting(rhythm),
-			words.When(last),
-			words.Lasting(quiet))
+			words.When(last), words.Lasting(quiet))
 	}
 	return ""
 }
@@ -116,8 +114,7 @@ func brokenOff(all []*Question, now time.Time) string {
 	}
 	if last := all[len(all)-1]; n >= 3 && now.Sub(last.Last) < 7*24*time.Hour {
 		return fmt.Sprintf("has begun %s %d times since %s and has not once read it to its end: the last "+
-			"time it %s",
-			last.List, n, words.When(all[len(all)-n].Began), last.Told(now))
+			"time it %s", last.List, n, words.When(all[len(all)-n].Began), last.Told(now))
 	}
 	return ""
 }
@@ -130,12 +127,10 @@ func endless(all []*Question, now time.Time) string {
 		switch {
 		case q.Beyond >= 3:
 			return fmt.Sprintf("asked for %d pages of %s after its end (%s rows): it does not look where a "+
-				"list ends",
-				q.Beyond, q.List, words.Thousands(q.Total))
+				"list ends", q.Beyond, q.List, words.Thousands(q.Total))
 		case q.Total > 0 && q.Twice > 2*q.Total:
 			return fmt.Sprintf("has read the %s rows of %s %d times in one walk: it does not look where a "+
-				"list ends",
-				words.Thousands(q.Total), q.List, 1+q.Twice/q.Total)
+				"list ends", words.Thousands(q.Total), q.List, 1+q.Twice/q.Total)
 		}
 	}
 	// Who asks every few seconds what is new reads little, and reads it to its end.
@@ -158,8 +153,7 @@ func stale(all []*Question, now time.Time) string {
 	}
 	if last.Since.Sub(last.Began) > 5*time.Minute {
 		return fmt.Sprintf("asked at %s for what has changed in %s since %s, which had not come yet: it "+
-			"gets nothing",
-			words.When(last.Began), last.List, words.When(last.Since))
+			"gets nothing", words.When(last.Began), last.List, words.When(last.Since))
 	}
 	same := len(all) - 1
 	for same > 0 && all[same-1].Since.Equal(last.Since) {
@@ -169,8 +163,7 @@ func stale(all []*Question, now time.Time) string {
 	if n := len(all) - same; n >= 4 && last.Total > all[same].Total &&
 		last.Began.Sub(all[same].Began) > 26*time.Hour {
 		return fmt.Sprintf("has asked %d times since %s for what has changed in %s since %s: its time does "+
-			"not move on",
-			n, words.When(all[same].Began), last.List, words.When(last.Since))
+			"not move on", n, words.When(all[same].Began), last.List, words.When(last.Since))
 	}
 	return ""
 }
@@ -223,13 +216,11 @@ func refusals(calls []store.Calls, now time.Time) (out []Notice) {
 		}
 		if c.Refused >= 5 && 2*c.Refused >= c.Calls {
 			out = append(out, Notice{c.Client, "refused", fmt.Sprintf("was refused %s %d of %d times in "+
-				"the last day: %s",
-				what, c.Refused, c.Calls, c.Reason)})
+				"the last day: %s", what, c.Refused, c.Calls, c.Reason)})
 		}
 		if c.Failed >= 5 || c.Failed > 0 && 10*c.Failed >= c.Calls {
 			out = append(out, Notice{c.Client, "failed", fmt.Sprintf("met %d failures of this service in "+
-				"%d calls of %s "+
-				"in the last day: see the log", c.Failed, c.Calls, what)})
+				"%d calls of %s in the last day: see the log", c.Failed, c.Calls, what)})
 		}
 	}
 	return out

@@ -27,6 +27,7 @@ type Line struct {
 	Name        string   `json:"name,omitempty"` // of a source, an outlet or a client
 	IDs         []string `json:"sourcedIds,omitempty"`
 
+	key  string // of the trouble that it is of
 	over string // what is told when it is over
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"rollbook/internal/auth"
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/store"
@@ -35,14 +36,8 @@ const (
 	idsTold = 20
 )
 
-// A told message changes what is remembered, once it was sent.
-type told struct {
-	*Message
-	remember func(*memory)
-}
-
 // news is what is to be told of a district now.
-func (k *Notifiers) news(ctx context.Context, s Settings, name string, m memory) (out []told, err error) {
+func (k *Notifiers) news(ctx context.Context, s Settings, name string, m memory) ([]told, error) {
 	now := k.now()
 	zone, err := k.Zone(ctx)
 	if err != nil {
@@ -56,99 +51,115 @@ func (k *Notifiers) news(ctx context.Context, s Settings, name string, m memory)
 	if err != nil {
 		return nil, err
 	}
-	var begun, again, over []Line
-	var begunKeys, againKeys, overKeys []string
-	for _, key := range slices.Sorted(maps.Keys(are.lines)) {
-		line := are.lines[key]
-		was, known := m.Troubles[key]
-		switch {
-		case !known:
-			begun, begunKeys = append(begun, line), append(begunKeys, key)
-		case now.Sub(was.Told) >= s.remind():
-			line.Text = fmt.Sprintf("Still, since %s: %s", was.Since.In(zone).Format("2006-01-02 15:04"),
-				line.Text)
-			again, againKeys = append(again, line), append(againKeys, key)
-		}
+	begun, again := are.since(m, now, s.remind(), zone)
+	over, err := k.over(ctx, m, are)
+	if err != nil {
+		return nil, err
 	}
-	for _, key := range slices.Sorted(maps.Keys(m.Troubles)) {
-		if _, is := are.lines[key]; !is {
-			line, err := k.over(ctx, m.Troubles[key], are.there[key])
-			if err != nil {
-				return nil, err
-			}
-			over, overKeys = append(over, line), append(overKeys, key)
+	t := teller{s, name, m, now, nil}
+	t.fated(fates, begun)
+	t.tell("reminder", fmt.Sprint(keys(again)), again, func(m *memory) {
+		for _, l := range again {
+			was := m.Troubles[l.key]
+			was.Told = now
+			m.Troubles[l.key] = was
 		}
+	})
+	t.tell("over", fmt.Sprint(keys(over)), over, func(m *memory) {
+		for _, l := range over {
+			delete(m.Troubles, l.key)
+		}
+	})
+	if due := s.Digest.Next(m.Digest, zone); !due.IsZero() && !due.After(now) {
+		lines, err := k.digest(ctx, m.Digest, len(m.Troubles)+len(begun)-len(over))
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range are.sorted() {
+			lines = append(lines, Line{Event: l.Event, Text: l.Text})
+		}
+		t.tell("digest", due.String(), lines, func(m *memory) { m.Digest = now })
 	}
-	troubles := len(m.Troubles) + len(begun) - len(over)
-	tell := func(kind, of string, lines []Line, remember func(*memory)) {
-		if len(lines) == 0 {
-			return
-		}
-		id := idOf(name, m.Begun.Format(time.RFC3339Nano), fmt.Sprint(m.Sent+len(out)), kind, of)
-		lines = together(lines)
-		for i := range lines {
-			lines[i].Do = s.verbs(lines[i].Do)
-		}
-		subject := lines[0].Text
-		if len(lines) > 1 && kind != "digest" {
-			subject = fmt.Sprintf("%s, and %d more", strings.TrimSuffix(subject, "."), len(lines)-1)
-		}
-		out = append(out, told{&Message{ID: id, Kind: kind, District: s.District, At: now,
-			Subject: s.titled(short(subject)), Lines: lines}, remember})
+	return t.out, nil
+}
+
+// A told message changes what is remembered, once it was sent.
+type told struct {
+	*Message
+	remember func(*memory)
+}
+
+// A teller puts news into messages.
+type teller struct {
+	Settings
+	name string // of the notifier
+	m    memory
+	now  time.Time
+	out  []told
+}
+
+func (t *teller) tell(kind, of string, lines []Line, remember func(*memory)) {
+	if len(lines) == 0 {
+		return
 	}
-	// What became of publications is one message with new trouble, so that each is remembered whole.
+	id := idOf(t.name, t.m.Begun.Format(time.RFC3339Nano), fmt.Sprint(t.m.Sent+len(t.out)), kind, of)
+	lines = together(lines)
+	for i := range lines {
+		lines[i].Do = t.verbs(lines[i].Do)
+	}
+	subject := lines[0].Text
+	if len(lines) > 1 && kind != "digest" {
+		subject = fmt.Sprintf("%s, and %d more", strings.TrimSuffix(subject, "."), len(lines)-1)
+	}
+	t.out = append(t.out, told{&Message{ID: id, Kind: kind, District: t.District, At: t.now,
+		Subject: t.titled(short(subject)), Lines: lines}, remember})
+}
+
+// fated tells what became of publications in one message with new trouble, so that each is remembered whole.
+func (t *teller) fated(fates fated, begun []Line) {
 	kind := "news"
 	refused := func(l Line) bool { return l.Event == "refused" }
 	if len(begun) > 0 || slices.ContainsFunc(fates.lines, refused) {
 		kind = "trouble"
 	}
 	slices.SortStableFunc(fates.lines, func(a, b Line) int { return -cmp.Compare(a.Event, b.Event) })
-	tell(kind, fmt.Sprint(begunKeys, fates.last), slices.Concat(begun, fates.lines), func(m *memory) {
+	t.tell(kind, fmt.Sprint(keys(begun), fates.last), slices.Concat(begun, fates.lines), func(m *memory) {
 		m.Last, m.Waits = fates.last, fates.waits[max(0, len(fates.waits)-waitsKept):]
-		for i, key := range begunKeys {
-			m.Troubles[key] = trouble{now, now, begun[i].Text, begun[i].over, begun[i].Publication}
+		for _, l := range begun {
+			m.Troubles[l.key] = trouble{t.now, t.now, l.Text, l.over, l.Publication}
 		}
 	})
-	tell("reminder", fmt.Sprint(againKeys), again, func(m *memory) {
-		for _, key := range againKeys {
-			was := m.Troubles[key]
-			was.Told = now
-			m.Troubles[key] = was
-		}
-	})
-	tell("over", fmt.Sprint(overKeys), over, func(m *memory) {
-		for _, key := range overKeys {
-			delete(m.Troubles, key)
-		}
-	})
-	if len(s.Digest.At) == 0 {
-		return out, nil
-	}
-	if due := s.Digest.Next(m.Digest, zone); !due.IsZero() && !due.After(now) {
-		lines, err := k.digest(ctx, m.Digest, troubles)
-		if err != nil {
-			return nil, err
-		}
-		for _, key := range slices.Sorted(maps.Keys(are.lines)) {
-			lines = append(lines, Line{Event: are.lines[key].Event, Text: are.lines[key].Text})
-		}
-		tell("digest", due.String(), lines, func(m *memory) { m.Digest = now })
-	}
-	return out, nil
 }
 
-// over tells that a trouble is over, and how.
-func (k *Notifiers) over(ctx context.Context, t trouble, there bool) (Line, error) {
-	line := Line{Event: "over", Text: "It is there no more: " + t.Text, Publication: t.Publication}
-	if t.Publication > 0 {
-		p, err := k.Store.Publication(ctx, t.Publication)
-		line.Text = fmt.Sprintf("Publication %d is %s now.", t.Publication, p.State)
-		return line, err
+// keys of troubles, of which lines are.
+func keys(lines []Line) (out []string) {
+	for _, l := range lines {
+		out = append(out, l.key)
 	}
-	if there {
-		line.Text = t.Over
+	return out
+}
+
+// over are the troubles that are over, and how.
+func (k *Notifiers) over(ctx context.Context, m memory, are are) (out []Line, err error) {
+	for _, key := range slices.Sorted(maps.Keys(m.Troubles)) {
+		if _, is := are.lines[key]; is {
+			continue
+		}
+		t := m.Troubles[key]
+		line := Line{Event: "over", Text: "It is there no more: " + t.Text, Publication: t.Publication,
+			key: key}
+		if t.Publication > 0 {
+			p, err := k.Store.Publication(ctx, t.Publication)
+			if err != nil {
+				return nil, err
+			}
+			line.Text = fmt.Sprintf("Publication %d is %s now.", t.Publication, p.State)
+		} else if are.there[key] {
+			line.Text = t.Over
+		}
+		out = append(out, line)
 	}
-	return line, nil
+	return out, nil
 }
 
 // verbs are those of what to do, which say which district is meant.
@@ -235,6 +246,32 @@ func (f *fated) add(event string, p store.Publication, what, do string) {
 type are struct {
 	lines map[string]Line
 	there map[string]bool
+}
+
+// sorted are the lines in the order of their keys, which they are given.
+func (a are) sorted() (out []Line) {
+	for _, key := range slices.Sorted(maps.Keys(a.lines)) {
+		line := a.lines[key]
+		line.key = key
+		out = append(out, line)
+	}
+	return out
+}
+
+// since tells what of the trouble is new, and what is to be told again.
+func (a are) since(m memory, now time.Time, remind time.Duration, zone *time.Location) (begun, again []Line) {
+	for _, line := range a.sorted() {
+		was, known := m.Troubles[line.key]
+		switch {
+		case !known:
+			begun = append(begun, line)
+		case now.Sub(was.Told) >= remind:
+			line.Text = fmt.Sprintf("Still, since %s: %s", was.Since.In(zone).Format("2006-01-02 15:04"),
+				line.Text)
+			again = append(again, line)
+		}
+	}
+	return begun, again
 }
 
 func (k *Notifiers) conditions(ctx context.Context, s Settings, m memory, open []store.Publication,
@@ -336,12 +373,11 @@ func (k *Notifiers) heldLine(ctx context.Context, s Settings, p store.Publicatio
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return Line{}, err
 	}
-	line := Line{Event: "held", Publication: p.ID, Do: fmt.Sprintf("rollbook publications show %[1]d, then "+
-		"rollbook "+
-		"publish %[1]d --reason \"…\" or rollbook discard %[1]d", p.ID),
+	line := Line{Event: "held", Publication: p.ID,
+		Do: fmt.Sprintf("rollbook publications show %[1]d, then rollbook publish %[1]d --reason \"…\" or "+
+			"rollbook discard %[1]d", p.ID),
 		Text: fmt.Sprintf("Publication %d is held: %s. Readers are served what they were served before.",
-			p.ID,
-			doc.Plainly())}
+			p.ID, doc.Plainly())}
 	for _, e := range doc.Examples {
 		if s.IDs && len(line.IDs) < idsTold {
 			line.IDs = append(line.IDs, e.ID)
@@ -355,7 +391,7 @@ type readings struct {
 	mu      sync.Mutex
 	at      time.Time
 	calls   []store.Calls
-	clients []string
+	clients []auth.Client
 }
 
 // Readers that have come on so many days of the last two weeks are expected again.
@@ -374,14 +410,10 @@ func (r *readings) look(ctx context.Context, s *store.Store, now time.Time) erro
 		return err
 	}
 	clients, err := s.Clients(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		r.at, r.calls, r.clients = now, calls, clients
 	}
-	r.at, r.calls, r.clients = now, calls, nil
-	for _, c := range clients {
-		r.clients = append(r.clients, c.ID)
-	}
-	return nil
+	return err
 }
 
 func (k *Notifiers) silent(ctx context.Context, m memory, now time.Time, limit time.Duration, out are) error {
@@ -404,7 +436,8 @@ func (k *Notifiers) silent(ctx context.Context, m memory, now time.Time, limit t
 			last[c.Client] = end
 		}
 	}
-	for _, c := range k.read.clients {
+	for _, client := range k.read.clients {
+		c := client.ID
 		key := "silent-reader-" + c
 		out.there[key] = true
 		was, known := m.Troubles[key] // which outlives what is looked at
@@ -444,13 +477,13 @@ func (k *Notifiers) digest(ctx context.Context, since time.Time, troubles int) (
 			text += fmt.Sprintf("; %d %s", n, state)
 		}
 	}
-	switch n := troubles; n {
+	switch troubles {
 	case 0:
 		text += "; no trouble goes on."
 	case 1:
 		text += "; one trouble goes on."
 	default:
-		text += fmt.Sprintf("; %d troubles go on.", n)
+		text += fmt.Sprintf("; %d troubles go on.", troubles)
 	}
 	return []Line{{Event: "published", Text: text}}, nil
 }

@@ -33,11 +33,14 @@ type Settings struct {
 	Command      []string      `json:"command,omitempty"` // program and arguments, no shell
 }
 
-// Events that can be told, and whether they are unless somebody says otherwise.
-var Events = []struct {
+// An Event can be told, and is unless somebody says otherwise where it is usual.
+type Event struct {
 	Name, What string
 	Usual      bool
-}{
+}
+
+// Events are all that there are.
+var Events = []Event{
 	{"published", "a publication was published", false},
 	{"held", "a publication is held: a person is to decide", true},
 	{"refused", "a package cannot be used", true},
@@ -65,18 +68,12 @@ type Way interface {
 // Way makes the way of the settings, and tells what of them cannot be meant.
 func (s Settings) Way(secrets Secrets) (Way, error) {
 	for _, on := range s.On {
-		if !slices.ContainsFunc(Events, func(e struct {
-			Name, What string
-			Usual      bool
-		}) bool {
-			return e.Name == on
-		}) {
+		if !slices.ContainsFunc(Events, func(e Event) bool { return e.Name == on }) {
 			return nil, fmt.Errorf("--on %q: give some of %s", on, EventNames())
 		}
 	}
 	for flag, text := range map[string]string{"--silent-source": s.SilentSource,
-		"--silent-reader": s.SilentReader,
-		"--remind":        s.Remind} {
+		"--silent-reader": s.SilentReader, "--remind": s.Remind} {
 		if d, err := time.ParseDuration(text); text != "" && (err != nil || d < time.Minute) {
 			return nil, fmt.Errorf("%s %q: write a span such as 26h", flag, text)
 		}
@@ -269,8 +266,7 @@ func (k *Notifiers) tell(ctx context.Context, turn *store.Turn, m *memory) (run 
 			return store.Run{}, err
 		}
 		if i == 0 {
-			run = store.Run{Text: fmt.Sprintf("told: %s (%s)", one.Subject,
-				secrets.Hidden(said))}
+			run = store.Run{Text: fmt.Sprintf("told: %s (%s)", one.Subject, secrets.Hidden(said))}
 		}
 	}
 	return run, nil
@@ -304,10 +300,9 @@ func Test(ctx context.Context, f store.Feed, key *auth.Key, now time.Time) (stri
 	if err != nil {
 		return "", err
 	}
-	m := &Message{Kind: "test", District: s.District, At: now.UTC(), ID: fmt.Sprintf("test-%d",
-		now.UnixNano()),
-		Subject: s.titled("this is a test, nothing has happened"),
-		Lines:   []Line{{Event: "test", Text: "Rollbook can reach you by this way."}}}
+	m := &Message{Kind: "test", District: s.District, At: now.UTC(),
+		ID: fmt.Sprintf("test-%d", now.UnixNano()), Subject: s.titled("this is a test, nothing has happened"),
+		Lines: []Line{{Event: "test", Text: "Rollbook can reach you by this way."}}}
 	said, err := way.Send(ctx, m)
 	if err != nil {
 		return "", secrets.Hide(err)

@@ -151,8 +151,7 @@ func TestTroubleIsToldOnce(t *testing.T) {
 			"51 of 100 users would go (loss). Readers are served wha…")
 		d.want(time.Hour)
 		if err := d.s.Decide(t.Context(), held, store.StateDiscarded, []store.State{store.StateHeld},
-			"Anna Adminsson",
-			"Zoë Secretname stays"); err != nil {
+			"Anna Adminsson", "Zoë Secretname stays"); err != nil {
 			t.Fatal(err)
 		}
 		d.want(time.Minute, "over: Springfield: Publication 2 is discarded now.")
@@ -168,8 +167,7 @@ func TestTroubleIsToldOnce(t *testing.T) {
 				`{"error":"users.csv:3: \"Zoë Secretname\""}`)
 		}
 		whole = d.want(time.Minute, "trouble: Springfield: This happened 9 times, the last: Publication 12 "+
-			"is refused: "+
-			"its package cannot be used, and nothing was chang…")
+			"is refused: its package cannot be used, and nothing was chang…")
 		if strings.Contains(whole, "Secretname") {
 			t.Error(whole)
 		}
@@ -322,8 +320,7 @@ func TestDigest(t *testing.T) {
 		"Readers are served what they were served before.")
 	d.want(2*time.Hour + 59*time.Minute)
 	d.want(time.Minute, "digest: Rollbook: 1 publication published: 0 added, 0 changed, 0 retired; 1 held; "+
-		"one trouble "+
-		"goes on.")
+		"one trouble goes on.")
 	d.want(time.Minute)
 	d.want(20 * time.Hour)
 	d.want(4*time.Hour, "reminder: Rollbook: Still, since 2026-11-02 04:00: Publication 2 is held: "+

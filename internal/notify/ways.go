@@ -25,6 +25,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollbook/internal/provider"
 )
 
 // sendTime is how long the other side may take.
@@ -56,8 +58,7 @@ func (m *Mail) way(secrets Secrets) (Way, error) {
 	w := &mailer{Mail: m, host: u.Hostname(), user: u.User.Username(), password: secrets[Password]}
 	if _, is := u.User.Password(); is {
 		return nil, errors.New("--smtp: leave the password out of the URL, it would be shown: it is asked " +
-			"for, or " +
-			"taken from ROLLBOOK_PASSWORD")
+			"for, or taken from ROLLBOOK_PASSWORD")
 	}
 	port := ""
 	switch u.Scheme {
@@ -89,17 +90,14 @@ func (m *Mail) way(secrets Secrets) (Way, error) {
 
 // authorities are those of the system, and one more.
 func authorities(pem string) (*x509.CertPool, error) {
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if pem != "" && !roots.AppendCertsFromPEM([]byte(pem)) {
+	roots, more := provider.Authorities([]byte(pem))
+	if pem != "" && !more {
 		return nil, errors.New("--ca: there is no certificate in it, in PEM")
 	}
 	return roots, nil
 }
 
-// mostSaid is how many bytes a mail server may say in all: a line of it is read to its end, which may be never.
+// mostSaid is how many bytes a mail server may say in all: a line is read to its end, which may be never.
 const mostSaid = 1 << 20
 
 // A brief connection ends where the other side says too much.
@@ -222,11 +220,10 @@ func (w *mailer) text(m *Message) []byte {
 	domain := from.Address[strings.LastIndexByte(from.Address, '@')+1:]
 	plain := strings.NewReplacer("\r", " ", "\n", " ")
 	for _, header := range [][2]string{{"From", from.String()}, {"To", strings.Join(to, ", ")},
-		{"Subject", mime.QEncoding.Encode("utf-8", plain.Replace(m.Subject))}, {"Date",
-			m.At.Format(time.RFC1123Z)},
-		{"Message-ID", "<" + m.ID + "@" + domain + ">"}, {"Auto-Submitted", "auto-generated"},
-		{"MIME-Version", "1.0"}, {"Content-Type", "text/plain; charset=utf-8"},
-		{"Content-Transfer-Encoding", "quoted-printable"}} {
+		{"Subject", mime.QEncoding.Encode("utf-8", plain.Replace(m.Subject))},
+		{"Date", m.At.Format(time.RFC1123Z)}, {"Message-ID", "<" + m.ID + "@" + domain + ">"},
+		{"Auto-Submitted", "auto-generated"}, {"MIME-Version", "1.0"},
+		{"Content-Type", "text/plain; charset=utf-8"}, {"Content-Transfer-Encoding", "quoted-printable"}} {
 		fmt.Fprintf(&b, "%s: %s\r\n", header[0], plain.Replace(header[1]))
 	}
 	b.WriteString("\r\n")
@@ -264,8 +261,7 @@ func (h *Webhook) way(secrets Secrets) (Way, error) {
 	roots, err := authorities(h.CA)
 	w := &hook{h, u.String(), secrets[Sign], &http.Client{Timeout: sendTime,
 		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots},
-			Proxy:             http.ProxyFromEnvironment,
-			DisableKeepAlives: true},
+			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	return w, err
 }
@@ -342,8 +338,7 @@ func (w *hook) body(m *Message) ([]byte, error) {
 	switch w.Kind {
 	case "slack":
 		safe := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
-		return json.Marshal(map[string]any{"text": "*" + safe.Replace(m.Subject) +
-			"*\n" + safe.Replace(text)})
+		return json.Marshal(map[string]any{"text": "*" + safe.Replace(m.Subject) + "*\n" + safe.Replace(text)})
 	case "teams":
 		block := func(text, weight string) map[string]any {
 			return map[string]any{"type": "TextBlock", "text": text, "wrap": true, "weight": weight}
@@ -357,8 +352,7 @@ func (w *hook) body(m *Message) ([]byte, error) {
 			}
 		}
 		card := map[string]any{"$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-			"type":    "AdaptiveCard",
-			"version": "1.4", "body": blocks}
+			"type": "AdaptiveCard", "version": "1.4", "body": blocks}
 		return json.Marshal(map[string]any{"type": "message", "attachments": []any{map[string]any{
 			"contentType": "application/vnd.microsoft.card.adaptive", "content": card}}})
 	}

@@ -206,8 +206,7 @@ func TestMail(t *testing.T) {
 		subject, _ := new(mime.WordDecoder).DecodeHeader(got.Header.Get("Subject"))
 		body, _ := io.ReadAll(quotedprintable.NewReader(got.Body))
 		if subject != strings.NewReplacer("\r", " ", "\n", " ").Replace(m.Subject) ||
-			got.Header.Get("Bcc") != "" ||
-			got.Header.Get("Message-Id") != "<abc@district.example>" ||
+			got.Header.Get("Bcc") != "" || got.Header.Get("Message-Id") != "<abc@district.example>" ||
 			!strings.Contains(string(body), "Publication 1 is held.\r\n  rollbook publications show 1\r\n") {
 			t.Errorf("%s: %q %v %s", row.scheme, subject, got.Header, body)
 		}

@@ -85,8 +85,7 @@ var errForbidden = errors.New("forbidden")
 // each does something with some records at a time, none of which is there twice. One that fails is offered
 // again the next time; many in a row end it.
 func (a *api) each(ctx context.Context, all []store.Grade, do func(context.Context, store.Grade) (string,
-	error)) (
-	no []store.Undelivered, err error) {
+	error)) (no []store.Undelivered, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var mu sync.Mutex
@@ -151,10 +150,10 @@ func (a *api) path(g store.Grade) string {
 
 // put offers a record. What comes back are the words of a refusal; an error is tried again later.
 func (a *api) put(ctx context.Context, g store.Grade) (words string, err error) {
-	body := append([]byte(`{"`+g.Resource.Wrapper()+`":`), oneroster.NewWriter(g.Resource, a.p.URL, nil).Append(nil,
-		g.Values)...)
-	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g), Body: append(body,
-		'}'),
+	body := []byte(`{"` + g.Resource.Wrapper() + `":`)
+	body = oneroster.NewWriter(g.Resource, a.p.URL, nil).Append(body, g.Values)
+	answer, err := a.p.Careful(ctx, provider.Call{Method: http.MethodPut, Path: a.path(g),
+		Body:   append(body, '}'),
 		Header: http.Header{"Content-Type": {"application/json"}}}, nil)
 	return refusal(answer, err, false)
 }

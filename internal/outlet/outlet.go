@@ -102,8 +102,8 @@ func Open(f store.Feed, key *auth.Key) (s Settings, secrets feed.Secrets, err er
 }
 
 // Feed makes the feed of an outlet, which delivers what is changed after a change (rev).
-func (s Settings) Feed(name string, secrets feed.Secrets, key *auth.Key, now time.Time, rev int64) (store.Feed,
-	error) {
+func (s Settings) Feed(name string, secrets feed.Secrets, key *auth.Key, now time.Time,
+	rev int64) (store.Feed, error) {
 	return feed.New(store.FeedOutlet, name, s, secrets, Memory{Rev: rev}, now, key)
 }
 
@@ -256,7 +256,8 @@ func (k *Outlets) deliver(ctx context.Context, turn *store.Turn, m *Memory) (run
 		taken := len(d.Put) + len(d.Deleted) - len(no)
 		m.Rev, m.Last, m.Sent = max(m.Rev, upto), k.now(), m.Sent+taken
 		sent, refused = sent+taken, refused+len(no)
-		if err := errors.Join(keep(turn, *m), turn.Delivered(ctx, slices.Concat(d.Put, d.Deleted), no)); err != nil {
+		err = errors.Join(keep(turn, *m), turn.Delivered(ctx, slices.Concat(d.Put, d.Deleted), no))
+		if err != nil {
 			return run, err
 		}
 	}
@@ -304,8 +305,7 @@ func without(personal []string, err error) error {
 
 // next is the next delivery, and the change up to which it delivers all; done where nothing is left then.
 func (k *Outlets) next(ctx context.Context, outlet string, m Memory, again bool) (d *Delivery, upto int64,
-	done bool,
-	err error) {
+	done bool, err error) {
 	d = &Delivery{From: m.Rev}
 	found, upto, err := k.Store.Grades(ctx, m.Rev, batch)
 	if err != nil {

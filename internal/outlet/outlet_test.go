@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +20,7 @@ import (
 	"rollbook/internal/feed"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/outlet"
-	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -36,22 +35,18 @@ func TestMain(m *testing.M) {
 func roster(pupils int) storetest.Package {
 	rows := []oneroster.Record{storetest.Rec("org", "sourcedId", "s1", "name", "School", "type", "school"),
 		storetest.Rec("academicSession", "sourcedId", "t1", "title", "Term", "type", "term", "startDate",
-			"2026-08-01",
-			"endDate", "2027-07-01", "schoolYear", "2027"),
+			"2026-08-01", "endDate", "2027-07-01", "schoolYear", "2027"),
 		storetest.Rec("course", "sourcedId", "k1", "title", "Maths", "org", "s1"),
 		storetest.Rec("class", "sourcedId", "c1", "title", "Maths 1", "classType", "scheduled", "course",
-			"k1", "school",
-			"s1", "terms", "t1")}
+			"k1", "school", "s1", "terms", "t1")}
 	for n := range pupils {
 		id := fmt.Sprintf("p%d", n)
 		rows = append(rows, storetest.Rec("user", "sourcedId", id, "enabledUser", "true", "role", "student",
-			"username", id,
-			"givenName", "Given", "familyName", "Family", "orgs", "s1"))
+			"username", id, "givenName", "Given", "familyName", "Family", "orgs", "s1"))
 	}
 	for n := range pupils {
 		rows = append(rows, storetest.Rec("enrollment", "sourcedId", fmt.Sprintf("e%d", n), "user",
-			fmt.Sprintf("p%d", n),
-			"class", "c1", "school", "s1", "role", "student"))
+			fmt.Sprintf("p%d", n), "class", "c1", "school", "s1", "role", "student"))
 	}
 	return storetest.Bulk(rows...)
 }
@@ -68,14 +63,10 @@ type desk struct {
 
 func newDesk(t *testing.T, dsn string, s outlet.Settings, secrets source.Secrets) *desk {
 	t.Helper()
-	d := &desk{T: t, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC)}
+	d := &desk{T: t, now: time.Date(2026, 11, 2, 8, 0, 0, 0, time.UTC), key: resttest.Key(t)}
 	now := func() time.Time { return d.now }
 	d.s = storetest.Open(t, dsn, store.Options{Now: now})
 	if _, err := d.s.Import(t.Context(), roster(30), store.ImportOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	var err error
-	if d.key, err = auth.ParseKey(auth.NewKeyText()); err != nil {
 		t.Fatal(err)
 	}
 	d.k = &outlet.Outlets{Store: d.s, Key: d.key, Now: now,
@@ -115,8 +106,7 @@ func (d *desk) item(id string) {
 
 func (d *desk) score(item string, pupil, score int) {
 	d.put("result", "sourcedId", fmt.Sprintf("%s-p%d", item, pupil), "lineItem", item, "student",
-		fmt.Sprintf("p%d", pupil),
-		"score", fmt.Sprint(score))
+		fmt.Sprintf("p%d", pupil), "score", fmt.Sprint(score))
 }
 
 // deliver does a turn, and tells what became of it.
@@ -201,22 +191,10 @@ func newHome(t *testing.T) *home {
 	if _, err := h.Import(t.Context(), roster(30), store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	key, err := auth.ParseKey(auth.NewKeyText())
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, false)
-	if err := h.AddClient(t.Context(), auth.Client{ID: "rollbook", Scopes: oneroster.Scopes(),
-		Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(context.Background(), h.Store, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	service := rest.New(rest.Config{Store: h.Store, Gate: gate, Face: oneroster.V1p1,
-		Log: slog.New(slog.DiscardHandler)})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	key := resttest.Key(t)
+	secret := resttest.Admit(t, h.Store, key, auth.Client{ID: "rollbook"})
+	service := resttest.Service(t, h.Store, key)
+	url := resttest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		how := ""
 		if h.spoil != nil {
 			how = h.spoil(r)
@@ -243,7 +221,8 @@ func newHome(t *testing.T) *home {
 			r.Method == http.MethodPut && a.Code < 300 {
 			h.mu.Lock()
 			_, after, _ := strings.Cut(string(body), `"score":`)
-			n, _ := strconv.Atoi(strings.Trim(strings.FieldsFunc(after, func(c rune) bool { return c == ',' || c == '}' })[0], `"`))
+			score, _, _ := strings.Cut(strings.ReplaceAll(after, "}", ","), ",")
+			n, _ := strconv.Atoi(strings.Trim(score, `"`))
 			h.scores[id] = append(h.scores[id], n)
 			h.mu.Unlock()
 		}
@@ -256,10 +235,9 @@ func newHome(t *testing.T) *home {
 		w.WriteHeader(a.Code)
 		_, _ = w.Write(a.Body.Bytes())
 	}))
-	t.Cleanup(server.Close)
 	h.secrets = source.Secrets{source.Password: secret}
 	h.settings = outlet.Settings{Provider: &outlet.Provider{Service: source.Service{
-		URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token", Client: "rollbook"}}}
+		URL: url + oneroster.V1p1.Base, TokenURL: url + "/token", Client: "rollbook"}}}
 	return h
 }
 
@@ -293,8 +271,7 @@ func TestGradesGoHome(t *testing.T) {
 			case what == 1 && items > 2:
 				id := fmt.Sprintf("l%d", 1+r.IntN(items-1))
 				if got, err := d.s.GradesNow(t.Context(), oneroster.ByName("lineItem"),
-					[]string{id}); err == nil &&
-					got[0].Values[oneroster.Status] == oneroster.Active {
+					[]string{id}); err == nil && got[0].Values[oneroster.Status] == oneroster.Active {
 					d.remove("lineItem", id)
 				}
 			default:
@@ -428,7 +405,7 @@ func TestRefused(t *testing.T) {
 	d.want("done: delivered 30")
 	// Settings that cannot be read fail with growing pauses too.
 	right := d.k.Key
-	d.k.Key, _ = auth.ParseKey(auth.NewKeyText())
+	d.k.Key = resttest.Key(t)
 	for _, pause := range []time.Duration{30 * time.Second, time.Minute} {
 		_, err := d.deliver()
 		if due, _ := time.Parse(oneroster.TimeLayout, d.stored().Due); err == nil || due.Sub(d.now) != pause {

@@ -118,11 +118,12 @@ func TestSQL(t *testing.T) {
 	dsn := storetest.Postgres(t)
 	u, _ := url.Parse(dsn)
 	u.User = url.User(u.User.Username())
-	sqls(t, u.String(), nil, `insert into marks values (:sourcedId, :lineItemSourcedId, cast(:score as decimal(9,2)),
-		concat(':score', cast(:comment as text))) on conflict (id) do update set mark = excluded.mark -- not :this`)
+	sqls(t, u.String(), nil, `insert into marks values (:sourcedId, :lineItemSourcedId,
+		cast(:score as decimal(9,2)), concat(':score', cast(:comment as text)))
+		on conflict (id) do update set mark = excluded.mark -- not :this`)
 	sqls(t, sourcetest.MariaDB(t), source.Secrets{source.Password: sourcetest.Password},
-		`insert into marks values (:sourcedId, :lineItemSourcedId, cast(:score as decimal(9,2)), concat(':score', :comment))
-		on duplicate key update mark = values(mark) -- not :this`)
+		`insert into marks values (:sourcedId, :lineItemSourcedId, cast(:score as decimal(9,2)),
+		concat(':score', :comment)) on duplicate key update mark = values(mark) -- not :this`)
 	// What a teacher writes of a child is not in what is kept of a turn, and logged, when a database repeats it.
 	d := newDesk(t, storetest.SQLite(t), outlet.Settings{SQL: &outlet.SQL{URL: u.String(),
 		Statements: "-- results put\ninsert into marks values (:sourcedId, '', cast(:comment as integer), '')\n" +
@@ -163,8 +164,8 @@ func sqls(t *testing.T, at string, secrets source.Secrets, put string) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.Exec(`CREATE TABLE marks (id VARCHAR(50) PRIMARY KEY, item TEXT, mark DECIMAL(9,2) CHECK (mark < 90),
-		note TEXT)`); err != nil {
+	if _, err := db.Exec(`CREATE TABLE marks (id VARCHAR(50) PRIMARY KEY, item TEXT,
+		mark DECIMAL(9,2) CHECK (mark < 90), note TEXT)`); err != nil {
 		t.Fatal(err)
 	}
 	d := newDesk(t, storetest.SQLite(t), outlet.Settings{SQL: &outlet.SQL{URL: at,

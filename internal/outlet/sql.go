@@ -55,8 +55,7 @@ func (s *SQL) place(secrets source.Secrets) (Place, error) {
 			r := resourceOf(m[1])
 			if r == nil {
 				return nil, fmt.Errorf("--sql: line %d: %s are not graded: give categories, lineItems or "+
-					"results", n+1,
-					m[1])
+					"results", n+1, m[1])
 			}
 			at = r.Plural + " " + m[2]
 			if slices.Contains(order, at) {

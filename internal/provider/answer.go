@@ -75,7 +75,7 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 
 // Members are the top-level members of an answer.
 func (a *Answer) Members() (map[string]any, error) {
-	body := bytes.TrimPrefix(a.Body, []byte("\ufeff"))
+	body := bytes.TrimPrefix(a.Body, mark)
 	v, err := wire.Decode(body)
 	members, isObject := v.(map[string]any)
 	if !isObject {

@@ -103,7 +103,7 @@ func (p *Provider) List(ctx context.Context, path, query string, wrappers ...str
 		return err
 	})
 	if err == nil && a.Status != http.StatusOK {
-		err = a.In(a.refusal())
+		err = a.In(a.Refusal())
 	}
 	return page, a, err
 }
@@ -128,12 +128,12 @@ func Judge(a *Answer) error {
 		return trouble(Refused,
 			"answered 304 (not modified) to a request that set no condition: is a cache in front?")
 	}
-	return a.refusal()
+	return a.Refusal()
 }
 
-// refusal is an answer of no use, as a *Trouble. Of a signed request that is not
+// Refusal is an answer of no use, as a *Trouble. Of a signed request that is not
 // taken it tells what was signed: the two sides compare that.
-func (a *Answer) refusal() error {
+func (a *Answer) Refusal() error {
 	text := fmt.Sprintf("answered %d: %s", a.Status, a.Said())
 	if a.Signed != "" && a.Status == http.StatusUnauthorized {
 		text += "; the base string that was signed is " + a.Signed

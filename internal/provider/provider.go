@@ -104,11 +104,8 @@ func New(c Config) (*Provider, error) {
 		transport.Protocols.SetHTTP1(true)
 	}
 	if c.CA != nil {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(c.CA) {
+		pool, more := Authorities(c.CA)
+		if !more {
 			return nil, errors.New("the file of authorities holds no PEM certificate")
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
@@ -116,6 +113,15 @@ func New(c Config) (*Provider, error) {
 	last := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Provider{Config: c, client: &http.Client{Transport: transport, CheckRedirect: last},
 		keeper: newKeeper(c.Client, c.Secret)}, nil
+}
+
+// Authorities are those of the system, and those that a PEM file has, if there are any.
+func Authorities(pem []byte) (pool *x509.CertPool, more bool) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	return pool, pool.AppendCertsFromPEM(pem)
 }
 
 // ErrNewer is of a service that speaks OneRoster 1.2, of which nothing can be read here: by its

@@ -148,7 +148,8 @@ func TestLinks(t *testing.T) {
 	for header, want := range map[string]map[string]string{
 		``: {},
 		`<https://h/u?limit=1&offset=1>; rel="next"`: {"next": "https://h/u?limit=1&offset=1"},
-		`<https://h/u?fields=a,b>; rel="next", <https://h/u?x=1;y=2>; rel=last , </first>;title="a,b"; rel="first start"`: {
+		`<https://h/u?fields=a,b>; rel="next", <https://h/u?x=1;y=2>; rel=last , </first>;title="a,b"; ` +
+			`rel="first start"`: {
 			"next": "https://h/u?fields=a,b", "last": "https://h/u?x=1;y=2", "first": "/first",
 			"start": "/first"},
 		`nonsense, <unclosed`: {},

@@ -129,6 +129,23 @@ func (j *judge) missing(s *subject, rule string, names ...string) {
 	}
 }
 
+// listed reports a member that has something which is not on a list.
+func (j *judge) listed(s *subject, rule, field string, list map[string]bool, format string) {
+	if text := s.Text(field); text != "" && !in(list, text) {
+		j.find(s, rule, field, text, format, text)
+	}
+}
+
+// day reads a date, and reports what is none; the zero time where there is none.
+func (j *judge) day(s *subject, rule, field string) time.Time {
+	text := s.Text(field)
+	at := Day(text)
+	if text != "" && at.IsZero() {
+		j.find(s, rule, field, text, "%s is no date such as 2026-08-01", field)
+	}
+	return at
+}
+
 // required reads a required member that is one reference, or a list of them
 // (Refs in the table of OneRoster), and reports under rule what is no reference.
 func (j *judge) required(s *subject, rule, field string, types map[string]bool) (ids []string) {

@@ -20,10 +20,7 @@ func lookAtOrg(j *judge, s *subject) {
 // SDS-O01
 func orgMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-O01", "name", "type", "identifier")
-	if t := s.Text("type"); t != "" && !in(orgTypes, t) {
-		j.find(s, "SDS-O01", "type", t,
-			"%q is no type of organization that School Data Sync knows", t)
-	}
+	j.listed(s, "SDS-O01", "type", orgTypes, "%q is no type of organization that School Data Sync knows")
 }
 
 // SDS-O02, and SDS-G06 for the optional references.
@@ -72,17 +69,12 @@ func lookAtSession(j *judge, s *subject) {
 // SDS-S01
 func sessionMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-S01", "title", "type", "schoolYear", "startDate", "endDate")
-	if t := s.Text("type"); t != "" && !in(sessions, t) {
-		j.find(s, "SDS-S01", "type", t, "%q is no type of session", t)
-	}
+	j.listed(s, "SDS-S01", "type", sessions, "%q is no type of session")
 	if y := s.Text("schoolYear"); y != "" && !IsYear(y) {
 		j.find(s, "SDS-S01", "schoolYear", y, "schoolYear is not four digits")
 	}
-	for _, name := range []string{"startDate", "endDate"} {
-		if text := s.Text(name); text != "" && Day(text).IsZero() {
-			j.find(s, "SDS-S01", name, text, "%s is no date such as 2026-08-01", name)
-		}
-	}
+	j.day(s, "SDS-S01", "startDate")
+	j.day(s, "SDS-S01", "endDate")
 }
 
 // SDS-S02, and SDS-G06 for the optional references.

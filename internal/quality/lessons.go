@@ -35,8 +35,7 @@ func classTitle(j *judge, s *subject) {
 		j.find(s, "SDS-C03", "sourcedId", s.id, "the id has characters that a mail name cannot have")
 	}
 	for _, t := range s.Refs("terms") {
-		if title != "" && !j.first(j.hash("title", s.RefID("school"), t.ID,
-			strings.ToLower(title))) {
+		if title != "" && !j.first(j.hash("title", s.RefID("school"), t.ID, strings.ToLower(title))) {
 			j.find(s, "SDS-C05", "title", title, "another class of the school and term has this title")
 			return
 		}
@@ -77,9 +76,7 @@ func keepClass(j *judge, s *subject) {
 // SDS-E01
 func enrollmentMembers(j *judge, s *subject) {
 	j.missing(s, "SDS-E01", "role")
-	if r := s.Text("role"); r != "" && !in(enrolled, r) {
-		j.find(s, "SDS-E01", "role", r, "%q is no role of an enrollment", r)
-	}
+	j.listed(s, "SDS-E01", "role", enrolled, "%q is no role of an enrollment")
 	j.required(s, "SDS-E01", "school", orgRefs)
 	j.required(s, "SDS-E01", "class", classRefs)
 	j.required(s, "SDS-E01", "user", userRefs)
@@ -106,19 +103,14 @@ func enrollmentLinks(j *judge, s *subject) {
 
 // SDS-E04
 func enrollmentDates(j *judge, s *subject) {
-	begin, end := s.Text("beginDate"), s.Text("endDate")
-	if begin == "" || end == "" {
+	if s.Text("beginDate") == "" || s.Text("endDate") == "" {
 		j.undated++
 	}
 	c := j.classes[s.RefID("class")]
-	for _, d := range []struct{ name, text string }{{"beginDate", begin}, {"endDate", end}} {
-		at := Day(d.text)
-		switch {
-		case d.text == "":
-		case at.IsZero():
-			j.find(s, "SDS-E04", d.name, d.text, "%s is no date such as 2026-08-01", d.name)
-		case c != nil && !c.start.IsZero() && (at.Before(c.start) || at.After(c.end)):
-			j.find(s, "SDS-E04", d.name, d.text, "%s lies outside of the terms of the class", d.name)
+	for _, name := range []string{"beginDate", "endDate"} {
+		at := j.day(s, "SDS-E04", name)
+		if c != nil && !at.IsZero() && !c.start.IsZero() && (at.Before(c.start) || at.After(c.end)) {
+			j.find(s, "SDS-E04", name, s.Text(name), "%s lies outside of the terms of the class", name)
 		}
 	}
 }

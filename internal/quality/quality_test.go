@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -18,29 +19,49 @@ import (
 
 var today = time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 
-// A district in which nothing is wrong; <same> stands for what every object has.
+// A district in which nothing is wrong; <same> stands for what every object has, <class c1> for a reference
+// to it.
 const clean = `{
-"org":[{"sourcedId":"d1",<same>,"name":"District","type":"district","identifier":"D","children":[{"sourcedId":"s1","type":"org"}]},
-	{"sourcedId":"s1",<same>,"name":"School","type":"school","identifier":"S","parent":{"sourcedId":"d1","type":"org"}}],
-"academicSession":[{"sourcedId":"y1",<same>,"title":"Year","type":"schoolYear","schoolYear":"2027","startDate":"2026-08-01","endDate":"2027-07-31"},
-	{"sourcedId":"m1",<same>,"title":"Autumn","type":"term","schoolYear":"2027","startDate":"2026-08-01","endDate":"2027-01-31","parent":{"sourcedId":"y1","type":"academicSession"}}],
-"course":[{"sourcedId":"k1",<same>,"title":"Maths","org":{"sourcedId":"s1","type":"org"}}],
-"class":[{"sourcedId":"c1",<same>,"title":"Maths 1","school":{"sourcedId":"s1","type":"org"},"course":{"sourcedId":"k1","type":"course"},"terms":[{"sourcedId":"m1","type":"academicSession"}],"periods":["1"]}],
-"user":[{"sourcedId":"t1",<same>,"username":"tom@x.example","givenName":"Tom","familyName":"Tall","identifier":"1","role":"teacher","email":"tom@x.example","orgs":[{"sourcedId":"s1","type":"org"}]},
-	{"sourcedId":"p1",<same>,"username":"ann@x.example","givenName":"Ann","familyName":"O'Brien","identifier":"2","role":"student","email":"ann@x.example","grades":["9"],"agents":[{"sourcedId":"g1","type":"user"}],"orgs":[{"sourcedId":"s1","type":"org"}],"metadata":{"microsoft.userFlags":"ELL,IEP"}},
-	{"sourcedId":"p2",<same>,"username":"bob@x.example","givenName":"Bob","familyName":"Berg","identifier":"3","role":"student","email":"bob@x.example","grades":["09"],"orgs":[{"sourcedId":"s1","type":"org"}]},
-	{"sourcedId":"g1",<same>,"username":"gus@y.example","givenName":"Gus","familyName":"Gray","identifier":"4","role":"guardian","email":"gus@y.example","phone":"+12065550100","agents":[{"sourcedId":"p1","type":"user"}],"orgs":[{"sourcedId":"s1","type":"org"}]}],
-"demographics":[{"sourcedId":"p1",<same>,"birthDate":"2012-01-31","asian":"false"},{"sourcedId":"p2",<same>,"birthDate":"2012-02-28"}],
-"enrollment":[{"sourcedId":"e1",<same>,"role":"teacher","primary":"true","user":{"sourcedId":"t1","type":"user"},"class":{"sourcedId":"c1","type":"class"},"school":{"sourcedId":"s1","type":"org"},"beginDate":"2026-08-01","endDate":"2027-01-31"},
-	{"sourcedId":"e2",<same>,"role":"student","user":{"sourcedId":"p1","type":"user"},"class":{"sourcedId":"c1","type":"class"},"school":{"sourcedId":"s1","type":"org"},"beginDate":"2026-08-01","endDate":"2027-01-31"},
-	{"sourcedId":"e3",<same>,"role":"student","user":{"sourcedId":"p2","type":"user"},"class":{"sourcedId":"c1","type":"class"},"school":{"sourcedId":"s1","type":"org"},"beginDate":"2026-08-01","endDate":"2027-01-31"}]}`
+"org":[
+	{"sourcedId":"d1",<same>,"name":"District","type":"district","identifier":"D","children":[<org s1>]},
+	{"sourcedId":"s1",<same>,"name":"School","type":"school","identifier":"S","parent":<org d1>}],
+"academicSession":[
+	{"sourcedId":"y1",<same>,"title":"Year","type":"schoolYear","schoolYear":"2027",
+		"startDate":"2026-08-01","endDate":"2027-07-31"},
+	{"sourcedId":"m1",<same>,"title":"Autumn","type":"term","schoolYear":"2027","parent":<academicSession y1>,
+		"startDate":"2026-08-01","endDate":"2027-01-31"}],
+"course":[{"sourcedId":"k1",<same>,"title":"Maths","org":<org s1>}],
+"class":[{"sourcedId":"c1",<same>,"title":"Maths 1","school":<org s1>,"course":<course k1>,
+	"terms":[<academicSession m1>],"periods":["1"]}],
+"user":[
+	{"sourcedId":"t1",<same>,"username":"tom@x.example","givenName":"Tom","familyName":"Tall",
+		"identifier":"1","role":"teacher","email":"tom@x.example","orgs":[<org s1>]},
+	{"sourcedId":"p1",<same>,"username":"ann@x.example","givenName":"Ann","familyName":"O'Brien",
+		"identifier":"2","role":"student","email":"ann@x.example","orgs":[<org s1>],"grades":["9"],
+		"agents":[<user g1>],"metadata":{"microsoft.userFlags":"ELL,IEP"}},
+	{"sourcedId":"p2",<same>,"username":"bob@x.example","givenName":"Bob","familyName":"Berg",
+		"identifier":"3","role":"student","email":"bob@x.example","orgs":[<org s1>],"grades":["09"]},
+	{"sourcedId":"g1",<same>,"username":"gus@y.example","givenName":"Gus","familyName":"Gray",
+		"identifier":"4","role":"guardian","email":"gus@y.example","orgs":[<org s1>],
+		"agents":[<user p1>],"phone":"+12065550100"}],
+"demographics":[
+	{"sourcedId":"p1",<same>,"birthDate":"2012-01-31","asian":"false"},
+	{"sourcedId":"p2",<same>,"birthDate":"2012-02-28"}],
+"enrollment":[
+	{"sourcedId":"e1",<same>,"role":"teacher","primary":"true",<taught>,"user":<user t1>},
+	{"sourcedId":"e2",<same>,"role":"student",<taught>,"user":<user p1>},
+	{"sourcedId":"e3",<same>,"role":"student",<taught>,"user":<user p2>}]}`
 
-const same = `"status":"active","dateLastModified":"2026-11-01T08:00:00.000Z"`
+var reference = regexp.MustCompile(`<(\w+) (\w+)>`)
 
 func district(t *testing.T) map[string][]wire.Object {
 	t.Helper()
+	text := strings.NewReplacer("<same>", `"status":"active","dateLastModified":"2026-11-01T08:00:00.000Z"`,
+		"<taught>", `"class":<class c1>,"school":<org s1>,"beginDate":"2026-08-01","endDate":"2027-01-31"`,
+	).Replace(clean)
 	var out map[string][]wire.Object
-	if err := json.Unmarshal([]byte(strings.ReplaceAll(clean, "<same>", same)), &out); err != nil {
+	if err := json.Unmarshal([]byte(reference.ReplaceAllString(text, `{"sourcedId":"$2","type":"$1"}`)),
+		&out); err != nil {
 		t.Fatal(err)
 	}
 	return out
@@ -80,8 +101,9 @@ func judged(t *testing.T, opt quality.Options, d map[string][]wire.Object) ([]st
 // One thing is broken; what it brings about is named to the last finding.
 func TestRules(t *testing.T) {
 	tests := []struct {
-		at    string // resource, sourcedId, member; "" breaks nothing
-		value string // JSON; "" takes the member, or the object, away; +… adds the object with these members changed
+		at string // resource, sourcedId, member; "" breaks nothing
+		// JSON; "" takes the member, or the object, away; +… adds the object with these members changed.
+		value string
 		want  string // separated by ", "
 	}{
 		{"", "", ""},
@@ -160,6 +182,7 @@ func TestRules(t *testing.T) {
 		{"user p2 metadata", `{"microsoft.userFlags":"ELL,tall"}`, "SDS-U07 warning user p2"},
 		{"user g1 familyName", `"Gray\u0007"`, "SDS-U08 error user g1"},
 		{"user g1 givenName", `"G\ufffds"`, "SDS-U08 error user g1"},
+		{"user g1 middleName", `"<b>"`, "SDS-U08 error user g1"},
 		{"user p2 givenName", `"Ann"`, ""},
 		{"demographics p2 birthDate", `"2012-01-31"`, ""},
 		{"class x1", `+{"title":""}`, "SDS-C01 error class x1"},
@@ -192,7 +215,8 @@ func TestRules(t *testing.T) {
 		{"user p2 grades", ``, "Q-01 advice user "},
 		{"class c1 periods", ``, "Q-05 advice class "},
 	}
-	covered := map[string]bool{"SDS-X01": true, "SDS-S04": true, "SDS-C03": true, "SDS-C05": true, "SDS-U09": true, "Q-06": true} // below
+	covered := map[string]bool{"SDS-X01": true, "SDS-S04": true, "SDS-C03": true, "SDS-C05": true,
+		"SDS-U09": true, "Q-06": true} // below
 	for _, c := range tests {
 		t.Run(c.at+" "+c.value, func(t *testing.T) {
 			d := district(t)

@@ -1,10 +1,8 @@
 package rest_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,8 +12,7 @@ import (
 	"time"
 
 	"rollbook/internal/auth"
-	"rollbook/internal/oneroster"
-	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
 )
@@ -28,21 +25,9 @@ func TestDateIsNeverLate(t *testing.T) {
 		var seconds atomic.Int64
 		clock := func() time.Time { return today.Add(time.Duration(seconds.Add(1)) * time.Second) }
 		s := storetest.Open(t, dsn, store.Options{Now: clock})
-		key, err := auth.ParseKey(auth.NewKeyText())
-		if err != nil {
-			t.Fatal(err)
-		}
-		secret, kept := auth.NewSecret(time.Now(), key, true)
-		client := auth.Client{ID: "tester", Scopes: oneroster.Scopes(), Secrets: []auth.Secret{kept}}
-		if err := s.AddClient(context.Background(), client); err != nil {
-			t.Fatal(err)
-		}
-		gate, err := auth.New(context.Background(), s, key, rest.Words(oneroster.V1p1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		service := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
-			Log: slog.New(slog.DiscardHandler)})
+		key := resttest.Key(t)
+		secret := resttest.Admit(t, s, key, auth.Client{ID: "tester"})
+		service := resttest.Service(t, s, key)
 		form := httptest.NewRequest("POST", "/token",
 			strings.NewReader("client_id=tester&client_secret="+secret))
 		form.Header.Set("Content-Type", "application/x-www-form-urlencoded")

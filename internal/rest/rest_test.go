@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +24,7 @@ import (
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/sandbox"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -59,27 +59,12 @@ func serveDistrict(t testing.TB, dsn string, scopes []string, students int,
 		store.ImportOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, true)
-	if err := s.AddClient(ctx, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true,
-		Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := resttest.Key(t)
+	secret := resttest.Admit(t, s, key, auth.Client{ID: "tester", Scopes: scopes, OAuth1: true})
 	out := &service{t: t, id: "tester", secret: secret}
-	config := rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	for _, change := range with {
-		change(&config)
-	}
-	config.Tell = rest.Logged(config.Log)
-	out.Server = httptest.NewServer(rest.New(config))
+	out.Server = httptest.NewServer(resttest.Service(t, s, key, append(with, func(c *rest.Config) {
+		c.Tell = rest.Logged(c.Log)
+	})...))
 	t.Cleanup(out.Close)
 	out.token = out.grant(out.id, secret)
 	return out

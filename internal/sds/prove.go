@@ -97,11 +97,7 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 	if _, err := r.Mirror.Resume(ctx, r.pullKey("proof")); err != nil {
 		return nil, err
 	}
-	modes := map[*oneroster.Resource]bool{}
-	for _, res := range r.resources() {
-		modes[res] = true
-	}
-	if err := r.gather(ctx, modes); err != nil {
+	if err := r.gather(ctx, nil); err != nil {
 		return nil, err
 	}
 	var out []candidate

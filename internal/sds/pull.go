@@ -63,28 +63,23 @@ const isActive = "status='active'"
 // optional names what to leave out where a provider lacks a collection.
 var optional = map[string]string{"course": "--courses=false", "demographics": "--demographics=false"}
 
-// gather reads every collection into the pull under way; modes says which are
-// read whole.
-func (r *run) gather(ctx context.Context, modes map[*oneroster.Resource]bool) error {
-	r.rows, r.expected, r.total, r.modes, r.lists = 0, 0, map[string]int{}, modes, 0
+// gather reads every collection into the pull under way.
+func (r *run) gather(ctx context.Context, from marks) error {
+	r.rows, r.expected, r.total, r.from, r.lists = 0, 0, map[string]int{}, from, 0
 	if r.Classic {
 		return r.bySchool(ctx)
 	}
 	var lists []source
 	for _, res := range r.resources() {
 		s := source{"/" + res.Plural, res, isActive, true}
-		if modes[res] { // as many as before, as long as the provider has not said
+		if mark := from[res]; mark != "" {
+			s.filter = "dateLastModified>" + provider.Quote(mark)
+		} else { // as many as before, as long as the provider has not said
 			n, err := r.Mirror.Active(ctx, res)
 			if err != nil {
 				return err
 			}
 			r.expect(s.path, n)
-		} else {
-			mark, err := r.Mirror.Watermark(ctx, res)
-			if err != nil {
-				return err
-			}
-			s.filter = "dateLastModified>" + provider.Quote(mark)
 		}
 		lists = append(lists, s)
 	}
@@ -262,7 +257,7 @@ func (r *run) brought(res *oneroster.Resource, rows int) {
 		return
 	}
 	c := r.report.Collections[res.Plural]
-	c.Rows, c.Full = c.Rows+rows, r.modes[res]
+	c.Rows, c.Full = c.Rows+rows, r.from[res] == ""
 	r.report.Collections[res.Plural] = c
 }
 

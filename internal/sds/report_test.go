@@ -36,8 +36,7 @@ func TestCosts(t *testing.T) {
 	for _, c := range r.Costs {
 		if c.Rule == "SDS-U01" || c.Rule == "SDS-G05" || c.Rule == "SDS-G03" {
 			got = append(got, fmt.Sprint(c.Rule, " ", c.Severity, " ", c.ByTests, " ",
-				c.Count == r.Counts.ByTests ||
-					c.Count < 4, ", ", c.Loses))
+				c.Count == r.Counts.ByTests || c.Count < 4, ", ", c.Loses))
 		}
 		if c.Title == "" || c.Fix == "" || !strings.Contains(c.First, ": ") {
 			t.Errorf("%+v", c)

@@ -77,8 +77,9 @@ func (s *service) breaks(path string, do func(rows) (rows, string)) *string {
 	return id
 }
 
-// Each rule that drops a record or a value is told for the record that breaks
-// it, decides how the run ends, and leaves the record out of the counts.
+// What breaks a rule, of whichever resource, is told for the record that breaks it, decides how the run ends,
+// and leaves the record out of the counts; the options reach the judge, and what the mirror must keep apart
+// does. What each rule finds is for package quality to show.
 func TestRules(t *testing.T) {
 	s := serve(t, small(12, 1), store.Options{})
 	const ok, warned, broken = sds.Completed, sds.CompletedWithWarnings, sds.CompletedWithErrors
@@ -99,18 +100,16 @@ func TestRules(t *testing.T) {
 			return r, r[0]["sourcedId"].(string)
 		}
 	}
-	// pair gives the second student something of the first.
-	pair := func(member string) func(rows) (rows, string) {
-		return func(r rows) (rows, string) {
-			var two rows
-			for _, o := range r {
-				if o["role"] == "student" {
-					two = append(two, o)
-				}
+	// pair gives the second student the address of the first.
+	pair := func(r rows) (rows, string) {
+		var two rows
+		for _, o := range r {
+			if o["role"] == "student" {
+				two = append(two, o)
 			}
-			two[1][member] = two[0][member]
-			return r, two[1]["sourcedId"].(string)
 		}
+		two[1]["email"] = two[0]["email"]
+		return r, two[1]["sourcedId"].(string)
 	}
 	twin := func(r rows) (rows, string) {
 		r[1]["sourcedId"] = r[0]["sourcedId"]
@@ -138,35 +137,15 @@ func TestRules(t *testing.T) {
 		{"SDS-G03", "users", put("dateLastModified", "2026-11-01"), broken, 1, plain},
 		{"SDS-G05", "users", put("middleName", nil), warned, 0, plain},
 		{"SDS-G06", "users", put("orgs", []any{ref("org", "gone")}), broken, 1, plain},
-		{"SDS-G06", "users", put("orgs", []any{ref("org", "sch-001"), ref("org", "gone")}), warned, 0, plain},
-		{"SDS-G06", "courses", put("schoolYear", ref("academicSession", "gone")), warned, 0, plain},
-		{"SDS-U01", "users", put("givenName", ""), broken, 1, plain},
-		{"SDS-U02", "users", without("orgs"), broken, 1, plain},
-		{"SDS-U07", "users", put("role", "wizard"), warned, 0, plain},
-		{"SDS-U07", "users", putInto("role", "student", "grades", []any{"fourth"}), warned, 0, plain},
-		{"SDS-U08", "users", put("familyName", "<b>"), broken, 1, plain},
-		{"SDS-U03", "users", without("email"), warned, 0, plain},
-		{"SDS-U03", "users", pair("email"), broken, 2, plain},
-		{"SDS-U09", "users", pair("email"), warned, 0, usernames},
+		{"SDS-U03", "users", pair, broken, 2, plain},
+		{"SDS-U09", "users", pair, warned, 0, usernames},
 		{"SDS-C01", "classes", put("title", ""), broken, 0, plain},
-		{"SDS-C02", "classes", put("title", "a/b: c"), warned, 0, plain},
-		{"SDS-C03", "classes", another("c.2", map[string]any{"title": "Other"}), warned, 0, plain},
-		{"SDS-C04", "classes", another("c2", map[string]any{"title": "Other"}), warned, 0, plain},
-		{"SDS-C04", "classes", put("course", ref("course", "gone")), warned, 0, plain},
 		{"SDS-C05", "classes", another("z2", nil), warned, 0, plain},
 		{"SDS-E01", "enrollments", without("role"), broken, 0, plain},
-		{"SDS-E02", "enrollments", put("user", ref("user", "gone")), broken, 0, plain},
-		{"SDS-E03", "enrollments", another("z2", nil), warned, 0, plain},
-		{"SDS-E04", "enrollments", put("endDate", "2099-01-01"), warned, 0, plain},
 		{"SDS-O01", "orgs", put("name", ""), broken, 0, plain},
-		{"SDS-O02", "orgs", putInto("type", "school", "parent", ref("org", "sch-001")), warned, 0, plain},
 		{"SDS-K01", "courses", put("title", ""), broken, 0, plain},
 		{"SDS-S01", "academicSessions", put("title", ""), broken, 0, plain},
-		{"SDS-S02", "academicSessions", putInto("type", "gradingPeriod", "startDate", "2026-01-01"), broken,
-			0, plain},
-		{"SDS-S03", "academicSessions", putInto("type", "gradingPeriod", "schoolYear", "2001"), broken, 0,
-			plain},
-		{"SDS-S04", "academicSessions", each(past), warned, 0, plain},
+		{"SDS-S04", "academicSessions", each(past), warned, 0, plain}, // today is that of the clock
 		{"", "users", each(nil), ok, 0, contacts},
 		{"SDS-U05", "users", putInto("role", "guardian", "email", "none"), broken, 1, contacts},
 		{"SDS-U06", "users", unsaid, broken, 1, contacts},

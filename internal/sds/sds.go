@@ -166,18 +166,21 @@ func Run(ctx context.Context, opt Options) (Report, error) {
 		r.report.Status, string(counts)))
 }
 
+// marks are where the deltas of a pull begin; a collection that has none is read whole.
+type marks map[*oneroster.Resource]string
+
 // A run under way.
 type run struct {
 	Options
 	veil     *wire.Veil // nil: people are named
 	report   Report
 	rows     int
-	expected int                          // the sum of total
-	total    map[string]int               // X-Total-Count by path
-	modes    map[*oneroster.Resource]bool // of the pull under way: true is read whole
-	lists    int                          // of the pull under way, that were begun
-	silent   bool                         // it was said that a list has no X-Total-Count
-	proving  bool                         // what is read is no part of the report
+	expected int            // the sum of total
+	total    map[string]int // X-Total-Count by path
+	from     marks          // of the pull under way
+	lists    int            // of the pull under way, that were begun
+	silent   bool           // it was said that a list has no X-Total-Count
+	proving  bool           // what is read is no part of the report
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -204,14 +207,14 @@ func (r *run) update(ctx context.Context, full bool) error {
 		return err
 	}
 	full = full || pending == r.pullKey(fullKind)
-	kind, modes := fullKind, map[*oneroster.Resource]bool{} // true: read whole
+	kind, from := fullKind, marks{}
 	for _, res := range r.resources() {
 		mark, err := r.Mirror.Watermark(ctx, res)
 		if err != nil {
 			return err
 		}
-		if modes[res] = full || mark == ""; !modes[res] {
-			kind = deltaKind
+		if !full && mark != "" {
+			kind, from[res] = deltaKind, mark
 		}
 	}
 	if !r.proving {
@@ -225,10 +228,10 @@ func (r *run) update(ctx context.Context, full bool) error {
 		r.report.Resumed = true
 		r.note("going on where the last run was stopped")
 	}
-	if err := r.gather(ctx, modes); err != nil {
+	if err := r.gather(ctx, from); err != nil {
 		return err
 	}
-	return r.publish(ctx, modes)
+	return r.publish(ctx)
 }
 
 // pullKey names a pull: only one of the same kind and pages can go on with it.
@@ -237,7 +240,7 @@ func (r *run) pullKey(kind string) string {
 }
 
 // publish makes what was gathered the mirror, unless that would be a disaster.
-func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) error {
+func (r *run) publish(ctx context.Context) error {
 	var of []mirror.Gathering
 	before := map[*oneroster.Resource]int{}
 	for _, res := range r.resources() {
@@ -245,7 +248,7 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 		if before[res], err = r.Mirror.Active(ctx, res); err != nil {
 			return err
 		}
-		g := mirror.Gathering{Resource: res, Delta: !modes[res]}
+		g := mirror.Gathering{Resource: res, Delta: r.from[res] != ""}
 		if err := r.plausible(ctx, g, before[res]); err != nil {
 			return errors.Join(err, r.Mirror.Discard(ctx))
 		}
@@ -267,7 +270,7 @@ func (r *run) publish(ctx context.Context, modes map[*oneroster.Resource]bool) e
 			was.Change = c
 			r.report.Collections[res.Plural] = was
 		}
-		if !modes[res] && c.Retired*100 > before[res]*r.Shrink {
+		if r.from[res] != "" && c.Retired*100 > before[res]*r.Shrink {
 			// Said outright, row by row: believed, but not in silence.
 			r.note("the delta retires %d of the %d %s", c.Retired, before[res], res.Plural)
 		}

@@ -81,8 +81,7 @@ func (s *Provider) place(secrets Secrets) (Place, error) {
 			return r.Plural == name
 		}) {
 			return nil, fmt.Errorf("--without %s: give lists that a roster can do without, such as "+
-				"demographics, "+
-				"lineItems, results, resources", name)
+				"demographics, lineItems, results, resources", name)
 		}
 	}
 	c := s.Config(secrets)
@@ -150,8 +149,7 @@ func (a *api) Fetch(ctx context.Context, dir string, memory json.RawMessage) (go
 		switch {
 		case errors.As(err, &lacks) && !slices.Contains(needed, r.Plural):
 			a.notes = append(a.notes, fmt.Sprintf("%s: left as they are, since the provider has none: %v",
-				r.Plural,
-				err))
+				r.Plural, err))
 			continue
 		case err != nil:
 			return got, fmt.Errorf("%s: %w", r.Plural, err)
@@ -230,7 +228,8 @@ type walked struct {
 }
 
 // walk goes through a list once. moved is why what came is not the list as it was at any time.
-func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (got *walked, moved, err error) {
+func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name string) (got *walked,
+	moved, err error) {
 	got = &walked{}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -265,8 +264,7 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 		}
 		if total != -2 && page.Total != total {
 			return nil, fmt.Errorf("the list moved while it was read: X-Total-Count was %d, and then %d",
-				total,
-				page.Total), nil
+				total, page.Total), nil
 		}
 		total, got.pages = page.Total, got.pages+1
 		for _, o := range page.Objects {

@@ -2,11 +2,9 @@ package source_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -21,6 +19,7 @@ import (
 	"rollbook/internal/intake"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/sandbox"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
@@ -37,46 +36,24 @@ type upstream struct {
 func newUpstream(t *testing.T, dsn string) *upstream {
 	t.Helper()
 	u := &upstream{Store: storetest.Open(t, dsn, store.Options{})}
-	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, false)
-	u.secret = secret
-	if err := u.AddClient(t.Context(), auth.Client{ID: "rollbook", Scopes: append(oneroster.Scopes(),
-		oneroster.Flags),
-		Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(context.Background(), u.Store, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := resttest.Key(t)
+	u.secret = resttest.Admit(t, u.Store, key, auth.Client{ID: "rollbook",
+		Scopes: append(oneroster.Scopes(), oneroster.Flags)})
 	d := edition.New(u.Store, edition.Options{})
 	t.Cleanup(d.Close)
-	h := rest.New(rest.Config{Store: u.Store, Gate: gate, Face: oneroster.V1p1, District: d,
-		Log: slog.New(slog.DiscardHandler)})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		spoil := u.spoil.Load()
-		if spoil == nil {
-			h.ServeHTTP(w, r)
-			return
-		}
-		a := httptest.NewRecorder()
-		r.Header.Del("Accept-Encoding")
-		h.ServeHTTP(a, r)
-		if !(*spoil)(r, a) {
+	h := resttest.Service(t, u.Store, key, func(c *rest.Config) { c.District = d })
+	spoiled := resttest.Spoiled(h, func(r *http.Request, a *httptest.ResponseRecorder) {
+		if spoil := u.spoil.Load(); spoil != nil && !(*spoil)(r, a) {
 			panic(http.ErrAbortHandler)
 		}
-		a.Header().Del("Content-Length")
-		for name, values := range a.Header() {
-			w.Header()[name] = values
+	})
+	u.url = resttest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u.spoil.Load() == nil {
+			h.ServeHTTP(w, r)
+		} else {
+			spoiled.ServeHTTP(w, r)
 		}
-		w.WriteHeader(a.Code)
-		_, _ = w.Write(a.Body.Bytes())
 	}))
-	t.Cleanup(server.Close)
-	u.url = server.URL
 	return u
 }
 
@@ -122,8 +99,7 @@ func takeIn(t *testing.T, s *store.Store, got source.Fetched) {
 	defer p.Close()
 	checked, err := intake.Check(t.Context(), p, intake.Stored{
 		IDs: func(r *oneroster.Resource, yield func(string) error) error {
-			return s.ActiveIDs(t.Context(),
-				r, yield)
+			return s.ActiveIDs(t.Context(), r, yield)
 		},
 		Known: func(r *oneroster.Resource, id string) (bool, error) { return s.Known(t.Context(), r, id) },
 		Count: func(r *oneroster.Resource, f string) (int, error) { return s.CountActive(t.Context(), r, f) },

@@ -73,8 +73,7 @@ type dropped struct {
 func (f *Folder) place() (Place, error) {
 	if !filepath.IsAbs(f.Path) {
 		return nil, fmt.Errorf("--folder %q: write the whole path, since a service does not run in this "+
-			"folder",
-			f.Path)
+			"folder", f.Path)
 	}
 	if _, err := filepath.Match(f.Path, ""); err != nil {
 		return nil, fmt.Errorf("--folder %q: %w", f.Path, err)
@@ -165,8 +164,7 @@ func (d *dropped) look(t tree) (*look, error) {
 	var newest fs.FileInfo
 	var last time.Time
 	for _, e := range entries {
-		if !meant(e.Name()) || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(),
-			".") {
+		if !meant(e.Name()) || !e.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		switch strings.ToLower(path.Ext(e.Name())) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"rollbook/internal/provider"
 )
 
 // HTTPS is a zip that a web server has.
@@ -49,14 +50,10 @@ func (h *HTTPS) place(secrets Secrets) (Place, error) {
 		return nil, fmt.Errorf("--https %q: write https://host/path/of/package.zip", hideURL(h.URL))
 	case u.User != nil:
 		return nil, errors.New("--https: give the user by --user, and leave the password out of the URL: " +
-			"it is asked " +
-			"for, or taken from ROLLBOOK_PASSWORD")
+			"it is asked for, or taken from ROLLBOOK_PASSWORD")
 	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if h.CA != "" && !roots.AppendCertsFromPEM([]byte(h.CA)) {
+	roots, more := provider.Authorities([]byte(h.CA))
+	if h.CA != "" && !more {
 		return nil, errors.New("--ca: there is no certificate in it, in PEM")
 	}
 	w := &web{h, &http.Client{}, secrets}
@@ -69,8 +66,7 @@ func (h *HTTPS) place(secrets Secrets) (Place, error) {
 			return errors.New("it redirects without end")
 		case r.URL.Scheme != "https" || r.URL.Host != u.Host:
 			return fmt.Errorf("it redirects to %s://%s, which is not %s: give the final URL", r.URL.Scheme,
-				r.URL.Host,
-				u.Host)
+				r.URL.Host, u.Host)
 		}
 		return nil
 	}

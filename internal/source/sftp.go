@@ -30,8 +30,7 @@ type UnknownHost struct{ Host, Fingerprint string }
 
 func (e *UnknownHost) Error() string {
 	return fmt.Sprintf("%s has the key %s, which nobody has vouched for: ask who runs it, and give "+
-		"--host-key %s",
-		e.Host, e.Fingerprint, e.Fingerprint)
+		"--host-key %s", e.Host, e.Fingerprint, e.Fingerprint)
 }
 
 // sftpTime is how long a server may let wait for a connection.
@@ -40,8 +39,8 @@ const sftpTime = 30 * time.Second
 // sftpSilence is how long it may say nothing afterwards; tests set it.
 var sftpSilence = 2 * time.Minute
 
-// An awaited connection ends when nothing has come for long: a server that goes silent would have the turn of a
-// source for good.
+// An awaited connection ends when nothing has come for long: a server that goes silent would have the turn of
+// a source for good.
 type awaited struct {
 	net.Conn
 	ready  atomic.Bool // the handshake, which has a deadline of its own, is over
@@ -77,8 +76,7 @@ func (s *SFTP) place(secrets Secrets) (Place, error) {
 	}
 	if _, is := u.User.Password(); is {
 		return nil, errors.New("--sftp: leave the password out of the URL, it would be shown: it is asked " +
-			"for, or " +
-			"taken from ROLLBOOK_PASSWORD")
+			"for, or taken from ROLLBOOK_PASSWORD")
 	}
 	if secrets[Password] == "" && secrets[PrivateKey] == "" {
 		return nil, errors.New("--sftp needs a password or a private key (--identity)")

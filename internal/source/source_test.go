@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"rollbook/internal/auth"
 	"rollbook/internal/feed"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/source"
 	"rollbook/internal/source/sourcetest"
 	"rollbook/internal/store"
@@ -348,8 +348,8 @@ func differ(one, other string) string {
 	return strings.Join(out, "\n")
 }
 
-// A server that stalls after its first bytes is given up, by a test and by a fetch; one that goes on without end
-// a byte at a time, by the turn; and 304 is no answer to who has nothing yet.
+// A server that stalls after its first bytes is given up, by a test and by a fetch; one that goes on without
+// end a byte at a time, by the turn; and 304 is no answer to who has nothing yet.
 func TestSlowHTTPS(t *testing.T) {
 	defer source.SetFetchTime(time.Second)()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -384,15 +384,13 @@ func TestSlowHTTPS(t *testing.T) {
 	}
 	for name, want := range map[string]string{"stalls.zip": "broke off after 2 bytes",
 		"cache.zip": "nothing was taken from it yet"} {
-		if _, _, why := fetch(t, place(t, settings(name), nil), new(json.RawMessage)); !strings.Contains(why, want) {
+		_, _, why := fetch(t, place(t, settings(name), nil), new(json.RawMessage))
+		if !strings.Contains(why, want) {
 			t.Errorf("%s: %s", name, why)
 		}
 	}
 	s := storetest.Open(t, storetest.SQLite(t), store.Options{})
-	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	key := resttest.Key(t)
 	utc := func(context.Context) (*time.Location, error) { return time.UTC, nil }
 	f, err := settings("drips.zip").Feed("sis", nil, key, time.Now(), time.UTC)
 	if err == nil {

@@ -126,8 +126,7 @@ func Database(text, password string) (driver, dsn string, err error) {
 	}
 	if _, is := u.User.Password(); is {
 		return "", "", errors.New("leave the password out of the URL of the database, it would be shown: " +
-			"it is asked " +
-			"for, or taken from ROLLBOOK_PASSWORD")
+			"it is asked for, or taken from ROLLBOOK_PASSWORD")
 	}
 	for name := range u.Query() {
 		if slices.Contains(secretParameters, strings.ToLower(name)) {

@@ -96,8 +96,9 @@ func TestSQL(t *testing.T) {
 		}
 		s := storetest.Open(t, storetest.SQLite(t), store.Options{})
 		takeIn(t, s, got)
-		if is := held(t, s); !strings.Contains(is, `"North \"High\", School"`) || !strings.Contains(is, `"Zoë" "O'Hara"`) ||
-			!strings.Contains(is, `"2026-09-01"`) || strings.Count(is, "\n") != 9 {
+		if is := held(t, s); !strings.Contains(is, `"North \"High\", School"`) ||
+			!strings.Contains(is, `"Zoë" "O'Hara"`) || !strings.Contains(is, `"2026-09-01"`) ||
+			strings.Count(is, "\n") != 9 {
 			t.Errorf("%s: %s", name, is)
 		}
 		// What has many rows is looked at as well, and not to its end.
@@ -145,8 +146,7 @@ func TestSQL(t *testing.T) {
 		}
 		if password != "" {
 			_, err := place(t, settings(queries), source.Secrets{source.Password: "wrong " +
-				"mule"}).Fetch(t.Context(),
-				t.TempDir(), nil)
+				"mule"}).Fetch(t.Context(), t.TempDir(), nil)
 			if err == nil || strings.Contains(err.Error(), "wrong mule") {
 				t.Errorf("%s: another password: %v", name, err)
 			}

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"rollbook/internal/auth"
 	"rollbook/internal/feed"
 	"rollbook/internal/oneroster"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/source"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -28,10 +28,7 @@ func TestAYearOfNights(t *testing.T) {
 		now := time.Date(2026, 3, 1, 12, 0, 0, 0, zone)
 		clock := func() time.Time { return now }
 		s := storetest.Open(t, storetest.SQLite(t), store.Options{Now: clock})
-		key, err := auth.ParseKey(auth.NewKeyText())
-		if err != nil {
-			t.Fatal(err)
-		}
+		key := resttest.Key(t)
 		dir := t.TempDir()
 		file := filepath.Join(dir, "night.zip")
 		for _, name := range []string{file, file + ".done"} {
