@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -184,7 +183,7 @@ func (r *run) byID(ctx context.Context) error {
 	l := r.line(Line{Work: "by id", Rows: 1})
 	for n := range r.opt.Rounds * 4 { // they are cheap, and vary
 		id := page.Objects[n%len(page.Objects)].ID()
-		a, err := r.ask(ctx, provider.Call{Path: "/" + r.opt.Collection + "/" + url.PathEscape(id)})
+		a, err := r.ask(ctx, provider.Call{Path: "/" + r.opt.Collection + "/" + oneroster.EscapeID(id)})
 		if err != nil {
 			return err
 		}

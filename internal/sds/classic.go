@@ -2,7 +2,6 @@ package sds
 
 import (
 	"context"
-	"net/url"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -32,7 +31,7 @@ func (r *run) bySchool(ctx context.Context) error {
 	for _, id := range ids {
 		for _, n := range nested {
 			if n.resource != "course" || r.Courses {
-				lists = append(lists, source{"/schools/" + url.PathEscape(id) + "/" + n.segment,
+				lists = append(lists, source{"/schools/" + oneroster.EscapeID(id) + "/" + n.segment,
 					oneroster.ByName(n.resource), isActive, false})
 			}
 		}

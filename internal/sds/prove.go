@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"rollbook/internal/mirror"
@@ -130,7 +129,7 @@ func (r *run) differences(ctx context.Context, c candidate) ([]Difference, error
 	}
 	var theirs wire.Object
 	a, err := r.Provider.Careful(ctx, provider.Call{Path: "/" + c.resource.Plural + "/" +
-		url.PathEscape(c.id)}, func(a *provider.Answer) (err error) {
+		oneroster.EscapeID(c.id)}, func(a *provider.Answer) (err error) {
 		theirs, _, err = a.One(c.resource.Wrapper(), c.resource.Name)
 		return err
 	})

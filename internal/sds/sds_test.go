@@ -5,11 +5,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"rollbook/internal/quality"
+	"rollbook/internal/sandbox/odd"
 	"rollbook/internal/sds"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -293,6 +295,21 @@ func TestClassic(t *testing.T) {
 			!strings.Contains(a, "dateLastModified>") {
 			t.Errorf("classic asks %s", a)
 		}
+	}
+}
+
+// Classic asks for the lists of a school whatever its id is: it holds what a whole pull holds.
+func TestClassicOfDots(t *testing.T) {
+	all := odd.Districts()
+	dots := slices.IndexFunc(all, func(d odd.District) bool { return d.Name == "ids of dots" })
+	var students []int
+	for _, classic := range []bool{false, true} {
+		s := serve(t, storetest.Bulk(), store.Options{})
+		s.take(t, all[dots].Imports[0])
+		students = append(students, s.synced(t, func(o *sds.Options) { o.Classic = classic }).Counts.Students)
+	}
+	if students[0] == 0 || students[0] != students[1] {
+		t.Errorf("a whole pull and one school by school hold so many students: %v", students)
 	}
 }
 

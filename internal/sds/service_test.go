@@ -80,6 +80,9 @@ func (s *service) answered(r *http.Request, a *httptest.ResponseRecorder) {
 	if s.date != "" {
 		a.Header().Set("Date", s.date)
 	}
+	if raw := r.URL.EscapedPath() + "/"; strings.Contains(raw, "/../") || strings.Contains(raw, "/./") {
+		a.Code = http.StatusNotFound // what stands before a provider goes up a folder
+	}
 	path, data := strings.CutPrefix(r.URL.Path, oneroster.V1p1.Base)
 	var lists map[string]rows
 	if !data || a.Code != http.StatusOK || json.Unmarshal(a.Body.Bytes(), &lists) != nil {

@@ -88,24 +88,6 @@ var brokenRules = []broken{
 		rows: `UPDATE "enrollments" SET "role" = 'proctor' WHERE "role" = 'teacher'`},
 }
 
-// enrolled gives an enrollment of one role another.
-func enrolled(role, other string) spoiler {
-	return objects(func(o map[string]any) {
-		if text(o, "role") == role {
-			o["role"] = other
-		}
-	}, "enrollment")
-}
-
-// filled gives all enrollments of one role to somebody of another.
-func filled(role string) spoiler {
-	return objects(func(o map[string]any) {
-		if text(o, "role") == role {
-			o["user"].(map[string]any)["sourcedId"] = "adm-001"
-		}
-	}, "enrollment")
-}
-
 // pointing lets a reference of every object lead to one.
 func pointing(field, id, resource string) spoiler {
 	return objects(func(o map[string]any) {

@@ -4,18 +4,15 @@ import (
 	"context"
 	"database/sql"
 	"flag"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
-	"rollbook/internal/rest"
+	"rollbook/internal/rest/resttest"
 	"rollbook/internal/sandbox"
 	"rollbook/internal/store"
 	"rollbook/internal/store/storetest"
@@ -59,23 +56,10 @@ func holding(t testing.TB, dsn, rows string) *service {
 // serving makes a provider of a database.
 func serving(t testing.TB, s *store.Store) *service {
 	t.Helper()
-	ctx := context.Background()
-	key, err := auth.LoadOrCreateKey(filepath.Join(t.TempDir(), "key"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, kept := auth.NewSecret(time.Now(), key, true)
-	if err := s.AddClient(ctx, auth.Client{ID: "verifier", Scopes: append(oneroster.Scopes(),
-		oneroster.Flags), OAuth1: true, Secrets: []auth.Secret{kept}}); err != nil {
-		t.Fatal(err)
-	}
-	gate, err := auth.New(ctx, s, key, rest.Words(oneroster.V1p1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := rest.New(rest.Config{Store: s, Gate: gate, Face: oneroster.V1p1,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	return &service{h, "verifier", secret}
+	key := resttest.Key(t)
+	secret := resttest.Admit(t, s, key, auth.Client{ID: "verifier", OAuth1: true,
+		Scopes: append(oneroster.Scopes(), oneroster.Flags)})
+	return &service{resttest.Service(t, s, key), "verifier", secret}
 }
 
 // verified runs the verifier against a handler.

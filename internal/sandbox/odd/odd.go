@@ -4,6 +4,7 @@
 package odd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -71,6 +72,9 @@ func Districts() []District {
 		one("classes of nobody", closed(small(), of("enrollment", "result"))),
 		one("ids of signs", renamed(small(), func(id string) string {
 			return "https://x.example/a b/" + id + "?q='%2F\"&+#=;,\\<é>/.."
+		})),
+		one("ids of dots", renamed(small(), func(id string) string {
+			return cmp.Or(map[string]string{school: "..", "cls-001-001-1": "."}[id], id)
 		})),
 		one("ids that differ in letter case", letterCase()),
 		one("ids that are numbers", numbered()),
