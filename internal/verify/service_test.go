@@ -42,13 +42,15 @@ func holding(t testing.TB, dsn, rows string) *service {
 			t.Fatal(err)
 		}
 	}
-	file, err := sql.Open("sqlite", dsn)
-	if err == nil {
-		defer file.Close()
-		_, err = file.ExecContext(ctx, rows)
-	}
-	if err != nil {
-		t.Fatal(rows, err)
+	if rows != "" {
+		file, err := sql.Open("sqlite", dsn)
+		if err == nil {
+			defer file.Close()
+			_, err = file.ExecContext(ctx, rows)
+		}
+		if err != nil {
+			t.Fatal(rows, err)
+		}
 	}
 	return serving(t, s)
 }
