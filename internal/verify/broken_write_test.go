@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,6 +122,43 @@ var brokenWrites = []broken{
 	}},
 	{name: "a result stays in its line item", check: "put.replace", spoil: keepsOld("lineItem")},
 	{name: "a line item stays in its category", check: "put.replace", spoil: keepsOld("category")},
+	{name: "a result stays with its student", check: "put.replace", spoil: keepsOld("student")},
+	{name: "a line item stays in its grading period", check: "put.replace", spoil: keepsOld("gradingPeriod")},
+	{name: "a line item stays in its class", check: "put.replace", spoil: keepsOld("class")},
+	{name: "a due date stays", check: "put.replace", spoil: keepsOld("dueDate")},
+	{name: "the day of a score stays", check: "put.replace", spoil: keepsOld("scoreDate")},
+	{name: "every maximum is 100", check: "put.replace", spoil: bodies(func(_ http.Handler, _ *http.Request,
+		o map[string]any) {
+		if o["resultValueMax"] != nil {
+			o["resultValueMax"] = 100
+		}
+	})},
+	{name: "a score of zero is none", check: "put.replace", spoil: objects(func(o map[string]any) {
+		if o["score"] == 0.0 || o["score"] == json.Number("0") {
+			delete(o, "score")
+		}
+	}, "result")},
+	{name: "PUT deletes first, and what hangs on it", check: "put.replace",
+		spoil: func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" && routeOf(r).Resource.Name == "lineItem" {
+					first := get(r)
+					first.Method = "DELETE"
+					_ = ask(s, first)
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
+	{name: "ids are cut at 36 letters", check: "put.id-case", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if id := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
+				at := strings.LastIndex(id, "/") + 1
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = id[:min(len(id), at+36)], ""
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
 	{name: "ids are written in small letters", check: "put.id-case", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if id := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
@@ -150,6 +188,20 @@ var brokenWrites = []broken{
 			at, _ := first.LoadOrStore(o["sourcedId"], o["dateLastModified"])
 			o["dateLastModified"] = at
 		})(s)
+	}},
+	{name: "the writer's clock stamps", check: "put.delta", spoil: func(s *service) http.Handler {
+		var said sync.Map
+		stamped := objects(func(o map[string]any) {
+			if at, ok := said.Load(o["sourcedId"]); ok {
+				o["dateLastModified"] = at
+			}
+		})(s)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o != nil && o["dateLastModified"] != nil {
+				said.Store(o["sourcedId"], o["dateLastModified"])
+			}
+			stamped.ServeHTTP(w, r)
+		})
 	}},
 	{name: "a write is not in the delta", check: "put.delta", cause: "filter.greater", spoil: swaps("^dateLastModified>.*", nothing)},
 	{name: "the body's id wins", check: "put.path-id", spoil: func(s *service) http.Handler {
@@ -213,6 +265,38 @@ var brokenWrites = []broken{
 	}},
 	{name: "DELETE takes what was written before", check: "delete.gone", spoil: takes(1)},
 	{name: "DELETE takes what was written after", check: "delete.gone", spoil: takes(-1)},
+	{name: "DELETE of a category takes its line items", check: "delete.gone",
+		spoil: func(s *service) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if id, is := strings.CutPrefix(below(r), "/categories/"); is && r.Method == "DELETE" {
+					_, items := fetch(s, get(r), "/lineItems", url.Values{
+						"filter": {"category.sourcedId='" + id + "'"}})
+					for _, o := range items {
+						_ = ask(s, other(r, "/lineItems/"+text(o.(map[string]any), "sourcedId"), nil))
+					}
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
+	{name: "DELETE of a line item leaves its results", check: "delete.gone",
+		spoil: func(s *service) http.Handler {
+			var kept sync.Map // paths
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if id, is := strings.CutPrefix(below(r), "/lineItems/"); is && r.Method == "DELETE" {
+					_, results := fetch(s, get(r), "/results", url.Values{
+						"filter": {"lineItem.sourcedId='" + id + "'"}})
+					for _, o := range results {
+						path := "/results/" + text(o.(map[string]any), "sourcedId")
+						kept.Store(path, ask(s, other(get(r), path, nil)))
+					}
+				}
+				if a, is := kept.Load(below(r)); is && r.Method == "GET" {
+					a.(*answer).write(w)
+					return
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
 	{name: "DELETE is not allowed", check: "delete.gone", spoil: where(is("DELETE"),
 		func(a *answer) { a.refuse(405) })},
 	{name: "what is deleted is still read", check: "delete.gone",
@@ -255,6 +339,25 @@ var brokenWrites = []broken{
 			a.write(w)
 		})
 	}},
+	{name: "PUT after DELETE brings back what was", check: "delete.again",
+		spoil: func(s *service) http.Handler {
+			var gone sync.Map
+			filled := bodies(func(_ http.Handler, r *http.Request, o map[string]any) {
+				if old, deleted := gone.Load(below(r)); deleted {
+					for _, v := range old.(map[string]any) {
+						for k, was := range v.(map[string]any) {
+							fillUp(o, k, was)
+						}
+					}
+				}
+			})(s)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "DELETE" {
+					gone.Store(below(r), ask(s, get(r)).members())
+				}
+				filled.ServeHTTP(w, r)
+			})
+		}},
 	{name: "status must be sent", check: "put.minimal", spoil: needs("status")},
 	{name: "a category must be sent", check: "put.minimal", spoil: needs("category")},
 	{name: "the type of a reference must be sent", check: "put.minimal",

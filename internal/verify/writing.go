@@ -63,19 +63,36 @@ func (w written) lists() []string {
 	return out
 }
 
-// change makes another object of it: a new text, a new score, without its
+// change makes another object of it: a new text, other numbers and days, without its
 // optional text.
 func (w *written) change() {
 	next := maps.Clone(w.values)
 	switch w.res.Name {
 	case "result":
 		next["score"], next["scoreStatus"] = 12.25, "partially graded"
+		next["scoreDate"] = later(next["scoreDate"], oneroster.DateLayout, -7)
 		delete(next, "comment")
+	case "lineItem":
+		next["dueDate"] = later(next["dueDate"], time.RFC3339, 7)
+		next["resultValueMax"] = 62.5
+		fallthrough
 	default:
 		next["title"] = "Verification, changed"
 		delete(next, "description")
 	}
 	w.values = next
+}
+
+// later moves a day of ours, or a time of ours.
+func later(v any, layout string, days int) string {
+	t, err := time.Parse(layout, v.(string))
+	if err != nil {
+		panic(err)
+	}
+	if t = t.AddDate(0, 0, days); layout == oneroster.DateLayout {
+		return t.Format(layout)
+	}
+	return oneroster.FormatTime(t)
 }
 
 func newID() string { return uuid.NewString() }
@@ -104,12 +121,36 @@ func (p *probe) draft() written {
 		if a := p.put(item); a.Err != nil || a.Status >= 300 {
 			p.leave("the line item that a result needs could not be put: answered %d", a.Status)
 		}
-		it.values = map[string]any{"status": "active", "lineItem": ref("lineItem", item.id),
-			"student": ref("user", student), "scoreStatus": "fully graded",
-			"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout),
-			"comment": "Verification: O'Brien, 100 % <b>fine</b>, très bien 👍"}
+		// A provider that took it and lost it refuses the result for a good reason.
+		if a := p.call(provider.Call{Path: item.path()}); a.Status != http.StatusOK {
+			p.leave("the line item that a result needs was put, and reading it is answered %d", a.Status)
+		}
+		it.values = p.grade(item.id, student, today)
 	}
 	return it
+}
+
+func (p *probe) grade(item, student string, today time.Time) map[string]any {
+	return map[string]any{"status": "active", "lineItem": ref("lineItem", item),
+		"student": ref("user", student), "scoreStatus": "fully graded",
+		"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout),
+		"comment": "Verification: O'Brien, 100 % <b>fine</b>, très bien 👍"}
+}
+
+// child puts a result of a line item, or a line item of a category; false where that is refused.
+func (p *probe) child(it written) (written, bool) {
+	class, student := p.classroom()
+	today := p.opt.Now.UTC()
+	out := written{res: oneroster.ByName("result"), id: newID(), class: class}
+	if it.res.Name == "category" {
+		out.res, out.values = oneroster.ByName("lineItem"), p.lineItem(class, today)
+		out.values["category"] = ref("category", it.id)
+	} else {
+		out.values = p.grade(it.id, student, today)
+	}
+	p.written = append(p.written, out)
+	a := p.put(out)
+	return out, a.Err == nil && a.Status < 300 && p.call(provider.Call{Path: out.path()}).Status == http.StatusOK
 }
 
 // lineItem has times that are no midnight, whatever the hour: one that is lost shows.
@@ -297,6 +338,11 @@ func (p *probe) inDelta(it written, since, status string) {
 func checkReplace(p *probe) {
 	other := p.draft()
 	it, _ := p.make()
+	var child written
+	var has bool
+	if it.res.Name != "result" {
+		child, has = p.child(it)
+	}
 	it.change()
 	a := p.put(it)
 	p.must(a, http.StatusOK, http.StatusCreated)
@@ -304,34 +350,69 @@ func checkReplace(p *probe) {
 		p.says(a, o, it)
 	}
 	p.same(it)
-	next := maps.Clone(it.values)
-	if it.res.Name == "result" {
-		next["lineItem"] = other.values["lineItem"]
-	} else if category, is := next["category"].(map[string]string); is {
-		for _, c := range p.active("category") {
-			if c.ID() != category["sourcedId"] {
-				next["category"] = ref("category", c.ID())
-			}
+	if has {
+		// As REPLACE INTO does, that deletes the row first, and what hangs on it.
+		if got := p.call(provider.Call{Path: child.path()}); got.Status == http.StatusNotFound {
+			p.fail(got, "the PUT of %s %s took %s %s with it", it.res.Name, it.id, child.res.Name, child.id)
 		}
 	}
-	it.values = next
-	if a := p.put(it); a.Err == nil && a.Status < 300 && len(p.failures) == 0 {
+	if it.res.Name == "result" && len(p.failures) == 0 {
+		it.values = maps.Clone(it.values)
+		it.values["score"], it.values["scoreStatus"] = 0, "fully graded" // a score, and no lack of one
+		p.must(p.put(it), http.StatusOK, http.StatusCreated)
 		p.same(it)
+	}
+	for _, key := range []string{"lineItem", "student", "category", "gradingPeriod", "class"} {
+		to := p.elsewhere(it, other, key)
+		if to == nil || len(p.failures) > 0 {
+			continue
+		}
+		moved := it
+		moved.values = maps.Clone(it.values)
+		moved.values[key] = to
+		if a := p.put(moved); a.Err == nil && a.Status < 300 {
+			p.same(moved)
+			it = moved
+		}
 	}
 }
 
-// checkIDCase writes an id in capitals, as systems do whose GUIDs are.
-func checkIDCase(p *probe) {
-	it := p.draft()
-	it.id = strings.ToUpper(it.id)
-	p.written = append(p.written, it)
-	a := p.put(it)
-	p.must(a, success...)
-	o, a := p.read(it)
-	if o.ID() != it.id {
-		p.fatal(a, "written as %s, it is read as %s", it.id, o.ID())
+// elsewhere is another object for a reference to lead to; nil where there is none.
+func (p *probe) elsewhere(it, other written, key string) any {
+	now, is := it.values[key].(map[string]string)
+	switch {
+	case !is:
+	case key == "lineItem":
+		return other.values[key]
+	case key == "student":
+		if mate := p.classmate(it.class, now["sourcedId"]); mate != "" {
+			return ref("user", mate)
+		}
+	default:
+		for _, o := range p.active(now["type"]) {
+			if o.ID() != now["sourcedId"] && (key != "gradingPeriod" || o.Get("type") == key) {
+				return ref(now["type"], o.ID())
+			}
+		}
 	}
-	p.inList(it, it.lists()[0], true)
+	return nil
+}
+
+// checkIDs writes an id in capitals, as systems do whose GUIDs are, and one longer than a GUID, as
+// Grade Sync makes of a GUID and a class where it gives one assignment to several.
+func checkIDs(p *probe) {
+	for _, id := range []string{strings.ToUpper(newID()), newID() + "-" + newID()} {
+		it := p.draft()
+		it.id = id
+		p.written = append(p.written, it)
+		a := p.put(it)
+		p.must(a, success...)
+		o, a := p.read(it)
+		if o.ID() != it.id {
+			p.fatal(a, "written as %s, it is read as %s", it.id, o.ID())
+		}
+		p.inList(it, it.lists()[0], true)
+	}
 }
 
 func checkDelete(p *probe) {
@@ -364,6 +445,28 @@ func checkDelete(p *probe) {
 		if got := p.call(provider.Call{Path: other.path()}); got.Status != http.StatusOK {
 			p.fail(got, "the DELETE of %s took %s with it", it.id, other.id)
 		}
+	}
+	if it.res.Name != "result" && len(p.failures) == 0 {
+		p.deletesUnder()
+	}
+}
+
+// deletesUnder deletes what is referred to. A category is no reason to lose grades. That the results
+// of a line item go with it is told nowhere, but what stays of them leads to nothing. To refuse such a
+// DELETE is a provider's right.
+func (p *probe) deletesUnder() {
+	it, _ := p.make()
+	child, has := p.child(it)
+	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
+	if !has || a.Err != nil || a.Status >= 300 {
+		return
+	}
+	got := p.call(provider.Call{Path: child.path()})
+	switch o, _, _ := got.One(child.res.Wrapper()); {
+	case it.res.Name == "category" && got.Status == http.StatusNotFound:
+		p.fail(got, "the DELETE of category %s took lineItem %s with it", it.id, child.id)
+	case it.res.Name == "lineItem" && got.Status == http.StatusOK && o.Text("status") == oneroster.Active:
+		p.advise(got, "the DELETE of lineItem %s left its result %s", it.id, child.id)
 	}
 }
 
