@@ -146,6 +146,8 @@ var grounds = []ground{
 	{"put.malformed", "put.unknown-reference"},
 	{"put.read-back", "put.long-texts put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
 	{"put.replace", "put.delta"},
+	{"put.listed", "put.id-case put.delta delete.delta"},
+	{"put.delta", "delete.delta"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
 	{"put.burst", "put delete"},
