@@ -149,26 +149,9 @@ var brokenWrites = []broken{
 				s.ServeHTTP(w, r)
 			})
 		}},
-	{name: "ids are cut at 36 letters", check: "put.id-case", spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if id := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
-				at := strings.LastIndex(id, "/") + 1
-				r = r.Clone(r.Context())
-				r.URL.Path, r.URL.RawPath = id[:min(len(id), at+36)], ""
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
-	{name: "ids are written in small letters", check: "put.id-case", spoil: func(s *service) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if id := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
-				at := strings.LastIndex(id, "/") + 1
-				r = r.Clone(r.Context())
-				r.URL.Path, r.URL.RawPath = id[:at]+strings.ToLower(id[at:]), ""
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
+	{name: "ids are cut at 36 letters", check: "put.id-case",
+		spoil: gradeIDs(func(id string) string { return id[:min(len(id), 36)] })},
+	{name: "ids are written in small letters", check: "put.id-case", spoil: gradeIDs(strings.ToLower)},
 	{name: "ids are found in small letters alone", check: "put.id-case",
 		spoil: where(func(r *http.Request) bool {
 			return r.Method == "GET" && strings.ContainsAny(below(r), "ABCDEF")
@@ -470,6 +453,20 @@ func bodies(edit func(next http.Handler, r *http.Request, o map[string]any)) spo
 				a := &answer{}
 				a.setMembers(map[string]any{routeOf(r).Resource.Wrapper(): o})
 				r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(a.body)), int64(len(a.body))
+			}
+			s.ServeHTTP(w, r)
+		})
+	}
+}
+
+// gradeIDs takes the ids of single objects of the gradebook for others.
+func gradeIDs(other func(id string) string) spoiler {
+	return func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if path := r.URL.Path; routeOf(r) != nil && routeOf(r).Resource.Gradebook && !isList(r) {
+				at := strings.LastIndex(path, "/") + 1
+				r = r.Clone(r.Context())
+				r.URL.Path, r.URL.RawPath = path[:at]+other(path[at:]), ""
 			}
 			s.ServeHTTP(w, r)
 		})

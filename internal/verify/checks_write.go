@@ -1,7 +1,12 @@
 package verify
 
 import (
+	"maps"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"unicode/utf8"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
@@ -195,4 +200,271 @@ var writeChecks = []Check{
 		Rule:  ruleGS + " sends every grade of a class at the same moment",
 		Fix:   "Queue writers inside the server; never answer that the database is locked.",
 		Run:   checkBurst},
+}
+
+// checkReplace puts another object to an id, then one with other references: where a provider
+// takes that, it has to be so. To refuse that a result moves is its right.
+func checkReplace(p *probe) {
+	other := p.draft()
+	it, _ := p.make()
+	var child written
+	var has bool
+	if it.res.Name != "result" {
+		child, has = p.child(it)
+	}
+	it.change()
+	a := p.put(it)
+	p.must(a, http.StatusOK, http.StatusCreated)
+	if o, _, err := a.One(it.res.Wrapper()); err == nil {
+		p.says(a, o, it)
+	}
+	p.same(it)
+	if has {
+		// As REPLACE INTO does, that deletes the row first, and what hangs on it.
+		if got := p.call(provider.Call{Path: child.path()}); got.Status == http.StatusNotFound {
+			p.fail(got, "the PUT of %s %s took %s %s with it", it.res.Name, it.id, child.res.Name, child.id)
+		}
+	}
+	if it.res.Name == "result" && len(p.failures) == 0 {
+		it.values = maps.Clone(it.values)
+		it.values["score"], it.values["scoreStatus"] = 0, "fully graded" // a score, and no lack of one
+		p.must(p.put(it), http.StatusOK, http.StatusCreated)
+		p.same(it)
+	}
+	for _, key := range []string{"lineItem", "student", "category", "gradingPeriod", "class"} {
+		to := p.elsewhere(it, other, key)
+		if to == nil || len(p.failures) > 0 {
+			continue
+		}
+		moved := it
+		moved.values = maps.Clone(it.values)
+		moved.values[key] = to
+		if a := p.put(moved); a.Err == nil && a.Status < 300 {
+			p.same(moved)
+			it = moved
+		}
+	}
+}
+
+// elsewhere is another object for a reference to lead to; nil where there is none.
+func (p *probe) elsewhere(it, other written, key string) any {
+	now, is := it.values[key].(map[string]string)
+	switch {
+	case !is:
+	case key == "lineItem":
+		return other.values[key]
+	case key == "student":
+		if mate := p.classmate(it.class, now["sourcedId"]); mate != "" {
+			return ref("user", mate)
+		}
+	default:
+		for _, o := range p.active(now["type"]) {
+			if o.ID() != now["sourcedId"] && (key != "gradingPeriod" || o.Get("type") == key) {
+				return ref(now["type"], o.ID())
+			}
+		}
+	}
+	return nil
+}
+
+// checkIDs writes an id in capitals, as systems do whose GUIDs are, and one longer than a GUID, as
+// Grade Sync makes of a GUID and a class where it gives one assignment to several.
+func checkIDs(p *probe) {
+	for _, id := range []string{strings.ToUpper(newID()), newID() + "-" + newID()} {
+		it := p.draft()
+		it.id = id
+		p.written = append(p.written, it)
+		a := p.put(it)
+		p.must(a, success...)
+		o, a := p.read(it)
+		if o.ID() != it.id {
+			p.fatal(a, "written as %s, it is read as %s", it.id, o.ID())
+		}
+		p.inList(it, it.lists()[0], true)
+	}
+}
+
+func checkDelete(p *probe) {
+	before, _ := p.make()
+	it, _ := p.make()
+	after, _ := p.make()
+	others := []written{before, after}
+	if student, is := it.values["student"].(map[string]string); is {
+		if mate := p.classmate(it.class, student["sourcedId"]); mate != "" {
+			near := it // a result of the same line item
+			near.id, near.values = newID(), maps.Clone(it.values)
+			near.values["student"] = ref("user", mate)
+			p.written = append(p.written, near)
+			_ = p.put(near)
+			others = append(others, near)
+		}
+	}
+	others = slices.DeleteFunc(others, func(it written) bool { // that writes are lost is told elsewhere
+		return p.call(provider.Call{Path: it.path()}).Status != http.StatusOK
+	})
+	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
+	p.must(a, http.StatusNoContent, http.StatusOK)
+	if got := p.call(provider.Call{Path: it.path()}); got.Status != http.StatusNotFound {
+		p.fail(got, "reading what was deleted is answered %d; 404 was expected", got.Status)
+	}
+	for _, path := range it.lists() {
+		p.inList(it, path, false)
+	}
+	for _, other := range others {
+		if got := p.call(provider.Call{Path: other.path()}); got.Status != http.StatusOK {
+			p.fail(got, "the DELETE of %s took %s with it", it.id, other.id)
+		}
+	}
+	if it.res.Name != "result" && len(p.failures) == 0 {
+		p.deletesUnder()
+	}
+}
+
+// deletesUnder deletes what is referred to. A category is no reason to lose grades. That the results
+// of a line item go with it is told nowhere, but what stays of them leads to nothing. To refuse such a
+// DELETE is a provider's right.
+func (p *probe) deletesUnder() {
+	it, _ := p.make()
+	child, has := p.child(it)
+	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
+	if !has || a.Err != nil || a.Status >= 300 {
+		return
+	}
+	got := p.call(provider.Call{Path: child.path()})
+	switch o, _, _ := got.One(child.res.Wrapper()); {
+	case it.res.Name == "category" && got.Status == http.StatusNotFound:
+		p.fail(got, "the DELETE of category %s took lineItem %s with it", it.id, child.id)
+	case it.res.Name == "lineItem" && got.Status == http.StatusOK && o.Text("status") == oneroster.Active:
+		p.advise(got, "the DELETE of lineItem %s left its result %s", it.id, child.id)
+	}
+}
+
+func checkWriteScope(p *probe) {
+	full := p.face.ScopePrefix + oneroster.GradebookRead
+	a, _ := p.p.RequestToken(p.ctx, provider.TokenRequest{Client: p.p.Client, Secret: p.p.Secret,
+		Scope: full})
+	g, err := provider.Granted(a)
+	if err != nil || g.Scope != "" && g.Scope != full {
+		p.leave("no token of %s alone was granted", oneroster.GradebookRead)
+	}
+	it, _ := p.make()
+	for _, method := range []string{http.MethodPut, http.MethodDelete} {
+		a := p.call(provider.Call{Method: method, Path: it.path(), Body: it.body(nil),
+			Who: provider.Who{Bearer: g.AccessToken}})
+		if a.Err != nil || a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
+			p.fail(a, "%s with a token of %s alone is answered %d; 403 was expected", method,
+				oneroster.GradebookRead, a.Status)
+		}
+	}
+}
+
+// checkMinimal puts what Grade Sync puts, and wants a whole object back.
+func checkMinimal(p *probe) {
+	it := p.draft()
+	p.written = append(p.written, it)
+	less := it
+	less.values = map[string]any{}
+	for k, v := range it.values {
+		if r, isRef := v.(map[string]string); isRef {
+			v = map[string]string{"sourcedId": r["sourcedId"]}
+		}
+		less.values[k] = v
+	}
+	a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(),
+		Body: less.body([]string{"status", "category", "dueDate", "gradingPeriod", "comment",
+			"description"}),
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}}})
+	p.ok()
+	if a.Err != nil || a.Status >= 300 {
+		p.fatal(a, "answered %d: %s", a.Status, a.Excerpt())
+	}
+	o, a := p.read(it)
+	for _, f := range it.res.Fields {
+		if !f.Required || o[f.Name] != nil {
+			continue
+		}
+		tell := p.fail
+		if _, sent := it.values[f.Name]; sent && f.Name != "status" {
+			tell = p.advise // what the teacher has not said, no server has to make up
+		}
+		tell(a, "%s is missing in the stored object", f.Name)
+	}
+}
+
+// checkLongTexts writes texts as long as teachers write them. To refuse them is a provider's
+// right, and told as advice.
+func checkLongTexts(p *probe) {
+	it := p.draft()
+	lengths := map[string]int{"title": 120, "description": 1000, "comment": 1000}
+	for name, n := range lengths {
+		if it.res.Field(name) != nil {
+			it.values[name] = strings.Repeat("Reading and writing ", n/20)[:n-1] + "."
+		}
+	}
+	p.written = append(p.written, it)
+	a := p.put(it)
+	p.ok()
+	p.unbroken(a)
+	if a.Status >= 300 {
+		p.advise(a, "long texts are refused: answered %d", a.Status)
+		return
+	}
+	o, a := p.read(it)
+	for _, name := range slices.Sorted(maps.Keys(lengths)) {
+		sent, _ := it.values[name].(string)
+		if got := o.Text(name); sent != got && sent != "" {
+			p.fail(a, "%s was written with %d letters and is read with %d", name, len(sent),
+				utf8.RuneCountInString(got))
+		}
+	}
+}
+
+func checkSameIDs(p *probe) {
+	p.route = &oneroster.Route{Resource: oneroster.ByName("result"), Method: http.MethodPut,
+		Path: "/results/{id}", Op: "putResult"}
+	result := p.draft()
+	item := written{res: oneroster.ByName("lineItem"), id: result.id, class: result.class,
+		values: p.lineItem(result.class, p.opt.Now.UTC())}
+	p.written = append(p.written, item, result)
+	for _, it := range []written{item, result} {
+		p.must(p.put(it), success...)
+	}
+	p.ok()
+	p.same(result)
+	if len(p.failures) > 0 {
+		return
+	}
+	if p.same(item); len(p.failures) > 0 {
+		p.route = &oneroster.Route{Resource: item.res, Method: http.MethodPut, Path: "/lineItems/{id}",
+			Op: "putLineItem"}
+	}
+}
+
+func checkBurst(p *probe) {
+	it := p.draft()
+	var many []written
+	for range 40 {
+		one := it
+		one.id = newID()
+		many = append(many, one)
+	}
+	p.written = append(p.written, many...)
+	answers := make([]*provider.Answer, len(many))
+	var wait sync.WaitGroup
+	for i := range many {
+		wait.Go(func() {
+			answers[i], _ = p.p.Do(p.ctx, provider.Call{Method: http.MethodPut, Path: many[i].path(),
+				Body: many[i].body(nil)})
+		})
+	}
+	wait.Wait()
+	p.ok()
+	for _, a := range answers {
+		p.wants(a, success...)
+	}
+	for _, one := range many {
+		if len(p.failures) == 0 {
+			p.read(one)
+		}
+	}
 }
