@@ -23,9 +23,8 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 	renewed := false
 	a, tries, err := p.repeat(ctx, func() (*Answer, error, bool) {
 		a, err := p.Do(ctx, c)
-		if a.Status == http.StatusUnauthorized && a.token != "" && !renewed {
+		if !renewed && p.Forget(a) {
 			renewed = true
-			p.forget(a.token)
 			p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
 			a, err = p.Do(ctx, c)
 		}
@@ -168,7 +167,7 @@ func again(a *Answer, err error) bool {
 		return true
 	}
 	t, ok := errors.AsType[*Trouble](err)
-	return ok && t.passing()
+	return ok && t.Passing()
 }
 
 // longestWait bounds what a Retry-After header can make us wait.

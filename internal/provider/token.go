@@ -152,11 +152,16 @@ func (p *Provider) beforeItEnds(g Grant) (time.Time, error) {
 	return p.Now().Add(life - min(time.Minute, life/2)), nil
 }
 
-// forget makes the next call ask for a new token, if the one it had is still ours.
-func (p *Provider) forget(token string) {
+// Forget makes the next call ask for a new token, where the one that a call was made with was
+// refused (401): whether it was.
+func (p *Provider) Forget(a *Answer) bool {
+	if a.Status != http.StatusUnauthorized || a.token == "" {
+		return false
+	}
 	p.lock.Lock()
 	defer p.lock.Unlock()
-	if p.token == token {
+	if p.token == a.token {
 		p.token = ""
 	}
+	return true
 }

@@ -44,8 +44,8 @@ func trouble(kind Kind, format string, args ...any) error {
 	return &Trouble{kind, fmt.Sprintf(format, args...)}
 }
 
-// passing tells troubles that may be over soon.
-func (t *Trouble) passing() bool {
+// Passing tells troubles that may be over soon.
+func (t *Trouble) Passing() bool {
 	return t.Kind == Unreachable || t.Kind == TooSlow || t.Kind == BrokenOff || t.Kind == Busy
 }
 

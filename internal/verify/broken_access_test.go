@@ -103,6 +103,23 @@ var brokenAccess = []broken{
 			return strings.HasPrefix(r.Header.Get("Authorization"), "bearer")
 		}, func(a *answer) { a.refuse(401) })},
 	{name: "a new token ends the one before", check: "access.earlier-token", spoil: latestOnly},
+	{name: "a token ends after seven calls", check: "access.lasting-token", spoil: func(s *service) http.Handler {
+		var lock sync.Mutex
+		used := map[string]int{}
+		return answers(func(_ http.Handler, r *http.Request, a *answer) {
+			lock.Lock()
+			defer lock.Unlock()
+			if used[r.Header.Get("Authorization")]++; used[r.Header.Get("Authorization")] > 7 {
+				a.refuse(401)
+			}
+		})(s)
+	}},
+	{name: "HEAD needs no token", check: "access.other-ways",
+		spoil: lets(func(r *http.Request) bool { return r.Method == "HEAD" })},
+	{name: "any user and password opens", check: "access.other-ways",
+		spoil: lets(func(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") })},
+	{name: "a token in the address opens", check: "access.other-ways",
+		spoil: lets(func(r *http.Request) bool { return r.URL.Query().Has("access_token") })},
 	{name: "any scope opens everything", check: "access.scope",
 		spoil: lets(func(r *http.Request) bool { return true }, 403)},
 	{name: "a scope is compared by its beginning", check: "access.scope",

@@ -18,6 +18,7 @@ var brokenFilters = []broken{
 	{name: "a filter compares the beginning", check: "filter.id", spoil: swaps(`^sourcedId='(.{3}).*'$`,
 		"sourcedId~'$1'")},
 	{name: "sourcedId cannot be filtered by", check: "filter.id", spoil: refusesFilter(`^sourcedId=`)},
+	{name: "one role is never found", check: "filter.equal", spoil: swaps("^role='(teacher|TEACHER)'$", nothing)},
 	{name: "every filter finds nothing", check: "filter.equal",
 		spoil: filters(func(f string) string { return nothing })},
 	{name: "status is not filtered by", check: "filter.status", spoil: swaps(`^status='active'$`, "")},
@@ -135,13 +136,11 @@ var brokenFilters = []broken{
 		nothing)},
 	{name: "a reference is not looked at", check: "filter.reference", spoil: swaps(`^\w+\.sourcedId=.*`, "")},
 	{name: "the first of several orgs is compared", check: "filter.reference",
-		spoil: keeps(func(rec oneroster.Record,
-			f string) bool {
-			return strings.HasPrefix(f, "terms.sourcedId=")
-		}, func(rec oneroster.Record,
-			f string) bool {
-			return len(oneroster.Items(rec.Get("terms"))) == 0
-		})},
+		spoil: keeps(func(_ oneroster.Record, f string) bool { return strings.HasPrefix(f, "orgs.sourcedId=") },
+			func(rec oneroster.Record, f string) bool {
+				orgs := oneroster.Items(rec.Get("orgs"))
+				return len(orgs) > 0 && f == "orgs.sourcedId='"+orgs[0]+"'"
+			})},
 	{name: "classSourcedId is unknown", check: "filter.csv-name", spoil: refusesFilter("classSourcedId")},
 	{name: "classSourcedId is passed over", check: "filter.csv-name", spoil: swaps("^classSourcedId.*", "")},
 	{name: "a list is compared as a whole", check: "filter.list",

@@ -85,6 +85,12 @@ var brokenObjects = []broken{
 		spoil: unknown(func(a *answer) { a.say(204, "", "") })},
 	{name: "an unknown id is a web page", check: "error.unknown-id",
 		spoil: unknown(func(a *answer) { a.say(404, "text/html", "<h1>Not found</h1>") })},
+	{name: "errors are answered 200", check: "error.status",
+		spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) {
+			if a.status >= 400 {
+				a.status = 200
+			}
+		})},
 	{name: "an unknown id breaks", check: "error.unknown-id",
 		spoil: unknown(func(a *answer) { a.refuse(500) })},
 	{name: "an unknown id is 400", check: "error.unknown-id",

@@ -105,6 +105,12 @@ var brokenOrders = []broken{
 		})},
 	{name: "fields is refused on single objects", check: "fields.single",
 		spoil: refuses(func(r *http.Request) bool { return isSingle(r) && r.URL.Query().Has("fields") })},
+	{name: "fields is ignored on nested lists", check: "fields.nested",
+		spoil: asks(func(r *http.Request, q url.Values) {
+			if isNested(r) {
+				q.Del("fields")
+			}
+		})},
 	{name: "an unknown attribute is refused", check: "fields.unknown",
 		spoil: refuses(func(r *http.Request) bool {
 			return strings.Contains(r.URL.Query().Get("fields"), "noSuchField")

@@ -39,7 +39,7 @@ func (b broken) of(t testing.TB, read, quick, half *service) *service {
 	switch kind, _, _ := strings.Cut(b.check, "."); {
 	case b.rows != "":
 		return holding(t, t.TempDir()+"/rows.db", b.rows)
-	case b.check == "access.earlier-token":
+	case b.check == "access.earlier-token" || b.check == "access.lasting-token":
 		return read
 	case kind == "put", kind == "delete":
 		return half

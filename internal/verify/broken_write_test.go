@@ -237,6 +237,12 @@ var brokenWrites = []broken{
 				a.refuse(500)
 			}
 		})},
+	{name: "who is exempt has submitted nothing", check: "put.score-status",
+		spoil: objects(func(o map[string]any) {
+			if o["scoreStatus"] == "exempt" {
+				o["scoreStatus"] = "not submitted"
+			}
+		})},
 	{name: "DELETE keeps", check: "delete.gone", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "DELETE" {

@@ -61,13 +61,14 @@ type ground struct{ check, carries string }
 // grounds, each before what stands on it. Where one failed, on the same path or on the list
 // that a check works on, what it carries is not judged.
 var grounds = []ground{
-	{"access.earlier-token", "route list page link filter sort fields one nested data delta error sds SDS " +
+	{"error.status", "error.unknown-id error.no-token error.bad-filter"},
+	{"access.earlier-token", "access.scheme access.lasting-token route list page link filter sort fields one nested data delta error sds SDS " +
 		"gradesync Q put delete"},
 	{"access.signature", "access.timestamp"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
 	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
-		"access.expired-token put.no-token"},
+		"access.expired-token access.other-ways put.no-token"},
 	{"access.foreign-token", "access.expired-token"},
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
@@ -108,6 +109,7 @@ var grounds = []ground{
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync put.read-back put.burst"},
+	{"access.no-token-single", "access.no-token-nested put.no-token put.scope"},
 	{"one.same", "fields.single filter.equal filter.contains put.read-back put.delta"},
 	{"filter.encoding", "filter link.query fields.filter nested delta sds gradesync"},
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
@@ -133,18 +135,18 @@ var grounds = []ground{
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
 	{"sort.descending", "sort.ties"},
-	{"fields.list", "fields.single fields.blank link.query"},
+	{"fields.list", "fields.single fields.nested fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
-	{"nested.rows", "nested gradesync sds"},
+	{"nested.rows", "nested fields.nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
 	{"nested.total", "nested.unknown-parent-empty gradesync"},
 	{"delta.deleted", "delta sds SDS Q"},
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.long-texts put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
+	{"put.read-back", "put.long-texts put.score-status put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
 	{"put.replace", "put.delta"},
 	{"put.listed", "put.id-case put.delta delete.delta"},
 	{"put.delta", "delete.delta"},
@@ -318,7 +320,13 @@ func answered(failed map[string][]*Result, r *Result) *Check {
 	if len(r.Failures) > 0 {
 		first = r.Failures[0]
 	}
+	unknown := failed["error.unknown-id"]
 	switch shaky := failed[steady.ID]; {
+	case first.success && len(failed[softly.ID]) > 0 && r.Check.ID != softly.ID:
+		return failed[softly.ID][0].Check
+	case first.Status >= 500 && (first.wanted == http.StatusNotFound || optional(r.Target)) &&
+		len(unknown) > 0 && unknown[0].Failures[0].Status >= 500 && r.Check.ID != "error.unknown-id":
+		return unknown[0].Check
 	case first.Status == http.StatusForbidden && first.As == AsClient && r.Check.ID != "list.answer" &&
 		strings.HasPrefix(first.Request, "GET "):
 		for _, l := range lists {
@@ -330,6 +338,13 @@ func answered(failed map[string][]*Result, r *Result) *Check {
 		return shaky[0].Check
 	}
 	return nil
+}
+
+// optional tells of the path of a list that no table of the standard has: it may be unknown.
+func optional(path string) bool {
+	return slices.ContainsFunc(oneroster.V1p1.Routes, func(r oneroster.Route) bool {
+		return r.Path == path && r.Table == ""
+	})
 }
 
 // groundOf is the check that a failure stands on and that failed where it works; nil where
@@ -398,9 +413,10 @@ var harms = []struct {
 	harm   Harm
 	checks string
 }{
-	{Shut, "access.connect access.token access.scheme access.earlier-token"},
+	{Shut, "access.connect access.token access.scheme access.earlier-token access.lasting-token"},
 	{Wrong, "access filter nested list.view page.unique page.stable page.offset one.same one.view one.answer " +
-		"fields.filter link.query delta put delete data.resolve data.status data.agents data.children"},
+		"fields.filter link.query delta put delete data.resolve data.status data.agents data.children " +
+		"error.status"},
 	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
 	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
@@ -418,6 +434,8 @@ func (r *Report) causes(s State) []Cause {
 		c := Cause{Finding: f, Harm: harmOf(f.Check)}
 		if s == Advised {
 			c.Harm = Wish
+		} else if c.Harm == Wrong && c.shows() == breaks {
+			c.Harm = Refused // nothing comes that could be taken for right
 		}
 		for _, res := range r.Results {
 			if res.Because == f.Check {

@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -79,7 +81,7 @@ type Check struct {
 // Checks is the catalogue, in the order of Areas, in which they run.
 var Checks = slices.Concat(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks,
 	fieldsChecks, singleChecks, nestedChecks, dataChecks, deltaChecks, errorChecks, sdsChecks, ruleChecks(),
-	gradeChecks, writeChecks, []Check{steady})
+	gradeChecks, writeChecks, []Check{steady, softly, lasting})
 
 // kind is what an id begins with: filter of filter.equal, SDS of SDS-G02.
 func kind(id string) string { return id[:strings.IndexAny(id, ".-")] }
@@ -98,6 +100,8 @@ type Failure struct {
 	Headers string // those that matter
 	Body    string // an excerpt
 	As      Identity
+	wanted  int  // the status, where one was
+	success bool // that the server tells of a failure under a status of success
 }
 
 // Identity says who asked.
@@ -199,6 +203,7 @@ func (p *probe) wants(a *provider.Answer, statuses ...int) bool {
 		p.fail(a, "no answer: %v", a.Err)
 	} else if !slices.Contains(statuses, a.Status) {
 		p.fail(a, "answered %d; %d was expected", a.Status, statuses[0])
+		p.failures[len(p.failures)-1].wanted = statuses[0]
 	} else {
 		return true
 	}
@@ -256,12 +261,17 @@ func (p *probe) ok() { p.held = true }
 // (429, 503) is given the time that it asks for: it has not answered yet.
 func (p *probe) call(c provider.Call) *provider.Answer {
 	a, _ := p.p.Patient(p.ctx, c) // a.Err says the same
-	if read := c.Method == "" || c.Method == http.MethodGet; read && a.Status >= 500 && !a.Busy() {
+	spent, read := p.p.Forget(a), c.Method == "" || c.Method == http.MethodGet
+	if cut := p.cut(a); spent || read && (cut || a.Status >= 500 && !a.Busy()) {
 		// What passes is one mistake of its own, and not one of whatever check met it.
-		if again, _ := p.p.Patient(p.ctx, c); again.Err == nil && again.Status < 500 {
+		again, _ := p.p.Patient(p.ctx, c)
+		if again.Err == nil && again.Status < 500 && again.Status != http.StatusUnauthorized {
 			p.passing = append(p.passing, a)
 			a = again
 		}
+	}
+	if soft(a) && len(p.soft) < moreMaximum {
+		p.soft = append(p.soft, a)
 	}
 	if a.Busy() {
 		p.note("%s was still busy (%d) when it had been asked %d times", a.Line(), a.Status, p.p.Tries)
@@ -274,6 +284,29 @@ func (p *probe) call(c provider.Call) *provider.Answer {
 		p.calls = append(p.calls, Timing{Op: op, Took: a.Took, Status: a.Status, Bytes: len(a.Body)})
 	}
 	return a
+}
+
+// soft tells of an error under a status of success: a body of status information that says failure.
+func soft(a *provider.Answer) bool {
+	if a.Status/100 != 2 || len(a.Body) > mostQuoted || !bytes.Contains(a.Body, []byte("imsx_")) {
+		return false
+	}
+	o, ok := statusInfo(a)
+	return ok && o.Text("imsx_codeMajor") == "failure"
+}
+
+// cut tells of a call without a whole answer whose provider is there still. One that does not
+// answer any more at all ends the run: else every check that is left would fail.
+func (r *run) cut(a *provider.Answer) bool {
+	if t, ok := errors.AsType[*provider.Trouble](a.Err); !ok || !t.Passing() {
+		return false
+	}
+	_, err := r.p.Careful(r.ctx, provider.Call{Path: r.door, Query: "limit=1"}, nil)
+	if t, ok := errors.AsType[*provider.Trouble](err); ok && t.Passing() && r.ctx.Err() == nil {
+		r.gone = fmt.Errorf("the provider went away after %s were answered: %w", plural(len(r.calls), "call"), err)
+		r.giveUp(r.gone)
+	}
+	return r.gone == nil
 }
 
 // rememberedBody bounds the answers that checks share: a thousand larger ones

@@ -101,6 +101,24 @@ var authChecks = []Check{
 				Who: provider.Who{Bearer: p.grant.AccessToken}})
 			p.wants(a, http.StatusOK)
 		}},
+	{ID: "access.other-ways", On: Once, OAuth2: true, Title: "Nothing but a token in the header opens the service",
+		Rule: "RFC 6750 §2; RFC 9110 §9.3.2: HEAD is answered as GET is; a token in an address is kept in logs",
+		Fix:  "Ask for the same token on every method, take none from the query, and no user and password.",
+		Run: func(p *probe) {
+			stranger := base64.StdEncoding.EncodeToString([]byte("nobody-" + p.p.Client + ":wrong"))
+			p.refused(provider.Who{Header: "Basic " + stranger}, "a made-up user and password")
+			a := p.call(provider.Call{Method: http.MethodHead, Path: p.door, Query: "limit=1",
+				Who: provider.Who{Nobody: true}})
+			if a.Err == nil && a.Status == http.StatusOK {
+				p.fail(a, "HEAD without an Authorization header is answered 200, with %d as the number of rows",
+					a.Total())
+			}
+			a = p.call(provider.Call{Path: p.door, Query: "limit=1&access_token=" + p.grant.AccessToken,
+				Who: provider.Who{Nobody: true}})
+			if a.Err == nil && a.Status == http.StatusOK {
+				p.advise(a, "a token is taken from the address, where every log on the way keeps it")
+			}
+		}},
 	{ID: "access.scope", On: Once, OAuth2: true,
 		Title: "A token opens what its scope names, whole words compared, and nothing else",
 		Rule:  ruleREST + ", OAuth scopes; RFC 6750 §3.1: insufficient_scope",

@@ -132,8 +132,11 @@ var dataChecks = []Check{
 		Fix: "Leave rows out, or delete them, whose parents are gone; keep a child's status no better " +
 			"than its parent's.", Run: checkResolve},
 	{ID: "data.kinds", On: Wholes,
-		Where: func(r *oneroster.Route) bool { return r.Resource.Field("school") != nil || r.Path == "/courses" },
-		Title: "What is called school is a school, schoolYear is a school year, and primary is said of teachers",
+		Where: func(r *oneroster.Route) bool {
+			return r.Resource.Field("school") != nil || r.Path == "/courses" ||
+				r.Resource.Field("student") != nil
+		},
+		Title: "What is called school is a school, schoolYear a school year, student a student; primary are teachers",
 		Rule:  ruleData + "; " + ruleSDS + " (Classic) reads classes and enrollments school by school",
 		Fix: "Lead classes and enrollments to the org of type school, courses to the session of type " +
 			"schoolYear; leave primary out for students.", Run: checkKinds},
@@ -432,7 +435,7 @@ func checkKinds(p *probe) {
 		if !there {
 			return "" // data.resolve
 		}
-		return c.text(at, c.of.Index("type"))
+		return c.text(at, max(c.of.Index("type"), c.of.Index("role")))
 	}
 	above := []string{"district", "local", "state", "national"}
 	sessions := oneroster.ByName("academicSession").Field("type").Enum
@@ -446,6 +449,9 @@ func checkKinds(p *probe) {
 		year := rec.Get("schoolYear")
 		if kind := kindOf("academicSession", year); kind != "schoolYear" && slices.Contains(sessions, kind) {
 			return fmt.Sprintf("schoolYear leads to academicSession %q, whose type is %s", year, kind)
+		}
+		if got := kindOf("user", rec.Get("student")); got != "" && got != "student" {
+			return fmt.Sprintf("student leads to user %q, whose role is %s", rec.Get("student"), got)
 		}
 		if rec.Get("role") == "student" && rec.Get("primary") == "true" {
 			return "primary is true, and the role is student"

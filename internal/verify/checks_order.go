@@ -163,6 +163,15 @@ var fieldsChecks = []Check{
 				return a, []wire.Object{o}
 			}, whole)
 		}},
+	{ID: "fields.nested", On: Nesteds, Title: "fields=… works on a nested list",
+		Rule: ruleREST + ", field selection: all read operations",
+		Fix:  "Apply the selection where every list is written, and not in front of some.", Run: func(p *probe) {
+			path, rows := p.beginning()
+			p.onlyFields(func(q ...string) (*provider.Answer, []wire.Object) {
+				a := p.get(path, append(q, "limit", "20")...)
+				return a, p.list(a).Objects
+			}, rows[0])
+		}},
 	{ID: "fields.unknown", On: Lists,
 		Title: "An unknown attribute in fields brings the data",
 		Rule:  ruleREST + ", field selection: 200 with a warning, invalid_selection_field",

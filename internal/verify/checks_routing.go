@@ -148,8 +148,37 @@ func ids(objects []wire.Object) string {
 	return strings.Join(out, " ")
 }
 
-// steady looks back on all others.
-var steady = Check{ID: "error.steady", On: Once, Title: "What is read is not answered 500 now and then",
+// lasting, softly and steady look back on all others.
+var lasting = Check{ID: "access.lasting-token", On: Once, OAuth2: true,
+	Title: "A token opens until the end that was told with it",
+	Rule:  "RFC 6749 §5.1: expires_in; " + ruleSDS + " reads a whole list with one token",
+	Fix: "Take every token until its own exp: no count of requests, no address and no instance of the " +
+		"server ends it sooner.",
+	Run: func(p *probe) {
+		for range 10 {
+			p.call(provider.Call{Path: p.door, Query: "limit=1"})
+		}
+		for _, a := range p.passing {
+			if a.Status == http.StatusUnauthorized {
+				p.fail(a, "the token is refused before its end; with a new one the same is answered well")
+			}
+		}
+	}}
+
+var softly = Check{ID: "error.status", On: Once, Title: "An error is answered with the status of an error",
+	Rule: ruleREST + ", status information beside the status of HTTP; a reader that is answered 200 takes an " +
+		"error for an empty list, or a write for done",
+	Fix: "Set the status where the error is made (400, 401, 403, 404, 422, 500), and write the status " +
+		"information below it.",
+	Run: func(p *probe) {
+		p.get(p.door+"/no-such-id", "limit", "1")
+		p.call(provider.Call{Path: p.door, Who: provider.Who{Nobody: true}})
+		for _, a := range p.soft {
+			p.fail(a, "answered %d with a status information that says failure", a.Status)
+		}
+	}}
+
+var steady = Check{ID: "error.steady", On: Once, Title: "A read does not break now and then",
 	Rule: "in the field: a pull of a thousand pages ends at the one that breaks",
 	Fix:  "Look the requests up in the server's log: a pool that runs dry, or one worker that is ill.",
 	Run: func(p *probe) {
@@ -159,7 +188,11 @@ var steady = Check{ID: "error.steady", On: Once, Title: "What is read is not ans
 			}
 		}
 		for _, a := range p.passing {
-			p.fail(a, "answered %d, and well when it was asked again", a.Status)
+			if a.Err != nil {
+				p.fail(a, "no answer: %v; asked again, it was answered well", a.Err)
+			} else if a.Status != http.StatusUnauthorized { // access.lasting-token
+				p.fail(a, "answered %d, and well when it was asked again", a.Status)
+			}
 		}
 	}}
 
@@ -178,7 +211,7 @@ var errorChecks = []Check{
 				p.lacks("no object shows that %s is served", p.route.Path)
 				return
 			}
-			p.statusInfo(a)
+			p.toldAs(a)
 		}},
 	{ID: "error.bad-filter", On: Wholes,
 		Title: "A refused filter is told of in JSON, as the standard's status information",
@@ -190,7 +223,7 @@ var errorChecks = []Check{
 			if a.Err != nil || a.Status < 400 {
 				p.leave("the filter was not refused (filter.unknown-field)")
 			}
-			p.statusInfo(a)
+			p.toldAs(a)
 		}},
 	{ID: "error.no-token", On: Once,
 		Title: "A missing token is told of in JSON, as the standard's status information",
@@ -200,21 +233,28 @@ var errorChecks = []Check{
 			if a.Err != nil || a.Status < 400 {
 				p.leave("the request was not refused (access.no-token)")
 			}
-			p.statusInfo(a)
+			p.toldAs(a)
 		}},
 }
 
-// statusInfo wants an error's body in the shape of 1.1: a statusInfoSet, or the
+// statusInfo reads a body of status information.
+func statusInfo(a *provider.Answer) (o wire.Object, ok bool) {
+	if set, err := a.List("statusInfoSet"); err == nil && len(set.Objects) > 0 {
+		return set.Objects[0], true
+	}
+	err := json.Unmarshal(a.Body, &o) // the published schema has it bare
+	return o, err == nil && o["imsx_codeMajor"] != nil
+}
+
+// toldAs wants an error's body in the shape of 1.1: a statusInfoSet, or the
 // bare imsx_StatusInfo of the published schema.
-func (p *probe) statusInfo(a *provider.Answer) {
+func (p *probe) toldAs(a *provider.Answer) {
 	p.ok()
 	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
 		p.fail(a, "the error's Content-Type is %q, not application/json", a.Header.Get("Content-Type"))
 	}
-	var o wire.Object
-	if set, err := a.List("statusInfoSet"); err == nil && len(set.Objects) > 0 {
-		o = set.Objects[0]
-	} else if json.Unmarshal(a.Body, &o) != nil || o["imsx_codeMajor"] == nil { // the published schema has it bare
+	o, ok := statusInfo(a)
+	if !ok {
 		p.fatal(a, "the body is no status information: neither a statusInfoSet nor an object with "+
 			"imsx_codeMajor")
 	}

@@ -126,7 +126,7 @@ func (r *run) failure(a *provider.Answer, text string) Failure {
 	came, of := *a, rowsOf(a)
 	came.Body = r.veil.Body(a.Body[:min(len(a.Body), mostQuoted)], of)
 	f := Failure{Text: echoed.Replace(r.sealed(text, of)), Request: unsecret(request), Status: a.Status,
-		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who)}
+		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a)}
 	if a.Call.Body != nil {
 		f.Request += " with " + unsecret(brief(string(a.Call.Body)))
 	}

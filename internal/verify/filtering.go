@@ -327,7 +327,9 @@ func listValue(c *collection) (field, value string) {
 	return field, value
 }
 
-// words filters by each enumeration and boolean, which readers do most, and by a text with
+const mostWords = 12 // of an enumeration, that are filtered by
+
+// words filters by each word of each enumeration and boolean, which readers do most, and by a text with
 // letters that are not ASCII, of which accents may be passed over.
 func (p *probe) words(c *collection) {
 	accents := false
@@ -335,28 +337,31 @@ func (p *probe) words(c *collection) {
 		if i <= oneroster.Modified || f.Name == p.route.View.Field {
 			continue
 		}
+		if f.Kind == oneroster.Enum || f.Kind == oneroster.Bool {
+			for _, v := range c.distinct(i)[:min(mostWords, len(c.distinct(i)))] {
+				if plain(v) {
+					p.filtered(c, has(f.Name, v))
+				}
+			}
+			continue
+		}
 		for n := range c.count {
 			v := c.text((n+c.count/2)%c.count, i)
-			switch {
-			case (f.Kind == oneroster.Enum || f.Kind == oneroster.Bool) && plain(v):
-				p.filtered(c, has(f.Name, v))
-			case f.Kind == oneroster.String && !accents && strings.ContainsFunc(v, func(r rune) bool {
+			if f.Kind == oneroster.String && !accents && strings.ContainsFunc(v, func(r rune) bool {
 				return r > 0xBF && unicode.IsLetter(r)
-			}) && !strings.ContainsAny(v, "',"):
+			}) && !strings.ContainsAny(v, "',") {
 				accents = true
 				want := exactly(f.Name, v)
 				want.may = func(oneroster.Record) bool { return true }
 				p.filtered(c, want)
-			default:
-				continue
+				break
 			}
-			break
 		}
 	}
 }
 
-// references are the fields of the probe's list that refer to something, each with the first id
-// that a row has there.
+// references are the fields of the probe's list that refer to something, each with an id that
+// a row has there: the last of several, where there are such.
 func (p *probe) references() iter.Seq2[*oneroster.Field, string] {
 	c := p.collection()
 	return func(yield func(*oneroster.Field, string) bool) {
@@ -366,12 +371,15 @@ func (p *probe) references() iter.Seq2[*oneroster.Field, string] {
 			if f.To == "" || f.Derived() {
 				continue
 			}
-			for n := range c.count {
-				if ids := oneroster.Items(c.text(n, i)); len(ids) > 0 {
-					if done = true; !yield(f, ids[0]) {
-						return
-					}
-					break
+			var ids []string
+			for n := 0; n < c.count && len(ids) < 2; n++ {
+				if here := oneroster.Items(c.text(n, i)); len(here) > len(ids) {
+					ids = here
+				}
+			}
+			if len(ids) > 0 {
+				if done = true; !yield(f, ids[len(ids)-1]) {
+					return
 				}
 			}
 		}

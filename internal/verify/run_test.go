@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rollbook/internal/oneroster"
@@ -115,6 +116,58 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		if report.Counts().Passed == 0 {
 			t.Errorf("%s: nothing was checked", c.name)
 		}
+	}
+}
+
+// A provider that goes away is told as that, and what it did not answer any more is no mistake of its own.
+func TestProviderGoesAway(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/away.db").remembered(everything)
+	for _, calls := range []int64{20, 900} { // while lists are read, and among the checks
+		var server *httptest.Server
+		var answered atomic.Int64
+		server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if answered.Add(1) > calls {
+				_ = server.Listener.Close()
+				panic(http.ErrAbortHandler)
+			}
+			s.ServeHTTP(w, r)
+		}))
+		defer server.Close()
+		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token",
+			Client: s.id, Secret: s.secret, Tries: 2, Wait: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report, err := verify.Run(t.Context(), p, verify.Options{Profiles: []string{"all"}})
+		causes := report.Causes()
+		if err == nil || !strings.Contains(err.Error(), "went away") || !report.Broken || len(causes) != 1 ||
+			causes[0].Check.ID != "access.connect" || report.Counts().Failed != 1 {
+			t.Errorf("after %d calls: %v, %+v, told as %+v", calls, err, report.Counts(), causes)
+		}
+		if passed := report.Counts().Passed; (passed > 0) != (calls > 500) {
+			t.Errorf("after %d calls %d checks are through", calls, passed)
+		}
+	}
+}
+
+// A provider that hangs up on one path is there still: that is a mistake of that path.
+func TestProviderHangsUp(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/hangs.db").remembered(everything)
+	h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if below(r) == "/courses" {
+			panic(http.ErrAbortHandler)
+		}
+		s.ServeHTTP(w, r)
+	})
+	report, err := verified(t, s, h, verify.Options{Profiles: []string{"sds"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if causes := report.Causes(); len(causes) != 1 || causes[0].Check.ID != "list.answer" ||
+		!strings.Contains(causes[0].Title(), "The server breaks on GET /courses") {
+		t.Errorf("told as %+v", causes)
 	}
 }
 

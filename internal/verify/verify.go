@@ -107,16 +107,14 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			p := &probe{run: r, check: &connect}
-			p.fail(nil, "%v", err)
-			r.results = []Result{p.result()}
+			r.shut(err)
 		}
 		return r.report(), r.veil.Error(err)
 	}
 	r.tasks = r.plan()
 	r.survey()
 	if r.ctx.Err() != nil {
-		return r.report(), context.Cause(r.ctx)
+		return r.brokenOff(0)
 	}
 	for i, t := range r.tasks {
 		if opt.Progress != nil {
@@ -124,10 +122,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		}
 		r.run(t)
 		if r.ctx.Err() != nil {
-			r.results = r.results[:i] // what we broke off ourselves is no fault of the provider's
-			r.cleanUp()
-			r.note("broken off: %d of %d checks were through", i, len(r.tasks))
-			return r.report(), context.Cause(r.ctx)
+			return r.brokenOff(i)
 		}
 	}
 	r.cleanUp()
@@ -139,10 +134,30 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	return r.report(), nil
 }
 
+// brokenOff reports of the checks that were through: one that was broken off is no fault of the
+// provider's, but that it is gone may be.
+func (r *run) brokenOff(through int) (*Report, error) {
+	r.results = r.results[:through]
+	r.cleanUp()
+	r.note("broken off: %d of %d checks were through", through, len(r.tasks))
+	if r.gone != nil {
+		r.shut(r.gone)
+	}
+	return r.report(), r.veil.Error(context.Cause(r.ctx))
+}
+
+// shut tells that there is no way in, or none any more.
+func (r *run) shut(why error) {
+	p := &probe{run: r, check: &connect}
+	p.fail(nil, "%v", why)
+	r.results = append(r.results, p.result())
+}
+
 // run is the state of a verification.
 type run struct {
 	ctx    context.Context
-	giveUp context.CancelCauseFunc // for what is no fault of the provider's
+	giveUp context.CancelCauseFunc
+	gone   error // the provider does not answer any more
 	p      *provider.Provider
 	opt    Options
 	face   *oneroster.Face
@@ -168,6 +183,7 @@ type run struct {
 	judged  map[string][]quality.Finding  // what School Data Sync's rules found, by rule; nil until they ran
 	notes   []string
 	passing []*provider.Answer // that the server broke on, and not when it was asked again
+	soft    []*provider.Answer // errors under a status of success, the first of them
 }
 
 func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {

@@ -328,13 +328,21 @@ func (p *probe) inDelta(it written, since, status string) {
 			return
 		}
 	}
-	p.fail(a, "%s %s is not among what changed after %s", it.res.Name, it.id, since)
+	tell := p.fail
+	if status == oneroster.ToBeDeleted { // the standard does not say how long a deleted row stays
+		tell = p.advise
+	}
+	tell(a, "%s %s is not among what changed after %s", it.res.Name, it.id, since)
 }
 
 // cleanUp removes what the checks wrote, results before line items.
 func (r *run) cleanUp() {
 	for i := len(r.written) - 1; i >= 0; i-- {
 		it := r.written[i]
+		if r.gone != nil {
+			r.note("%s %s was written and stays: remove it by hand", it.res.Name, it.id)
+			continue
+		}
 		a, err := r.p.Do(context.WithoutCancel(r.ctx), provider.Call{Method: http.MethodDelete,
 			Path: it.path()})
 		if err != nil || a.Status >= 300 && a.Status != http.StatusNotFound {
