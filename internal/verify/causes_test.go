@@ -163,13 +163,19 @@ func TestTwoRunsAreEqual(t *testing.T) {
 	var spoiled http.Handler = linksAt(func(u *url.URL) { u.RawQuery = "limit=1&offset=1" })(s)
 	spoiled = where(isNested, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })(
 		&service{spoiled, s.id, s.secret})
+	spoiled = objects(func(o map[string]any) {
+		for _, name := range []string{"email", "phone", "grade", "location", "sms"} { // of many rows, in no order
+			o[name] = nil
+		}
+		o["ours"], o["children"] = "", []any{}
+	})(&service{spoiled, s.id, s.secret})
 	told := func() (out []string) {
 		report, err := st.verified(t, s, broken{spoil: func(*service) http.Handler { return spoiled }},
-			verify.Options{Profiles: []string{"core"}, Only: []string{"link", "nested.rows"}})
+			verify.Options{Profiles: []string{"core"}, Only: []string{"link", "nested.rows", "data"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range report.Of(verify.Failed) {
+		for _, r := range append(report.Of(verify.Failed), report.Of(verify.Advised)...) {
 			for _, f := range r.Failures {
 				out = append(out, r.Check.ID+" "+r.Target+": "+f.Text+" "+f.Request)
 			}
@@ -177,6 +183,15 @@ func TestTwoRunsAreEqual(t *testing.T) {
 		return out
 	}
 	first, second := told(), told()
+	users := slices.DeleteFunc(slices.Clone(first), func(line string) bool {
+		return !strings.HasPrefix(line, "data.empty /users: ")
+	})
+	for i, name := range []string{"email", "grade", "location", "ours", "phone", "sms"} { // an attribute each, with a count
+		if i >= len(users) || !strings.Contains(users[i], ": "+name+" is ") || !strings.Contains(users[i], " rows more") {
+			t.Errorf("of %s is told %q", name, users)
+			break
+		}
+	}
 	if len(first) < 30 || !slices.Equal(first, second) {
 		t.Errorf("told first\n%s\nand then\n%s", strings.Join(first, "\n"), strings.Join(second, "\n"))
 	}

@@ -74,9 +74,11 @@ type Check struct {
 	OAuth2   bool                        // only where tokens are in use
 	OAuth1   bool                        // only where requests are signed
 	Run      func(*probe)
-	// Row, in place of Run, judges each row of the list as it comes: what is wrong, or "".
-	Row func(*oneroster.Resource, wire.Object) string
+	Row      rowCheck // in place of Run
 }
+
+// A rowCheck judges each row of a list as it comes, and tells what is wrong with which attribute.
+type rowCheck func(r *oneroster.Resource, o wire.Object, wrong func(attribute, what string))
 
 // Checks is the catalogue, in the order of Areas, in which they run.
 var Checks = slices.Concat(authChecks, routeChecks, listChecks, pageChecks, filterChecks, sortChecks,
@@ -157,7 +159,8 @@ type probe struct {
 	more     int
 	grave    bool // one of the failures is more than advice
 	missing  string
-	held     bool // something was looked at
+	held     bool             // something was looked at
+	wrong    map[string]*flaw // attributes, where rows are judged as they come
 }
 
 // fail tells of an answer that is not as it must be; a may be nil.

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"slices"
@@ -22,33 +23,29 @@ var dataChecks = []Check{
 		Title: "Every row has a sourcedId: a JSON string, not empty, shorter than 256 characters",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G01)",
 		Fix:   "Write ids as strings, also where the source has numbers.",
-		Row: func(_ *oneroster.Resource, o wire.Object) string {
+		Row: func(_ *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			if _, ok := o["sourcedId"].(string); !ok {
-				return fmt.Sprintf("sourcedId is %s, not a string", text(o["sourcedId"]))
+				wrong("sourcedId", "is "+text(o["sourcedId"])+", not a string")
+			} else if err := oneroster.CheckID(o.ID()); err != nil {
+				wrong("sourcedId", "is none: "+err.Error())
 			}
-			if err := oneroster.CheckID(o.ID()); err != nil {
-				return "sourcedId: " + err.Error()
-			}
-			return ""
 		}},
 	{ID: "data.status", On: Wholes, Title: "Every row has a status, active or tobedeleted",
 		Rule: ruleData + "; " + ruleSDS + " (SDS-G02)",
 		Fix:  "Send status with every row; 1.0's inactive is tobedeleted now.",
-		Row: func(_ *oneroster.Resource, o wire.Object) string {
+		Row: func(_ *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			if s := o.Text("status"); s != oneroster.Active && s != oneroster.ToBeDeleted {
-				return fmt.Sprintf("status is %s", text(o["status"]))
+				wrong("status", "is "+text(o["status"]))
 			}
-			return ""
 		}},
 	{ID: "data.modified", On: Wholes,
 		Title: "Every row has a dateLastModified in UTC with three fraction digits",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G03) takes 2026-09-01T08:00:00.000Z and no other form",
 		Fix:   "Write YYYY-MM-DDTHH:mm:ss.SSSZ, zeros kept.",
-		Row: func(_ *oneroster.Resource, o wire.Object) string {
+		Row: func(_ *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			if v := o.Text("dateLastModified"); !isTime(v) {
-				return fmt.Sprintf("dateLastModified is %s", text(o["dateLastModified"]))
+				wrong("dateLastModified", "is "+text(o["dateLastModified"]))
 			}
-			return ""
 		}},
 	{ID: "data.required", On: Wholes, Title: "Required attributes are there and not empty",
 		Rule: ruleData, Fix: "Fill them in, from the source or by a rule of your own, and leave a row out " +
@@ -64,16 +61,14 @@ var dataChecks = []Check{
 		Title: "An optional attribute without a value is left out: no null, no empty string",
 		Rule:  ruleData + "; " + ruleSDS + " (SDS-G05); strict readers refuse null",
 		Fix:   "Leave the member out.",
-		Row: func(_ *oneroster.Resource, o wire.Object) string {
+		Row: func(_ *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			for key, v := range o {
 				if v == nil {
-					return key + " is null"
-				}
-				if v == "" && key != "sourcedId" {
-					return key + " is an empty string"
+					wrong(key, "is null")
+				} else if v == "" && key != "sourcedId" {
+					wrong(key, "is an empty string")
 				}
 			}
-			return ""
 		}},
 	{ID: "data.types", On: Wholes,
 		Title: "Attributes have the JSON type of the standard: texts and booleans are strings, numbers " +
@@ -157,29 +152,22 @@ var dataChecks = []Check{
 	{ID: "data.unknown-attributes", On: Wholes, Advice: true,
 		Title: "Rows have no attributes that the standard does not",
 		Rule:  ruleData + ": extensions go into metadata", Fix: "Move attributes of your own into metadata.",
-		Row: func(r *oneroster.Resource, o wire.Object) string {
-			unknown := ""
+		Row: func(r *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			for key := range o {
-				if r.Index(key) < 0 && !(key == "password" && r.Name == "user") && // data.password tells
-					(unknown == "" || key < unknown) {
-					unknown = key
+				if r.Index(key) < 0 && !(key == "password" && r.Name == "user") { // data.password tells
+					wrong(key, "is not an attribute of "+r.Name)
 				}
 			}
-			if unknown == "" {
-				return ""
-			}
-			return unknown + " is not an attribute of " + r.Name
 		}},
 	{ID: "data.password", On: Wholes, Advice: true,
 		Where: func(r *oneroster.Route) bool { return r.Resource.Name == "user" },
 		Title: "No password is served",
 		Rule:  ruleData + ": user.password is optional, no reader needs it, and each would hold it",
 		Fix:   "Leave password out, and have the passwords changed that were served: people sign in elsewhere.",
-		Row: func(_ *oneroster.Resource, o wire.Object) string {
+		Row: func(_ *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 			if o.Text("password") != "" {
-				return "has a password, which whoever may read users is given"
+				wrong("password", "is there, and whoever may read users is given it")
 			}
-			return ""
 		}},
 	{ID: "data.entities", On: Wholes, Advice: true,
 		Title: "Texts are plain: no character entities of HTML in names",
@@ -221,18 +209,16 @@ var kinds = map[oneroster.Kind]string{oneroster.String: "a string", oneroster.En
 	oneroster.UserIDs: "a list of objects",
 	oneroster.Ref:     "a reference", oneroster.Refs: "a list of references", oneroster.Metadata: "an object"}
 
-// eachField judges a row attribute by attribute: what is wrong with the first that is, or "".
-func eachField(judge func(f *oneroster.Field, v any, there bool) string) func(*oneroster.Resource,
-	wire.Object) string {
-	return func(r *oneroster.Resource, o wire.Object) string {
+// eachField judges a row attribute by attribute: what is wrong with one, or "".
+func eachField(judge func(f *oneroster.Field, v any, there bool) string) rowCheck {
+	return func(r *oneroster.Resource, o wire.Object, wrong func(attribute, what string)) {
 		for i := range r.Fields {
 			f := &r.Fields[i]
 			v, there := o[f.Name]
-			if wrong := judge(f, v, there); wrong != "" {
-				return f.Name + " " + wrong
+			if what := judge(f, v, there); what != "" {
+				wrong(f.Name, what)
 			}
 		}
-		return ""
 	}
 }
 
@@ -240,27 +226,48 @@ func eachField(judge func(f *oneroster.Field, v any, there bool) string) func(*o
 func (p *probe) judges() (out []*probe) {
 	for _, t := range p.tasks {
 		if t.check.Row != nil && t.route == p.route {
-			out = append(out, &probe{run: p.run, check: t.check, route: p.route})
+			out = append(out, &probe{run: p.run, check: t.check, route: p.route, wrong: map[string]*flaw{}})
 		}
 	}
 	return out
 }
 
-// row judges a row that came. The first failures are told, the rest counted.
-func (p *probe) row(a *provider.Answer, o wire.Object) {
-	defer p.broke()
-	if wrong := p.check.Row(p.route.Resource, o); wrong != "" {
-		if len(p.failures) < moreMaximum {
-			a = cutTo(a, o)
-		}
-		p.fail(a, "%s: %s", o.ID(), wrong)
-	}
+// A flaw of an attribute is told by the first row that shows it, and counted.
+type flaw struct {
+	first Failure
+	rows  int
 }
 
-// rowByRow tells what the check found while the list was read.
+const mostAttributes = 50 // of a resource that are told
+
+// row judges a row that came.
+func (p *probe) row(a *provider.Answer, o wire.Object) {
+	defer p.broke()
+	p.check.Row(p.route.Resource, o, func(attribute, what string) {
+		w := p.wrong[attribute]
+		if w == nil && len(p.wrong) == mostAttributes {
+			p.more++
+			return
+		}
+		if w == nil {
+			w = &flaw{first: p.failure(cutTo(a, o), o.ID()+": "+attribute+" "+what)}
+			p.wrong[attribute] = w
+		}
+		w.rows++
+	})
+}
+
+// rowByRow tells what the check found while the list was read: an attribute each.
 func (p *probe) rowByRow() {
 	c := p.walked()
 	*p = *c.judges[slices.IndexFunc(c.judges, func(judge *probe) bool { return judge.check == p.check })]
+	for _, attribute := range slices.Sorted(maps.Keys(p.wrong)) {
+		w := p.wrong[attribute]
+		if w.rows > 1 {
+			w.first.Text += "; likewise in " + plural(w.rows-1, "row") + " more"
+		}
+		p.failures, p.grave = append(p.failures, w.first), true
+	}
 }
 
 // each judges every record: what is wrong, or "".
@@ -531,7 +538,7 @@ func checkChildren(p *probe) {
 				return fmt.Sprintf("%s names %s, whose %s it is not", f.Name, id, f.Inverse)
 			}
 		}
-		for id := range of[rec.ID()] {
+		for _, id := range slices.Sorted(maps.Keys(of[rec.ID()])) {
 			if !said[id] {
 				return fmt.Sprintf("is the %s of %s, and its %s do not name it", f.Inverse, id, f.Name)
 			}

@@ -94,7 +94,12 @@ func writeCause(w io.Writer, word string, c Cause, targets int) {
 		}
 		fmt.Fprintf(w, "        %s%s\n", at, failure.Text)
 		failure.write(w, "          ")
-		if more := len(res.Failures) - 1 + res.More; more > 0 {
+		further := res.Failures[1:]
+		for f.Check.Row != nil && len(further) > 0 { // an attribute each
+			fmt.Fprintf(w, "        %s%s\n", at, further[0].Text)
+			further = further[1:]
+		}
+		if more := len(further) + res.More; more > 0 {
 			fmt.Fprintf(w, "          and %d more like it\n", more)
 		}
 	}
