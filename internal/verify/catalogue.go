@@ -53,6 +53,9 @@ func (c *Check) marks() string {
 	if len(c.Profiles) > 0 {
 		out = append(out, strings.Join(c.Profiles, ", "))
 	}
+	if len(c.Required) > 0 {
+		out = append(out, "advice but for "+strings.Join(c.Required, ", "))
+	}
 	if c.writes() {
 		out = append(out, "--write")
 	}

@@ -44,7 +44,7 @@ func (h Harm) loses() string {
 
 // Loses says what a school loses by a cause.
 func (c Cause) Loses() string {
-	if c.Harm == Wrong && (c.Check.Area() == areas["access"] || strings.HasSuffix(c.Check.ID, ".no-token")) {
+	if c.Harm == Wrong && c.guards() {
 		return "whoever asks is served: strangers can read, or write, the names, addresses and grades of children"
 	}
 	if c.Harm == Wrong && c.Check.writes() {
@@ -52,6 +52,18 @@ func (c Cause) Loses() string {
 			"nobody is told"
 	}
 	return c.Harm.loses()
+}
+
+// guards tells a check that holds a door shut.
+func (c Cause) guards() bool {
+	return c.Check.Area() == areas["access"] || strings.HasSuffix(c.Check.ID, ".no-token")
+}
+
+// opens tells whether somebody got in who must not: a refusal in another form is no open door.
+func opens(r Result) bool {
+	return slices.ContainsFunc(r.Failures, func(f Failure) bool {
+		return f.Request == "" || f.Status/100 == 2 && (f.objects || !strings.HasPrefix(f.Request, "GET "))
+	})
 }
 
 // A ground is a check whose failure makes others fail that stand on it: they would tell of
@@ -436,6 +448,8 @@ func (r *Report) causes(s State) []Cause {
 			c.Harm = Wish
 		} else if c.Harm == Wrong && c.shows() == breaks {
 			c.Harm = Refused // nothing comes that could be taken for right
+		} else if c.Harm == Wrong && c.guards() && !slices.ContainsFunc(c.Results, opens) {
+			c.Harm = Form
 		}
 		for _, res := range r.Results {
 			if res.Because == f.Check {

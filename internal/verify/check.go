@@ -69,6 +69,7 @@ type Check struct {
 	Fix      string   // what to change, for the provider's engineer
 	Advice   bool     // a failure is told, and does not fail the provider
 	Profiles []string // nil: all of them
+	Required []string // by whom: for the profiles of others a failure is advice; nil: by all
 	On       On
 	Where    func(*oneroster.Route) bool // further choice of routes; nil: all
 	OAuth2   bool                        // only where tokens are in use
@@ -104,6 +105,7 @@ type Failure struct {
 	As      Identity
 	wanted  int  // the status, where one was
 	success bool // that the server tells of a failure under a status of success
+	objects bool // came
 }
 
 // Identity says who asked.
@@ -237,8 +239,11 @@ func (p *probe) result() Result {
 	if p.route != nil {
 		out.Target = target(p.route)
 	}
+	if kind(p.check.ID) == "delete" {
+		out.Target = strings.Replace(out.Target, http.MethodPut, http.MethodDelete, 1)
+	}
 	switch {
-	case len(p.failures) > 0 && (p.check.Advice || !p.grave):
+	case len(p.failures) > 0 && (p.check.Advice || !p.grave || !p.asked(p.check.Required)):
 		out.State = Advised
 	case len(p.failures) > 0:
 		out.State = Failed
@@ -280,8 +285,10 @@ func (p *probe) call(c provider.Call) *provider.Answer {
 		p.note("%s was still busy (%d) when it had been asked %d times", a.Line(), a.Status, p.p.Tries)
 	}
 	op := "other"
-	if p.route != nil {
+	if p.route != nil && (c.Method == p.route.Method || p.route.Method == http.MethodGet) {
 		op = p.route.Op
+	} else if p.route != nil && c.Method == http.MethodDelete {
+		op = strings.Replace(p.route.Op, "put", "delete", 1)
 	}
 	if a.Status != 0 {
 		p.calls = append(p.calls, Timing{Op: op, Took: a.Took, Status: a.Status, Bytes: len(a.Body)})

@@ -235,7 +235,7 @@ func (p *probe) refused(who provider.Who, what string) {
 		p.lacks("there is no %s (list.answer)", path)
 	case a.Status == http.StatusNotFound && p.route != nil && p.route.One && !p.listOf().usable():
 		p.lacks("no object shows that %s is served", p.route.Path)
-	case a.Status == http.StatusOK:
+	case a.Status == http.StatusOK && hasObjects(a):
 		p.fail(a, "%s, and the answer is data", what)
 	case a.Status != http.StatusUnauthorized && !(a.Status == http.StatusBadRequest && who.Header != ""):
 		p.fail(a, "%s: answered %d; 401 was expected", what, a.Status)

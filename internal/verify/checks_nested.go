@@ -32,9 +32,9 @@ var nestedChecks = []Check{
 		Fix:   "Select by every id of the path.", Run: checkBothParents},
 	{ID: "nested.deleted-links", On: Nesteds, Where: func(r *oneroster.Route) bool {
 		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
-	}, Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
-		Rule: ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent, elsewhere " +
-			"this is advice", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
+	}, Required: []string{"sds-classic", "gradesync"},
+		Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
+		Rule:  ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
 	{ID: "nested.unknown-parent", On: Nesteds,
 		Title: "A list under an unknown parent is empty, or unknown, and never the whole",
 		Rule:  ruleREST + "; " + ruleSDS + " wants 200 and an empty list",
@@ -432,13 +432,9 @@ func checkDeletedLinks(p *probe) {
 		looked++
 		p.ok()
 		got, _ := p.asList(a, p.route.Resource) // others tell
-		tell := p.advise
-		if p.profiles["sds-classic"] || p.profiles["gradesync"] {
-			tell = p.fail
-		}
 		for _, o := range got.Objects {
 			if o.ID() == id {
-				tell(a, "%s came, whose enrollment %s is deleted", id, rec.ID())
+				p.fail(a, "%s came, whose enrollment %s is deleted", id, rec.ID())
 				return
 			}
 		}

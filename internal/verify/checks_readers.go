@@ -15,7 +15,11 @@ import (
 	"rollbook/internal/wire"
 )
 
-var sdsProfiles = []string{"sds", "sds-classic"}
+var (
+	sdsProfiles   = []string{"sds", "sds-classic"}
+	gradeProfiles = []string{"gradesync"}
+	microsoft     = slices.Concat(sdsProfiles, gradeProfiles)
+)
 
 // sdsChecks are what School Data Sync asks on the wire.
 var sdsChecks = []Check{
@@ -194,8 +198,6 @@ func pulled(r *oneroster.Route) bool {
 	return slices.Contains([]string{"/academicSessions", "/orgs", "/users", "/classes", "/enrollments"}, r.Path)
 }
 
-var gradeProfiles = []string{"gradesync"}
-
 var gradeChecks = []Check{
 	{ID: "gradesync.jwt", On: Once, OAuth2: true, Profiles: gradeProfiles,
 		Title: "The access token is a JWT whose exp is more than five minutes away",
@@ -326,7 +328,7 @@ var gradeChecks = []Check{
 					p.fail(a, "split at commas, a part of the header is %q", part)
 				}
 			}
-			if !strings.Contains(parts[0], `rel="next"`) {
+			if !strings.Contains(parts[0], `rel="next"`) && a.Total() > 1 {
 				p.fail(a, "next is not the first link")
 			}
 		}},

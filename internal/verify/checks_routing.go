@@ -12,14 +12,14 @@ import (
 )
 
 var routeChecks = []Check{
-	{ID: "route.letter-case", On: Lists, Where: hasCapitals,
+	{ID: "route.letter-case", On: Lists, Where: hasCapitals, Required: microsoft,
 		Title: "Path segments are taken in any letter case",
 		Rule:  ruleSDS + "'s and Grade Sync's own calls write /lineitems and /lineItems",
 		Fix:   "Compare the fixed segments of a path without regard to case; ids stay as they are.",
 		Run: func(p *probe) {
 			p.sameAs(strings.ToLower(p.route.Path), "the path in lower case")
 		}},
-	{ID: "route.slashes", On: Lists,
+	{ID: "route.slashes", On: Lists, Required: microsoft,
 		Title: "A doubled and a trailing slash are served in place",
 		Rule:  "in the field: " + ruleSDS + " calls //classes/…, user-sync calls /courses/?limit=…",
 		Fix:   "Leave empty segments out before matching the path. Do not redirect.", Run: func(p *probe) {

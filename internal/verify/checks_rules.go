@@ -58,7 +58,10 @@ func (p *probe) broken(rule quality.Rule) {
 	}
 	for _, f := range p.judged[rule.ID] {
 		var a *provider.Answer
-		if c := p.listed(f.Resource); c != nil && f.SourcedID != "" && len(p.failures) < moreMaximum {
+		c := p.reading("/" + oneroster.ByName(f.Resource).Plural)
+		if f.SourcedID == "" && c != nil {
+			a = c.first
+		} else if c := p.listed(f.Resource); c != nil && len(p.failures) < moreMaximum {
 			if at, there := c.find(f.SourcedID); there {
 				a = p.rowOf(c, at)
 			}

@@ -108,7 +108,8 @@ var writeChecks = []Check{
 			a := p.call(provider.Call{Method: http.MethodPut, Path: it.path(), Body: other.body(nil)})
 			p.ok()
 			p.unbroken(a)
-			if got := p.call(provider.Call{Path: other.path()}); got.Status == http.StatusOK {
+			got := p.call(provider.Call{Path: other.path()})
+			if o, _, _ := got.One(other.res.Wrapper()); o.ID() == other.id {
 				p.fail(got, "the object was stored under the id of the body")
 			}
 		}},

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,6 +21,7 @@ type exchange struct {
 	Headers             []string
 	Body                string
 	As                  string
+	Again               bool // asked as the failure above it was
 }
 
 func (r *Report) exchange(f Failure) exchange {
@@ -126,7 +128,7 @@ func (r *run) failure(a *provider.Answer, text string) Failure {
 	came, of := *a, rowsOf(a)
 	came.Body = r.veil.Body(a.Body[:min(len(a.Body), mostQuoted)], of)
 	f := Failure{Text: echoed.Replace(r.sealed(text, of)), Request: unsecret(request), Status: a.Status,
-		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a)}
+		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a), objects: hasObjects(a)}
 	if a.Call.Body != nil {
 		f.Request += " with " + unsecret(brief(string(a.Call.Body)))
 	}
@@ -139,6 +141,8 @@ func (r *run) failure(a *provider.Answer, text string) Failure {
 	f.Headers = strings.Join(headers, "\n")
 	return f
 }
+
+func hasObjects(a *provider.Answer) bool { return bytes.Contains(a.Body, []byte(`"sourcedId"`)) }
 
 const mostQuoted = 4 << 10 // bytes of a body, of which an excerpt is made
 

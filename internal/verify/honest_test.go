@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -73,6 +74,48 @@ func TestHonestProviders(t *testing.T) {
 				t.Errorf("%d passed", n)
 			}
 		})
+	}
+}
+
+// What one reader asks and the standard does not is a wish, unless the run is made for that reader.
+func TestWishesOfOneReader(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/wishes.db").remembered(everything)
+	st := newStage()
+	defer st.server.Close()
+	for _, name := range []string{"a doubled slash is unknown", "paths are compared letter by letter"} {
+		b := brokenRoutes[slices.IndexFunc(brokenRoutes, func(b broken) bool { return b.name == name })]
+		for _, profile := range []string{"core", "sds", "gradesync"} {
+			report, err := st.verified(t, s, b, verify.Options{Profiles: []string{profile}, Only: []string{b.check}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c := report.Counts(); (c.Failed == 0) != (profile == "core") || c.Failed+c.Advice == 0 {
+				t.Errorf("%s, for %s: %+v", name, profile, c)
+			}
+		}
+	}
+}
+
+// A refusal in the wrong form lets nobody in, and is not told as if it did.
+func TestClosedDoors(t *testing.T) {
+	t.Parallel()
+	s := correct(t, t.TempDir()+"/doors.db").remembered(everything)
+	st := newStage()
+	defer st.server.Close()
+	for name, harm := range map[string]verify.Harm{"lists need no token": verify.Wrong,
+		"without a token the answer is 403": verify.Form, "without a token a list is empty": verify.Form,
+		"HEAD needs no token": verify.Wrong, "a bad login is 500": verify.Wrong} {
+		b := brokenAccess[slices.IndexFunc(brokenAccess, func(b broken) bool { return b.name == name })]
+		report, err := st.verified(t, s, b, verify.Options{Profiles: []string{"core"}, Only: []string{b.check}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		causes := report.Causes()
+		if len(causes) != 1 || causes[0].Harm != harm || strings.Contains(causes[0].Loses(), "strangers") !=
+			(harm == verify.Wrong) {
+			t.Errorf("%s is told as %v", name, causes)
+		}
 	}
 }
 

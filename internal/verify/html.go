@@ -267,7 +267,9 @@ func (r *Report) findingViews(s State, most int) []findingView {
 					e.More += len(res.Failures) - n
 					break
 				}
-				e.Failures = append(e.Failures, r.exchange(failure))
+				x := r.exchange(failure)
+				x.Again = n > 0 && x.Request == res.Failures[n-1].Request
+				e.Failures = append(e.Failures, x)
 			}
 			if len(e.Failures) > 0 {
 				e.Teaser = e.Failures[0].Text

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,6 +55,23 @@ func TestOddDistricts(t *testing.T) {
 				if !strings.Contains(" "+known+" ", " "+r.Check.ID+" ") {
 					t.Errorf("%s %s: %s (%s)", r.Check.ID, r.Target, r.Failures[0].Text, r.Failures[0].Request)
 				}
+			}
+			for _, r := range report.Of(verify.Advised) {
+				if r.Check.ID == "gradesync.links" { // one page has no next
+					t.Errorf("%s: %s", r.Check.ID, r.Failures[0].Text)
+				}
+			}
+			for _, r := range report.Of(verify.Failed) {
+				if r.Check.ID == "SDS-X01" && !strings.HasPrefix(r.Failures[0].Request, "GET ") {
+					t.Errorf("%s does not show what was asked: %+v", r.Check.ID, r.Failures)
+				}
+			}
+			deletes := slices.ContainsFunc(report.Of(verify.Passed),
+				func(r verify.Result) bool { return strings.HasPrefix(r.Check.ID, "delete.") })
+			if deletes != slices.ContainsFunc(report.Routes(), func(row verify.RouteRow) bool {
+				return row.Method == http.MethodDelete && row.Passed > 0 && row.Calls > 0
+			}) {
+				t.Error("what was deleted is not told at the path of DELETE")
 			}
 			for _, r := range report.Of(verify.Unchecked) {
 				if strings.Contains(r.Lacks, "this check broke") {

@@ -308,13 +308,12 @@ func (r *run) plan() []task {
 
 func (r *run) wants(c *Check) bool {
 	return (len(r.opt.Only) == 0 || named(c, r.opt.Only)) && (r.opt.Write || !c.writes()) &&
-		!(c.OAuth2 && r.p.OAuth1) && !(c.OAuth1 && !r.p.OAuth1) && r.of(c)
+		!(c.OAuth2 && r.p.OAuth1) && !(c.OAuth1 && !r.p.OAuth1) && r.asked(c.Profiles)
 }
 
-// of tells whether a check is of the chosen profiles.
-func (r *run) of(c *Check) bool {
-	return len(c.Profiles) == 0 ||
-		slices.ContainsFunc(c.Profiles, func(name string) bool { return r.profiles[name] })
+// asked tells whether one of these profiles was chosen: any, where they are nil.
+func (r *run) asked(profiles []string) bool {
+	return len(profiles) == 0 || slices.ContainsFunc(profiles, func(name string) bool { return r.profiles[name] })
 }
 
 // Refuse tells why options leave nothing to run: the checks that Only names are
@@ -331,7 +330,7 @@ func Refuse(p *provider.Provider, opt Options) error {
 		for i := range Checks {
 			switch c := &Checks[i]; {
 			case !named(c, one.Only):
-			case len(c.Profiles) > 0 && !r.of(c):
+			case len(c.Profiles) > 0 && !r.asked(c.Profiles):
 				return fmt.Errorf("the check %s is of the profile %s: add --profile %s", word,
 					strings.Join(c.Profiles, " or "), c.Profiles[0])
 			case c.writes() && !opt.Write:
