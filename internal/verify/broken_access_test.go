@@ -54,6 +54,16 @@ var brokenAccess = []broken{
 					`","token_type":"bearer","expires_in":3600}`)
 			}
 		})},
+	{name: "a secret is taken in capitals", check: "access.bad-secret", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if id, secret, ok := r.BasicAuth(); ok && secret == strings.ToUpper(s.secret) {
+				r.SetBasicAuth(id, s.secret)
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "a token ends before expires_in", check: "access.token",
+		spoil: grants(func(g map[string]any) { g["expires_in"] = 86400 })},
 	{name: "lists need no token", check: "access.no-token",
 		spoil: lets(func(r *http.Request) bool { return isList(r) && r.Header.Get("Authorization") == "" })},
 	{name: "demographics need no token", check: "access.no-token",

@@ -42,6 +42,8 @@ var brokenField = []broken{
 		})},
 	{name: "names are escaped for a screen", check: "data.entities",
 		rows: `UPDATE "users" SET "familyName" = 'O&#39;Brien'`},
+	{name: "letters became question marks", check: "data.entities",
+		rows: `UPDATE "users" SET "familyName" = 'M?ller'`},
 	{name: "everything is compressed", check: "route.identity", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a := ask(s, r)

@@ -85,6 +85,17 @@ var brokenObjects = []broken{
 		spoil: unknown(func(a *answer) { a.say(204, "", "") })},
 	{name: "an unknown id is a web page", check: "error.unknown-id",
 		spoil: unknown(func(a *answer) { a.say(404, "text/html", "<h1>Not found</h1>") })},
+	{name: "what is deleted is active where it is read alone", check: "one.same",
+		spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
+			if m := a.members(); isSingle(r) && m != nil {
+				for _, v := range m {
+					if o, is := v.(map[string]any); is && o["status"] == "tobedeleted" {
+						o["status"] = "active"
+					}
+				}
+				a.setMembers(m)
+			}
+		})},
 	{name: "errors are answered 200", check: "error.status",
 		spoil: answers(func(_ http.Handler, _ *http.Request, a *answer) {
 			if a.status >= 400 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -77,6 +78,19 @@ var brokenOrders = []broken{
 			}
 		})},
 
+	{name: "nested lists are not sorted", check: "sort.nested",
+		spoil: asks(func(r *http.Request, q url.Values) {
+			if isNested(r) {
+				q.Del("sort")
+			}
+		})},
+	{name: "an order loses who lacks the field", check: "sort.ascending",
+		spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, rows []any) []any {
+			field := r.URL.Query().Get("sort")
+			return slices.DeleteFunc(rows, func(o any) bool {
+				return field != "" && o.(map[string]any)[field] == nil
+			})
+		})},
 	{name: "fields is ignored", check: "fields.list",
 		spoil: asks(func(_ *http.Request, q url.Values) { q.Del("fields") })},
 	{name: "an encoded comma is no comma", check: "fields.list",

@@ -243,6 +243,26 @@ var brokenWrites = []broken{
 				o["scoreStatus"] = "not submitted"
 			}
 		})},
+	{name: "scores are of single precision", check: "put.read-back", spoil: objects(func(o map[string]any) {
+		if n, is := o["score"].(json.Number); is {
+			score, _ := strconv.ParseFloat(n.String(), 32)
+			o["score"] = score
+		}
+	})},
+	{name: "DELETE of what is deleted breaks", check: "delete.gone", spoil: func(s *service) http.Handler {
+		var gone sync.Map
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			a := ask(s, r)
+			if r.Method == "PUT" {
+				gone.Delete(below(r))
+			} else if _, again := gone.Load(below(r)); r.Method == "DELETE" && again {
+				a.refuse(500)
+			} else if r.Method == "DELETE" && a.status == 204 {
+				gone.Store(below(r), true)
+			}
+			a.write(w)
+		})
+	}},
 	{name: "DELETE keeps", check: "delete.gone", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "DELETE" {

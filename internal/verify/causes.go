@@ -73,22 +73,26 @@ type ground struct{ check, carries string }
 // grounds, each before what stands on it. Where one failed, on the same path or on the list
 // that a check works on, what it carries is not judged.
 var grounds = []ground{
+	{"access.token", "gradesync.jwt"},
 	{"error.status", "error.unknown-id error.no-token error.bad-filter"},
 	{"access.earlier-token", "access.scheme access.lasting-token route list page link filter sort fields one nested data delta error sds SDS " +
 		"gradesync Q put delete"},
+	{"access.lasting-token", "put.burst"},
 	{"access.signature", "access.timestamp"},
+	{"list.one", "list.answer route page link filter sort fields nested data delta error sds SDS gradesync Q put delete"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
 	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
-		"access.expired-token access.other-ways put.no-token"},
-	{"access.foreign-token", "access.expired-token"},
+		"access.expired-token access.other-ways access.scope put.no-token"},
+	{"access.foreign-token", "access.expired-token access.other-ways access.scope put.scope"},
+	{"access.other-ways", "put.no-token put.scope"},
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
 	{"list.content-type", "error one.same filter.equal SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
-	{"list.total-header", "page.total nested.total nested.unknown-parent-empty filter.total delta.pages sds " +
-		"gradesync.classes"},
+	{"list.total-header", "page.total page.past-end nested.total nested.unknown-parent-empty filter.total delta.pages " +
+		"sds gradesync.classes"},
 	{"page.stable", "route list.view page link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
 	{"page.size", "page.given-twice page.unique page.offset page.total page.default link filter.pages sort fields " +
 		"nested sds gradesync"},
@@ -102,7 +106,7 @@ var grounds = []ground{
 	{"page.default", "route.extra-parameters route.slashes"},
 	{"link.next", "link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
-	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync"},
+	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync delete.delta"},
 	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
 		"filter.date-only sort delta SDS Q sds"},
 	{"data.types", "filter sort fields nested data.required data.values data.dates data.empty data.resolve " +
@@ -112,10 +116,10 @@ var grounds = []ground{
 	{"data.required", "nested data.empty SDS Q fields sort"},
 	{"data.empty", "fields SDS"},
 	{"data.references", "data.kinds filter.csv-name filter.reference data.resolve data.href SDS Q"},
-	{"data.resolve", "filter fields sort nested data.href SDS Q delta.active"},
+	{"data.resolve", "filter fields sort nested data.href SDS Q delta.active gradesync"},
 	{"data.kinds", "nested filter.reference SDS Q"},
 	{"data.children", "fields"},
-	{"data.agents", "SDS"},
+	{"data.agents", "SDS sds.contacts"},
 	{"data.unknown-attributes", "fields"},
 	{"delta.future", "filter delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
@@ -127,39 +131,42 @@ var grounds = []ground{
 	{"filter.equal", "link.query filter fields.filter nested delta sds gradesync SDS Q"},
 	{"filter.id", "filter nested fields.filter put delete"},
 	{"filter.status", "link.query delta.active delta.deleted nested sds put delete"},
-	{"filter.no-match", "filter nested.filter nested.both-parents nested.unknown-parent " +
+	{"filter.no-match", "page.past-end filter nested.filter nested.both-parents nested.unknown-parent " +
 		"nested.unknown-parent-empty delta"},
-	{"filter.unknown-value", "filter.total nested.filter"},
+	{"filter.unknown-value", "filter.total nested.filter delta.deleted"},
 	{"filter.apostrophe", "filter nested.filter delta sds"},
 	{"filter.not-equal", "filter nested.filter"},
 	{"filter.contains", "filter.percent filter.underscore filter.equals-in-value sds"},
-	{"filter.or", "filter.and-in-value nested.filter"},
-	{"filter.and", "filter.and-in-value filter.unknown-field filter.unreadable delta.active " +
+	{"filter.percent", "filter.underscore"},
+	{"filter.and", "filter.or filter.and-in-value nested.filter filter.unknown-field filter.unreadable delta.active " +
 		"delta.deleted sds gradesync filter.lower-case"},
+	{"filter.or", "filter.and-in-value nested.filter"},
+	{"filter.reference", "filter.csv-name"},
 	{"filter.greater", "filter.greater-equal filter.less filter.less-equal filter.number filter.zone " +
 		"filter.date-only delta sds put delete"},
 	{"filter.greater-equal", "filter.zone filter.date-only"},
 	{"filter.less", "filter.less-equal filter.date-only"},
 	{"delta.later", "filter.zone delta put.delta delete.delta"},
-	{"filter.total", "delta.pages sds"},
+	{"filter.total", "delta.pages sds link.others"},
 	{"filter.pages", "link.query fields.filter delta.pages sds"},
 	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
+	{"error.no-token", "error.bad-filter"},
 	{"sort.descending", "sort.ties"},
 	{"fields.list", "fields.single fields.nested fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
-	{"nested.rows", "nested fields.nested gradesync sds"},
+	{"nested.rows", "nested fields.nested sort.nested gradesync sds"},
 	{"nested.unknown-parent", "nested.unknown-parent-empty"},
 	{"nested.total", "nested.unknown-parent-empty gradesync"},
 	{"delta.deleted", "delta sds SDS Q"},
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.long-texts put.score-status put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
-	{"put.replace", "put.delta"},
+	{"put.read-back", "put.listed put.long-texts put.score-status put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
+	{"put.replace", "put.delta put.score-status delete.again"},
 	{"put.listed", "put.id-case put.delta delete.delta"},
 	{"put.delta", "delete.delta"},
 	{"delete.gone", "put delete"},
@@ -336,8 +343,8 @@ func answered(failed map[string][]*Result, r *Result) *Check {
 	switch shaky := failed[steady.ID]; {
 	case first.success && len(failed[softly.ID]) > 0 && r.Check.ID != softly.ID:
 		return failed[softly.ID][0].Check
-	case first.Status >= 500 && (first.wanted == http.StatusNotFound || optional(r.Target)) &&
-		len(unknown) > 0 && unknown[0].Failures[0].Status >= 500 && r.Check.ID != "error.unknown-id":
+	case (first.wanted == http.StatusNotFound || optional(r.Target)) && len(unknown) > 0 &&
+		unknown[0].Failures[0].Status == first.Status && r.Check.ID != "error.unknown-id":
 		return unknown[0].Check
 	case first.Status == http.StatusForbidden && first.As == AsClient && r.Check.ID != "list.answer" &&
 		strings.HasPrefix(first.Request, "GET "):

@@ -12,6 +12,7 @@ import (
 	"rollbook/internal/auth"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 const (
@@ -177,14 +178,44 @@ func checkToken(p *probe) {
 	} else if n < 600 {
 		p.fail(nil, "the token ends after %v s: Grade Sync renews five minutes before, and long pulls "+
 			"break; give at least 600, better 3600", n)
+	} else if end, err := number(p.claims()["exp"]).Float64(); err == nil {
+		if left := time.Until(time.Unix(int64(end), 0)).Seconds(); left < n-120 {
+			p.fail(nil, "the token's exp is %.0f s away, and expires_in says %v: readers that believe the "+
+				"answer are refused in the middle of a pull", left, n)
+		}
 	}
+}
+
+func number(v any) json.Number { n, _ := v.(json.Number); return n }
+
+// claims are what the token says, where it is a JWT (RFC 7519): else nil.
+func (p *probe) claims() (claims map[string]any) {
+	parts := strings.Split(p.grant.AccessToken, ".")
+	if len(parts) != 3 {
+		return nil
+	}
+	raw, _ := base64.RawURLEncoding.DecodeString(parts[1]) // what is none is no JSON
+	v, _ := wire.Decode(raw)
+	claims, _ = v.(map[string]any)
+	return claims
+}
+
+// otherCase is a text in other letters: capitals, or, where they are, small ones.
+func otherCase(text string) string {
+	if upper := strings.ToUpper(text); upper != text {
+		return upper
+	}
+	return strings.ToLower(text)
 }
 
 func checkBadSecret(p *probe) {
 	for _, t := range []provider.TokenRequest{
 		{Client: p.p.Client, Secret: p.p.Secret + "x"}, {Client: p.p.Client, Secret: "wrong"},
-		{Client: "nobody-" + p.p.Client, Secret: p.p.Secret},
+		{Client: p.p.Client, Secret: otherCase(p.p.Secret)}, {Client: "nobody-" + p.p.Client, Secret: p.p.Secret},
 	} {
+		if t == p.usual() {
+			continue // it has no letters
+		}
 		a, _ := p.p.RequestToken(p.ctx, t)
 		what := "the client with a wrong secret"
 		if t.Client != p.p.Client {
@@ -263,14 +294,9 @@ func checkForeign(p *probe) {
 }
 
 func checkExpired(p *probe) {
-	parts := strings.Split(p.grant.AccessToken, ".")
-	if len(parts) != 3 {
+	parts, claims := strings.Split(p.grant.AccessToken, "."), p.claims()
+	if claims == nil {
 		p.leave("the token is opaque: its end cannot be rewritten")
-	}
-	var claims map[string]any
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(raw, &claims) != nil {
-		p.leave("the token's claims cannot be read")
 	}
 	for _, end := range []struct {
 		what string

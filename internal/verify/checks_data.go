@@ -170,9 +170,10 @@ var dataChecks = []Check{
 			}
 		}},
 	{ID: "data.entities", On: Wholes, Advice: true,
-		Title: "Texts are plain: no character entities of HTML in names",
-		Rule:  ruleData + "; readers show O&#39;Brien as it stands",
-		Fix:   "Undo the escaping of the screens that the data was typed into.",
+		Title: "Texts are plain: no character entities of HTML, no letters that became question marks",
+		Rule:  ruleData + "; readers show O&#39;Brien and Andr?s as they stand",
+		Fix: "Undo the escaping of the screens that the data was typed into; read the source in the encoding " +
+			"that it has.",
 		Row: eachField(func(f *oneroster.Field, v any, there bool) string {
 			if s, _ := v.(string); f.Kind == oneroster.String && f.Name != "description" &&
 				f.Name != "comment" && entity().MatchString(s) {
@@ -192,9 +193,9 @@ var dataChecks = []Check{
 		})},
 }
 
-// entity is a character entity of HTML.
+// entity is a character entity of HTML, or what stands for a letter that an encoding lacks.
 var entity = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|` +
+	return regexp.MustCompile(`\pL\?\pL|&(#[0-9]+|#[xX][0-9a-fA-F]+|amp|lt|gt|quot|apos|nbsp|` +
 		`[A-Za-z]{1,6}(acute|grave|uml|circ|tilde|ring|cedil|slash|lig));`)
 })
 

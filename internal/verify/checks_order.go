@@ -18,6 +18,24 @@ var sortChecks = []Check{
 	{ID: "sort.descending", On: Lists, Title: "orderBy=desc orders downwards",
 		Rule: ruleREST + ", sorting", Fix: "Order in the database, before paging.",
 		Run: func(p *probe) { p.sorted("desc") }},
+	{ID: "sort.nested", On: Nesteds, Title: "A nested list is sorted like any other",
+		Rule: ruleREST + ", sorting: all lists", Fix: "Order where every list is written, and not in front of some.",
+		Run: func(p *probe) {
+			path, rows := p.beginning()
+			if len(rows) < 2 {
+				p.held = false
+				p.leave("no parent was found that has two rows here")
+			}
+			a := p.get(path, "sort", "sourcedId", "orderBy", "desc", "limit", "100")
+			before := oneroster.Field{Name: "sourcedId", Kind: oneroster.String}
+			var last string
+			for _, o := range p.list(a).Objects {
+				if last != "" && wrong(&before, last, o.ID(), "desc") {
+					p.fatal(a, "sorted by sourcedId desc, %s stands before %s", last, o.ID())
+				}
+				last = o.ID()
+			}
+		}},
 	{ID: "sort.ties", On: Lists,
 		Title: "Sorted by a field that many rows share, the pages still hold every row once",
 		Rule:  ruleREST + ", paging: the order must not change from page to page",
@@ -35,11 +53,11 @@ var sortChecks = []Check{
 // open by 1.1: only pairs that compare alike in bytes and in lower case count.
 func (p *probe) sorted(way string) {
 	c := p.collection()
-	text := c.plainField()
+	text, sparse := c.plainField(), c.sparse()
 	for i := range p.route.Resource.Fields {
 		f := &p.route.Resource.Fields[i]
 		if f.Kind != oneroster.Date && f.Kind != oneroster.Time && f.Kind != oneroster.Number &&
-			f.Name != "sourcedId" && f != text {
+			f.Name != "sourcedId" && f != text && f != sparse {
 			continue
 		}
 		if !c.varies(i) {
@@ -76,6 +94,22 @@ func (p *probe) sorted(way string) {
 	if !p.held {
 		p.lacks("no field has two values to sort")
 	}
+}
+
+// sparse is a field of texts that some rows have and some have not: an order by it may lose rows.
+func (c *collection) sparse() *oneroster.Field {
+	for i, f := range own(c.of, oneroster.String) {
+		with := 0
+		for n := range c.count {
+			if c.value(n, i) != 0 {
+				with++
+			}
+		}
+		if 0 < with && with < c.count {
+			return f
+		}
+	}
+	return nil
 }
 
 // sortedPage wants a page from the middle to be that of the sorted list: a page

@@ -19,6 +19,22 @@ var listChecks = []Check{
 				p.fail(c.broken, "%s", c.why)
 			}
 		}},
+	{ID: "list.one", On: Lists, Title: "A list of one row is a list",
+		Rule: ruleREST + ", data model; where JSON is made of XML, a list of one loses its brackets",
+		Fix:  "Write [ ] around the rows, however many they are.", Run: func(p *probe) {
+			a := p.get(p.route.Path, "limit", "1")
+			members, err := a.Members()
+			p.held = err == nil
+			for _, key := range wrappers(p.route.Resource) {
+				if _, bare := members[key].(map[string]any); bare {
+					p.fail(a, "%q is an object, and not a list of one", key)
+				}
+			}
+			if a.Status != http.StatusOK || err != nil {
+				p.held = false
+				p.lacks("there is no list to work on")
+			}
+		}},
 	{ID: "list.content-type", On: Lists, Title: "A list is application/json, in UTF-8",
 		Rule: ruleREST + "; " + ruleSDS + " (SDS-A03); RFC 8259 §8.1",
 		Fix:  "Send Content-Type: application/json, and UTF-8 without a byte order mark.",

@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -203,19 +201,12 @@ var gradeChecks = []Check{
 		Title: "The access token is a JWT whose exp is more than five minutes away",
 		Rule:  ruleGS + " reads exp and renews five minutes before",
 		Fix:   "Issue signed JWTs with exp, an hour ahead.", Run: func(p *probe) {
-			parts := strings.Split(p.grant.AccessToken, ".")
-			if len(parts) != 3 {
-				p.fatal(nil, "the token has %d parts, a JWT has three: Grade Sync refuses the connection",
-					len(parts))
+			claims := p.claims()
+			if claims == nil {
+				p.fatal(nil, "the token is no JWT of three parts, the second of them JSON: Grade Sync refuses the "+
+					"connection")
 			}
-			var claims struct {
-				Exp json.Number `json:"exp"`
-			}
-			raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-			if err != nil || json.Unmarshal(raw, &claims) != nil {
-				p.fatal(nil, "the token's second part is not the JSON of a JWT")
-			}
-			n, err := claims.Exp.Float64()
+			n, err := number(claims["exp"]).Float64()
 			if err != nil {
 				p.fail(nil, "the token has no exp")
 			} else if left := time.Until(time.Unix(int64(n), 0)); left < 5*time.Minute {

@@ -329,6 +329,7 @@ func checkDelete(p *probe) {
 			p.fail(got, "the DELETE of %s took %s with it", it.id, other.id)
 		}
 	}
+	p.unbroken(p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}))
 	if it.res.Name != "result" && len(p.failures) == 0 {
 		p.deletesUnder()
 	}

@@ -131,7 +131,7 @@ func (p *probe) draft() written {
 func (p *probe) grade(item, student string, today time.Time) map[string]any {
 	return map[string]any{"status": "active", "lineItem": ref("lineItem", item),
 		"student": ref("user", student), "scoreStatus": "fully graded",
-		"score": 87.5, "scoreDate": today.Format(oneroster.DateLayout),
+		"score": 87.35, "scoreDate": today.Format(oneroster.DateLayout),
 		"comment": "Verification: O'Brien, 100 % <b>fine</b>, très bien 👍"}
 }
 
