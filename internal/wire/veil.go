@@ -266,13 +266,31 @@ func (v *Veil) scalar(token []byte, field *oneroster.Field, key string, of *oner
 	case field == nil:
 		return []byte(v.Text(word, of))
 	default:
-		var text string
-		if json.Unmarshal(token, &text) != nil { // cut off
-			return append([]byte{'"'}, v.value(field, word[1:])...)
+		inner, whole := strings.CutSuffix(word[1:], `"`)
+		if whole = whole && json.Valid(token); !whole { // cut off, maybe behind the quote of an escape
+			inner = word[1:]
 		}
-		return oneroster.AppendString(nil, v.value(field, text))
+		token = []byte(`"` + v.quoted(field, inner))
+		if whole {
+			token = append(token, '"')
+		}
 	}
 	return token
+}
+
+// quoted is what is shown of a field's value as JSON writes it between quotes, be it cut off: what is
+// escaped there is a letter of its own.
+func (v *Veil) quoted(field *oneroster.Field, inner string) string {
+	var text string
+	for inner != "" && json.Unmarshal([]byte(`"`+inner+`"`), &text) != nil {
+		at := strings.LastIndexByte(inner, '\\')
+		if at < 0 || strings.HasSuffix(inner, `"`) {
+			return v.value(field, inner) // it is not of JSON
+		}
+		inner = inner[:at]
+	}
+	out := oneroster.AppendString(nil, v.value(field, text))
+	return string(out[1 : len(out)-1])
 }
 
 // In prose a name is followed by values in quotes; in filters by a predicate.
@@ -359,7 +377,7 @@ func (v *Veil) said(text string, of *oneroster.Resource) (string, []string) {
 			case name != nil:
 				field = name
 			case field != nil && (field.Personal || field.Name == "metadata" && aboutPeople(of)):
-				fresh = strings.Replace(fresh, inner, v.value(field, inner), 1)
+				fresh = strings.Replace(fresh, inner, v.quoted(field, inner), 1)
 			default:
 				quoted, more := v.said(inner, of)
 				fresh, pairs = strings.Replace(fresh, inner, quoted, 1), append(pairs, more...)
