@@ -237,9 +237,6 @@ func (p *probe) refused(who provider.Who, what string) {
 	if p.route != nil {
 		path = p.route.Path
 		c := p.reading("/" + p.route.Segments[0])
-		if c != nil && c.spare {
-			p.leave("there is no %s, which is optional", path)
-		}
 		if p.route.One {
 			query = ""
 			path = fill(path, map[string]string{"id": "no-such-id"})

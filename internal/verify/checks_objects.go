@@ -134,8 +134,6 @@ func (p *probe) single() (id, path string) {
 	switch {
 	case c == nil:
 		p.leave("the list was not read")
-	case c.spare:
-		p.leave("there is no %s, which is optional", c.route.Path)
 	case !c.usable():
 		p.leave("there are no rows to take an id from, or they have none")
 	}

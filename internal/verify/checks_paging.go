@@ -13,9 +13,7 @@ var listChecks = []Check{
 	{ID: "list.answer", On: Lists, Title: "The collection is answered 200 with a list",
 		Rule: ruleREST + ", tables 3.1a to 3.1c",
 		Fix:  "Serve the path; an empty collection is 200 with an empty list.", Run: func(p *probe) {
-			if c := p.reading(p.route.Path); c.spare {
-				p.lacks("there is no %s, which is optional", p.route.Path)
-			} else if c.broken != nil {
+			if c := p.reading(p.route.Path); c.broken != nil {
 				p.fail(c.broken, "%s", c.why)
 			}
 		}},

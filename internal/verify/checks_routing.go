@@ -37,9 +37,6 @@ var routeChecks = []Check{
 		Rule:  ruleREST + ": no POST; RFC 9110 §15.5.6",
 		Fix:   "Answer 405 with an Allow header to POST, PATCH and DELETE on a collection.",
 		Run: func(p *probe) {
-			if c := p.reading(p.route.Path); c != nil && c.spare {
-				p.leave("there is no %s, which is optional", p.route.Path)
-			}
 			a := p.call(provider.Call{Method: http.MethodPost, Path: p.route.Path, Body: []byte("{}")})
 			p.ok()
 			if a.Err != nil {
@@ -202,9 +199,6 @@ var errorChecks = []Check{
 		Rule: ruleREST + ", status information: unknown object; Grade Sync takes 404, and nothing " +
 			"else, for absent", Fix: "Answer 404 with {\"statusInfoSet\":[{imsx_codeMajor, imsx_severity, " +
 			"imsx_codeMinor, imsx_description}]}.", Run: func(p *probe) {
-			if c := p.reading("/" + p.route.Segments[0]); c != nil && c.spare {
-				p.leave("there is no /%s, which is optional", p.route.Segments[0])
-			}
 			a := p.get(fill(p.route.Path, map[string]string{"id": "no-such-id-" + p.route.Resource.Name}))
 			p.must(a, http.StatusNotFound)
 			if !p.listOf().usable() {

@@ -292,8 +292,6 @@ func (p *probe) walked() *collection {
 	switch {
 	case c == nil:
 		p.leave("%s was not read", p.route.Path)
-	case c.spare:
-		p.leave("there is no %s, which is optional", p.route.Path)
 	case c.broken != nil:
 		p.leave("there is no list to work on: %s", c.why)
 	case c.count == 0:

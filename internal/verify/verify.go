@@ -362,7 +362,7 @@ func (r *run) run(t task) {
 	p := &probe{run: r, check: t.check, route: t.route}
 	defer func() { r.results = append(r.results, p.result()) }()
 	defer p.broke()
-	if t.route != nil && t.route.Table == "" && Nesteds.covers(t.route) && !p.served() {
+	if t.route != nil && t.route.Table == "" && !p.served() {
 		p.leave("there is no %s, which is optional", t.route.Path)
 	}
 	if t.check.Row != nil {
@@ -379,8 +379,12 @@ func (p *probe) broke() {
 	}
 }
 
-// served tells whether an optional nested list is there at all.
+// served tells whether what no table of the standard has is there at all.
 func (p *probe) served() bool {
+	if !Nesteds.covers(p.route) {
+		c := p.reading("/" + p.route.Segments[0])
+		return c == nil || !c.spare
+	}
 	for _, vars := range p.candidates() {
 		return p.get(fill(p.route.Path, vars)).Status != http.StatusNotFound
 	}
