@@ -498,7 +498,8 @@ func reading(b *testing.B, from target, until chan struct{}) (took []float64) {
 }
 
 // writingBeside writes grades, two hundred a second at most, and returns how long each took.
-func writingBeside(b *testing.B, to server, results []oneroster.Record, until chan struct{}) (took []float64) {
+func writingBeside(b *testing.B, to server, results []oneroster.Record,
+	until chan struct{}) (took []float64) {
 	c, err := net.Dial("tcp", to.host)
 	if err != nil {
 		b.Error(err)

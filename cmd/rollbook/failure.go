@@ -36,7 +36,8 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool, what string) {
 // tellFailure tells a program that asked for JSON why there is none of the usual kind.
 func tellFailure(w io.Writer, cmd *cobra.Command, args []string, err error, text string, code int) {
 	f := cmd.Flag("json")
-	asked := f != nil && (f.Value.String() == "true" || slices.Contains(args, "--json")) // it may not be read yet
+	// it may not be read yet
+	asked := f != nil && (f.Value.String() == "true" || slices.Contains(args, "--json"))
 	if !asked || f.Annotations[failsAsJSON] == nil {
 		return
 	}

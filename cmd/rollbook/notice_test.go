@@ -116,7 +116,8 @@ func TestClockAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		if _, errs, code := rollbook(t, dir, "client", "list", "--db", dsn); code != 0 { // makes the key, and says where
+		// makes the key, and says where
+		if _, errs, code := rollbook(t, dir, "client", "list", "--db", dsn); code != 0 {
 			t.Fatal(errs)
 		}
 		cmd := program(dir, "serve", "--addr", "127.0.0.1:0", "--db", dsn)

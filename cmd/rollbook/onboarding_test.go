@@ -53,7 +53,8 @@ func TestOnboarding(t *testing.T) {
 			}
 			run(want, "sync sds", more...)
 		}
-		run(" 0 failed", "verify", "--profile", "all", "--write") // a district that has lived, with deleted rows of every kind
+		// a district that has lived, with deleted rows of every kind
+		run(" 0 failed", "verify", "--profile", "all", "--write")
 		if out, _, code := rollbook(t, dir, "sync", "sds", "--history", g.BaseURL); code != 0 ||
 			strings.Count(out, "delta") < min(10, days) {
 			t.Errorf("exit %d\n%s", code, out)

@@ -48,7 +48,8 @@ func TestPeers(t *testing.T) {
 	other("import", "--new", write(t, edited(right, "users.csv", "Ash→Ashe")))
 	var client struct{ ClientID, ClientSecret string }
 	if err := json.Unmarshal([]byte(other("client", "add", "rollbook", "--for", "gradesync", "--scopes",
-		"roster-core.readonly,gradebook.readonly,gradebook.createput,gradebook.delete", "--json")), &client); err != nil {
+		"roster-core.readonly,gradebook.readonly,gradebook.createput,gradebook.delete", "--json")),
+		&client); err != nil {
 		t.Fatal(err)
 	}
 	address, _ := start(t, dir, up)
@@ -59,10 +60,12 @@ func TestPeers(t *testing.T) {
 	run(client.ClientSecret, 0, "3 users", append([]string{"source", "add", "up"}, at...)...)
 	run("", 0, "publication 2 is published: 0 added, 1 changed", "source", "run", "up")
 	run(client.ClientSecret, 0, "it has 0 lineItems", append([]string{"outlet", "add", "up"}, at...)...)
-	run(sourcetest.Password, 0, "the folder is there", "outlet", "add", "files", "--sftp", "sftp://rollbook@"+host+in,
+	run(sourcetest.Password, 0, "the folder is there", "outlet", "add", "files", "--sftp",
+		"sftp://rollbook@"+host+in,
 		"--host-key", fingerprint)
 	s := storetest.Open(t, filepath.Join(dir, "mine.db"), store.Options{})
-	for _, rec := range []oneroster.Record{storetest.Rec("lineItem", "sourcedId", "l1", "title", "Test", "class", "c1"),
+	for _, rec := range []oneroster.Record{storetest.Rec("lineItem", "sourcedId", "l1", "title", "Test",
+		"class", "c1"),
 		storetest.Rec("result", "sourcedId", "r1", "lineItem", "l1", "student", "u1", "score", "7")} {
 		if _, _, err := s.Put(store.By(t.Context(), "client gradesync"), rec); err != nil {
 			t.Fatal(err)
@@ -76,7 +79,8 @@ func TestPeers(t *testing.T) {
 	if got := delivered(t, in); got["r1"] != "7" {
 		t.Errorf("the folder has %v", got)
 	}
-	for _, verb := range []string{"source list", "source show up --json", "outlet list --json", "outlet status", "audit"} {
+	for _, verb := range []string{"source list", "source show up --json", "outlet list --json", "outlet status",
+		"audit"} {
 		run("", 0, "", strings.Fields(verb)...)
 	}
 	database, err := os.ReadFile(filepath.Join(dir, "mine.db"))

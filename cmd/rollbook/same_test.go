@@ -266,7 +266,8 @@ func TestCausesFirst(t *testing.T) {
 	if _, errs, code := rollbook(t, dir, "import", in, "--new", "--db", "new.db", "--skip-bad"); code != 4 {
 		t.Errorf("%d %s", code, errs)
 	}
-	for _, args := range []string{"export new.zip --db new.db", "import --new new.zip --db other.db"} { // nothing refers to nothing
+	// nothing refers to nothing
+	for _, args := range []string{"export new.zip --db new.db", "import --new new.zip --db other.db"} {
 		if _, errs, code := rollbook(t, dir, strings.Fields(args)...); code != 0 {
 			t.Errorf("%s: %d %s", args, code, errs)
 		}

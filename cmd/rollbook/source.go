@@ -129,7 +129,8 @@ func addFeed(make func(cmd *cobra.Command, name string, o *opened) (f store.Feed
 var isFeedName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,39}$`)
 
 // placeOfSource puts into settings where packages come from.
-func placeOfSource(s *source.Settings, p peer, drop source.Drop, reads source.Provider, secrets feed.Secrets) {
+func placeOfSource(s *source.Settings, p peer, drop source.Drop, reads source.Provider,
+	secrets feed.Secrets) {
 	if p.folder != "" {
 		s.Folder = &source.Folder{Path: p.folder, Drop: drop}
 	}

@@ -67,10 +67,12 @@ func TestSource(t *testing.T) {
 		run(0, "publication 1 is published: 12 added, 0 changed, 0 retired", "source", "run", "nightly")
 		run(0, "nothing new: 7 CSV files", "source", "run", "nightly", "--json")
 		drop(t, in, edited(right, "users.csv", "Ash→Ashe"))
-		run(0, `"text":"publication 2 is published: 0 added, 1 changed, 0 retired"`, "source", "run", "nightly", "--json")
+		run(0, `"text":"publication 2 is published: 0 added, 1 changed, 0 retired"`, "source", "run", "nightly",
+			"--json")
 		runs(t, dir, dsn)("calendar", "freeze", "2000-01-01..2999-01-01")
 		drop(t, in, edited(right, "users.csv", "Ash→Ashton"))
-		run(3, "publication 3 is held: the calendar does not allow it today (calendar); ", "source", "run", "nightly")
+		run(3, "publication 3 is held: the calendar does not allow it today (calendar); ", "source", "run",
+			"nightly")
 		run(0, "nothing new", "source", "run", "nightly")
 		drop(t, in, edited(right, "users.csv", "student→pupil"))
 		run(1, "publication 4 is refused: 2 problems in the package", "source", "run", "nightly")

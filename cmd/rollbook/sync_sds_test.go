@@ -30,9 +30,11 @@ type front struct {
 	dir            string
 	client, secret string
 
-	lock    sync.Mutex
-	asked   []string                                                       // path and decoded query of data requests, without the base
-	trouble func(n int, w http.ResponseWriter, r *http.Request) bool       // answers the nth data request itself; 0 is one for a token
+	lock sync.Mutex
+	// path and decoded query of data requests, without the base
+	asked []string
+	// answers the nth data request itself; 0 is one for a token
+	trouble func(n int, w http.ResponseWriter, r *http.Request) bool
 	change  func(r *http.Request, path string, list *[]map[string]any) int // takes rows out of a list; how many
 	without string                                                         // a header that no answer has
 }

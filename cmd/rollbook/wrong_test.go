@@ -277,7 +277,8 @@ func TestWrongPackages(t *testing.T) {
 		// What hangs on what is deleted, and can do without.
 		{"a district that is deleted", right,
 			map[string]string{"manifest.csv": "propertyName,value\nfile.orgs,delta\n",
-				"orgs.csv": "sourcedId,status,dateLastModified,name,type\nd1,tobedeleted,2026-01-01T00:00:00Z,,\n"}, "", 0, "", "!orgs.csv:s1,,,School,school,s1,d1"},
+				"orgs.csv": "sourcedId,status,dateLastModified,name,type\nd1,tobedeleted,2026-01-01T00:00:00Z,,\n"}, "",
+			0, "", "!orgs.csv:s1,,,School,school,s1,d1"},
 		{"a bulk file that says tobedeleted", many(40, 40), edited(many(40, 40), "enrollments.csv",
 			",,,c1→,tobedeleted,,c1"), "", 3, "40 of 40 enrollments of students would be retired", ""},
 		// What would be retired.
@@ -415,7 +416,8 @@ func TestHalfOfAFile(t *testing.T) {
 	const says = `users.csv lacks 157 of 322 users that enrollments.csv refers to, in 942 references: `
 	_, errs, code := d.run("import", "half.zip")
 	if code != exitFailed || !strings.Contains(errs, says) ||
-		!strings.Contains(errs, "users.csv is probably cut off") || !strings.Contains(errs, `"what"`) || strings.Count(errs, "\n") > 20 {
+		!strings.Contains(errs, "users.csv is probably cut off") || !strings.Contains(errs, `"what"`) ||
+		strings.Count(errs, "\n") > 20 {
 		t.Errorf("%d %s", code, errs)
 	}
 	out, _, _ := d.run("import", "half.zip", "--json")

@@ -57,7 +57,8 @@ func TestAside(t *testing.T) {
 	if err := a.file.Truncate(places[len(places)/2]); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := a.Get(places[len(places)/2]); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+	if _, _, err := a.Get(places[len(places)/2]); err == nil || !strings.Contains(err.Error(),
+		"cannot be read") {
 		t.Errorf("of a file that is cut: %v", err)
 	}
 	if err := a.Close(); err != nil || a.file != nil {

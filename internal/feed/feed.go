@@ -138,8 +138,8 @@ type serving struct {
 	clock  time.Time            // on the wall, at the last look
 }
 
-// anew says when feeds are due, at the first look and where the clock was put back: what a wrong clock had said
-// may be years ahead.
+// anew says when feeds are due, at the first look and where the clock was put back: what a wrong clock had
+// said may be years ahead.
 func (s *serving) anew(ctx context.Context, feeds []store.Feed) error {
 	now := s.now().Round(0) // what the wall shows is meant
 	back := now.Before(s.clock) || s.clock.IsZero()

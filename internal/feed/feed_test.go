@@ -105,7 +105,8 @@ func TestServe(t *testing.T) {
 		<-ended
 		<-ended
 		for name, want := range map[string]string{"works": "done: well", "fails": "failed: no route",
-			"breaks": "failed: a mistake of this program: a mistake", "hangs": "broken off: it was stopped, and begins anew",
+			"breaks":   "failed: a mistake of this program: a mistake",
+			"hangs":    "broken off: it was stopped, and begins anew",
 			"unwanted": "0 <nil>", "by-hand": "0 <nil>"} {
 			if got := state(name); got != want {
 				t.Errorf("%s: %s, not %s", name, got, want)
@@ -129,7 +130,8 @@ func TestClockIsPutBack(t *testing.T) {
 	t.Parallel()
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return time.Now().AddDate(9, 0, 0) }})
-		if err := s.AddFeed(t.Context(), store.Feed{Kind: store.FeedSource, Name: "kept", Settings: "{}"}); err != nil {
+		if err := s.AddFeed(t.Context(), store.Feed{Kind: store.FeedSource, Name: "kept",
+			Settings: "{}"}); err != nil {
 			t.Fatal(err)
 		}
 		ctx, killed := context.WithCancel(t.Context())
@@ -245,7 +247,8 @@ func TestSettingsOfALaterVersion(t *testing.T) {
 	var s struct{ Folder string }
 	_, err := feed.Read(store.Feed{Kind: store.FeedSource, Name: "sis",
 		Settings: `{"folder":"/srv","onlySchools":["s1"]}`}, nil, &s)
-	if err == nil || !strings.Contains(err.Error(), `source "sis"`) || !strings.Contains(err.Error(), "onlySchools") {
+	if err == nil || !strings.Contains(err.Error(), `source "sis"`) || !strings.Contains(err.Error(),
+		"onlySchools") {
 		t.Error(err)
 	}
 }

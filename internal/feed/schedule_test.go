@@ -84,7 +84,8 @@ func TestSchedules(t *testing.T) {
 	}
 	for _, wrong := range []feed.Schedule{{At: []string{"2:3x"}}, {At: []string{"25:00"}}, {Every: "1s"},
 		{Every: "x"},
-		{Cron: "* * * *"}, {Cron: "0 0 31 2 *"}, {Cron: "@daily"}, {Cron: "TZ=UTC 0 3 * * *"}, {Every: "15m", Cron: "0 3 * * *"}} {
+		{Cron: "* * * *"}, {Cron: "0 0 31 2 *"}, {Cron: "@daily"}, {Cron: "TZ=UTC 0 3 * * *"},
+		{Every: "15m", Cron: "0 3 * * *"}} {
 		if wrong.Check() == nil {
 			t.Errorf("%+v is taken", wrong)
 		}

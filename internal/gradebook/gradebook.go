@@ -1,5 +1,5 @@
-// Package gradebook is the rules of what clients write: what is filled in that they leave out and readers need,
-// and what cannot be kept. It asks the district by three questions, and writes nothing.
+// Package gradebook is the rules of what clients write: what is filled in that they leave out and readers
+// need, and what cannot be kept. It asks the district by three questions, and writes nothing.
 package gradebook
 
 import (
@@ -53,8 +53,8 @@ func Complete(ctx context.Context, d District, entries []*Entry, now time.Time) 
 	return refer(ctx, d, entries)
 }
 
-// fill gives an entry what clients leave out and readers need: Grade Sync sends no category, no dueDate and no
-// gradingPeriod.
+// fill gives an entry what clients leave out and readers need: Grade Sync sends no category, no dueDate and
+// no gradingPeriod.
 func (e *Entry) fill(ctx context.Context, d District, now time.Time) error {
 	missing := func(name, value string) {
 		if e.Get(name) == "" {

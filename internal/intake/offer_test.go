@@ -42,7 +42,8 @@ func TestOffersOfColumns(t *testing.T) {
 		says, kept string
 	}{
 		{"the same", columned(1, "A", "courses title hobby, extra x"), "", "courses.csv title hobby, extra.csv x"},
-		{"a column is missing", columned(1, "A", "courses title, extra x"), "courses.csv has no column hobby," + had,
+		{"a column is missing", columned(1, "A", "courses title, extra x"), "courses.csv has no column hobby," +
+			had,
 			"courses.csv title, extra.csv x"},
 		{"a file is missing", columned(1, "A", "courses title hobby"), "the package has no extra.csv," + had,
 			"courses.csv title hobby"},
@@ -52,8 +53,9 @@ func TestOffersOfColumns(t *testing.T) {
 			"courses.csv title, extra.csv x"},
 		{"another format", columned(1, "B", "courses title"), "the package is B, and the last one was A: its files " +
 			"and columns cannot be compared", "courses.csv title"},
-		{"a part of another format", partial(columned(1, "B", "courses title")), "the package is B, and the last one " +
-			"was A: its files and columns cannot be compared", "courses.csv title"},
+		{"a part of another format", partial(columned(1, "B", "courses title")),
+			"the package is B, and the last one " +
+				"was A: its files and columns cannot be compared", "courses.csv title"},
 		{"one that is not looked at", columned(1, "", ""), "", "courses.csv title hobby, extra.csv x"},
 		{"a way back", intake.Offer{Back: 1, Cause: "rollback"}, "", "courses.csv title hobby, extra.csv x"},
 	} {
@@ -101,10 +103,11 @@ func TestOffersAreCounted(t *testing.T) {
 		{more, "map[courses:map[added:0 changed:0 retired:0 same:10] orgs:map[added:1 changed:1 retired:0 same:1]]"},
 	} {
 		looked := 0
-		doc, err := f.in.Plan(t.Context(), intake.Offer{Source: storetest.Bulk(c.rows...)}, func(*store.Plan) error {
-			looked++
-			return nil
-		})
+		doc, err := f.in.Plan(t.Context(), intake.Offer{Source: storetest.Bulk(c.rows...)},
+			func(*store.Plan) error {
+				looked++
+				return nil
+			})
 		f.must(err)
 		if got := fmt.Sprint(doc.Counts); got != c.want || looked != 1 {
 			t.Errorf("looked %d times\n got %s\nwant %s", looked, got, c.want)
@@ -190,7 +193,8 @@ func TestOffersToADatabaseThatIsGone(t *testing.T) {
 	_, err := f.in.Plan(t.Context(), courses(1), nil)
 	_, held, _, offered := f.in.Offer(t.Context(), id, courses(1))
 	refused := f.in.Refuse(t.Context(), id, intake.Document{})
-	if _, read := f.in.Document(t.Context(), id); err == nil || offered == nil || held || refused == nil || read == nil {
+	if _, read := f.in.Document(t.Context(), id); err == nil || offered == nil || held || refused == nil ||
+		read == nil {
 		t.Errorf("planned %v, offered %v, refused %v, read %v", err, offered, refused, read)
 	}
 }

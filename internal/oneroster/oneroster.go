@@ -31,9 +31,11 @@ type Field struct {
 	Required bool     // a record without it is refused
 	Enum     []string // the values of an Enum field, or of the items of a Strings field
 	To       string   // Name of the resource that a Ref or Refs points at
-	Inverse  string   // Refs that are (also) read off another field of To: children off parent, agents off agents
-	CSV      string   // column of the CSV binding where the rule of Column does not give it; "-" when it has none
-	Personal bool     // names or describes a person: not for the eyes of those who only look for a mistake
+	// Refs that are (also) read off another field of To: children off parent, agents off agents
+	Inverse string
+	// column of the CSV binding where the rule of Column does not give it; "-" when it has none
+	CSV      string
+	Personal bool // names or describes a person: not for the eyes of those who only look for a mistake
 }
 
 // Derived tells whether the field is never stated by a source, only read off

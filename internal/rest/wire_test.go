@@ -245,7 +245,8 @@ func TestCertificateIsReadAgain(t *testing.T) {
 		<-ended
 	}()
 	name := func() string {
-		c, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true}) // the test looks at the name itself
+		// the test looks at the name itself
+		c, err := tls.Dial("tcp", listener.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -65,8 +65,8 @@ type Run struct {
 const runsKept = 200
 
 // turnLasts is how long a turn is kept from others when its process tells nothing of itself any more.
-// Clocks of machines may differ by less: a turn that is kept for longer than twice that is of a clock that was
-// wrong.
+// Clocks of machines may differ by less: a turn that is kept for longer than twice that is of a clock that
+// was wrong.
 const turnLasts = 2 * time.Minute
 
 // Busy tells whether some process has the turn of a feed.
@@ -112,7 +112,8 @@ func (s *Store) RemoveFeed(ctx context.Context, kind FeedKind, name string) erro
 			return err
 		}
 		if kind == FeedOutlet {
-			if _, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "undelivered" WHERE "outlet" = $1`), name); err != nil {
+			if _, err := tx.ExecContext(ctx, s.sql(`DELETE FROM "undelivered" WHERE "outlet" = $1`),
+				name); err != nil {
 				return err
 			}
 		}

@@ -58,7 +58,8 @@ func (c *change) put(ctx context.Context, t *table, puts []*put) error {
 	}
 	entries := make([]*gradebook.Entry, len(puts))
 	for i, p := range puts {
-		entries[i] = &gradebook.Entry{Record: oneroster.Record{Resource: t.Resource, Values: slices.Clone(p.values)},
+		entries[i] = &gradebook.Entry{Record: oneroster.Record{Resource: t.Resource,
+			Values: slices.Clone(p.values)},
 			Make: p.make}
 	}
 	if err := gradebook.Complete(ctx, c, entries, c.now()); err != nil {
@@ -161,7 +162,8 @@ func (c *change) Period(ctx context.Context, class, day string) (string, error) 
 }
 
 // Statuses are those of objects, by their ids; those that are not there are left out.
-func (c *change) Statuses(ctx context.Context, r *oneroster.Resource, ids []string) (map[string]string, error) {
+func (c *change) Statuses(ctx context.Context, r *oneroster.Resource, ids []string) (map[string]string,
+	error) {
 	out := map[string]string{}
 	for batch := range slices.Chunk(ids, 500) {
 		st := &statement{d: c.d}

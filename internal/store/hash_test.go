@@ -10,8 +10,9 @@ import (
 // records would be taken for changed after an upgrade.
 func TestContentHash(t *testing.T) {
 	rec := oneroster.NewRecord(oneroster.ByName("user"))
-	for field, value := range map[string]string{"sourcedId": "u1", "status": oneroster.Active, "givenName": "Änne",
-		"orgs": oneroster.Join("o1", "o2"), "metadata": `{"k":"v"}`,
+	for field, value := range map[string]string{"sourcedId": "u1", "status": oneroster.Active,
+		"givenName": "Änne",
+		"orgs":      oneroster.Join("o1", "o2"), "metadata": `{"k":"v"}`,
 		"agents": "of others too", "dateLastModified": "2026-09-01T08:00:00.000Z"} {
 		rec.Set(field, value)
 	}

@@ -157,7 +157,11 @@ func idsOf(recs []oneroster.Record) []string {
 func TestDeltaIsTheDifference(t *testing.T) {
 	storetest.Engines(t, func(t *testing.T, dsn string) {
 		rng := rand.New(rand.NewPCG(3, 5))
-		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}) // a clock that stands still
+		// a clock that stands still
+		s := storetest.Open(t, dsn, store.Options{Now: func() time.Time {
+			return time.Date(2026, 1, 1, 0, 0, 0, 0,
+				time.UTC)
+		}})
 		d := newDistrict(rng)
 		mirror := map[string][]string{}
 		latest := map[string]string{}

@@ -101,7 +101,8 @@ var brokenAccess = []broken{
 		spoil: where(func(r *http.Request) bool {
 			return r.Header.Get("Authorization") == "Bearer not-a-token"
 		}, func(a *answer) { a.refuse(500) })},
-	{name: "a token's end is read without its signature", check: "access.expired-token", cause: "access.foreign-token",
+	{name: "a token's end is read without its signature", check: "access.expired-token",
+		cause: "access.foreign-token",
 		spoil: lets(func(r *http.Request) bool {
 			end, _ := claim(r, "exp").(float64)
 			return end > float64(time.Now().Unix()) && claim(r, "jti") != nil
@@ -113,21 +114,25 @@ var brokenAccess = []broken{
 			return strings.HasPrefix(r.Header.Get("Authorization"), "bearer")
 		}, func(a *answer) { a.refuse(401) })},
 	{name: "a new token ends the one before", check: "access.earlier-token", spoil: latestOnly},
-	{name: "a token ends after seven calls", check: "access.lasting-token", spoil: func(s *service) http.Handler {
-		var lock sync.Mutex
-		used := map[string]int{}
-		return answers(func(_ http.Handler, r *http.Request, a *answer) {
-			lock.Lock()
-			defer lock.Unlock()
-			if used[r.Header.Get("Authorization")]++; used[r.Header.Get("Authorization")] > 7 {
-				a.refuse(401)
-			}
-		})(s)
-	}},
+	{name: "a token ends after seven calls", check: "access.lasting-token",
+		spoil: func(s *service) http.Handler {
+			var lock sync.Mutex
+			used := map[string]int{}
+			return answers(func(_ http.Handler, r *http.Request, a *answer) {
+				lock.Lock()
+				defer lock.Unlock()
+				if used[r.Header.Get("Authorization")]++; used[r.Header.Get("Authorization")] > 7 {
+					a.refuse(401)
+				}
+			})(s)
+		}},
 	{name: "HEAD needs no token", check: "access.other-ways",
 		spoil: lets(func(r *http.Request) bool { return r.Method == "HEAD" })},
 	{name: "any user and password opens", check: "access.other-ways",
-		spoil: lets(func(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Authorization"), "Basic ") })},
+		spoil: lets(func(r *http.Request) bool {
+			return strings.HasPrefix(r.Header.Get("Authorization"),
+				"Basic ")
+		})},
 	{name: "a token in the address opens", check: "access.other-ways",
 		spoil: lets(func(r *http.Request) bool { return r.URL.Query().Has("access_token") })},
 	{name: "any scope opens everything", check: "access.scope",
@@ -143,7 +148,8 @@ var brokenAccess = []broken{
 				a.refuse(404)
 			}
 		})},
-	{name: "the service is plain HTTP on the net", check: "access.https", config: func(c *provider.Config) { // this machine, by a name that is not its own
+	// this machine, by a name that is not its own
+	{name: "the service is plain HTTP on the net", check: "access.https", config: func(c *provider.Config) {
 		c.URL, c.TokenURL = strings.Replace(c.URL, "127.0.0.1", "0.0.0.0", 1), strings.Replace(c.TokenURL,
 			"127.0.0.1", "0.0.0.0", 1)
 	}},

@@ -58,11 +58,12 @@ var brokenField = []broken{
 			a.write(w)
 		})
 	}},
-	{name: "writes are stamped in local time", check: "put.delta", cause: "filter.greater", spoil: objects(func(o map[string]any) {
-		if at, err := time.Parse(oneroster.TimeLayout, text(o, "dateLastModified")); err == nil {
-			o["dateLastModified"] = oneroster.FormatTime(at.Add(-5 * time.Hour))
-		}
-	}, "lineItem", "result", "category")},
+	{name: "writes are stamped in local time", check: "put.delta", cause: "filter.greater",
+		spoil: objects(func(o map[string]any) {
+			if at, err := time.Parse(oneroster.TimeLayout, text(o, "dateLastModified")); err == nil {
+				o["dateLastModified"] = oneroster.FormatTime(at.Add(-5 * time.Hour))
+			}
+		}, "lineItem", "result", "category")},
 }
 
 // laterPages moves every page of a filtered list but the first by some rows.

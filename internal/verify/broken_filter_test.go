@@ -18,7 +18,8 @@ var brokenFilters = []broken{
 	{name: "a filter compares the beginning", check: "filter.id", spoil: swaps(`^sourcedId='(.{3}).*'$`,
 		"sourcedId~'$1'")},
 	{name: "sourcedId cannot be filtered by", check: "filter.id", spoil: refusesFilter(`^sourcedId=`)},
-	{name: "one role is never found", check: "filter.equal", spoil: swaps("^role='(teacher|TEACHER)'$", nothing)},
+	{name: "one role is never found", check: "filter.equal", spoil: swaps("^role='(teacher|TEACHER)'$",
+		nothing)},
 	{name: "every filter finds nothing", check: "filter.equal",
 		spoil: filters(func(f string) string { return nothing })},
 	{name: "status is not filtered by", check: "filter.status", spoil: swaps(`^status='active'$`, "")},
@@ -41,7 +42,8 @@ var brokenFilters = []broken{
 				a.body = []byte(`{"` + routeOf(r).Segments[0] + `":[]}`)
 			}
 		})},
-	{name: "an unknown status is 400", check: "filter.unknown-value", cause: "filter.no-match", spoil: refusesFilter(`='norecords'`)},
+	{name: "an unknown status is 400", check: "filter.unknown-value", cause: "filter.no-match",
+		spoil: refusesFilter(`='norecords'`)},
 	{name: "an unknown role is everybody", check: "filter.unknown-value", spoil: swaps(`^role='norecords'$`,
 		"")},
 	{name: "!= is =", check: "filter.not-equal", spoil: swaps("!=", "=")},

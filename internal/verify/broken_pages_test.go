@@ -13,7 +13,8 @@ import (
 )
 
 var brokenPages = []broken{
-	{name: "a list of one is an object", check: "list.one", spoil: answers(func(_ http.Handler, r *http.Request, a *answer) {
+	{name: "a list of one is an object", check: "list.one", spoil: answers(func(_ http.Handler, r *http.Request,
+		a *answer) {
 		m := a.members()
 		for key, v := range m {
 			if list, is := v.([]any); is && len(list) == 1 && isList(r) && a.status == 200 {
@@ -55,7 +56,8 @@ var brokenPages = []broken{
 		spoil: where(isList, func(a *answer) { a.header.Set("Content-Type", "text/html") })},
 	{name: "students hold teachers", check: "list.view", spoil: serves("/students", "/users")},
 	{name: "schools are all orgs", check: "list.view", spoil: serves("/schools", "/orgs")},
-	{name: "schools lack one", check: "list.view", cause: "page.total", spoil: asks(func(r *http.Request, q url.Values) {
+	{name: "schools lack one", check: "list.view", cause: "page.total", spoil: asks(func(r *http.Request,
+		q url.Values) {
 		if below(r) == "/schools" {
 			q.Set("offset", strconv.Itoa(number(q, "offset", 0)+1))
 		}
@@ -105,7 +107,8 @@ var brokenPages = []broken{
 		})},
 	{name: "a row is left out at each seam", check: "page.total", cause: "page.offset",
 		spoil: offsets(func(n int) int { return n + 1 })},
-	{name: "pages overlap by a row", check: "page.unique", cause: "page.offset", spoil: offsets(func(n int) int { return n - 1 })},
+	{name: "pages overlap by a row", check: "page.unique", cause: "page.offset",
+		spoil: offsets(func(n int) int { return n - 1 })},
 	{name: "limit is cut to 50", check: "page.size", spoil: limits(func(n int) int { return min(n, 50) })},
 	{name: "limit is cut to 100, and the next page linked", check: "page.size",
 		spoil: limits(func(n int) int { return min(n, 100) })},

@@ -50,7 +50,8 @@ var brokenQuietly = []broken{
 	}, "user")},
 	{name: "a class's school is the district", check: "data.kinds",
 		spoil: leads("school", "org", "district")},
-	{name: "a course's year is a term", check: "data.kinds", spoil: leads("schoolYear", "academicSession", "term")},
+	{name: "a course's year is a term", check: "data.kinds", spoil: leads("schoolYear", "academicSession",
+		"term")},
 	{name: "a result is a teacher's", check: "data.kinds", rows: `UPDATE "results" SET "student" =
 		(SELECT "sourcedId" FROM "users" WHERE "role" = 'teacher' LIMIT 1)`},
 	{name: "students are primary", check: "data.kinds", spoil: objects(func(o map[string]any) {

@@ -3,11 +3,12 @@ package verify_test
 // Each rule by which School Data Sync judges rosters, broken once on the wire.
 // What exactly a rule finds is tested where the rules are.
 var brokenRules = []broken{
-	{name: "rule: one course id is a number", check: "SDS-G01", cause: "data.id", spoil: objects(func(o map[string]any) {
-		if o["sourcedId"] == "crs-high-09-1" {
-			o["sourcedId"] = 17
-		}
-	}, "course")},
+	{name: "rule: one course id is a number", check: "SDS-G01", cause: "data.id",
+		spoil: objects(func(o map[string]any) {
+			if o["sourcedId"] == "crs-high-09-1" {
+				o["sourcedId"] = 17
+			}
+		}, "course")},
 	{name: "rule: a class has no status", check: "SDS-G02", cause: "data.status",
 		spoil: objects(func(o map[string]any) { delete(o, "status") }, "class")},
 	{name: "rule: stamps without fraction", check: "SDS-G03", cause: "data.modified",
@@ -36,11 +37,12 @@ var brokenRules = []broken{
 		rows: `UPDATE "users" SET "email" = 'all@example.org'`},
 	{name: "rule: contacts have no address", check: "SDS-U05",
 		rows: `UPDATE "users" SET "email" = '' WHERE "role" IN ('parent', 'guardian')`},
-	{name: "rule: students name no agents", check: "SDS-U06", cause: "data.agents", spoil: objects(func(o map[string]any) {
-		if text(o, "role") == "student" {
-			o["agents"] = []any{}
-		}
-	}, "user")},
+	{name: "rule: students name no agents", check: "SDS-U06", cause: "data.agents",
+		spoil: objects(func(o map[string]any) {
+			if text(o, "role") == "student" {
+				o["agents"] = []any{}
+			}
+		}, "user")},
 	{name: "rule: a name in angle brackets", check: "SDS-U08",
 		rows: `UPDATE "users" SET "familyName" = '<b>' || "familyName"`},
 	{name: "rule: everybody is one person", check: "SDS-U09",

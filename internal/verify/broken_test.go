@@ -125,7 +125,8 @@ func TestBrokenProviders(t *testing.T) {
 
 func brokenProviders() []broken {
 	return slices.Concat(brokenAccess, brokenRoutes, brokenPages, brokenFilters, brokenOrders,
-		brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenField, brokenWrites, brokenQuietly)
+		brokenObjects, brokenNested, brokenData, brokenReaders, brokenRules, brokenField, brokenWrites,
+		brokenQuietly)
 }
 
 // A stage is one address at which broken providers are played one after the

@@ -164,7 +164,8 @@ var brokenWrites = []broken{
 		spoil: where(func(r *http.Request) bool {
 			return strings.HasPrefix(below(r), "/classes/") && strings.HasSuffix(below(r), "/results")
 		}, func(a *answer) { a.choose(func(map[string]any) bool { return false }) })},
-	{name: "lists are from before the write", check: "put.listed", cause: "filter.id", spoil: swaps("^sourcedId=.*", nothing)},
+	{name: "lists are from before the write", check: "put.listed", cause: "filter.id",
+		spoil: swaps("^sourcedId=.*", nothing)},
 	{name: "dateLastModified stands still", check: "put.delta", spoil: func(s *service) http.Handler {
 		var first sync.Map
 		return objects(func(o map[string]any) {
@@ -186,7 +187,8 @@ var brokenWrites = []broken{
 			stamped.ServeHTTP(w, r)
 		})
 	}},
-	{name: "a write is not in the delta", check: "put.delta", cause: "filter.greater", spoil: swaps("^dateLastModified>.*", nothing)},
+	{name: "a write is not in the delta", check: "put.delta", cause: "filter.greater",
+		spoil: swaps("^dateLastModified>.*", nothing)},
 	{name: "the body's id wins", check: "put.path-id", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "PUT" {
@@ -313,8 +315,9 @@ var brokenWrites = []broken{
 	{name: "what is deleted is still listed", check: "delete.gone",
 		spoil: keepsDeleted(func(r *http.Request) bool { return isList(r) && !isNested(r) })},
 	{name: "what is deleted is still in its class", check: "delete.gone", spoil: keepsDeleted(isNested)},
-	{name: "DELETE leaves no trace", check: "delete.delta", cause: "filter.greater", spoil: swaps("^(dateLastModified>.*)$",
-		"$1 AND status='active'")},
+	{name: "DELETE leaves no trace", check: "delete.delta", cause: "filter.greater",
+		spoil: swaps("^(dateLastModified>.*)$",
+			"$1 AND status='active'")},
 	{name: "what is deleted is active in the delta", check: "delete.delta", cause: "filter.status",
 		spoil: replaces("status", "tobedeleted", "active")},
 	{name: "DELETE of nothing is 204", check: "delete.unknown", spoil: where(is("DELETE"),
@@ -432,16 +435,17 @@ var brokenWrites = []broken{
 		return where(func(r *http.Request) bool { return r.Method == "PUT" && writes.Add(1) > 20 },
 			func(a *answer) { a.refuse(429) })(s)
 	}},
-	{name: "a burst is taken and lost", check: "put.burst", cause: "put.create", spoil: func(s *service) http.Handler {
-		var writes atomic.Int64
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method == "PUT" && writes.Add(1)%5 == 0 {
-				w.WriteHeader(201)
-				return
-			}
-			s.ServeHTTP(w, r)
-		})
-	}},
+	{name: "a burst is taken and lost", check: "put.burst", cause: "put.create",
+		spoil: func(s *service) http.Handler {
+			var writes atomic.Int64
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "PUT" && writes.Add(1)%5 == 0 {
+					w.WriteHeader(201)
+					return
+				}
+				s.ServeHTTP(w, r)
+			})
+		}},
 }
 
 func is(method string) func(*http.Request) bool {

@@ -133,7 +133,8 @@ func TestReportsTellWhatWasSent(t *testing.T) {
 		lock.Unlock()
 		spoiled.ServeHTTP(w, r)
 	})
-	report, err := verified(t, s, logging, verify.Options{Profiles: []string{"all"}, Write: true, Personal: true})
+	report, err := verified(t, s, logging, verify.Options{Profiles: []string{"all"}, Write: true,
+		Personal: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,8 +187,10 @@ func TestTwoRunsAreEqual(t *testing.T) {
 	users := slices.DeleteFunc(slices.Clone(first), func(line string) bool {
 		return !strings.HasPrefix(line, "data.empty /users: ")
 	})
-	for i, name := range []string{"email", "grade", "location", "ours", "phone", "sms"} { // an attribute each, with a count
-		if i >= len(users) || !strings.Contains(users[i], ": "+name+" is ") || !strings.Contains(users[i], " rows more") {
+	// an attribute each, with a count
+	for i, name := range []string{"email", "grade", "location", "ours", "phone", "sms"} {
+		if i >= len(users) || !strings.Contains(users[i], ": "+name+" is ") ||
+			!strings.Contains(users[i], " rows more") {
 			t.Errorf("of %s is told %q", name, users)
 			break
 		}

@@ -34,7 +34,8 @@ var nestedChecks = []Check{
 		return r.Scope.Through != nil && r.Scope.Through.Resource == "enrollment"
 	}, Required: []string{"sds-classic", "gradesync"},
 		Title: "A deleted enrollment connects nobody: who has left is not in the class's list",
-		Rule:  ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent", Fix: "Join through active enrollments only.", Run: checkDeletedLinks},
+		Rule:  ruleSDS + " (Classic) and Grade Sync read members there; the standard is silent",
+		Fix:   "Join through active enrollments only.", Run: checkDeletedLinks},
 	{ID: "nested.unknown-parent", On: Nesteds,
 		Title: "A list under an unknown parent is empty, or unknown, and never the whole",
 		Rule:  ruleREST + "; " + ruleSDS + " wants 200 and an empty list",

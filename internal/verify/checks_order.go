@@ -239,7 +239,8 @@ func (p *probe) onlyFields(read func(q ...string) (*provider.Answer, []wire.Obje
 		}
 	}
 	for _, f := range p.route.Resource.Fields {
-		if _, there := example[f.Name]; there && (f.To != "" || f.Kind.IsList()) && !slices.Contains(names, f.Name) {
+		if _, there := example[f.Name]; there && (f.To != "" || f.Kind.IsList()) &&
+			!slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 			break
 		}

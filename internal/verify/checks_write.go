@@ -316,7 +316,8 @@ func checkDelete(p *probe) {
 	a := p.call(provider.Call{Method: http.MethodDelete, Path: it.path()})
 	p.must(a, http.StatusNoContent, http.StatusOK)
 	got := p.call(provider.Call{Path: it.path()})
-	if o, _, _ := got.One(it.res.Wrapper()); got.Status == http.StatusOK && o.Text("status") == oneroster.ToBeDeleted {
+	if o, _, _ := got.One(it.res.Wrapper()); got.Status == http.StatusOK &&
+		o.Text("status") == oneroster.ToBeDeleted {
 		p.advise(got, "what was deleted is read as tobedeleted, as if it were of a roster; 404 is usual")
 	} else {
 		p.wants(got, http.StatusNotFound)

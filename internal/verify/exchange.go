@@ -94,7 +94,8 @@ func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\
 // credentials, signatures.
 var secrets = sync.OnceValue(func() []*regexp.Regexp {
 	return []*regexp.Regexp{
-		regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`), // … is cut off
+		// … is cut off
+		regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`),
 		regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
 		regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
 		regexp.MustCompile(`(://)[^/@\s"']+@`),
@@ -128,7 +129,8 @@ func (r *run) failure(a *provider.Answer, text string) Failure {
 	came, of := *a, rowsOf(a)
 	came.Body = r.veil.Body(a.Body[:min(len(a.Body), mostQuoted)], of)
 	f := Failure{Text: echoed.Replace(r.sealed(text, of)), Request: unsecret(request), Status: a.Status,
-		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a), objects: hasObjects(a)}
+		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a),
+		objects: hasObjects(a)}
 	if a.Call.Body != nil {
 		f.Request += " with " + unsecret(brief(string(a.Call.Body)))
 	}

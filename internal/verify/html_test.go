@@ -157,10 +157,12 @@ func TestReportCounts(t *testing.T) {
 			what, expression, text string
 		}{
 			{"tally", `[...document.querySelectorAll("[data-count]")].map(e => ` +
-				`e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", len(r.Causes()), len(r.Findings(verify.Advised)), c.Passed, c.Unchecked)},
+				`e.textContent.replace(",", "")).join(" ")`, fmt.Sprintf("%d %d %d %d", len(r.Causes()),
+				len(r.Findings(verify.Advised)), c.Passed, c.Unchecked)},
 			{"verdict", `document.querySelector(".verdict").textContent`, r.Verdict()},
 			{"areas", `[...document.querySelectorAll(".by-area tbody tr")].map(e => [...e.cells].filter(` +
-				`c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`, strings.Join(areas, "\n")},
+				`c => !c.matches(".bar-cell")).map(c => c.textContent.replace(",", "")).join(" ")).join("\n")`,
+				strings.Join(areas, "\n")},
 			{"failures", `String(document.querySelectorAll("#failures article").length)`,
 				fmt.Sprint(len(r.Findings(verify.Failed)))},
 			{"listed causes", `String(document.querySelectorAll(".causes li").length)`,
@@ -312,7 +314,8 @@ func TestReportOnPaper(t *testing.T) {
 		}
 	}
 	text := strings.Join(sheets, "")
-	for _, s := range []string{r.URL, r.Began.Format("2 January 2006, 15:04 UTC"), "OneRoster 1.1 report · "} { // a failure may run over the end of a page
+	// a failure may run over the end of a page
+	for _, s := range []string{r.URL, r.Began.Format("2 January 2006, 15:04 UTC"), "OneRoster 1.1 report · "} {
 		text = strings.ReplaceAll(text, s, "")
 	}
 	printed := looktest.Letters(text)
@@ -335,7 +338,8 @@ func TestReportOnPaper(t *testing.T) {
 // crowded is a report of so many causes, each on every path that it can be on.
 func crowded(causes int) *verify.Report {
 	at := "https://roster.district.example.org" + oneroster.V1p1.Base
-	r := &verify.Report{URL: at, Version: "1.0", Command: "rollbook verify " + at + " --profile=all", Began: time.Now(),
+	r := &verify.Report{URL: at, Version: "1.0", Command: "rollbook verify " + at + " --profile=all",
+		Began:    time.Now(),
 		Profiles: []string{"core", "sds", "gradesync"}, Rows: map[string]int{}}
 	failing := 0
 	for i := range verify.Checks {
@@ -356,8 +360,9 @@ func crowded(causes int) *verify.Report {
 					res.Failures = append(res.Failures, verify.Failure{Status: 200,
 						Text:    strings.Repeat("row stu-000123 came and does not fulfil the filter ", 3),
 						Request: "GET " + at + route.Path + "?limit=1000&filter=dateLastModified%3E%3D%272026-11-27T18%3A38%3A01.171Z%27",
-						Headers: "Content-Type: application/json\nX-Total-Count: 123\nLink: <" + at + route.Path + "?limit=5&offset=5>; rel=\"next\"",
-						Body:    strings.Repeat(`{"sourcedId":"a",`, 12) + "…"})
+						Headers: "Content-Type: application/json\nX-Total-Count: 123\nLink: <" + at + route.Path +
+							"?limit=5&offset=5>; rel=\"next\"",
+						Body: strings.Repeat(`{"sourcedId":"a",`, 12) + "…"})
 				}
 			}
 			r.Results = append(r.Results, res)
@@ -428,8 +433,9 @@ func TestReportSays(t *testing.T) {
 			"Not ready: 1 cause.", ""},
 		{"one fails", failed(verify.Failure{Text: "no"}), "Not ready: 1 cause on 1 path.",
 			"Try it"},
-		{"most is not checked", verify.Report{Results: []verify.Result{{Check: must}, {Check: should, Target: "/orgs",
-			State: verify.Unchecked}, {Check: should, Target: "/users", State: verify.Unchecked}}},
+		{"most is not checked", verify.Report{Results: []verify.Result{{Check: must},
+			{Check: should, Target: "/orgs",
+				State: verify.Unchecked}, {Check: should, Target: "/users", State: verify.Unchecked}}},
 			"What could be checked holds, and most could not: 2 results of 3.", "verdict ready"},
 		{"more", failed(verify.Failure{Text: "no"}), "And 2 more failures like it on this path.", ""},
 		{"asked by the client", failed(verify.Failure{Request: "GET https://r.example/orgs?filter=name%3D%27a%27"}), `curl -i -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs?filter=name%3D%27a%27'`, ""},
@@ -441,7 +447,8 @@ func TestReportSays(t *testing.T) {
 		{"asked with a quote and braces",
 			failed(verify.Failure{Request: "GET https://r.example/orgs/it's{1}"}),
 			`curl -i -g -H "Authorization: Bearer $TOKEN" 'https://r.example/orgs/it'\''s{1}'`, ""},
-		{"asked with a body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score":1}`}), `-X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' --data '{"score":1}' 'https://r.example/results/1'`, ""},
+		{"asked with a body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score":1}`}),
+			`-X PUT -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' --data '{"score":1}' 'https://r.example/results/1'`, ""},
 		{"asked with a long body", failed(verify.Failure{Request: `PUT https://r.example/results/1 with {"score…`}), `--data @body.json`, ""},
 		{"signed", signed, "GET https://r.example/orgs", "curl"},
 		{"no answer", failed(verify.Failure{Text: "no", Request: "GET https://r.example/orgs"}),

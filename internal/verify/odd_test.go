@@ -135,11 +135,13 @@ func TestPathsThatAreNotServed(t *testing.T) {
 // A delta may have far more deleted rows than a plain list has rows, and they may come first.
 func TestDeltaOfManyDeletedRows(t *testing.T) {
 	db := storetest.Open(t, t.TempDir()+"/deleted.db", store.Options{})
-	rows := []oneroster.Record{storetest.Rec("org", "sourcedId", "o", "status", "active", "name", "School", "type",
+	rows := []oneroster.Record{storetest.Rec("org", "sourcedId", "o", "status", "active", "name", "School",
+		"type",
 		"school")}
 	for n := range 2400 {
 		id := fmt.Sprintf("u%04d", n)
-		rows = append(rows, storetest.Rec("user", "sourcedId", id, "status", "active", "username", id, "enabledUser",
+		rows = append(rows, storetest.Rec("user", "sourcedId", id, "status", "active", "username", id,
+			"enabledUser",
 			"true", "givenName", "A", "familyName", "B", "role", "student", "orgs", "o"))
 	}
 	for _, left := range [][]oneroster.Record{rows, append(rows[:1:1], rows[len(rows)-4:]...)} {

@@ -134,7 +134,8 @@ func TestProviderGoesAway(t *testing.T) {
 			s.ServeHTTP(w, r)
 		}))
 		defer server.Close()
-		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token",
+		p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL +
+			"/token",
 			Client: s.id, Secret: s.secret, Tries: 2, Wait: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -231,8 +232,9 @@ func TestServedPasswords(t *testing.T) {
 	t.Parallel()
 	s := correct(t, t.TempDir()+"/passwords.db")
 	i := slices.IndexFunc(brokenData, func(b broken) bool { return b.check == "data.password" })
-	report, err := verified(t, s, brokenData[i].spoil(s), verify.Options{Profiles: []string{"core"}, Personal: true,
-		Only: []string{"data"}})
+	report, err := verified(t, s, brokenData[i].spoil(s), verify.Options{Profiles: []string{"core"},
+		Personal: true,
+		Only:     []string{"data"}})
 	if err != nil {
 		t.Fatal(err)
 	}

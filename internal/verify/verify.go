@@ -194,7 +194,8 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	r := &run{ctx: ctx, giveUp: giveUp, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
 		texts:    newTexts(),
 		profiles: map[string]bool{}, routes: map[string]bool{},
-		lists: map[string]*collection{}, hanging: map[*oneroster.Route][]family{}, seen: map[string]*provider.Answer{}}
+		lists: map[string]*collection{}, hanging: map[*oneroster.Route][]family{},
+		seen: map[string]*provider.Answer{}}
 	if !opt.Personal {
 		r.veil = p.Veil()
 	}
@@ -313,7 +314,8 @@ func (r *run) wants(c *Check) bool {
 
 // asked tells whether one of these profiles was chosen: any, where they are nil.
 func (r *run) asked(profiles []string) bool {
-	return len(profiles) == 0 || slices.ContainsFunc(profiles, func(name string) bool { return r.profiles[name] })
+	return len(profiles) == 0 || slices.ContainsFunc(profiles,
+		func(name string) bool { return r.profiles[name] })
 }
 
 // Refuse tells why options leave nothing to run: the checks that Only names are

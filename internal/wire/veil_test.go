@@ -21,8 +21,9 @@ func TestVeil(t *testing.T) {
 		{"a row", body(`{"user": {"sourcedId":"Anna", "givenName":"Anna","role":"aide","email":"anna@x.org"}}`),
 			`{"user": {"sourcedId":"Anna", "givenName":"` + anna + `","role":"aide","email":"` + mail + `"}}`},
 		{"rows that are cut off", body(`{"users":[{"givenName":"Anna`), `{"users":[{"givenName":"` + anna},
-		{"a letter that is escaped", body(`{"users":[{"givenName":"Anna\nAnna\u0041nna \"x`), `{"users":[{"givenName":"` +
-			anna + `\n` + v.Name("AnnaAnna") + ` \"` + v.Name("x")},
+		{"a letter that is escaped", body(`{"users":[{"givenName":"Anna\nAnna\u0041nna \"x`),
+			`{"users":[{"givenName":"` +
+				anna + `\n` + v.Name("AnnaAnna") + ` \"` + v.Name("x")},
 		{"an escape that is cut off", body(`{"users":[{"givenName":"Anna\u00`), `{"users":[{"givenName":"` + anna},
 		{"an escape in a sentence", said(`givenName is "Anna\nAnna"`), `givenName is "` + anna + `\n` + anna + `"`},
 		{"what is no attribute", body(`{"users":[{"nick":"Anna","n":12,"orgs":[{"href":"h","sourcedId":"a"}]}]}`),

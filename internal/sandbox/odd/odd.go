@@ -78,13 +78,19 @@ func Districts() []District {
 		})),
 		one("ids that differ in letter case", letterCase()),
 		one("ids that are numbers", numbered()),
-		one("ids of 255 letters", renamed(small(), func(id string) string { return id + strings.Repeat("-", 255-len(id)) })),
+		one("ids of 255 letters", renamed(small(), func(id string) string {
+			return id +
+				strings.Repeat("-", 255-len(id))
+		})),
 		one("one row in each list", oneOfEach()),
 		one("texts that are equal everywhere", edited(small(), texts(func(string, string) string { return "A" }))),
 		one("texts that look like filters", edited(small(), texts(func(_, v string) string {
 			return v + ` ' OR '1'='1' AND status='active' -- % _ \ " <b>&amp; 100 %`
 		}))),
-		one("long texts", edited(small(), texts(func(_, v string) string { return v + strings.Repeat(" long", 400) }))),
+		one("long texts", edited(small(), texts(func(_, v string) string {
+			return v +
+				strings.Repeat(" long", 400)
+		}))),
 		one("no guardians", closed(small(), func(r oneroster.Record) bool {
 			role := r.Get("role")
 			return r.Resource.Name == "user" && (role == "parent" || role == "guardian")
@@ -296,7 +302,8 @@ func oneClass() all {
 // oneOfEach has one row in each list.
 func oneOfEach() all {
 	return append(oneUser(),
-		rec("academicSession", "sourcedId", "y1", "title", "Year", "startDate", "2026-08-01", "endDate", "2027-08-01",
+		rec("academicSession", "sourcedId", "y1", "title", "Year", "startDate", "2026-08-01", "endDate",
+			"2027-08-01",
 			"type", "schoolYear", "schoolYear", "2027"),
 		rec("resource", "sourcedId", "r1", "vendorResourceId", "v1"),
 		rec("course", "sourcedId", "co1", "title", "Course", "org", "s1"),
@@ -342,7 +349,8 @@ func twelveSchools() all {
 func tallTree() all {
 	rows, above := small(), ""
 	for _, kind := range []string{"national", "state", "local", "district", "school", "department"} {
-		rows = append(rows, rec("org", "sourcedId", "tall-"+kind, "name", "The "+kind, "type", kind, "parent", above),
+		rows = append(rows, rec("org", "sourcedId", "tall-"+kind, "name", "The "+kind, "type", kind, "parent",
+			above),
 			rec("user", "sourcedId", "at-"+kind, "username", kind, "enabledUser", "true", "givenName", "A",
 				"familyName", "B", "role", "teacher", "orgs", "tall-"+kind))
 		above = "tall-" + kind

@@ -181,7 +181,8 @@ func message(from *bufio.Reader, kind []byte) ([]byte, error) {
 
 // begin makes a session the client's.
 func (s *session) begin(client net.Conn, path string) bool {
-	if path != "" && !s.do("SELECT set_config('search_path', '"+strings.ReplaceAll(path, "'", "''")+"', false)") {
+	if path != "" && !s.do("SELECT set_config('search_path', '"+strings.ReplaceAll(path, "'",
+		"''")+"', false)") {
 		return false
 	}
 	s.lock.Lock()

@@ -187,7 +187,8 @@ var reads = []promise{
 		sel.Query.Limit = 9
 		n := 0
 		row := func([]string) error { n++; return errCut }
-		if err := t.s.List(ctx, sel, func(int, int64) error { return nil }, row); !errors.Is(err, errCut) || n != 1 {
+		if err := t.s.List(ctx, sel, func(int, int64) error { return nil }, row); !errors.Is(err, errCut) ||
+			n != 1 {
 			t.Errorf("of a row: %v after %d", err, n)
 		}
 		if err := t.s.List(ctx, sel, func(int, int64) error { return errCut }, row); !errors.Is(err,
