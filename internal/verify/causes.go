@@ -323,8 +323,16 @@ func judgeCauses(results []Result) {
 			}
 		}
 	}
+	own := func(r *Result) bool { return r.Because == nil }
 	for i := range results {
-		if r := &results[i]; r.Because != nil {
+		r := &results[i]
+		for steps := 0; r.Because != nil && !slices.ContainsFunc(failed[r.Because.ID], own); steps++ {
+			r.Because = failed[r.Because.ID][0].Because // it is no cause itself
+			if steps > len(grounds) {
+				r.Because = nil // each hangs on the other: one of them is told
+			}
+		}
+		if r.Because != nil {
 			r.State, r.Failures, r.More = Unchecked, nil, 0
 			r.Lacks = "it stands on " + r.Because.ID + ", which failed"
 		}
@@ -353,7 +361,8 @@ func answered(failed map[string][]*Result, r *Result) *Check {
 				return l.Check
 			}
 		}
-	case len(shaky) > 0 && first.Status >= 500 && !strings.HasPrefix(first.Request, "GET "):
+	case len(shaky) > 0 && (first.Status >= 500 || first.Status == 0 && first.Request != "") &&
+		!strings.HasPrefix(first.Request, "GET "):
 		return shaky[0].Check
 	}
 	return nil
@@ -376,7 +385,8 @@ func groundOf(failed map[string][]*Result, r *Result, rank int) *Check {
 		for _, other := range failed[g.check] {
 			nested := other.Check.Area() == areas["nested"] && r.Check.Area() == areas["nested"] &&
 				r.Target != other.Target
-			if other.State == Advised && r.State == Failed || nested || !meet(r.Target, other.Target) {
+			if other.State == Advised && r.State == Failed || nested || other.Because == r.Check ||
+				!meet(r.Target, other.Target) {
 				continue
 			}
 			if other.Because != nil {

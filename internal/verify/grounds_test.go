@@ -41,3 +41,18 @@ func TestGrounds(t *testing.T) {
 		}
 	}
 }
+
+// Where two failures tell of each other, one of them is told.
+func TestNothingHangsOnItself(t *testing.T) {
+	failed := func(id, target string) Result {
+		at := slices.IndexFunc(Checks, func(c Check) bool { return c.ID == id })
+		return Result{Check: &Checks[at], Target: target, State: Failed,
+			Failures: []Failure{{Request: "GET http://h" + target, Status: 500}}}
+	}
+	r := Report{Results: []Result{failed("list.answer", "/classGroups"),
+		failed("error.unknown-id", "/classGroups/{id}")}}
+	judgeCauses(r.Results)
+	if causes := r.Causes(); len(causes) != 1 || len(causes[0].Hang) != 1 {
+		t.Errorf("%d causes of %+v", len(causes), r.Results)
+	}
+}
