@@ -75,11 +75,12 @@ type ground struct{ check, carries string }
 var grounds = []ground{
 	{"access.token", "gradesync.jwt"},
 	{"error.status", "error.unknown-id error.no-token error.bad-filter"},
-	{"access.earlier-token", "access.scheme access.lasting-token route list page link filter sort fields one nested data delta error sds SDS " +
-		"gradesync Q put delete"},
+	{"access.earlier-token", "access.scheme access.lasting-token route list page link filter sort fields one " +
+		"nested data delta error sds SDS gradesync Q put delete"},
 	{"access.lasting-token", "put.burst"},
 	{"access.signature", "access.timestamp"},
-	{"list.one", "list.answer route page link filter sort fields nested data delta error sds SDS gradesync Q put delete"},
+	{"list.one", "list.answer route page link filter sort fields nested data delta error sds SDS gradesync Q " +
+		"put delete"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
 	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
@@ -356,12 +357,13 @@ func answered(failed map[string][]*Result, r *Result) *Check {
 		return unknown[0].Check
 	case first.Status == http.StatusForbidden && first.As == AsClient && r.Check.ID != "list.answer" &&
 		strings.HasPrefix(first.Request, "GET "):
-		for _, l := range lists {
-			if l.Failures[0].Status == http.StatusForbidden {
-				return l.Check
-			}
+		if slices.ContainsFunc(lists, func(l *Result) bool { return l.Failures[0].Status == http.StatusForbidden }) {
+			return lists[0].Check
 		}
-	case len(shaky) > 0 && (first.Status >= 500 || first.Status == 0 && first.Request != "") &&
+	case first.cut && r.Check.ID != "list.answer" &&
+		slices.ContainsFunc(lists, func(l *Result) bool { return l.Failures[0].cut }):
+		return lists[0].Check
+	case len(shaky) > 0 && (first.Status >= 500 || first.cut) &&
 		!strings.HasPrefix(first.Request, "GET "):
 		return shaky[0].Check
 	}

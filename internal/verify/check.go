@@ -106,6 +106,7 @@ type Failure struct {
 	wanted  int  // the status, where one was
 	success bool // that the server tells of a failure under a status of success
 	objects bool // came
+	cut     bool // no answer came, or not all of it
 }
 
 // Identity says who asked.

@@ -130,7 +130,7 @@ func (r *run) failure(a *provider.Answer, text string) Failure {
 	came.Body = r.veil.Body(a.Body[:min(len(a.Body), mostQuoted)], of)
 	f := Failure{Text: echoed.Replace(r.sealed(text, of)), Request: unsecret(request), Status: a.Status,
 		Body: echoed.Replace(unsecret(came.Excerpt())), As: identity(a.Call.Who), success: soft(a),
-		objects: hasObjects(a)}
+		objects: hasObjects(a), cut: a.Err != nil}
 	if a.Call.Body != nil {
 		f.Request += " with " + unsecret(brief(string(a.Call.Body)))
 	}
