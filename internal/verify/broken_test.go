@@ -2,6 +2,7 @@ package verify_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -182,7 +183,7 @@ func roster(r *http.Request) bool {
 
 func remembered(next http.Handler, is func(r *http.Request) bool) http.Handler {
 	var lock sync.Mutex
-	answers := map[string]*answer{}
+	answers, made := map[string]*answer{}, map[string]time.Time{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token := r.URL.Path == "/token"
 		if r.Method != http.MethodGet && !token || !is(r) {
@@ -202,13 +203,31 @@ func remembered(next http.Handler, is func(r *http.Request) bool) http.Handler {
 			"\n")
 		lock.Lock()
 		a := answers[key]
-		lock.Unlock()
 		if a == nil {
+			lock.Unlock()
 			a = ask(next, r)
 			lock.Lock()
-			answers[key] = a
-			lock.Unlock()
+			answers[key], made[key] = a, time.Now()
+		}
+		since := time.Since(made[key])
+		lock.Unlock()
+		if token {
+			a = a.after(since)
 		}
 		a.write(w)
 	})
+}
+
+// after is an answer of a while ago, with a token that is still to last for what is left of it.
+func (a *answer) after(d time.Duration) *answer {
+	g := a.members()
+	n, isNumber := g["expires_in"].(json.Number)
+	seconds, err := n.Float64()
+	if !isNumber || err != nil {
+		return a
+	}
+	out := *a
+	g["expires_in"] = int(seconds - d.Seconds())
+	out.setMembers(g)
+	return &out
 }
