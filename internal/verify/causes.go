@@ -92,8 +92,8 @@ var grounds = []ground{
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
 	{"list.content-type", "error one.same filter.equal SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
-	{"list.total-header", "page.total page.past-end nested.total nested.unknown-parent-empty filter.total delta.pages " +
-		"sds gradesync.classes"},
+	{"list.total-header", "page.total page.past-end nested.total nested.unknown-parent-empty filter.total " +
+		"delta.pages sds gradesync.classes"},
 	{"page.stable", "route list.view page link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
 	{"page.size", "page.given-twice page.unique page.offset page.total page.default link filter.pages sort fields " +
 		"nested sds gradesync"},
@@ -139,8 +139,8 @@ var grounds = []ground{
 	{"filter.not-equal", "filter nested.filter"},
 	{"filter.contains", "filter.percent filter.underscore filter.equals-in-value sds"},
 	{"filter.percent", "filter.underscore"},
-	{"filter.and", "filter.or filter.and-in-value nested.filter filter.unknown-field filter.unreadable delta.active " +
-		"delta.deleted sds gradesync filter.lower-case"},
+	{"filter.and", "filter.or filter.and-in-value nested.filter filter.unknown-field filter.unreadable " +
+		"delta.active delta.deleted sds gradesync filter.lower-case"},
 	{"filter.or", "filter.and-in-value nested.filter"},
 	{"filter.reference", "filter.csv-name"},
 	{"filter.greater", "filter.greater-equal filter.less filter.less-equal filter.number filter.zone " +
@@ -154,7 +154,7 @@ var grounds = []ground{
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
 	{"error.no-token", "error.bad-filter"},
-	{"sort.descending", "sort.ties"},
+	{"sort.descending", "sort.ties sort.nested"},
 	{"fields.list", "fields.single fields.nested fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
@@ -166,7 +166,8 @@ var grounds = []ground{
 	{"put.create", "put delete"},
 	{"put.path-id", "put.malformed"},
 	{"put.malformed", "put.unknown-reference"},
-	{"put.read-back", "put.listed put.long-texts put.score-status put.id-case put.replace put.minimal put.extra-credit put.same-ids delete"},
+	{"put.read-back", "put.listed put.long-texts put.score-status put.id-case put.replace put.minimal " +
+		"put.extra-credit put.same-ids delete"},
 	{"put.replace", "put.delta put.score-status delete.again"},
 	{"put.listed", "put.id-case put.delta delete.delta"},
 	{"put.delta", "delete.delta"},

@@ -110,9 +110,8 @@ var authChecks = []Check{
 			p.refused(provider.Who{Header: "Basic " + stranger}, "a made-up user and password")
 			a := p.call(provider.Call{Method: http.MethodHead, Path: p.door, Query: "limit=1",
 				Who: provider.Who{Nobody: true}})
-			if a.Err == nil && a.Status == http.StatusOK {
-				p.fail(a, "HEAD without an Authorization header is answered 200, with %d as the number of rows",
-					a.Total())
+			if a.Err == nil && a.Status == http.StatusOK && a.Total() >= 0 {
+				p.fail(a, "HEAD without an Authorization header is answered 200, and tells the number of rows")
 			}
 			a = p.call(provider.Call{Path: p.door, Query: "limit=1&access_token=" + p.grant.AccessToken,
 				Who: provider.Who{Nobody: true}})

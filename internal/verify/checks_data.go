@@ -131,10 +131,11 @@ var dataChecks = []Check{
 			return r.Resource.Field("school") != nil || r.Path == "/courses" ||
 				r.Resource.Field("student") != nil
 		},
-		Title: "What is called school is a school, schoolYear a school year, student a student; primary are teachers",
-		Rule:  ruleData + "; " + ruleSDS + " (Classic) reads classes and enrollments school by school",
+		Title: "school leads to a school, schoolYear to a school year, student to a student, and only teachers " +
+			"are primary",
+		Rule: ruleData + "; " + ruleSDS + " (Classic) reads classes and enrollments school by school",
 		Fix: "Lead classes and enrollments to the org of type school, courses to the session of type " +
-			"schoolYear; leave primary out for students.", Run: checkKinds},
+			"schoolYear, results to users of role student; leave primary out for students.", Run: checkKinds},
 	{ID: "data.href", On: Wholes, Where: hasRef,
 		Title: "A href can be read and is the object that it names",
 		Rule:  ruleData + ", GUIDRef", Fix: "Build hrefs on the address that readers use, with the id " +
