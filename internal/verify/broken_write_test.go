@@ -240,7 +240,7 @@ var brokenWrites = []broken{
 			}
 		})},
 	{name: "who is exempt has submitted nothing", check: "put.score-status",
-		spoil: objects(func(o map[string]any) {
+		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
 			if o["scoreStatus"] == "exempt" {
 				o["scoreStatus"] = "not submitted"
 			}
@@ -251,7 +251,7 @@ var brokenWrites = []broken{
 			o["score"] = score
 		}
 	})},
-	{name: "DELETE of what is deleted breaks", check: "delete.gone", spoil: func(s *service) http.Handler {
+	{name: "DELETE of what is deleted breaks", check: "delete.unknown", spoil: func(s *service) http.Handler {
 		var gone sync.Map
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a := ask(s, r)

@@ -274,7 +274,7 @@ func (p *probe) call(c provider.Call) *provider.Answer {
 	if cut := p.cut(a); spent || read && (cut || a.Status >= 500 && !a.Busy()) {
 		// What passes is one mistake of its own, and not one of whatever check met it.
 		again, _ := p.p.Patient(p.ctx, c)
-		if again.Err == nil && again.Status < 500 && again.Status != http.StatusUnauthorized {
+		if again.Err == nil && again.Status < 500 && !(spent && again.Status == http.StatusUnauthorized) {
 			p.passing = append(p.passing, a)
 			a = again
 		}

@@ -160,12 +160,16 @@ var writeChecks = []Check{
 			p.inDelta(it, o.Text("dateLastModified"), oneroster.ToBeDeleted)
 		}},
 	{ID: "delete.unknown", On: Puts,
-		Title: "DELETE of an id that is not there is answered 404",
+		Title: "DELETE of an id that is not there is answered 404, and a second DELETE breaks nothing",
 		Rule:  ruleREST + ", unknown object", Fix: "Answer 404.", Run: func(p *probe) {
 			a := p.call(provider.Call{Method: http.MethodDelete, Path: "/" + p.route.Resource.Plural + "/" +
 				newID()})
 			p.ok()
-			p.wants(a, http.StatusNotFound)
+			p.must(a, http.StatusNotFound)
+			it, _ := p.make()
+			for range 2 {
+				p.unbroken(p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}))
+			}
 		}},
 	{ID: "delete.again", On: Puts,
 		Title: "PUT to an id that was deleted creates it anew: 201",
@@ -330,7 +334,6 @@ func checkDelete(p *probe) {
 			p.fail(got, "the DELETE of %s took %s with it", it.id, other.id)
 		}
 	}
-	p.unbroken(p.call(provider.Call{Method: http.MethodDelete, Path: it.path()}))
 	if it.res.Name != "result" && len(p.failures) == 0 {
 		p.deletesUnder()
 	}
