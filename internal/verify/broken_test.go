@@ -154,7 +154,7 @@ func (st *stage) verified(t testing.TB, s *service, b broken, opt verify.Options
 	}
 	st.played.Store(&h)
 	c := provider.Config{URL: st.server.URL + oneroster.V1p1.Base, TokenURL: st.server.URL + "/token",
-		Client: s.id, Secret: s.secret, OAuth1: b.oauth1, Timeout: 20 * time.Second}
+		Client: s.id, Secret: s.secret, OAuth1: b.oauth1, Timeout: 20 * time.Second, Wait: time.Millisecond}
 	if b.config != nil {
 		b.config(&c)
 	}
