@@ -107,7 +107,7 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 	}
 	if err != nil {
 		if ctx.Err() == nil {
-			r.shut(err)
+			r.shut(&connect, err)
 		}
 		return r.report(), r.veil.Error(err)
 	}
@@ -141,14 +141,14 @@ func (r *run) brokenOff(through int) (*Report, error) {
 	r.cleanUp()
 	r.note("broken off: %d of %d checks were through", through, len(r.tasks))
 	if r.gone != nil {
-		r.shut(r.gone)
+		r.shut(&stays, r.gone)
 	}
 	return r.report(), r.veil.Error(context.Cause(r.ctx))
 }
 
 // shut tells that there is no way in, or none any more.
-func (r *run) shut(why error) {
-	p := &probe{run: r, check: &connect}
+func (r *run) shut(check *Check, why error) {
+	p := &probe{run: r, check: check}
 	p.fail(nil, "%v", why)
 	r.results = append(r.results, p.result())
 }
@@ -222,6 +222,9 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 var connect = Check{ID: "access.connect", Title: "A reader gets a token, and reads a first list",
 	Rule: ruleREST + "; every reader", Fix: "See to the address, the certificate, the client's id, secret " +
 		"and scopes, and the path of the service, as the failure says."}
+
+var stays = Check{ID: connect.ID, Title: "The provider is there until the run ends", Rule: connect.Rule,
+	Fix: "See why it ended or cannot be reached: its log, its memory, what restarts it, the network. Then run again."}
 
 // enter finds out whether there is a way in at all.
 func (r *run) enter() error {
