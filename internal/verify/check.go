@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"slices"
 	"strings"
@@ -389,6 +390,14 @@ func wrappers(r *oneroster.Resource) []string {
 		}
 	}
 	return out
+}
+
+// isJSON tells whether an answer says that it is JSON: in any letter case (RFC 9110 §8.3.1), and also
+// as a problem+json.
+func isJSON(a *provider.Answer) bool {
+	kind, _, err := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	return err == nil && (kind == "application/json" || strings.HasPrefix(kind, "application/") &&
+		strings.HasSuffix(kind, "+json"))
 }
 
 func brief(text string) string {

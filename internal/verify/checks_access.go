@@ -162,7 +162,7 @@ func checkToken(p *probe) {
 	if a.Status != http.StatusOK {
 		p.fail(nil, "the token is answered %d, not 200", a.Status)
 	}
-	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
+	if !isJSON(a) {
 		p.fail(nil, "the Content-Type of the token answer is %q", a.Header.Get("Content-Type"))
 	}
 	if !strings.EqualFold(p.grant.TokenType, "bearer") {

@@ -414,6 +414,9 @@ func checkResolve(p *probe) {
 					}
 					continue
 				}
+				if p.lacking(to) {
+					continue
+				}
 				key := to.Plural + "/" + oneroster.EscapeID(id)
 				if _, done := known[key]; !done && asked < 20 {
 					asked++
@@ -430,6 +433,12 @@ func checkResolve(p *probe) {
 		}
 		return ""
 	})
+}
+
+// lacking tells of a resource that is not served at all: list.answer tells, or it is no concern of
+// the reader's.
+func (p *probe) lacking(of *oneroster.Resource) bool {
+	return notServed(p.get("/"+of.Plural, "limit", "1"))
 }
 
 // checkKinds looks at what references lead to. Departments of large schools have classes of
@@ -482,6 +491,10 @@ func (p *probe) reached(c *collection, f *oneroster.Field, id string) {
 			if ref.ID != id || ref.Href == "" {
 				continue
 			}
+			if p.lacking(oneroster.ByName(f.To)) {
+				p.lacks("/%s is not served", oneroster.ByName(f.To).Plural)
+				return
+			}
 			a := p.follow(c.first, ref.Href)
 			p.ok()
 			if a.Err != nil || a.Status != http.StatusOK {
@@ -518,6 +531,11 @@ func checkChildren(p *probe) {
 	c, f := p.collection(), inverse(p.route.Resource)
 	if !c.whole {
 		return
+	}
+	for _, name := range []string{f.Name, f.Inverse} { // both are optional
+		if c.columns[c.of.Index(name)] == nil && p.objectOf(c, 0)[name] == nil {
+			p.leave("no row has %s", name)
+		}
 	}
 	of := map[string]map[string]bool{}
 	for _, rec := range c.records() {

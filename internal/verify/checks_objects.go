@@ -32,7 +32,7 @@ var singleChecks = []Check{
 			if members, err := a.Members(); err == nil && len(members) != 1 {
 				p.fail(a, "%s beside the object's", plural(len(members)-1, "key"))
 			}
-			if kind := a.Header.Get("Content-Type"); !strings.Contains(kind, "application/json") &&
+			if kind := a.Header.Get("Content-Type"); !isJSON(a) &&
 				kind != p.listOf().first.Header.Get("Content-Type") { // list.content-type tells of both
 				p.fail(a, "the Content-Type is %q", kind)
 			}

@@ -38,8 +38,8 @@ var listChecks = []Check{
 		Fix:  "Send Content-Type: application/json, and UTF-8 without a byte order mark.",
 		Run: func(p *probe) {
 			c := p.walked()
-			if kind := c.first.Header.Get("Content-Type"); !strings.Contains(kind, "application/json") {
-				p.fail(c.first, "the Content-Type is %q", kind)
+			if !isJSON(c.first) {
+				p.fail(c.first, "the Content-Type is %q", c.first.Header.Get("Content-Type"))
 			}
 			switch {
 			case c.crooked == nil:

@@ -244,15 +244,21 @@ func statusInfo(a *provider.Answer) (o wire.Object, ok bool) {
 // bare imsx_StatusInfo of the published schema.
 func (p *probe) toldAs(a *provider.Answer) {
 	p.ok()
-	if !strings.Contains(a.Header.Get("Content-Type"), "json") {
+	if !isJSON(a) {
 		p.fail(a, "the error's Content-Type is %q, not application/json", a.Header.Get("Content-Type"))
 	}
 	o, ok := statusInfo(a)
+	if members, err := a.Members(); !ok && err == nil && (members["statusInfo"] != nil ||
+		members["errors"] != nil) {
+		p.advise(a, "the status information is that of some vendors: the standard has a statusInfoSet, or its "+
+			"members at the root")
+		return
+	}
 	if !ok {
 		p.fatal(a, "the body is no status information: neither a statusInfoSet nor an object with "+
 			"imsx_codeMajor")
 	}
-	for _, name := range []string{"imsx_codeMajor", "imsx_severity", "imsx_description"} {
+	for _, name := range []string{"imsx_codeMajor", "imsx_severity"} {
 		if o.Text(name) == "" {
 			p.fail(a, "the status information has no %s", name)
 		}
@@ -260,7 +266,7 @@ func (p *probe) toldAs(a *provider.Answer) {
 	if major := o.Text("imsx_codeMajor"); major == "success" {
 		p.fail(a, "imsx_codeMajor of an error is success")
 	}
-	if o["imsx_codeMinor"] == nil && o["imsx_CodeMinor"] == nil {
-		p.fail(a, "the status information has no imsx_codeMinor")
+	if o.Text("imsx_description") == "" || o["imsx_codeMinor"] == nil && o["imsx_CodeMinor"] == nil {
+		p.advise(a, "the status information has no imsx_description, or no imsx_codeMinor")
 	}
 }

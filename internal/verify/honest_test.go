@@ -53,6 +53,25 @@ func TestHonestProviders(t *testing.T) {
 			v := routeOf(r)
 			return v != nil && v.Table == ""
 		}, func(a *answer) { a.refuse(404) })},
+		{"a media type in capitals", "core", where(func(*http.Request) bool { return true },
+			func(a *answer) { a.header.Set("Content-Type", `Application/JSON;charset="UTF-8"`) })},
+		{"children are left out", "core", objects(func(o map[string]any) { delete(o, "children") })},
+		{"parents are left out", "core", objects(func(o map[string]any) { delete(o, "parent") })},
+		{"no demographics and no courses", "sds", where(func(r *http.Request) bool {
+			return strings.HasPrefix(below(r), "/demographics") || strings.HasPrefix(below(r), "/courses")
+		}, func(a *answer) { a.refuse(404) })},
+		{"no demographics for this client", "sds", where(func(r *http.Request) bool {
+			return strings.HasPrefix(below(r), "/demographics")
+		}, func(a *answer) { a.refuse(403) })},
+		{"no resources", "sds", where(func(r *http.Request) bool {
+			v := routeOf(r)
+			return v != nil && v.Table == "3.1b"
+		}, func(a *answer) { a.refuse(404) })},
+		{"errors in another form", "core", answers(func(_ http.Handler, _ *http.Request, a *answer) {
+			if a.status >= 400 {
+				a.body = []byte(`{"statusInfo":{"codeMajor":"failure","severity":"error","description":"no"}}`)
+			}
+		})},
 		{"optional lists are left out", "core", objects(func(o map[string]any) {
 			for key, v := range o {
 				if list, ok := v.([]any); ok && len(list) == 0 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"iter"
-	"net/http"
 	"slices"
 	"sort"
 	"strings"
@@ -129,7 +128,7 @@ func (p *probe) walk() *collection {
 	c := &collection{route: p.route, rows: newRows(p.route.Resource, p.texts), judges: p.judges()}
 	c.first = p.get(p.route.Path)
 	if _, ok := p.look(c, c.first); !ok {
-		c.spare = p.route.Resource.Extension && c.first.Status == http.StatusNotFound
+		c.spare = !p.needed[p.route.Path] && notServed(c.first)
 		return c
 	}
 	total := c.first.Total()

@@ -45,6 +45,11 @@ type Profile struct {
 	Routes      []string // paths
 }
 
+// spares are the lists that a reader can do without, by profile: School Data Sync is told not to
+// read them.
+var spares = map[string][]string{"sds": {"/courses", "/demographics"},
+	"sds-classic": {"/courses", "/schools/{id}/courses"}}
+
 // Profiles, by name. all is every one of them.
 var Profiles = []Profile{
 	{"core", "OneRoster 1.1: every operation of tables 3.1a, 3.1b and 3.1c", nil},
@@ -166,6 +171,7 @@ type run struct {
 
 	profiles map[string]bool
 	routes   map[string]bool // paths in scope
+	needed   map[string]bool // those that must be served
 	began    time.Time
 	grant    *provider.Grant // nil with OAuth 1.0a
 	door     string          // a list that can be read
@@ -193,7 +199,7 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 	ctx, giveUp := context.WithCancelCause(ctx)
 	r := &run{ctx: ctx, giveUp: giveUp, p: p, opt: opt, face: oneroster.V1p1, began: time.Now(),
 		texts:    newTexts(),
-		profiles: map[string]bool{}, routes: map[string]bool{},
+		profiles: map[string]bool{}, routes: map[string]bool{}, needed: map[string]bool{},
 		lists: map[string]*collection{}, hanging: map[*oneroster.Route][]family{},
 		seen: map[string]*provider.Answer{}}
 	if !opt.Personal {
@@ -205,12 +211,11 @@ func newRun(ctx context.Context, p *provider.Provider, opt Options) *run {
 				continue
 			}
 			r.profiles[profile.Name] = true
-			for _, path := range profile.Routes {
-				r.routes[path] = true
-			}
 			for _, route := range r.face.Routes {
-				if profile.Routes == nil && route.Table != "" {
+				if profile.Routes == nil && route.Table != "" || slices.Contains(profile.Routes, route.Path) {
 					r.routes[route.Path] = true
+					r.needed[route.Path] = r.needed[route.Path] || route.Table != "" &&
+						!slices.Contains(spares[profile.Name], route.Path)
 				}
 			}
 		}
@@ -367,7 +372,7 @@ func (r *run) run(t task) {
 	p := &probe{run: r, check: t.check, route: t.route}
 	defer func() { r.results = append(r.results, p.result()) }()
 	defer p.broke()
-	if t.route != nil && t.route.Table == "" && !p.served() {
+	if t.route != nil && !r.needed[t.route.Path] && !p.served() {
 		p.leave("there is no %s, which is optional", t.route.Path)
 	}
 	if t.check.Row != nil {
@@ -384,16 +389,21 @@ func (p *probe) broke() {
 	}
 }
 
-// served tells whether what no table of the standard has is there at all.
+// served tells whether what need not be there is.
 func (p *probe) served() bool {
 	if !Nesteds.covers(p.route) {
 		c := p.reading("/" + p.route.Segments[0])
 		return c == nil || !c.spare
 	}
 	for _, vars := range p.candidates() {
-		return p.get(fill(p.route.Path, vars)).Status != http.StatusNotFound
+		return !notServed(p.get(fill(p.route.Path, vars)))
 	}
 	return true
+}
+
+// notServed tells of a path that there is not, or not for this client.
+func notServed(a *provider.Answer) bool {
+	return a.Status == http.StatusNotFound || a.Status == http.StatusForbidden
 }
 
 // rosters are the lists that most checks lean on.
