@@ -160,19 +160,27 @@ func rows(edit func(next http.Handler, r *http.Request, a *answer, rows []any) [
 
 // objects changes every object that is answered, of the named resources or all.
 func objects(edit func(o map[string]any), resources ...string) spoiler {
+	return eachObject(func(r *http.Request, o map[string]any) {
+		if len(resources) == 0 || slices.Contains(resources, routeOf(r).Resource.Name) {
+			edit(o)
+		}
+	})
+}
+
+// eachObject changes every object that is answered to a request.
+func eachObject(edit func(r *http.Request, o map[string]any)) spoiler {
 	return answers(func(_ http.Handler, r *http.Request, a *answer) {
-		route, members := routeOf(r), a.members()
-		if route == nil || members == nil || len(resources) > 0 && !slices.Contains(resources,
-			route.Resource.Name) {
+		members := a.members()
+		if routeOf(r) == nil || members == nil {
 			return
 		}
 		for _, v := range members {
 			switch v := v.(type) {
 			case map[string]any:
-				edit(v)
+				edit(r, v)
 			case []any:
 				for _, o := range v {
-					edit(o.(map[string]any))
+					edit(r, o.(map[string]any))
 				}
 			}
 		}

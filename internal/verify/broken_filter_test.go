@@ -11,6 +11,8 @@ import (
 	"rollbook/internal/wire"
 )
 
+var pattern = regexp.MustCompile(`^(\w+)~'([^']*)'$`)
+
 const nothing = "sourcedId='norecords'"
 
 var brokenFilters = []broken{
@@ -133,6 +135,25 @@ var brokenFilters = []broken{
 		})},
 	{name: "a last AND is passed over", check: "filter.unreadable", spoil: swaps(" AND$", "")},
 	{name: "an open quote is closed", check: "filter.unreadable", spoil: swaps(`^(\w+='[^']*)$`, "$1'")},
+	{name: "a text that is looked for is a pattern", check: "filter.contains",
+		spoil: keeps(func(_ oneroster.Record, f string) bool { return pattern.MatchString(f) },
+			func(rec oneroster.Record, f string) bool {
+				part := pattern.FindStringSubmatch(f)
+				is, err := regexp.MatchString("(?i)"+part[2], rec.Get(part[1]))
+				return err == nil && is
+			})},
+	{name: "a filtered reference brings a row once a value", check: "filter.reference",
+		spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, rows []any) []any {
+			if strings.HasPrefix(r.URL.Query().Get("filter"), "terms.sourcedId") {
+				return append(rows, rows...)
+			}
+			return rows
+		})},
+	{name: "a list is searched as a text", check: "filter.list",
+		spoil: keeps(list, func(rec oneroster.Record, f string) bool {
+			field, v, _ := strings.Cut(f, "='")
+			return strings.Contains(rec.Get(field), strings.TrimSuffix(v, "'"))
+		})},
 	{name: "references are not filtered by", check: "filter.reference", spoil: refusesFilter(`\.sourcedId`)},
 	{name: "a reference selects nothing", check: "filter.reference", spoil: swaps(`^\w+\.sourcedId=.*`,
 		nothing)},

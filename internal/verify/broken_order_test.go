@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rollbook/internal/oneroster"
@@ -78,6 +79,48 @@ var brokenOrders = []broken{
 			}
 		})},
 
+	{name: "rows of one status are one row", check: "fields.list",
+		spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, rows []any) []any {
+			if r.URL.Query().Get("fields") == "status" {
+				return slices.CompactFunc(rows, func(a, b any) bool {
+					return a.(map[string]any)["status"] == b.(map[string]any)["status"]
+				})
+			}
+			return rows
+		})},
+	{name: "a filter drops the order", check: "sort.descending",
+		spoil: asks(func(_ *http.Request, q url.Values) {
+			if q.Has("filter") {
+				q.Del("sort")
+			}
+		})},
+	{name: "nested lists have five rows by default", check: "nested.total",
+		spoil: asks(func(r *http.Request, q url.Values) {
+			if isNested(r) && !q.Has("limit") {
+				q.Set("limit", "5")
+			}
+		})},
+	{name: "the last page of a nested list is lost where it is not full", check: "nested.total",
+		spoil: rows(func(_ http.Handler, r *http.Request, _ *answer, rows []any) []any {
+			q := r.URL.Query()
+			if limit, _ := strconv.Atoi(q.Get("limit")); isNested(r) && q.Get("offset") != "" && len(rows) < limit {
+				return []any{}
+			}
+			return rows
+		})},
+	{name: "nested lists are filtered after they were cut", check: "nested.filter",
+		spoil: answers(func(next http.Handler, r *http.Request, a *answer) {
+			q := r.URL.Query()
+			if !isNested(r) || !q.Has("filter") || q.Get("limit") != "1" {
+				return
+			}
+			_, found := fetch(next, r, below(r), without(q, "limit"))
+			_, page := fetch(next, r, below(r), without(q, "filter"))
+			if len(found) > 0 && len(page) > 0 && text(found[0].(map[string]any), "sourcedId") !=
+				text(page[0].(map[string]any), "sourcedId") {
+				a.choose(func(map[string]any) bool { return false })
+			}
+		})},
 	{name: "nested lists are not sorted", check: "sort.nested",
 		spoil: asks(func(r *http.Request, q url.Values) {
 			if isNested(r) {

@@ -37,6 +37,10 @@ var brokenPages = []broken{
 		func(a *answer) { a.refuse(500) })},
 	{name: "classes are a web page", check: "list.answer", spoil: where(at("/classes"),
 		func(a *answer) { a.say(200, "text/html", "<html>") })},
+	{name: "a great offset breaks", check: "page.nonsense", spoil: breaks(func(q url.Values) bool {
+		n, _ := strconv.Atoi(q.Get("offset"))
+		return n > 1<<31
+	})},
 	{name: "long answers are cut short", check: "list.answer", spoil: answers(func(_ http.Handler, _ *http.Request,
 		a *answer) {
 		if n := len(a.body); n > 9000 {

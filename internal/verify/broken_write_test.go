@@ -265,6 +265,51 @@ var brokenWrites = []broken{
 			a.write(w)
 		})
 	}},
+	{name: "a PUT stamps every row", check: "put.delta", spoil: func(s *service) http.Handler {
+		var lock sync.Mutex
+		stamp := ""
+		return eachObject(func(r *http.Request, o map[string]any) {
+			lock.Lock()
+			defer lock.Unlock()
+			if r.Method == "PUT" {
+				stamp = text(o, "dateLastModified")
+			} else if routeOf(r).Resource.Gradebook && isSingle(r) && stamp != "" {
+				o["dateLastModified"] = stamp
+			}
+		})(s)
+	}},
+	{name: "DELETE takes the ids that begin alike", check: "delete.gone", spoil: func(s *service) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == "DELETE" {
+				_ = ask(s, other(r, below(r)+"-1", nil))
+			}
+			s.ServeHTTP(w, r)
+		})
+	}},
+	{name: "the day of the assignment stays", check: "put.replace", spoil: bodies(func(next http.Handler,
+		r *http.Request, o map[string]any) {
+		was, _ := ask(next, get(r)).members()["lineItem"].(map[string]any)
+		if was["assignDate"] != nil {
+			o["assignDate"] = was["assignDate"]
+		}
+	})},
+	{name: "what has no category is in no list", check: "put.minimal", spoil: func(s *service) http.Handler {
+		var without sync.Map
+		listed := rows(func(_ http.Handler, _ *http.Request, _ *answer, rows []any) []any {
+			return slices.DeleteFunc(rows, func(o any) bool {
+				_, is := without.Load(text(o.(map[string]any), "sourcedId"))
+				return is
+			})
+		})(s)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o != nil {
+				if at := strings.LastIndex(below(r), "/"); o["category"] == nil && o["class"] != nil {
+					without.Store(below(r)[at+1:], true)
+				}
+			}
+			listed.ServeHTTP(w, r)
+		})
+	}},
 	{name: "DELETE keeps", check: "delete.gone", spoil: func(s *service) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == "DELETE" {

@@ -154,7 +154,7 @@ var grounds = []ground{
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
 	{"error.no-token", "error.bad-filter"},
-	{"sort.descending", "sort.ties sort.nested"},
+	{"sort.descending", "sort.ties sort.nested link.query"},
 	{"fields.list", "fields.single fields.nested fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},

@@ -87,6 +87,10 @@ var filterChecks = []Check{
 				return strings.Contains(strings.ToLower(r.Get(field)), strings.ToLower(part))
 			}
 			p.filtered(c, want)
+			if free := c.plainField().Kind == oneroster.String; free && len(p.failures) == 0 && len(part) > 2 {
+				// a pattern would find it
+				p.filtered(c, holds(field, part[:1]+"."+part[2:]), holds(field, "^"+part))
+			}
 		}},
 	{ID: "filter.and", On: Lists, Title: "AND brings the rows that fulfil both conditions",
 		Rule: ruleFilter + "; " + ruleSDS + " (SDS-A08)",
@@ -195,6 +199,9 @@ var filterChecks = []Check{
 				return slices.Contains(oneroster.Items(strings.ToLower(r.Get(field))), strings.ToLower(v))
 			}
 			p.filtered(c, want)
+			if len(p.failures) == 0 { // the list is no text in which a part is looked for
+				p.filtered(c, among(field, field, v[:len(v)-1]))
+			}
 		}},
 	{ID: "filter.encoding", On: Lists, Title: "A filter means the same however it is encoded",
 		Rule: "in the field: raw quotes and @ (Google), %27 and %3D, + for a space, typographic quotes in " +

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -481,17 +480,36 @@ func checkNestedPages(p *probe) {
 			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(n, "row"))
 		}
 	}
-	for _, at := range []int{0, len(rows) - 1} {
-		a := p.get(path, "limit", "1", "offset", fmt.Sprint(at))
+	odd := 2 // a last page that is not full
+	for odd < len(rows) && len(rows)%odd == 0 {
+		odd++
+	}
+	for _, part := range []struct{ at, limit int }{{0, 1}, {len(rows) - 1, 1}, {len(rows) / odd * odd, odd}, {0, 100}} {
+		if part.at > 0 && part.at >= len(rows) || len(rows) >= nestedRows && part.at+part.limit > len(rows) {
+			continue // page.past-end, or more than was looked at
+		}
+		query := []string{"limit", strconv.Itoa(part.limit), "offset", strconv.Itoa(part.at)}
+		if part.limit == 100 {
+			query = nil // which is the default
+		}
+		a := p.get(path, query...)
 		got, ok := p.page(a)
 		if !ok {
 			continue
 		}
-		if len(got.Objects) != 1 || got.Objects[0].ID() != rows[at].ID() {
-			p.fail(a, "at offset %d came %q; in the whole list it is %s", at, ids(got.Objects), rows[at].ID())
+		want := rows[min(part.at, len(rows)):min(part.at+part.limit, len(rows))]
+		if ids(got.Objects) != ids(want) || len(got.Objects) != len(want) {
+			p.fail(a, "at offset %d came %q with a limit of %d; in the whole list it is %q", part.at, ids(got.Objects),
+				part.limit, ids(want))
 		}
 		if got.Total != total {
 			p.fail(a, "X-Total-Count is %d; the list has %s", got.Total, plural(total, "row"))
+		}
+		if next := a.Links()["next"]; part.at == 0 && part.limit == 1 && len(rows) > 1 && next != "" {
+			if second, err := p.asList(p.follow(a, next), p.route.Resource); err != nil ||
+				ids(second.Objects) != rows[1].ID() {
+				p.fail(a, "next leads to %q; the second row is %s", ids(second.Objects), rows[1].ID())
+			}
 		}
 	}
 }
@@ -503,6 +521,11 @@ func checkNestedFilter(p *probe) {
 		inside[o.ID()] = true
 	}
 	one := exactly("sourcedId", rows[0].ID()).filter
+	last := rows[len(rows)-1].ID()
+	a := p.get(path, "limit", "1", "filter", exactly("sourcedId", last).filter)
+	if got, ok := p.page(a); ok && ids(got.Objects) != last {
+		p.fatal(a, "%q came, and the filter selects %s: was the page cut before it was filtered?", ids(got.Objects), last)
+	}
 	for _, filter := range []string{one, "sourcedId='norecords' OR status='active'",
 		"sourcedId='norecords' OR sourcedId!='norecords'"} {
 		a := p.get(path, "limit", strconv.Itoa(nestedRows), "filter", filter)

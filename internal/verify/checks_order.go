@@ -53,6 +53,9 @@ var sortChecks = []Check{
 // open by 1.1: only pairs that compare alike in bytes and in lower case count.
 func (p *probe) sorted(way string) {
 	c := p.collection()
+	if way == "desc" {
+		p.sortedWithFilter(c)
+	}
 	text, sparse := c.plainField(), c.sparse()
 	for i := range p.route.Resource.Fields {
 		f := &p.route.Resource.Fields[i]
@@ -93,6 +96,18 @@ func (p *probe) sorted(way string) {
 	}
 	if !p.held {
 		p.lacks("no field has two values to sort")
+	}
+}
+
+// sortedWithFilter wants the order to hold where a filter is asked for too.
+func (p *probe) sortedWithFilter(c *collection) {
+	a := p.get(p.route.Path, "filter", active.filter, "sort", "sourcedId", "orderBy", "desc", "limit", "100")
+	got, err := p.asList(a, p.route.Resource) // filter.status tells of others
+	id := p.route.Resource.Field("sourcedId")
+	for i := 1; err == nil && i < len(got.Objects); i++ {
+		if before, v := got.Objects[i-1].ID(), got.Objects[i].ID(); wrong(id, before, v, "desc") {
+			p.fatal(a, "sorted by sourcedId desc, and filtered, %s stands before %s", before, v)
+		}
 	}
 }
 
@@ -182,6 +197,10 @@ var fieldsChecks = []Check{
 				a := p.get(p.route.Path, append(q, "limit", "20")...)
 				return a, p.list(a).Objects
 			}, p.objectOf(c, 0))
+			a := p.get(p.route.Path, "fields", "status", "limit", "20") // rows that look alike are not one
+			if got := p.list(a).Objects; len(p.failures) == 0 && len(got) != min(20, c.count) {
+				p.fail(a, "%s came with the status alone, of %d", plural(len(got), "row"), c.count)
+			}
 		}},
 	{ID: "fields.single", On: Singles, Title: "fields=… works on a single object",
 		Rule: ruleREST + ", field selection: all read operations",

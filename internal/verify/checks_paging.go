@@ -211,10 +211,10 @@ var pageChecks = []Check{
 			}
 		}},
 	{ID: "page.nonsense", On: Lists,
-		Title: "A limit or offset that is no number is refused or passed over, and breaks nothing",
+		Title: "A limit or offset that is no number, or a huge one, is refused or passed over, and breaks nothing",
 		Rule:  ruleREST + ", paging", Fix: "Take the default, or answer 400.", Run: func(p *probe) {
 			p.collection()
-			for _, q := range []string{"limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1",
+			for _, q := range []string{"offset=3000000000&limit=1", "limit=abc", "limit=-1", "limit=0", "offset=-5&limit=1",
 				"limit=99999999999999999999"} {
 				p.wants(p.raw(p.route.Path, q), http.StatusBadRequest, http.StatusOK)
 			}

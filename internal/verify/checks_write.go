@@ -10,6 +10,7 @@ import (
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 const ruleWrite = ruleREST + ", gradebook"
@@ -78,12 +79,22 @@ var writeChecks = []Check{
 			}
 		}},
 	{ID: "put.delta", On: Puts,
-		Title: "A write moves dateLastModified, and the delta shows it",
+		Title: "A write moves dateLastModified of its object, and of no other, and the delta shows it",
 		Rule:  ruleREST + ", dateLastModified",
-		Fix:   "Stamp the row on every change by the server's own clock, later than any stamp before.",
+		Fix: "Stamp the row on every change by the server's own clock, later than any stamp before; change " +
+			"the row of the id alone.",
 		Run: func(p *probe) {
+			other, _ := p.make()
 			it, _ := p.make()
 			first, _ := p.read(it)
+			beside := []string{other.path()}
+			if category, is := it.values["category"].(map[string]string); is {
+				beside = append(beside, "/categories/"+oneroster.EscapeID(category["sourcedId"]))
+			}
+			var before []wire.Object
+			for _, path := range beside {
+				before = append(before, p.at(path))
+			}
 			p.tick(first)
 			it.change()
 			// A writer's clock is not the server's: a delta reader would miss the row.
@@ -97,6 +108,12 @@ var writeChecks = []Check{
 					first.Text("dateLastModified"), second.Text("dateLastModified"))
 			}
 			p.inDelta(it, first.Text("dateLastModified"), oneroster.Active)
+			for i, path := range beside {
+				if now := p.at(path); before[i] != nil && now.Canonical() != before[i].Canonical() {
+					p.fail(a, "the PUT of %s changed another object, %s: %s", it.id, path,
+						difference(before[i], now, "it before", "it afterwards"))
+				}
+			}
 		}},
 	{ID: "put.path-id", On: Puts, Title: "The id of the path wins over one in the body",
 		Rule: ruleWrite + "; clients send none, the same, or another",
@@ -303,7 +320,11 @@ func checkDelete(p *probe) {
 	before, _ := p.make()
 	it, _ := p.make()
 	after, _ := p.make()
-	others := []written{before, after}
+	longer := after // LIKE 'id%' takes it too
+	longer.id = it.id + "-1"
+	p.written = append(p.written, longer)
+	_ = p.put(longer)
+	others := []written{before, after, longer}
 	if student, is := it.values["student"].(map[string]string); is {
 		if mate := p.classmate(it.class, student["sourcedId"]); mate != "" {
 			near := it // a result of the same line item
@@ -406,6 +427,9 @@ func checkMinimal(p *probe) {
 			tell = p.advise // what the teacher has not said, no server has to make up
 		}
 		tell(a, "%s is missing in the stored object", f.Name)
+	}
+	for _, path := range it.lists() { // an inner join loses what has no category
+		p.inList(it, path, true)
 	}
 }
 

@@ -132,6 +132,10 @@ func (p *probe) selected(c *collection, a *provider.Answer, want condition) {
 	}
 	came := map[string]bool{}
 	for _, o := range got.Objects {
+		if came[o.ID()] && len(c.twice) == 0 && o.ID() != "" {
+			p.fail(a, "row %s came twice: does a join bring it once a value?", o.ID())
+			return
+		}
 		came[o.ID()] = true
 		rec := o.Record(p.route.Resource)
 		if n, known := c.find(o.ID()); known && len(o) < int(c.members[n]) { // a selection of fields

@@ -71,8 +71,9 @@ func (w *written) change() {
 		next["scoreDate"] = later(next["scoreDate"], oneroster.DateLayout, -7)
 		delete(next, "comment")
 	case "lineItem":
+		next["assignDate"] = later(next["assignDate"], time.RFC3339, 1)
 		next["dueDate"] = later(next["dueDate"], time.RFC3339, 7)
-		next["resultValueMax"] = 62.5
+		next["resultValueMin"], next["resultValueMax"] = 2, 62.5
 		fallthrough
 	default:
 		next["title"] = "Verification, changed"
@@ -229,6 +230,12 @@ func (p *probe) read(it written) (wire.Object, *provider.Answer) {
 		p.fatal(a, "reading what was written is answered %d", a.Status)
 	}
 	return o, a
+}
+
+// at is an object of the gradebook at a path; nil where there is none.
+func (p *probe) at(path string) wire.Object {
+	o, _, _ := p.call(provider.Call{Path: path}).One("category", "lineItem", "result")
+	return o
 }
 
 // tick waits until the provider's clock has left the stamp behind: a write in
