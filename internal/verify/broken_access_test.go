@@ -62,7 +62,7 @@ var brokenAccess = []broken{
 			s.ServeHTTP(w, r)
 		})
 	}},
-	{name: "a token ends before expires_in", check: "access.token",
+	{name: "a token ends before expires_in", check: "access.lasting-token",
 		spoil: grants(func(g map[string]any) { g["expires_in"] = 86400 })},
 	{name: "lists need no token", check: "access.no-token",
 		spoil: lets(func(r *http.Request) bool { return isList(r) && r.Header.Get("Authorization") == "" })},

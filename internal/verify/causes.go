@@ -155,7 +155,7 @@ var grounds = []ground{
 	{"sort.ascending", "sort link.query"},
 	{"error.no-token", "error.bad-filter"},
 	{"sort.descending", "sort.ties sort.nested link.query"},
-	{"fields.list", "fields.single fields.nested fields.blank link.query"},
+	{"fields.list", "fields.filter fields.single fields.nested fields.blank link.query"},
 	{"fields.filter", "link.query"},
 	{"link.query", "link.others"},
 	{"error.unknown-id", "one.view one.letter-case gradesync.absent"},
@@ -445,13 +445,13 @@ var harms = []struct {
 	harm   Harm
 	checks string
 }{
-	{Shut, "access.connect access.token access.scheme access.earlier-token access.lasting-token"},
+	{Shut, "access.connect access.token access.scheme access.earlier-token"},
 	{Wrong, "access filter nested list.view page.unique page.stable page.offset one.same one.view one.answer " +
 		"fields.filter link.query delta put delete data.resolve data.status data.agents data.children " +
 		"error.status"},
 	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
-	{Refused, "route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
+	{Refused, "access.lasting-token route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
 		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create " +
 		"put.minimal put.burst gradesync.absent gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"rollbook/internal/oneroster"
@@ -152,6 +153,12 @@ var lasting = Check{ID: "access.lasting-token", On: Once, OAuth2: true,
 	Fix: "Take every token until its own exp: no count of requests, no address and no instance of the " +
 		"server ends it sooner.",
 	Run: func(p *probe) {
+		end, err := number(p.claims()["exp"]).Float64()
+		if told, wrong := p.grant.ExpiresIn.Float64(); err == nil && wrong == nil &&
+			time.Until(time.Unix(int64(end), 0)).Seconds() < told-120-time.Since(p.began).Seconds() {
+			p.fail(nil, "expires_in said %s, and the token's own exp is before that: readers that believe the "+
+				"answer are refused in the middle of a pull", p.grant.ExpiresIn)
+		}
 		for range 10 {
 			p.call(provider.Call{Path: p.door, Query: "limit=1"})
 		}

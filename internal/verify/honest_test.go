@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,6 +56,13 @@ func TestHonestProviders(t *testing.T) {
 		}, func(a *answer) { a.refuse(404) })},
 		{"a media type in capitals", "core", where(func(*http.Request) bool { return true },
 			func(a *answer) { a.header.Set("Content-Type", `Application/JSON;charset="UTF-8"`) })},
+		{"numbers with a nought behind the point", "core", eachObject(func(r *http.Request, o map[string]any) {
+			for name, v := range o {
+				if n, is := v.(json.Number); is && isSingle(r) && !strings.Contains(n.String(), ".") {
+					o[name] = n + ".0"
+				}
+			}
+		})},
 		{"children are left out", "core", objects(func(o map[string]any) { delete(o, "children") })},
 		{"parents are left out", "core", objects(func(o map[string]any) { delete(o, "parent") })},
 		{"no demographics and no courses", "sds", where(func(r *http.Request) bool {

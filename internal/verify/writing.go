@@ -232,6 +232,24 @@ func (p *probe) read(it written) (wire.Object, *provider.Answer) {
 	return o, a
 }
 
+// siblings are a result of the same line item, of a classmate, where there is one; it is put.
+func (p *probe) siblings(it written) []written {
+	student, is := it.values["student"].(map[string]string)
+	if !is {
+		return nil
+	}
+	mate := p.classmate(it.class, student["sourcedId"])
+	if mate == "" {
+		return nil
+	}
+	near := it
+	near.id, near.values = newID(), maps.Clone(it.values)
+	near.values["student"] = ref("user", mate)
+	p.written = append(p.written, near)
+	_ = p.put(near)
+	return []written{near}
+}
+
 // at is an object of the gradebook at a path; nil where there is none.
 func (p *probe) at(path string) wire.Object {
 	o, _, _ := p.call(provider.Call{Path: path}).One("category", "lineItem", "result")

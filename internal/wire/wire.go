@@ -141,7 +141,7 @@ func Decode(text []byte) (v any, err error) {
 }
 
 // Canonical is the object's content as one JSON text: keys sorted, lists of
-// references sorted by sourcedId, hrefs left out, since two addresses of one
+// references sorted by sourcedId, numbers without zeros at their end, hrefs left out, since two addresses of one
 // server are no difference. dateLastModified is part of it.
 func (o Object) Canonical() string { return JSON(map[string]any(o)) }
 
@@ -184,6 +184,9 @@ func appendCanonical(out []byte, v any) []byte {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Append(out, v) // not what encoding/json decodes
+	}
+	if _, isNumber := v.(json.Number); isNumber && bytes.ContainsRune(text, '.') && !bytes.ContainsAny(text, "eE") {
+		text = bytes.TrimSuffix(bytes.TrimRight(text, "0"), []byte(".")) // 100.0 is 100
 	}
 	return append(out, text...)
 }
