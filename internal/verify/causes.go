@@ -54,6 +54,14 @@ func (c Cause) Loses() string {
 	return c.Harm.loses()
 }
 
+// Harms says in a word or two what a cause does.
+func (c Cause) Harms() string {
+	if c.Harm == Wrong && c.guards() {
+		return "open doors"
+	}
+	return c.Harm.String()
+}
+
 // guards tells a check that holds a door shut.
 func (c Cause) guards() bool {
 	return c.Check.Area() == areas["access"] || strings.HasSuffix(c.Check.ID, ".no-token")

@@ -89,7 +89,9 @@ var authChecks = []Check{
 		Run: func(p *probe) {
 			a := p.call(provider.Call{Path: p.door, Query: "limit=1",
 				Who: provider.Who{Header: "bearer " + p.grant.AccessToken}})
-			p.wants(a, http.StatusOK)
+			if a.Err != nil || a.Status != http.StatusOK {
+				p.fail(a, "a token behind bearer, in small letters, is answered %d; 200 was expected", a.Status)
+			}
 		}},
 	{ID: "access.earlier-token", On: Once, OAuth2: true,
 		Title: "A new token does not end an earlier one",

@@ -539,7 +539,7 @@ func checkNestedFilter(p *probe) {
 			}
 		}
 		if len(got.Objects) == 0 || filter == one && len(got.Objects) != 1 {
-			p.fail(a, "%s came", plural(len(got.Objects), "row"))
+			p.fail(a, "%s came for the filter %s", plural(len(got.Objects), "row"), filter)
 		}
 	}
 }

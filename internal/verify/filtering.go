@@ -172,7 +172,11 @@ func (c *collection) some(want condition) bool {
 func (c condition) values(rec oneroster.Record) string {
 	var out []string
 	for _, name := range c.fields {
-		out = append(out, fmt.Sprintf("%s is %q", name, strings.ReplaceAll(rec.Get(name), oneroster.ListSep, ", ")))
+		says := name + " has no value"
+		if v := rec.Get(name); v != "" {
+			says = fmt.Sprintf("%s is %q", name, strings.ReplaceAll(v, oneroster.ListSep, ", "))
+		}
+		out = append(out, says)
 	}
 	return strings.Join(out, ", ")
 }

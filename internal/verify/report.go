@@ -225,7 +225,7 @@ func (r *Report) JSON() map[string]any {
 	for _, cause := range r.Causes() {
 		f := cause.first()
 		causes = append(causes, map[string]any{"cause": cause.Check.ID, "title": cause.Title(),
-			"harm": cause.Harm.String(), "loses": cause.Loses(), "paths": cause.paths(), "text": f.Text,
+			"harm": cause.Harms(), "loses": cause.Loses(), "paths": cause.paths(), "text": f.Text,
 			"request": f.Request, "status": f.Status, "body": f.Body, "rule": cause.Check.Rule,
 			"fix": cause.Fix(), "hang": len(cause.Hang)})
 	}

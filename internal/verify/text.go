@@ -25,7 +25,7 @@ func (r *Report) WriteText(to io.Writer) error {
 		fmt.Fprintf(w, "%s, the worst first:\n", plural(len(causes), "cause"))
 	}
 	for i, c := range causes {
-		fmt.Fprintf(w, "%4d  %-14s  %s%s\n", i+1, c.Harm, c.Check.ID, c.weight())
+		fmt.Fprintf(w, "%4d  %-14s  %s%s\n", i+1, c.Harms(), c.Check.ID, c.weight())
 	}
 	if len(causes) > 0 {
 		fmt.Fprintln(w)
@@ -80,7 +80,7 @@ func writeCause(w io.Writer, word string, c Cause, targets int) {
 	f := c.Finding
 	fmt.Fprintf(w, "%s  %s: %s\n", word, f.Check.ID, c.Title())
 	if c.Harm != Wish {
-		fmt.Fprintf(w, "        %s: %s\n", c.Harm, c.Loses())
+		fmt.Fprintf(w, "        %s: %s\n", c.Harms(), c.Loses())
 	}
 	for i, res := range f.Results {
 		if i == targets {
