@@ -112,8 +112,8 @@ var grounds = []ground{
 	{"page.total", "list.view page.default page.past-end link filter.total nested.total " +
 		"nested.unknown-parent-empty fields.filter sort.ties sort.unknown delta.pages sds gradesync.classes " +
 		"SDS-G06 SDS-E02"},
-	{"page.default", "route.extra-parameters route.slashes"},
-	{"link.next", "link.others link.there gradesync.links"},
+	{"page.default", "route.extra-parameters route.slashes nested.total"},
+	{"link.next", "nested.total link.others link.there gradesync.links"},
 	{"link.there", "gradesync.links"},
 	{"data.status", "filter.status nested.rows delta sds SDS Q gradesync delete.delta"},
 	{"data.modified", "filter.greater filter.less-equal filter.greater-equal filter.less filter.zone " +
@@ -157,7 +157,7 @@ var grounds = []ground{
 	{"filter.less", "filter.less-equal filter.date-only"},
 	{"delta.later", "filter.zone delta put.delta delete.delta"},
 	{"filter.total", "delta.pages sds link.others"},
-	{"filter.pages", "link.query fields.filter delta.pages sds"},
+	{"filter.pages", "nested.filter link.query fields.filter delta.pages sds"},
 	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
@@ -178,6 +178,7 @@ var grounds = []ground{
 		"put.extra-credit put.same-ids delete"},
 	{"put.replace", "put.delta put.score-status delete.again"},
 	{"put.listed", "put.id-case put.delta delete.delta"},
+	{"put.id-case", "delete"},
 	{"put.delta", "delete.delta"},
 	{"delete.gone", "put delete"},
 	{"delete.unknown", "put.no-token put.scope"},
