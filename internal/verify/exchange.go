@@ -97,7 +97,7 @@ var secrets = sync.OnceValue(func() []*regexp.Regexp {
 		// … is cut off
 		regexp.MustCompile(`(?i)(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]+(?:[A-Za-z0-9._~+/=-]{19}|…)`),
 		regexp.MustCompile(`()\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?`),
-		regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)[^"&\s,}]+`),
+		regexp.MustCompile(`(?i)("?\b(?:access_token|refresh_token|id_token|client_secret|oauth_signature|oauth_token|password)"?\s*[:=]\s*"?)(?:\(left out\)|[^"&\s,}]+)`),
 		regexp.MustCompile(`(://)[^/@\s"']+@`),
 	}
 })
