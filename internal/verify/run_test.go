@@ -23,8 +23,8 @@ import (
 	"rollbook/internal/verify"
 )
 
-// A provider that moves while it is verified is told to stand still, whether the
-// lists were being read or the checks ran; one that does not is not.
+// That a provider moved while it was verified is told, whether the lists were being read or the checks
+// ran, and it is not accused for it; of one that does not move it is not told.
 func TestChangedMeanwhile(t *testing.T) {
 	dsn := t.TempDir() + "/moving.db"
 	s := correct(t, dsn)
@@ -65,6 +65,9 @@ func TestChangedMeanwhile(t *testing.T) {
 		told := strings.Contains(strings.Join(report.Notes, "\n"), "/users changed while it was checked")
 		if told != moved || moved != (c.name != "never") {
 			t.Errorf("%s: moved %v, notes %q", c.name, moved, report.Notes)
+		}
+		if failed := report.Causes(); len(failed) > 0 {
+			t.Errorf("%s: accused of %s, %v", c.name, failed[0].Check.ID, failed[0].Results)
 		}
 	}
 }

@@ -95,7 +95,6 @@ func (r *run) survey() {
 	for len(r.unread) > 0 {
 		r.reading(r.unread[0].Path)
 	}
-	r.moved() // meanwhile
 	r.watchLists()
 }
 

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -125,13 +126,16 @@ func Run(ctx context.Context, p *provider.Provider, opt Options) (*Report, error
 		if opt.Progress != nil {
 			opt.Progress(i, len(r.tasks), t.check.Area())
 		}
-		r.run(t)
+		r.results = append(r.results, r.run(t))
 		if r.ctx.Err() != nil {
 			return r.brokenOff(i)
 		}
 	}
 	r.cleanUp()
-	r.moved()
+	r.lookAgain()
+	if r.ctx.Err() != nil {
+		return r.brokenOff(len(r.tasks))
+	}
 	r.heldUpTo()
 	if opt.Progress != nil {
 		opt.Progress(len(r.tasks), len(r.tasks), "")
@@ -366,11 +370,11 @@ func KnownCheck(word string) bool {
 	return slices.ContainsFunc(Checks, func(c Check) bool { return named(&c, []string{word}) })
 }
 
-// run runs one task and keeps its result. A mistake of ours in one check must
-// not take the others along: it is a result that says so.
-func (r *run) run(t task) {
+// run runs one task. A mistake of ours in one check must not take the others along: it is a result
+// that says so.
+func (r *run) run(t task) (out Result) {
 	p := &probe{run: r, check: t.check, route: t.route}
-	defer func() { r.results = append(r.results, p.result()) }()
+	defer func() { out = p.result() }()
 	defer p.broke()
 	if t.route != nil && !r.needed[t.route.Path] && !p.served() {
 		p.leave("there is no %s, which is optional", t.route.Path)
@@ -380,6 +384,7 @@ func (r *run) run(t task) {
 	} else {
 		t.check.Run(p)
 	}
+	return out
 }
 
 // broke, deferred, tells that a check panicked, unless it has left.
@@ -406,9 +411,6 @@ func notServed(a *provider.Answer) bool {
 	return a.Status == http.StatusNotFound || a.Status == http.StatusForbidden
 }
 
-// rosters are the lists that most checks lean on.
-var rosters = []string{"/orgs", "/academicSessions", "/classes", "/users", "/enrollments"}
-
 // A watch knows how many rows of a list are newer than a stamp: as many as now,
 // unless the list changes. They need not be none: a list may hide deleted rows.
 type watch struct {
@@ -423,10 +425,10 @@ func (r *run) watch(path, since string) {
 	}
 }
 
-// watchUnread watches a roster that was not read yet, from the newest row that it
-// tells of. Where it cannot sort that is any row, and less is noticed.
+// watchUnread watches a list that was not read yet, from the newest row that it tells of. Where it
+// cannot sort that is any row, and less is noticed.
 func (r *run) watchUnread(route *oneroster.Route) {
-	if !slices.Contains(rosters, route.Path) {
+	if !r.watches(route) {
 		return
 	}
 	query := provider.Query("limit", "1", "sort", "dateLastModified", "orderBy", "desc")
@@ -439,12 +441,16 @@ func (r *run) watchUnread(route *oneroster.Route) {
 	}
 }
 
+// watches tells whether a list is to be watched: not one that the run itself writes to.
+func (r *run) watches(route *oneroster.Route) bool {
+	return Wholes.covers(route) && !(r.opt.Write && route.Resource.Gradebook)
+}
+
 // watchLists watches the lists that were read, from the newest row that came.
 func (r *run) watchLists() {
-	r.watched = nil
-	for _, path := range rosters {
+	for _, path := range slices.Sorted(maps.Keys(r.lists)) {
 		c := r.lists[path]
-		if !c.usable() || !c.whole {
+		if !r.watches(c.route) || !c.usable() || !c.whole {
 			continue
 		}
 		newest := ""
@@ -457,14 +463,56 @@ func (r *run) watchLists() {
 	}
 }
 
-// moved tells when the rosters changed while they were watched: then totals and
-// pages may differ for no fault of the provider's.
-func (r *run) moved() {
+// changed are the lists that changed since they are watched.
+func (r *run) changed() (out []string) {
 	for _, w := range r.watched {
-		if n := r.newer(w.path, w.since); n >= 0 && n != w.newer {
-			r.note("%s changed while it was checked: verify a provider that stands still, or run again",
-				w.path)
+		if n := r.newer(w.path, w.since); n >= 0 && n != w.newer && !slices.Contains(out, w.path) {
+			out = append(out, w.path)
 		}
+	}
+	return out
+}
+
+const mostLooks = 3 // at what fails, while lists change
+
+// lookAgain repeats what failed where lists changed meanwhile, with all lists read anew: a row that was
+// read a while ago says little about what comes now. What was written, and what single rows say, stays
+// as it was judged.
+func (r *run) lookAgain() {
+	again := func(i int) bool {
+		res := r.results[i]
+		return (res.State == Failed || res.State == Advised) && res.Check.Run != nil && !res.Check.writes()
+	}
+	var moved []string
+	then := ""
+	for look := 1; r.ctx.Err() == nil; look++ {
+		changed := r.changed()
+		moved = append(moved, changed...)
+		var failed []int
+		for i := range r.results {
+			if again(i) {
+				failed = append(failed, i)
+			}
+		}
+		if len(changed) == 0 || len(failed) == 0 {
+			break
+		} else if look == mostLooks {
+			then = ", and goes on to: verify a provider that stands still, or run again"
+			break
+		}
+		then = ": what failed was looked at again, with all lists read anew"
+		r.lists, r.hanging, r.judged, r.watched = map[string]*collection{}, map[*oneroster.Route][]family{}, nil, nil
+		r.seen = map[string]*provider.Answer{"token": r.seen["token"]}
+		r.survey()
+		for _, i := range failed {
+			if res := r.run(r.tasks[i]); r.ctx.Err() == nil {
+				r.results[i] = res
+			}
+		}
+	}
+	slices.Sort(moved)
+	for _, path := range slices.Compact(moved) {
+		r.note("%s changed while it was checked%s", path, then)
 	}
 }
 
