@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -238,6 +240,38 @@ var brokenWrites = []broken{
 				a.refuse(500)
 			}
 		})},
+	{name: "metadata is merged", check: "put.read-back", spoil: bodies(
+		func(next http.Handler, r *http.Request, o map[string]any) {
+			for _, v := range ask(next, get(r)).members() {
+				old, _ := v.(map[string]any)["metadata"].(map[string]any)
+				if m, has := o["metadata"].(map[string]any); has {
+					maps.Copy(m, old)
+				}
+			}
+		})},
+	{name: "metadata is escaped", check: "put.read-back", spoil: objects(func(o map[string]any) {
+		m, _ := o["metadata"].(map[string]any)
+		for name, v := range m {
+			if text, is := v.(string); is {
+				m[name] = html.EscapeString(text)
+			}
+		}
+	})},
+	{name: "results without a score are in no list", check: "put.score-status", spoil: func(s *service) http.Handler {
+		var without sync.Map // ids
+		hides := where(isList, func(a *answer) {
+			a.choose(func(o map[string]any) bool {
+				lost, _ := without.Load(o["sourcedId"])
+				return lost != true
+			})
+		})(s)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if o := sent(r); o != nil && routeOf(r).Resource.Name == "result" {
+				without.Store(path.Base(below(r)), o["score"] == nil)
+			}
+			hides.ServeHTTP(w, r)
+		})
+	}},
 	{name: "who is exempt has submitted nothing", check: "put.score-status",
 		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
 			if o["scoreStatus"] == "exempt" {

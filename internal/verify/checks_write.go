@@ -55,6 +55,9 @@ var writeChecks = []Check{
 			"standard's form.", Run: func(p *probe) {
 			it, _ := p.make()
 			p.same(it)
+			if len(p.failures) == 0 {
+				p.extended(it)
+			}
 		}},
 	{ID: "put.long-texts", On: Puts,
 		Title: "Long texts come back whole: a title of 120 letters, a description or comment of 1,000",
@@ -216,6 +219,12 @@ var writeChecks = []Check{
 				p.must(p.put(it), success...)
 				p.same(it)
 			}
+			it.values["scoreStatus"] = "exempt"
+			delete(it.values, "score") // which many servers take
+			if a := p.put(it); a.Err == nil && a.Status < 300 && len(p.failures) == 0 {
+				p.same(it)
+				p.inList(it, it.lists()[0], true)
+			}
 		}},
 	{ID: "put.extra-credit", On: Puts, Profiles: gradeProfiles,
 		Where: only("result"), Title: "A score above the maximum is kept",
@@ -235,6 +244,25 @@ var writeChecks = []Check{
 		Rule:  ruleGS + " sends every grade of a class at the same moment, and tries none again",
 		Fix:   "Queue writers inside the server; never answer that the database is locked.",
 		Run:   checkBurst},
+}
+
+// extended puts a member into an object's metadata, and then another one in its place. To keep none is
+// a provider's right.
+func (p *probe) extended(it written) {
+	for _, sent := range []map[string]any{{"verification.first": "1 & <b>2</b>"}, {"verification.second": "2"}} {
+		it.values = maps.Clone(it.values)
+		it.values["metadata"] = sent
+		if a := p.put(it); a.Err != nil || a.Status >= 300 {
+			return
+		}
+		o, a := p.read(it)
+		got, _ := o["metadata"].(map[string]any)
+		for name, v := range got {
+			if strings.HasPrefix(name, "verification.") && v != sent[name] {
+				p.fail(a, "metadata has %s %s, which was written as %s", name, text(v), text(sent[name]))
+			}
+		}
+	}
 }
 
 // checkReplace puts another object to an id, then one with other references: where a provider
