@@ -156,8 +156,8 @@ var grounds = []ground{
 	{"filter.greater-equal", "filter.zone filter.date-only"},
 	{"filter.less", "filter.less-equal filter.date-only"},
 	{"delta.later", "filter.zone delta put.delta delete.delta"},
+	{"filter.pages", "filter.total nested.filter link.query fields.filter delta.pages sds"},
 	{"filter.total", "delta.pages sds link.others"},
-	{"filter.pages", "nested.filter link.query fields.filter delta.pages sds"},
 	{"filter.unreadable", "filter.unknown-field filter.sql error.bad-filter"},
 	{"filter.unknown-field", "filter.sql error.bad-filter"},
 	{"sort.ascending", "sort link.query"},
@@ -177,7 +177,7 @@ var grounds = []ground{
 	{"put.read-back", "put.listed put.long-texts put.score-status put.id-case put.replace put.minimal " +
 		"put.extra-credit put.same-ids delete"},
 	{"put.replace", "put.delta put.score-status delete.again"},
-	{"put.listed", "put.id-case put.delta delete.delta"},
+	{"put.listed", "put.id-case put.delta put.minimal put.score-status delete.delta"},
 	{"put.id-case", "delete"},
 	{"put.delta", "delete.delta"},
 	{"delete.gone", "put delete"},

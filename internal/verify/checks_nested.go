@@ -204,9 +204,11 @@ type family struct {
 	must, may map[string]bool
 }
 
-// families are the one with the most rows among a few candidates and, where there is such, another with
-// rows: one of another kind, such as a teacher's where that is a student's. They are looked for once a
-// path: that goes through whole lists. The check ends where there is none.
+const mostFamilies = 10 // of a nested list, that are looked at
+
+// families are the one with the most rows among a few candidates, and those whose parent or rows are of
+// a kind that none before them has: a teacher beside a student, a class without a course. They are
+// looked for once a path: that goes through whole lists. The check ends where there is none.
 func (p *probe) families() []family {
 	if known := p.hanging[p.route]; known != nil {
 		return known
@@ -221,20 +223,18 @@ func (p *probe) families() []family {
 		p.leave("the lists that this one hangs on were not read whole, or have no rows that name a parent")
 	}
 	slices.SortStableFunc(all, func(a, b family) int { return len(b.must) - len(a.must) })
-	list, name := p.reading("/"+p.route.Segments[0]), p.variables()[0]
-	kind := func(f family) (out string) {
-		n, _ := list.find(f.vars[name])
-		for i := range own(list.of, oneroster.Enum) {
-			out += list.text(n, i) + " "
+	list, own, name := p.reading("/"+p.route.Segments[0]), p.all(p.route.Resource.Name), p.variables()[0]
+	parent, row := list.fresh(), own.fresh()
+	for _, f := range all {
+		at, _ := list.find(f.vars[name])
+		fresh := parent(at)
+		for id := range f.must {
+			n, _ := own.find(id)
+			fresh = row(n) || fresh
 		}
-		return out
-	}
-	out = all[:1]
-	others := slices.DeleteFunc(slices.Clone(all[1:]), func(f family) bool { return len(f.must) == 0 })
-	if i := slices.IndexFunc(others, func(f family) bool { return kind(f) != kind(all[0]) }); i >= 0 {
-		out = append(slices.Clip(out), others[i])
-	} else if len(others) > 0 {
-		out = append(slices.Clip(out), others[0])
+		if len(out) == 0 || fresh && len(f.must) > 0 && len(out) < mostFamilies {
+			out = append(out, f)
+		}
 	}
 	p.hanging[p.route] = out
 	return out
@@ -251,8 +251,12 @@ func (p *probe) candidates() []map[string]string {
 	if !first.usable() {
 		return nil
 	}
-	for n := 0; n < first.count && len(out) < mostParents; n += max(1, first.count/mostParents) {
-		if !first.deleted(n) {
+	at := first.kinds()
+	for n := 0; n < first.count; n += max(1, first.count/mostParents) {
+		at = append(at, n)
+	}
+	for _, n := range at {
+		if !first.deleted(n) && len(out) < 2*mostParents {
 			out = append(out, map[string]string{names[0]: first.id(n)})
 		}
 	}

@@ -17,32 +17,18 @@ var singleChecks = []Check{
 		Rule:  ruleREST + ", data model",
 		Fix: "Answer {\"user\": {…}}: org for a school, user for a student or teacher, " +
 			"academicSession for a term; demographics for demographics.", Run: func(p *probe) {
-			id, path := p.single()
-			a := p.get(path)
-			if a.Err != nil || a.Status != http.StatusOK {
-				p.fatal(a, "answered %d for %s, which the list has", a.Status, id)
-			}
-			p.ok()
-			o, key, err := a.One(p.route.Resource.Wrapper())
-			if err != nil {
-				p.fail(a, "%v", err)
-			} else if o.ID() != id {
-				p.fail(a, "the object under %q is %s; %s was asked for", key, o.ID(), id)
-			}
+			id, _ := p.single()
+			a, list := p.alone(id), p.listOf()
 			if members, err := a.Members(); err == nil && len(members) != 1 {
 				p.fail(a, "%s beside the object's", plural(len(members)-1, "key"))
 			}
 			if kind := a.Header.Get("Content-Type"); !isJSON(a) &&
-				kind != p.listOf().first.Header.Get("Content-Type") { // list.content-type tells of both
+				kind != list.first.Header.Get("Content-Type") { // list.content-type tells of both
 				p.fail(a, "the Content-Type is %q", kind)
 			}
-			for n, list := 0, p.listOf(); n < list.count && !p.route.Resource.Gradebook; n++ {
-				if list.deleted(n) {
-					a := p.get(fill(p.route.Path, map[string]string{"id": list.id(n)}))
-					if a.Err != nil || a.Status != http.StatusOK {
-						p.fail(a, "answered %d for %s, which the list has as tobedeleted", a.Status, list.id(n))
-					}
-					return
+			for _, n := range list.kinds() {
+				if len(p.failures) == 0 {
+					p.alone(list.id(n))
 				}
 			}
 		}},
@@ -53,11 +39,8 @@ var singleChecks = []Check{
 			id, _ := p.single()
 			list := p.listOf()
 			some := []string{id, list.id(list.fullest())}
-			for n := range list.count {
-				if list.deleted(n) && !p.route.Resource.Gradebook {
-					some = append(some, list.id(n))
-					break
-				}
+			for _, n := range list.kinds() {
+				some = append(some, list.id(n))
 			}
 			for _, id := range some {
 				o, a := p.object(id)
@@ -139,6 +122,23 @@ func (p *probe) single() (id, path string) {
 	}
 	id = c.id(c.count / 2)
 	return id, fill(p.route.Path, map[string]string{"id": id})
+}
+
+// alone wants the single object of an id of the list. The check ends where none comes.
+func (p *probe) alone(id string) *provider.Answer {
+	a, list := p.get(fill(p.route.Path, map[string]string{"id": id})), p.listOf()
+	if a.Err != nil || a.Status != http.StatusOK {
+		n, _ := list.find(id)
+		p.fatal(a, "answered %d for %s, which the list has as %s", a.Status, id, list.text(n, oneroster.Status))
+	}
+	p.ok()
+	o, key, err := a.One(p.route.Resource.Wrapper())
+	if err != nil {
+		p.fail(a, "%v", err)
+	} else if o.ID() != id {
+		p.fail(a, "the object under %q is %s; %s was asked for", key, o.ID(), id)
+	}
+	return a
 }
 
 // object reads an object of the route. The check ends where that fails.

@@ -5,7 +5,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 
+	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 )
 
@@ -235,6 +237,10 @@ var pageChecks = []Check{
 				p.fail(a, "%s came", plural(len(got.Objects), "row"))
 			}
 		}},
+	{ID: "page.at-once", On: Once, Title: "Requests that come at the same moment are answered as if each came alone",
+		Rule: "in the field: readers pull several lists side by side",
+		Fix: "Keep nothing of a request where another one finds it: no global variable, and no connection, " +
+			"cursor or buffer that two requests share.", Run: checkAtOnce},
 	{ID: "link.there", On: Lists, Advice: true,
 		Title: "A list of several pages has a Link header with next, last and first",
 		Rule:  ruleREST + ", paging; RFC 8288",
@@ -283,6 +289,43 @@ func (p *probe) repeats(c *collection) bool {
 		}
 	}
 	return true
+}
+
+// checkAtOnce asks for pages of several lists one by one, and then a few times for all of them at once.
+func checkAtOnce(p *probe) {
+	var routes []*oneroster.Route
+	for i := range p.face.Routes {
+		route := &p.face.Routes[i]
+		if Lists.covers(route) && p.routes[route.Path] && len(routes) < 12 && p.reading(route.Path).usable() {
+			routes = append(routes, route)
+		}
+	}
+	if len(routes) == 0 {
+		p.leave("no list has rows")
+	}
+	limit := func(i int) string { return strconv.Itoa(1 + i%3) }
+	for range 4 {
+		together := make([]*provider.Answer, len(routes))
+		var wait sync.WaitGroup
+		for i, route := range routes {
+			wait.Go(func() {
+				together[i], _ = p.p.Patient(p.ctx, provider.Call{Path: route.Path, Query: "limit=" + limit(i)})
+			})
+		}
+		wait.Wait()
+		for i, a := range together {
+			alone := p.get(routes[i].Path, "limit", limit(i))
+			p.cut(a)
+			p.must(a, alone.Status)
+			p.ok()
+			rows, err := p.asList(a, routes[i].Resource)
+			want, _ := p.asList(alone, routes[i].Resource)
+			if err != nil || ids(rows.Objects) != ids(want.Objects) || rows.Total != want.Total {
+				p.fatal(a, "beside other requests came %q of %d; alone it is %q of %d", ids(rows.Objects), rows.Total,
+					ids(want.Objects), want.Total)
+			}
+		}
+	}
 }
 
 // rowsOf wants an answer to hold exactly the walked rows from an offset on.

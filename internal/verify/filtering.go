@@ -39,10 +39,14 @@ func exactly(field, v string) condition {
 	return where(field+"="+provider.Quote(v), func(r oneroster.Record) bool { return r.Get(field) == v }, field)
 }
 
-// holds wants a part of a value as it is written.
+// holds wants a part of a value, in any letter case as well.
 func holds(field, v string) condition {
-	return where(field+"~"+provider.Quote(v),
+	c := where(field+"~"+provider.Quote(v),
 		func(r oneroster.Record) bool { return strings.Contains(r.Get(field), v) }, field)
+	c.may = func(r oneroster.Record) bool {
+		return strings.Contains(strings.ToLower(r.Get(field)), strings.ToLower(v))
+	}
+	return c
 }
 
 // among wants an id or a word to be in a list, or to be the only one, under a name for filters.
