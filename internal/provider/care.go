@@ -25,7 +25,9 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 		a, err := p.Do(ctx, c)
 		if !renewed && p.Forget(a) {
 			renewed = true
-			p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one", a.Line()))
+			p.refused.Do(func() {
+				p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one, as often as it is so", a.Line()))
+			})
 			a, err = p.Do(ctx, c)
 		}
 		if err == nil {
@@ -75,14 +77,17 @@ func (p *Provider) repeat(ctx context.Context, ask func() (a *Answer, err error,
 			return a, try, err
 		}
 		pause := wait
-		if asked, ok := retryAfter(a); ok {
-			pause = asked
+		if t, ok := errors.AsType[*Trouble](err); ok && t.after > 0 {
+			pause = max(t.after, p.Wait)
+		} else if asked, ok := retryAfter(a); ok {
+			pause = max(asked, p.Wait)
 		}
 		why := fmt.Sprintf("busy (%d)", a.Status)
 		if err != nil {
 			why = err.Error()
 		}
-		p.Note(fmt.Sprintf("%s: %s; trying again in %v (%d of %d)", a.Line(), why, pause, try+1, p.Tries))
+		p.Note(fmt.Sprintf("%s: %s; trying again in %v (%d of %d)", a.Line(), why, pause.Round(time.Millisecond),
+			try+1, p.Tries))
 		select {
 		case <-ctx.Done():
 			return a, try, ctx.Err()
@@ -137,7 +142,7 @@ func (a *Answer) Refusal() error {
 	if a.Signed != "" && a.Status == http.StatusUnauthorized {
 		text += "; the base string that was signed is " + a.Signed
 	}
-	return &Trouble{Refused, text}
+	return &Trouble{Kind: Refused, Text: text}
 }
 
 // looksJSON tells whether a body can be JSON: anything that begins like it. The
@@ -162,8 +167,12 @@ func (a *Answer) kind() string {
 // again tells whether another try may do better.
 func again(a *Answer, err error) bool {
 	switch a.Status {
-	case http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusBadGateway,
-		http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+	case http.StatusTooManyRequests, http.StatusRequestTimeout, http.StatusTooEarly:
+		return true
+	case http.StatusNotImplemented, http.StatusHTTPVersionNotSupported:
+		return false
+	}
+	if a.Status >= http.StatusInternalServerError {
 		return true
 	}
 	t, ok := errors.AsType[*Trouble](err)
@@ -174,14 +183,18 @@ func again(a *Answer, err error) bool {
 const longestWait = 2 * time.Minute
 
 // retryAfter reads the Retry-After header (RFC 9110 §10.2.3): seconds, of
-// however many digits, or a date.
+// however many digits, or a date by the server's own clock.
 func retryAfter(a *Answer) (time.Duration, bool) {
 	text := strings.TrimSpace(a.Header.Get("Retry-After"))
 	if n, err := strconv.ParseUint(text, 10, 64); err == nil || errors.Is(err, strconv.ErrRange) {
 		return time.Duration(min(n, uint64(longestWait/time.Second))) * time.Second, true
 	}
 	if at, err := http.ParseTime(text); err == nil {
-		return min(max(0, time.Until(at)), longestWait), true
+		now, err := http.ParseTime(a.Header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(0, at.Sub(now)), longestWait), true
 	}
 	return 0, false
 }

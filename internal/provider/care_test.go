@@ -23,7 +23,8 @@ func TestRetryAfter(t *testing.T) {
 		{"9223372037", "trying again in 2m0s"}, // more nanoseconds than an int64 has
 		{"99999999999999999999", "trying again in 2m0s"},
 		{time.Now().AddDate(0, 0, 1).UTC().Format(http.TimeFormat), "trying again in 2m0s"},
-		{"Thu, 01 Jan 1970 00:00:00 GMT", "trying again in 0s"},
+		{"Thu, 01 Jan 1970 00:00:00 GMT", "trying again in 1ms"}, // no wait at all is no help to a busy server
+		{"0", "trying again in 1ms"},
 		{"-5", "trying again in 1ms"},
 		{"soon", "trying again in 1ms"},
 		{"", "trying again in 1ms"},
@@ -88,6 +89,9 @@ func TestTokenEnds(t *testing.T) {
 		{`,"expires_in":"600"`, 9 * time.Minute},
 		{`,"expires_in":60`, 30 * time.Second},
 		{`,"expires_in":0`, 59 * time.Minute},
+		{`,"expires_in":"","scope":["a","b"]`, 59 * time.Minute}, // the token is what readers need
+		{`,"expires_in":"3600s","token_type":7`, 59 * time.Minute},
+		{`,"expires_in":null`, 59 * time.Minute},
 		{``, 59 * time.Minute},
 	} {
 		var used []string
@@ -161,6 +165,40 @@ func TestEndlessAnswerIsLeft(t *testing.T) {
 	}
 	if n := <-sent; n > 64<<20 { // what the sockets hold is not much
 		t.Errorf("%d bytes were read, of 1 MiB that are allowed", n)
+	}
+}
+
+// A Retry-After is read by the server's own clock where it is a date, and from the token endpoint too.
+func TestRetryAfterOfWhom(t *testing.T) {
+	hourBehind := time.Now().Add(-time.Hour).UTC()
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		waits  string
+	}{
+		"a clock behind": {status(503, "Date", hourBehind.Format(http.TimeFormat), "Retry-After",
+			hourBehind.Add(7*time.Second).Format(http.TimeFormat)), "trying again in 7s"},
+		"the token endpoint": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				status(429, "Retry-After", "9")(w, r)
+			}
+		}, "trying again in 9s"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		told := ""
+		p := served(t, provider.Config{Note: func(text string) { // it is not sat out
+			told = text
+			cancel()
+		}}, func(w http.ResponseWriter, r *http.Request) {
+			if name == "a clock behind" && r.URL.Path == "/token" {
+				fmt.Fprint(w, `{"access_token":"t"}`)
+				return
+			}
+			c.answer(w, r)
+		})
+		if _, _, err := p.List(ctx, "/orgs", "", "orgs"); err == nil || !strings.Contains(told, c.waits) {
+			t.Errorf("%s: %q, %v", name, told, err)
+		}
 	}
 }
 

@@ -63,6 +63,7 @@ type Provider struct {
 	lock    sync.Mutex
 	token   string
 	renewAt time.Time // when token should no longer be used
+	refused sync.Once // that a token was is told
 }
 
 // New checks a configuration. It calls nobody.
@@ -234,7 +235,7 @@ func (p *Provider) do(ctx context.Context, a *Answer) error {
 	}
 	r, err := http.NewRequestWithContext(within, a.Call.method(), a.URL, body)
 	if err != nil {
-		return &Trouble{Unreachable, err.Error()}
+		return trouble(Unreachable, "%v", err)
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", strings.TrimSpace("Rollbook "+p.Version))
@@ -300,7 +301,8 @@ func (p *Provider) Elsewhere(ctx context.Context) string {
 	if err != nil || strings.HasSuffix(strings.ToLower(p.URL), usual) {
 		return ""
 	}
-	for _, at := range []string{p.URL + usual, host.Scheme + "://" + host.Host + usual} {
+	below, _, _ := strings.Cut(p.URL, "/ims")
+	for _, at := range []string{p.URL + usual, below + usual, host.Scheme + "://" + host.Host + usual} {
 		if a, err := p.Do(ctx, Call{Path: at + "/orgs", Query: "limit=1"}); err == nil &&
 			a.Status == http.StatusOK {
 			if _, err := a.List("orgs"); err == nil {

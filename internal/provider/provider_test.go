@@ -95,6 +95,8 @@ func TestCarefulList(t *testing.T) {
 		{"at once", list(good), 1, 1, ""},
 		{"busy, then good", list(status(429, "Retry-After", "0"), status(503), good), 3, 1, ""},
 		{"failing, then good", list(status(500), status(502), status(504), good), 4, 1, ""},
+		{"failing as gateways do, then good", list(status(520), status(507), status(425), good), 4, 1, ""},
+		{"not built", list(status(501)), 1, 1, "answered 501"},
 		{"hung up, then good", list(hangUp, good), 2, 1, ""},
 		{"cut short, then good", list(cutShort, good), 2, 1, ""},
 		{"half of the JSON, then good", list(says(rows[:20]), good), 2, 1, ""},

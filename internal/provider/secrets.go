@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf16"
 
 	"rollbook/internal/wire"
 )
@@ -35,7 +37,7 @@ const (
 
 func newKeeper(id, secret string) *keeper {
 	k := &keeper{secret: spellings(secret)}
-	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret)} {
+	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret), secret} {
 		for _, code := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 			k.secret = append(k.secret, spellings(strings.TrimRight(code.EncodeToString([]byte(pair)),
 				"="))...)
@@ -58,7 +60,25 @@ func (k *keeper) add(token string) {
 	k.tokens = k.tokens[max(0, len(k.tokens)-mostTokens):]
 }
 
-var escape = regexp.MustCompile(`%[0-9A-F]{2}`)
+var (
+	escape   = regexp.MustCompile(`%[0-9A-F]{2}`)
+	unspaced = strings.NewReplacer("+", "%20")
+	// inScript is what encodeURIComponent leaves as it is.
+	inScript = strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*")
+)
+
+// inJSON writes signs, and letters beyond ASCII, as some writers of JSON do.
+func inJSON(text, signs, format string) string {
+	var out strings.Builder
+	for _, unit := range utf16.Encode([]rune(text)) {
+		if unit > '~' || strings.ContainsRune(signs, rune(unit)) {
+			fmt.Fprintf(&out, format, unit)
+		} else {
+			out.WriteByte(byte(unit))
+		}
+	}
+	return out.String()
+}
 
 // spellings are how a text comes back: as it was sent, encoded as in a URL (or in one within one), as
 // in HTML, and as the writers of JSON in Go, PHP and .NET have it.
@@ -69,9 +89,10 @@ func spellings(text string) (out [][]byte) {
 	query := url.QueryEscape(text)
 	quoted, _ := json.Marshal(text) // a text can be written
 	for _, s := range []string{text, string(quoted[1 : len(quoted)-1]), html.EscapeString(text), query,
-		url.QueryEscape(query), strings.ReplaceAll(query, "+", "%20"), url.PathEscape(text),
-		escape.ReplaceAllStringFunc(query, strings.ToLower),
-		strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`)} {
+		url.QueryEscape(query), unspaced.Replace(query), inScript.Replace(query), url.PathEscape(text),
+		escape.ReplaceAllStringFunc(query, strings.ToLower), strings.ReplaceAll(text, "/", `\/`),
+		strings.ReplaceAll(inJSON(text, "", `\u%04x`), "/", `\/`), strings.ReplaceAll(text, "+", `\u002B`),
+		inJSON(text, "+&<>'\"`", `\u%04X`)} {
 		if !slices.ContainsFunc(out, func(known []byte) bool { return string(known) == s }) {
 			out = append(out, []byte(s))
 		}

@@ -18,14 +18,16 @@ import (
 // Of what only the two sides may know nothing is told that came back, wherever it
 // stands and however it is spelled.
 func TestSecretsComeBack(t *testing.T) {
-	const secret, token = "s+cret/of ü&me", "tok+en/1.23456=="
+	const secret, token = "s+cret/of ü&me!(x)", "tok+en/1.23456=="
 	basic := base64.StdEncoding.EncodeToString([]byte("cl:" + secret))
 	quoted, _ := json.Marshal(secret)
 	for name, echo := range map[string]string{
 		"secret": secret, "encoded": url.QueryEscape(secret), "in a path": url.PathEscape(secret),
-		"lower case": "s%2bcret%2fof+%c3%bc%26me", "Basic": "Basic " + basic, "token": "Bearer " + token,
-		"JSON of Go": string(quoted[1 : len(quoted)-1]), "JSON of PHP": `s+cret\/of ü&me`,
-		"JSON of .NET": `tok\u002Ben/1.23456==`, "HTML": "s+cret/of ü&amp;me",
+		"lower case": "s%2bcret%2fof+%c3%bc%26me%21%28x%29", "Basic": "Basic " + basic, "token": "Bearer " + token,
+		"JSON of Go": string(quoted[1 : len(quoted)-1]), "JSON of PHP": `s+cret\/of \u00fc&me!(x)`,
+		"JSON of .NET": `s\u002Bcret/of \u00FC\u0026me!(x)`, "a token in JSON of .NET": `tok\u002Ben/1.23456==`,
+		"HTML": "s+cret/of ü&amp;me!(x)", "encodeURIComponent": "s%2Bcret%2Fof%20%C3%BC%26me!(x)",
+		"base64": base64.StdEncoding.EncodeToString([]byte(secret)),
 	} {
 		for kind, answer := range map[string]http.HandlerFunc{
 			"a name": func(w http.ResponseWriter, _ *http.Request) {
@@ -182,6 +184,10 @@ func TestNoToken(t *testing.T) {
 			[]string{"has 1048583 bytes: no server takes"}},
 		{"nothing in it", says(`{"token":"abcdefg"}`),
 			[]string{`not under "access_token"; the answer has "token"`}},
+		{"no token in it", says(`{"access_token":null}`), []string{"the access_token is null, not a text"}},
+		{"a number", says(`{"access_token":12345678}`), []string{"the access_token is empty, a number or a list"}},
+		{"an error under 200", says(`{"error":"invalid_client","error_description":"Unknown client"}`),
+			[]string{"answered 200: Unknown client"}},
 		{"only the token", says("abcdefg\n"), []string{"not a JSON object", "(left out)"}},
 	} {
 		p := served(t, provider.Config{Tries: 1}, c.answer)

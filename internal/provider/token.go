@@ -15,10 +15,8 @@ import (
 
 // A Grant is a token endpoint's answer (RFC 6749 §5.1).
 type Grant struct {
-	AccessToken string      `json:"access_token"`
-	TokenType   string      `json:"token_type"`
-	ExpiresIn   json.Number `json:"expires_in"`
-	Scope       string      `json:"scope"`
+	AccessToken, TokenType, Scope string
+	ExpiresIn                     json.Number // seconds; "" where the answer has no number
 }
 
 // TokenRequest says how a token is asked for.
@@ -64,7 +62,6 @@ func (a *Answer) remember() {
 // Granted reads a token endpoint's answer. An error says where it was asked, what came,
 // and what to change.
 func Granted(a *Answer) (Grant, error) {
-	var g Grant
 	no := func(kind Kind, format string, args ...any) (Grant, error) {
 		return Grant{}, trouble(kind, "no token from %s: %s", a.URL, fmt.Sprintf(format, args...))
 	}
@@ -75,7 +72,9 @@ func Granted(a *Answer) (Grant, error) {
 	}
 	switch {
 	case a.Status == http.StatusTooManyRequests || a.Status >= http.StatusInternalServerError:
-		return no(Busy, "%s", answered)
+		_, err := no(Busy, "%s", answered)
+		err.(*Trouble).after, _ = retryAfter(a)
+		return Grant{}, err
 	case a.Status/100 == 3:
 		return no(Redirected, "redirected (%d) to %s, and nobody sends a secret after it: give "+
 			"--token-url the address that answers itself; a login page is none", a.Status,
@@ -96,11 +95,22 @@ func Granted(a *Answer) (Grant, error) {
 	case bytes.HasPrefix(body, mark):
 		return no(NotJSON, "the token endpoint's answer begins with a byte order mark, at which readers "+
 			"of JSON stumble (RFC 8259 §8.1): leave it out")
-	case json.Unmarshal(body, &g) != nil:
+	}
+	var members map[string]any
+	numbers := json.NewDecoder(bytes.NewReader(body))
+	numbers.UseNumber()
+	if numbers.Decode(&members) != nil {
 		return no(NotJSON, "the token endpoint's answer is not a JSON object: %s", a.Excerpt())
-	case g.AccessToken == "":
-		members, _ := a.Members()
+	}
+	g := granted(members)
+	switch v, there := members["access_token"]; {
+	case !there && a.said() != "":
+		return no(Refused, "%s", answered)
+	case !there:
 		return no(Refused, "%v", misplaced("token", []string{"access_token"}, members))
+	case g.AccessToken == "":
+		return no(Misshapen, "the access_token is %s, not a text", map[bool]string{true: "null",
+			false: "empty, a number or a list"}[v == nil])
 	case len(g.AccessToken) > longestToken:
 		return no(Misshapen, "the access_token has %d bytes: no server takes a header of that length",
 			len(g.AccessToken))
@@ -112,6 +122,21 @@ func Granted(a *Answer) (Grant, error) {
 		*text = string(a.keeper.clean([]byte(*text)))
 	}
 	return g, nil
+}
+
+// granted reads what readers need, the token, and the rest as far as it has the form of the standard.
+func granted(members map[string]any) (g Grant) {
+	g.AccessToken, _ = members["access_token"].(string)
+	g.TokenType, _ = members["token_type"].(string)
+	g.Scope, _ = members["scope"].(string)
+	if list, is := members["scope"].([]any); is {
+		g.Scope = strings.Trim(fmt.Sprint(list), "[]")
+	}
+	life := json.Number(fmt.Sprint(members["expires_in"]))
+	if _, err := life.Float64(); err == nil {
+		g.ExpiresIn = life
+	}
+	return g
 }
 
 // Token is the client's token; one that is about to end is renewed.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -34,14 +35,15 @@ const (
 // Trouble is a call that brought nothing to work with. Its text is a sentence
 // for the person who can do something about it.
 type Trouble struct {
-	Kind Kind
-	Text string
+	Kind  Kind
+	Text  string
+	after time.Duration // that a server asks to wait; 0: it does not
 }
 
 func (t *Trouble) Error() string { return t.Text }
 
 func trouble(kind Kind, format string, args ...any) error {
-	return &Trouble{kind, fmt.Sprintf(format, args...)}
+	return &Trouble{Kind: kind, Text: fmt.Sprintf(format, args...)}
 }
 
 // Passing tells troubles that may be over soon.
@@ -132,7 +134,10 @@ func beginning(body []byte, most int) string {
 // Said is what the server itself says of a failure: the description of its
 // status information (OneRoster 1.1, and 1.2 at the root) or of its token endpoint
 // (RFC 6749 §5.2), else the beginning of the body.
-func (a *Answer) Said() string {
+func (a *Answer) Said() string { return cmp.Or(a.said(), a.Excerpt()) }
+
+// said is Said; "" where the body is no such description.
+func (a *Answer) said() string {
 	type info struct {
 		Description string `json:"imsx_description"`
 	}
@@ -148,5 +153,5 @@ func (a *Answer) Said() string {
 			}
 		}
 	}
-	return a.Excerpt()
+	return ""
 }
