@@ -87,7 +87,7 @@ var grounds = []ground{
 		"nested data delta error sds SDS gradesync Q put delete"},
 	{"access.lasting-token", "put.burst"},
 	{"access.signature", "access.timestamp"},
-	{"list.one", "list.answer route page link filter sort fields nested data delta error sds SDS gradesync Q " +
+	{"list.one", "list.answer page.at-once route page link filter sort fields nested data delta error sds SDS gradesync Q " +
 		"put delete"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
@@ -98,13 +98,13 @@ var grounds = []ground{
 	{"route.redirect", "route.slashes route.letter-case"},
 	{"route.unknown-path", "route.method"},
 	{"list.wrapper", "filter.no-match filter.unknown-value sort.unknown fields.unknown nested sds gradesync"},
-	{"list.content-type", "error one.same filter.equal SDS-U08 SDS-E02 SDS-C04 Q"},
+	{"list.content-type", "error error.no-token one.same filter.equal SDS-U08 SDS-E02 SDS-C04 Q"},
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total page.past-end nested.total nested.unknown-parent-empty filter.total " +
-		"delta.pages sds gradesync.classes"},
-	{"page.stable", "route list.view page link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
+		"delta.pages sds.pull sds.pages gradesync.classes"},
+	{"page.stable", "route list.view page page.at-once link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
 	{"page.size", "page.given-twice page.unique page.offset page.total page.default link filter.pages sort fields " +
-		"nested sds gradesync"},
+		"nested.rows nested.total nested.filter sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
 		"nested data.resolve delta sds SDS Q"},
 	{"page.unique", "page.total page.default page.past-end list.view nested.rows fields.unknown sort link " +
@@ -122,7 +122,7 @@ var grounds = []ground{
 		"data.references data.kinds data.href data.children data.agents SDS Q sds gradesync"},
 	{"data.values", "data.kinds list.view nested SDS Q filter sds gradesync"},
 	{"data.dates", "filter sort fields sds SDS Q"},
-	{"data.required", "nested data.empty SDS Q fields sort"},
+	{"data.required", "nested.rows nested.both-parents data.empty SDS Q fields"},
 	{"data.empty", "fields SDS"},
 	{"data.references", "data.kinds filter.csv-name filter.reference data.resolve data.href SDS Q"},
 	{"data.resolve", "filter fields sort nested data.href SDS Q delta.active gradesync"},
@@ -130,7 +130,7 @@ var grounds = []ground{
 	{"data.children", "fields"},
 	{"data.agents", "SDS sds.contacts"},
 	{"data.unknown-attributes", "fields"},
-	{"delta.future", "filter delta"},
+	{"delta.future", "filter.greater filter.greater-equal filter.less filter.less-equal filter.zone filter.date-only delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync put.read-back put.burst"},
@@ -273,10 +273,14 @@ func (c Cause) asked() string {
 	return method + " " + at
 }
 
+// aloof are checks that stand on none but those that name them: what is wrong elsewhere does not lead
+// them astray.
+var aloof = []string{"error.no-token", "gradesync.jwt", "page.at-once", "sds.base-url"}
+
 // holds tells whether a check stands on the ground.
 func (g ground) holds(id string) bool {
 	return g.check != id && slices.ContainsFunc(strings.Fields(g.carries),
-		func(word string) bool { return word == id || word == kind(id) })
+		func(word string) bool { return word == id || word == kind(id) && !slices.Contains(aloof, id) })
 }
 
 // judgeCauses finds out which failures only tell of another one: they become not checked,
@@ -323,7 +327,10 @@ func judgeCauses(results []Result) {
 		}
 		// Some paths more are no other mistake, unless it is one of data, which is on some.
 		if spread := 4; most != nil {
-			if most.Area() == areas["data"] {
+			switch {
+			case most.ID == "list.answer": // which paths are not served is clear
+				spread = 0
+			case most.Area() == areas["data"]:
 				spread = 1
 			}
 			if len(own) > spread*len(echoes) {

@@ -18,8 +18,10 @@ var filterChecks = []Check{
 			"before paging.", Run: func(p *probe) {
 			c, field, v := p.plainText()
 			p.filtered(c, has(field, v))
-			if len(p.failures) == 0 && len(v) > 2 && c.plainField().Kind == oneroster.String { // a part of a value is another value
-				p.filtered(c, has(field, v[1:]), has(field, v[:len(v)-1]))
+			none, err := p.asList(p.get(p.route.Path, "filter", "sourcedId='norecords'"), c.of)
+			if len(p.failures) == 0 && len(v) > 2 && c.plainField().Kind == oneroster.String && err == nil &&
+				len(none.Objects) == 0 && none.Objects != nil { // else filter.no-match tells
+				p.filtered(c, has(field, v[1:]), has(field, v[:len(v)-1])) // other values
 			}
 			if len(p.failures) == 0 {
 				p.words(c)

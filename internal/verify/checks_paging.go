@@ -315,9 +315,11 @@ func checkAtOnce(p *probe) {
 		wait.Wait()
 		for i, a := range together {
 			alone := p.get(routes[i].Path, "limit", limit(i))
-			p.cut(a)
-			p.must(a, alone.Status)
 			p.ok()
+			if p.cut(a) || a.Status != alone.Status { // error.steady and access.lasting-token tell
+				p.passing = append(p.passing, a)
+				continue
+			}
 			rows, err := p.asList(a, routes[i].Resource)
 			want, _ := p.asList(alone, routes[i].Resource)
 			if err != nil || ids(rows.Objects) != ids(want.Objects) || rows.Total != want.Total {
