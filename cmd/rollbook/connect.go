@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/provider"
+	"rollbook/internal/wire"
 )
 
 // A connection is what the command line says of somebody's provider.
@@ -43,6 +44,11 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f.StringVar(&c.Digest, "signature", "HMAC-SHA256", "how OAuth 1.0a signs: HMAC-SHA256 or HMAC-SHA1")
 	f.StringVar(&c.caFile, "ca", "", "PEM file of an authority to trust beside the system's")
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
+}
+
+// veiled is what is noted of a provider, with people under pseudonyms; a nil veil names them.
+func veiled(veil *wire.Veil, note func(string)) func(string) {
+	return func(text string) { note(veil.Text(text, nil)) }
 }
 
 // personalFlag adds what people are named by in what a verb tells.

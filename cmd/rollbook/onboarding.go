@@ -158,11 +158,15 @@ func (o *onboarder) run(cmd *cobra.Command, url string,
 	o.Command = cmd
 	meter := newMeter("reading")
 	o.Options.Note = func(text string) { meter.line(cmd.ErrOrStderr(), "note: "+plainly(text)) }
-	o.Options.Progress, o.connection.Note = meter.phase, o.Options.Note
+	o.Options.Progress = meter.phase
 	o.Options.Command = calledAs(cmd, cmd.Flags().Args())
 	var err error
 	if o.Provider, err = o.open(url); err != nil {
 		return err
+	}
+	o.Provider.Note = o.Options.Note
+	if !o.Personal {
+		o.Provider.Note = veiled(o.Provider.Veil(), o.Options.Note)
 	}
 	f, err := onboarding.Open(o.folder, version(), time.Now())
 	if err != nil {

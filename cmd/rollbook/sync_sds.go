@@ -15,6 +15,7 @@ import (
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/sds"
+	"rollbook/internal/wire"
 	"rollbook/internal/words"
 )
 
@@ -113,10 +114,15 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	}
 	meter := newMeter("reading")
 	s.Options.Note = func(text string) { meter.line(s.ErrOrStderr(), "note: "+plainly(text)) }
-	s.connection.Note, s.Options.Progress = s.Options.Note, meter.phase
+	s.Options.Progress = meter.phase
 	if s.Provider, err = s.open(url); err != nil {
 		return err
 	}
+	var veil *wire.Veil // nil: people are named
+	if !s.Personal {
+		veil = s.Provider.Veil()
+	}
+	s.Provider.Note = veiled(veil, s.Options.Note)
 	if s.Mirror, err = mirror.Open(ctx, s.mirrorFile, url, s.way()); err != nil {
 		return err
 	}
@@ -131,20 +137,25 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	s.Found = results.Add
 	report, err := sds.Run(ctx, s.Options)
 	meter.done()
-	if err = errors.Join(err, results.Close()); err != nil && report.Stopped == "" {
+	if err != nil && report.Stopped == "" {
+		err = errors.Join(err, results.Discard())
+	} else {
+		err = errors.Join(err, results.Close())
+	}
+	if err != nil && report.Stopped == "" {
 		if ctx.Err() != nil {
-			err = errors.New("interrupted")
+			s.Options.Note("the mirror holds no half of a pull, and the next run goes on from here")
+			return context.Canceled
 		}
+		err = veil.Error(err)
 		if s.asJSON {
+			report.Error = err.Error()
 			err = errors.Join(err, s.tell(report))
 		}
 		next := "the next run goes on from here"
 		var contradiction *sds.Contradiction
 		if errors.As(err, &contradiction) {
 			next = "the next run reads that collection anew"
-		}
-		if !s.Personal {
-			err = s.Provider.Veil().Error(err)
 		}
 		err = fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
 		return elsewhere(ctx, s.Provider, err)
@@ -166,12 +177,12 @@ func (s *sdsSync) verdict(r sds.Report) error {
 		return fmt.Errorf("the run was stopped: %s", r.Stopped)
 	}
 	if p := r.Proof; p != nil && len(p.Differences)+p.Unsettled > 0 {
-		return fmt.Errorf("mirror and delta do not equal a full pull: %d differences", len(p.Differences)+
-			p.Unsettled)
+		return fmt.Errorf("mirror and delta do not equal a full pull: %s",
+			words.Count(len(p.Differences)+p.Unsettled, "difference"))
 	}
 	if c := r.Counts; s.failOn != "" && c.Errors > 0 || s.failOn == "warnings" && c.Warnings+c.ByTests > 0 {
-		return fmt.Errorf("--fail-on %s: %d errors, %d warnings, %d findings of Microsoft's tests alone",
-			s.failOn, c.Errors, c.Warnings, c.ByTests)
+		return fmt.Errorf("--fail-on %s: %s, %s, %s of Microsoft's tests alone", s.failOn,
+			words.Count(c.Errors, "error"), words.Count(c.Warnings, "warning"), words.Count(c.ByTests, "finding"))
 	}
 	return nil
 }
@@ -201,8 +212,12 @@ func (s *sdsSync) tell(r sds.Report) error {
 		tellCosts(w, r.Costs)
 	}
 	if p := r.Proof; p != nil {
-		fmt.Fprintf(w, "proof: %d rows read anew; %d had changed meanwhile; %d differences\n", p.Compared,
-			p.Settled, len(p.Differences)+p.Unsettled)
+		settled := ""
+		if p.Settled > 0 {
+			settled = fmt.Sprintf("; %s at first, and none at a second look", words.Count(p.Settled, "difference"))
+		}
+		fmt.Fprintf(w, "proof: %s read anew; %s%s\n", words.Count(p.Compared, "row"),
+			words.Count(len(p.Differences)+p.Unsettled, "difference"), settled)
 		for _, d := range p.Differences {
 			fmt.Fprintln(w, " ", plainly(d.String()))
 		}
@@ -225,8 +240,8 @@ func (s *sdsSync) tellCounts(c sds.Counts) {
 	out.AppendRows([]table.Row{{"organizations", c.Organizations}, {"people", c.People}, {"staff", c.Staff},
 		{"students", c.Students}, {"contacts", c.Contacts},
 		{"classes", c.Classes}, {"memberships", c.Memberships}, {"matched", matched},
-		{"unmatched", unmatched}, {"errors (records dropped)", c.Errors}, {"warnings (values dropped)",
-			c.Warnings}})
+		{"unmatched", unmatched}, {"errors (drop their record)", c.Errors},
+		{"warnings (drop their value)", c.Warnings}})
 	if c.ByTests > 0 {
 		out.AppendRow(table.Row{"refused by Microsoft's tests alone", c.ByTests})
 	}

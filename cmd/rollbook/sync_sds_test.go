@@ -151,11 +151,11 @@ func (f *front) args(args ...string) []string {
 
 // A told is what --json tells.
 type told struct {
-	Status, Kind string
-	Resumed      bool
-	Counts       map[string]int
-	Collections  map[string]struct{ Rows, Added, Changed, Same, Retired int }
-	Proof        *struct {
+	Status, Kind, Error string
+	Resumed             bool
+	Counts              map[string]int
+	Collections         map[string]struct{ Rows, Added, Changed, Same, Retired int }
+	Proof               *struct {
 		Compared    int
 		Settled     int
 		Differences []struct{ Resource, SourcedID, Field, Mirror, Provider string }

@@ -373,6 +373,35 @@ func TestResultFile(t *testing.T) {
 	}
 }
 
+// A run that fails leaves the findings of the one before, says why in JSON too, and names nobody, not
+// even of an answer that was asked for again.
+func TestFailedRunTellsNoName(t *testing.T) {
+	t.Parallel()
+	f := fronted(t, filepath.Join(t.TempDir(), "district.db"), "--students 20 --seed 1")
+	if _, errs, code := f.sync(t); code != 0 {
+		t.Fatal(errs)
+	}
+	results, before := filepath.Join(f.dir, "sds-results.csv"), "what the run before found"
+	if err := os.WriteFile(results, []byte(before), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	half := `{"users":[{"sourcedId":"u1","givenName":"Rosalind"`
+	f.set(replying(from(1), 200, "", half), nil)
+	r, errs, code := f.sync(t, "--full", "--tries", "2")
+	if after, err := os.ReadFile(results); err != nil || code != 1 || string(after) != before {
+		t.Errorf("exit %d, %v: %s", code, err, after)
+	}
+	if !strings.Contains(errs, "trying again in") || strings.Contains(errs+r.Error, "Rosalind") ||
+		!strings.Contains(r.Error, "tried 2 times") {
+		t.Errorf("told %q and %q", errs, r.Error)
+	}
+	for _, name := range []string{"sds-mirror.db", "sds-results.csv"} {
+		if info, err := os.Stat(filepath.Join(f.dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", name, info, err)
+		}
+	}
+}
+
 // A mirror that cannot grow is told as such, and goes on once it can.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()

@@ -3,12 +3,14 @@ package gradesync
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/wire"
+	"rollbook/internal/words"
 )
 
 // readBack reads every object by its id and in the lists of its class, and
@@ -116,6 +118,22 @@ func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder str
 		for _, e := range of {
 			see(e, "GET "+it.resultsPath(), list)
 		}
+		if r.clean {
+			return
+		}
+		graded := map[string]string{} // student to result
+		for _, g := range it.Grades {
+			graded[g.Student.ID] = g.ID
+		}
+		maps.DeleteFunc(list, func(id string, o wire.Object) bool {
+			ours, is := graded[o.RefID("student")]
+			return !is || ours == id || o.Deleted()
+		})
+		for _, id := range slices.Sorted(maps.Keys(list)) {
+			r.warn("line item %s holds second results of %s, such as %s, which this did not send: does a PUT make two?",
+				it.ID, words.Count(len(list), "student"), id)
+			break
+		}
 	})
 }
 
@@ -152,6 +170,9 @@ func (r *run) whole(ctx context.Context, path, wrapper string) (map[string]wire.
 			return nil, a.In(err)
 		}
 		for _, o := range page.Objects {
+			if _, there := out[o.ID()]; there {
+				r.warn("%s lists %s twice", a.Line(), o.ID())
+			}
 			out[o.ID()] = o
 		}
 	}

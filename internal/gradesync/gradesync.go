@@ -114,8 +114,10 @@ func each[T any](list []T, width int, do func(T)) {
 func (r *run) all(ctx context.Context, list []*Entry, width int, do func(context.Context, *Entry) error) {
 	each(list, width, func(e *Entry) {
 		if e.Status != Failed {
-			if err := do(ctx, e); err != nil {
+			if err := do(ctx, e); err != nil && ctx.Err() == nil {
 				e.fail("%v", err)
+			} else if err != nil {
+				e.fail("interrupted: whether it was taken is not known")
 			}
 		}
 		r.lock.Lock()

@@ -356,6 +356,60 @@ func TestGradingPeriod(t *testing.T) {
 	}
 }
 
+// No student is passed over, or graded in the place of another, without a word.
+func TestStudentsAreNotLost(t *testing.T) {
+	row := regexp.MustCompile(`\{"sourcedId":"stu[^{}]*(\{[^{}]*\}[^{}]*)*\}`) // of a student
+	for _, c := range []struct {
+		name, path string // a pattern
+		spoil      func(a *httptest.ResponseRecorder)
+		told       string
+	}{
+		{"a next page", "/students$", func(a *httptest.ResponseRecorder) {
+			a.Header().Del("X-Total-Count")
+			a.Header().Set("Link", `<https://x.example/students?offset=4>; rel="next"`)
+		}, "links to a next page"},
+		{"ids that are numbers", "/students$", func(a *httptest.ResponseRecorder) {
+			a.Body = bytes.NewBufferString(regexp.MustCompile(`"sourcedId":"(?:stu-0*|a)(\d+)"`).ReplaceAllString(
+				a.Body.String(), `"sourcedId":$1`))
+		}, "for a sourcedId, and not a text"},
+		{"a student twice", "/students$", func(a *httptest.ResponseRecorder) {
+			text := a.Body.String()
+			a.Body = bytes.NewBufferString(strings.Replace(text, `{"users":[`, `{"users":[`+row.FindString(text)+",", 1))
+		}, " twice: Grade Sync would write"},
+		{"a teacher without an id", "^/teachers$", func(a *httptest.ResponseRecorder) {
+			replace(a, `"sourcedId":"tea`, `"id":"tea`)
+		}, "has no sourcedId that is a text"},
+		{"two results of each", "/lineItems/.*/results$", func(a *httptest.ResponseRecorder) {
+			text := strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(a.Body.String()), `{"results":[`), "]}")
+			again := strings.ReplaceAll(text, `{"sourcedId":"`, `{"sourcedId":"copy-`)
+			a.Body = bytes.NewBufferString(`{"results":[` + text + "," + again + "]}")
+		}, "does a PUT make two?"},
+		{"another type of session", "/academicSessions$", func(a *httptest.ResponseRecorder) {
+			replace(a, `{"academicSessions":[`, `{"academicSessions":[{"sourcedId":"a","status":"active","type":"gradingPeriod",`+
+				`"startDate":"2020-01-01","endDate":"2040-01-01"},{"sourcedId":"b","status":"active","type":"term"},`)
+		}, "is not obeyed: academicSession b is a term"},
+	} {
+		s := open(t)
+		at := regexp.MustCompile(c.path)
+		s.spoil = func(r *http.Request, path string, a *httptest.ResponseRecorder) {
+			if r.Method == http.MethodGet && at.MatchString(path) && a.Code == http.StatusOK {
+				c.spoil(a)
+			}
+		}
+		r, err := s.run(t, gradesync.Sync, func(o *gradesync.Options) { o.Assignments = 1 }, nil)
+		told := fmt.Sprint(err)
+		if r != nil {
+			told += strings.Join(r.Warnings, "\n")
+			for _, g := range r.Items[0].Grades {
+				told += strings.Join(g.Notes, "\n")
+			}
+		}
+		if !strings.Contains(told, c.told) {
+			t.Errorf("%s: %s", c.name, told)
+		}
+	}
+}
+
 // Rosters that Grade Sync would stumble over end the run, or are told.
 func TestRosters(t *testing.T) {
 	for _, c := range []struct {

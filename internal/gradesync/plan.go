@@ -130,8 +130,13 @@ func (r *run) grade(f found, it *Item, student wire.Object) *Grade {
 		"score": json.Number(oneroster.FormatNumber(score)), "scoreStatus": "fully graded",
 		"scoreDate": roundTrip(firstDay(f.period, r.Today).Add(14 * time.Hour)), "comment": comment,
 	}
-	return &Grade{Entry: Entry{ID: made.String(), of: oneroster.ByName("result"), wanted: body},
+	g := &Grade{Entry: Entry{ID: made.String(), of: oneroster.ByName("result"), wanted: body},
 		Student: Person{student.ID(), r.name(student)}, Score: score}
+	if student.ID() == "" && !r.clean {
+		g.fail("not sent: the class lists the student with %s for a sourcedId, and not a text: grades of all such "+
+			"students would be written over each other", shown(student["sourcedId"]))
+	}
+	return g
 }
 
 // firstDay is when the grading period begins. Without one it is the 1st of

@@ -106,6 +106,8 @@ func (r *run) sum() *Receipt {
 }
 
 func (r *run) warn(format string, args ...any) {
+	r.lock.Lock()
+	defer r.lock.Unlock()
 	if text := fmt.Sprintf(format, args...); !slices.Contains(r.receipt.Warnings, text) {
 		r.receipt.Warnings = append(r.receipt.Warnings, text)
 	}

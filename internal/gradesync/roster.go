@@ -81,8 +81,11 @@ func (r *run) list(ctx context.Context, path, query string, wrappers ...string) 
 		return nil, a.In(err)
 	}
 	if short := page.Total - len(page.Objects); short > 0 {
-		r.warn("%s: %d of %d came. Grade Sync never asks for a second page: %d are lost to it; let "+
+		r.warn("%s: %d of %d came. Grade Sync never asks for a second page, and never sees the rest (%d); let "+
 			"limit be 10,000", a.Line(), len(page.Objects), page.Total, short)
+	} else if page.More {
+		r.warn("%s: %d came, and the answer links to a next page. Grade Sync never asks for it, and never sees "+
+			"the rest; let limit be 10,000", a.Line(), len(page.Objects))
 	}
 	return page.Objects, nil
 }
@@ -99,6 +102,9 @@ func (r *run) teacher(ctx context.Context) (wire.Object, error) {
 	})
 	hits := slices.DeleteFunc(slices.Clone(of), wire.Object.Deleted)
 	switch {
+	case len(hits) == 1 && hits[0].ID() == "":
+		return nil, fmt.Errorf("the teacher with the e-mail address or username %q has no sourcedId that is a text: "+
+			"Grade Sync asks for her classes by it", r.Teacher)
 	case len(hits) == 1:
 		t := hits[0]
 		r.receipt.Teacher = Person{t.ID(), r.name(t)}
@@ -208,7 +214,14 @@ func (r *run) students(ctx context.Context, c *class) error {
 	if err != nil {
 		return err
 	}
-	c.students = slices.DeleteFunc(all, wire.Object.Deleted)
+	listed := map[string]bool{}
+	c.students = slices.DeleteFunc(all, func(s wire.Object) bool {
+		twice := listed[s.ID()]
+		if listed[s.ID()] = s.ID() != ""; twice {
+			r.warn("class %s lists the student %s twice: Grade Sync would write each of her grades twice", c.id, s.ID())
+		}
+		return twice || s.Deleted()
+	})
 	if len(c.students) == 0 {
 		r.warn("class %s has no students: no grades to write", c.id)
 	}
@@ -249,16 +262,16 @@ func (r *run) gradingPeriod(ctx context.Context) (wire.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	var latest wire.Object
-	end := ""
+	all = slices.DeleteFunc(all, wire.Object.Deleted)
 	for _, s := range all {
-		if s.Deleted() {
-			continue
-		}
 		if s.Text("type") != "gradingPeriod" {
 			return nil, fmt.Errorf("the filter type='gradingPeriod' is not obeyed: academicSession %s is "+
 				"a %s, and Grade Sync would take it for a grading period", s.ID(), s.Text("type"))
 		}
+	}
+	var latest wire.Object
+	end := ""
+	for _, s := range all {
 		from, errFrom := day(s.Text("startDate"))
 		to, errTo := day(s.Text("endDate"))
 		if err := errors.Join(errFrom, errTo); err != nil {

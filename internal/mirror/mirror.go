@@ -67,6 +67,11 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("mirror %q: the folder %q does not exist", path, filepath.Dir(path))
 	}
+	// The file, and what SQLite puts beside it, holds names of children: nobody else on this machine
+	// reads it.
+	if f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err == nil { // else SQLite tells
+		_ = errors.Join(f.Chmod(0o600), f.Close())
+	}
 	// A run owns the file until it closes it or dies: a second one beside it would
 	// gather into the same pull.
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
@@ -86,8 +91,6 @@ func Open(ctx context.Context, path, base, way string) (*Mirror, error) {
 		}
 		return nil, fmt.Errorf("mirror %s: %w", path, err)
 	}
-	// The file holds names of children: nobody else on this machine reads it.
-	_ = os.Chmod(path, 0o600)
 	return m, nil
 }
 

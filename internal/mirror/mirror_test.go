@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -351,5 +352,27 @@ func TestInterrupted(t *testing.T) {
 	}
 	if got := fmt.Sprint(shown(t, m)); got != "a:Ann" {
 		t.Errorf("shows %q", got)
+	}
+}
+
+// Nobody else reads the file, nor what SQLite keeps beside it while a run is under way.
+func TestNobodyElseReads(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "m.db")
+	m, err := mirror.Open(t.Context(), path, "https://roster.example.org", "current")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if _, err := m.Resume(t.Context(), "full"); err != nil {
+		t.Fatal(err)
+	}
+	files, _ := filepath.Glob(path + "*")
+	for _, f := range files {
+		if info, err := os.Stat(f); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", f, info.Mode(), err)
+		}
+	}
+	if len(files) < 2 {
+		t.Errorf("there is %v", files)
 	}
 }

@@ -160,8 +160,12 @@ func (m *Mirror) Gather(ctx context.Context, c Cursor, first int, objects []wire
 				key = fmt.Sprint(id, Twin, n)
 			}
 			onPage[key] = true
-			if _, err := insert.ExecContext(ctx, pull, key, o.Text("status"), o.Text("dateLastModified"),
-				body, c.Walk); err != nil {
+			status := o.Text("status")
+			if o.Deleted() { // in whatever letters
+				status = oneroster.ToBeDeleted
+			}
+			if _, err := insert.ExecContext(ctx, pull, key, status, o.Text("dateLastModified"), body,
+				c.Walk); err != nil {
 				return err
 			}
 		}
@@ -213,6 +217,13 @@ func (m *Mirror) WalkedSince(ctx context.Context, c Cursor, stamp string) (rows,
 	err = m.db.QueryRowContext(ctx, "SELECT count(*), coalesce(sum(modified >= ?), 0) FROM "+
 		table(c.Resource)+" WHERE pull = "+gathering+" AND walk = ?", stamp, c.Walk).Scan(&rows, &since)
 	return rows, since, err
+}
+
+// Named counts the different ids of the pull under way, whichever walk brought them.
+func (m *Mirror) Named(ctx context.Context, r *oneroster.Resource) (n int, err error) {
+	err = m.db.QueryRowContext(ctx, "SELECT count(*) FROM "+table(r)+" WHERE pull = "+gathering+
+		" AND instr(id, '"+Twin+"') = 0").Scan(&n)
+	return n, err
 }
 
 // Gathered counts the objects of the pull under way, and those of them that are

@@ -67,10 +67,15 @@ func stamp(j *judge, s *subject) {
 	}
 	t, ok := Instant(text)
 	if !ok {
+		var day bool
 		var err error
-		if t, err = time.Parse(time.RFC3339Nano, text); err != nil {
+		if t, day, err = oneroster.ParseInstant(text); err != nil || day || !strings.ContainsAny(text, "Tt") {
+			what := "no time such as 2026-01-31T08:00:00.000Z"
+			if text == "" {
+				what = "missing, or no text"
+			}
 			j.find(s, "SDS-G03", "dateLastModified", written(s.Object["dateLastModified"]),
-				"dateLastModified is missing, or no time such as 2026-01-31T08:00:00.000Z")
+				"dateLastModified is %s", what)
 			return
 		}
 		r := *ByID("SDS-G03")

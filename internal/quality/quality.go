@@ -199,7 +199,7 @@ func (j *judge) tell(s *subject, f Finding) {
 		s.dropped = true
 	}
 	j.out.Found[f.Rule.Severity]++
-	f.Resource, f.SourcedID, f.Value = s.resource, s.id, shortened(f.Value)
+	f.Resource, f.SourcedID, f.Value, f.Text = s.resource, s.id, shortened(f.Value, mostQuoted), shortened(f.Text, mostSaid)
 	j.report(f)
 }
 

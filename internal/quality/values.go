@@ -149,10 +149,15 @@ func written(v any) string {
 	return fmt.Sprint(v)
 }
 
+const (
+	mostQuoted = 120 // bytes of a value
+	mostSaid   = 600 // of what is said of it
+)
+
 // shortened bounds what a finding quotes.
-func shortened(text string) string {
-	if len(text) <= 120 {
+func shortened(text string, most int) string {
+	if len(text) <= most {
 		return text
 	}
-	return strings.ToValidUTF8(text[:120], "") + "…"
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }

@@ -2,7 +2,9 @@ package sds
 
 import (
 	"context"
+	"strings"
 
+	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/provider"
 	"rollbook/internal/quality"
@@ -29,6 +31,9 @@ func (r *run) bySchool(ctx context.Context) error {
 	}
 	var lists []source
 	for _, id := range ids {
+		if strings.HasPrefix(id, mirror.Nameless) || strings.Contains(id, mirror.Twin) {
+			continue // SDS-G01 tells, and there is no other list to ask for
+		}
 		for _, n := range nested {
 			if n.resource != "course" || r.Courses {
 				lists = append(lists, source{"/schools/" + oneroster.EscapeID(id) + "/" + n.segment,

@@ -17,7 +17,7 @@ import (
 // full pull.
 type Proof struct {
 	Compared    int          `json:"compared"` // rows that the full pull brought
-	Settled     int          `json:"settled"`  // that had changed meanwhile, and are the same now
+	Settled     int          `json:"settled"`  // differences that a second look did not find
 	Rounds      int          `json:"rounds"`
 	Differences []Difference `json:"differences"`
 	Unsettled   int          `json:"unsettled"` // differences beyond those that are looked at one by one

@@ -130,6 +130,11 @@ func (r *run) read(ctx context.Context, s source) error {
 		if err != nil {
 			return err
 		}
+		if verdict == moved && s.whole { // what slipped through one walk came with another
+			if have, err = r.Mirror.Named(ctx, s.resource); err != nil {
+				return err
+			}
+		}
 		switch {
 		case verdict == still, verdict == moved && !w.shrinks():
 			return w.finish(ctx, verdict, have)
@@ -141,6 +146,11 @@ func (r *run) read(ctx context.Context, s source) error {
 		default:
 			if err := r.Mirror.Again(ctx, s.fresh(base), s.whole); err != nil {
 				return err
+			}
+			if verdict == moved {
+				return &Contradiction{fmt.Sprintf("%s changed each of the %d times that it was read, and all of them "+
+					"together brought %d of %d rows: nothing was changed; run again when less is written there",
+					s.path, walks, have, w.c.Total)}
 			}
 			return &Contradiction{fmt.Sprintf("%s says by X-Total-Count that it has %d rows, and gave %d "+
 				"with %d different ids: rows are left out, rows are given on two pages, or the count is "+
@@ -169,6 +179,7 @@ type walk struct {
 	base int // number of the first walk
 
 	several bool // pages brought rows
+	told    bool // that the filter is passed over
 }
 
 // shrinks tells whether rows can leave the list. Those of a delta cannot: what
@@ -197,10 +208,14 @@ func (w *walk) pages(ctx context.Context) error {
 		if err != nil {
 			return a.In(err)
 		}
+		if !last && len(page.Objects) == 0 {
+			w.note("%s: the page at offset %d has no rows, and links to a next one: is the filter applied after paging? "+
+				"Rows may be missing", w.path, w.c.Offset)
+		}
 		if last && way.Offset == w.c.Offset && len(page.Objects) > 0 {
 			return nil // the same page once more
 		}
-		if err := w.page(ctx, page, a); err != nil {
+		if err := w.page(ctx, page, a, way.Offset); err != nil {
 			return err
 		}
 	}
@@ -213,8 +228,8 @@ func (w *walk) list(ctx context.Context, offset int, filter string) (wire.Page, 
 		fmt.Sprintf("offset=%d&limit=%d&filter=%s", offset, w.Limit, encode(filter)), w.wrappers()...)
 }
 
-// page takes one page.
-func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) error {
+// page takes one page; next is the offset of the one behind it.
+func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer, next int) error {
 	first, n := w.c.Offset, len(page.Objects)
 	if first == 0 {
 		w.c.WalkBegan = clock(a)
@@ -230,9 +245,17 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 		if now == "" || stamp[:min(len(stamp), seconds)] <= now[:seconds] {
 			w.c.Greatest = max(w.c.Greatest, stamp)
 		}
+		if !w.told && !w.selects(o, stamp) {
+			w.told = true
+			w.note("%s: %s came, which the filter %s does not select: the provider pays no heed to it, and what it "+
+				"leaves out of its lists, as deleted rows, is never told of", w.path, o.ID(), w.filter)
+		}
 	}
 	w.several = w.several || first > 0 && n > 0
-	w.c.Offset, w.c.Total = first+n, page.Total
+	if first == 0 || page.Total >= 0 { // some count on the first page alone
+		w.c.Total = page.Total
+	}
+	w.c.Offset = next
 	if err := w.Mirror.Gather(ctx, w.c, first, page.Objects, w.whole && w.shrinks()); err != nil {
 		return err
 	}
@@ -240,6 +263,16 @@ func (w *walk) page(ctx context.Context, page wire.Page, a *provider.Answer) err
 	w.expect(w.key(), max(page.Total, w.c.Offset))
 	w.Progress("reading", w.rows, max(w.expected, w.rows))
 	return nil
+}
+
+// selects tells whether the filter of the list selects an object. A stamp that cannot be read is
+// another matter, and one that is cut off to the second may be a second early.
+func (w *walk) selects(o wire.Object, stamp string) bool {
+	if w.shrinks() {
+		return !o.Deleted()
+	}
+	since, _ := strings.CutPrefix(w.filter, "dateLastModified>")
+	return stamp == "" || stamp > earlier(strings.Trim(since, "'"), time.Second)
 }
 
 // seconds is how much of a stamp a Date header tells.
@@ -280,7 +313,7 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 	counted := w.c.Total >= 0
 	if !counted && !w.silent { // nearly always all lists are not
 		w.silent = true
-		w.note("%s has no X-Total-Count, and other lists may lack it too: whether all rows came cannot be "+
+		w.note("%s has no X-Total-Count in digits, and other lists may lack it too: whether all rows came cannot be "+
 			"told", w.path)
 	}
 	if !w.shrinks() && counted && have < w.c.Total {
@@ -314,7 +347,11 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 	}
 	filter := strings.Replace(w.filter, isActive, "dateLastModified>"+provider.Quote(from), 1)
 	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+encode(filter), w.wrappers()...)
-	if err != nil || len(page.Objects) == 0 && page.Total <= 0 {
+	if t, ok := errors.AsType[*provider.Trouble](err); ok && !t.Passing() && ctx.Err() == nil {
+		w.note("%s cannot be asked what changed while it was read, which School Data Sync does not ask: %v", w.path, err)
+		return false, nil
+	}
+	if err != nil || len(page.Objects) == 0 { // whatever it counts
 		return false, err
 	}
 	way := wire.Walk{Limit: w.Limit, Most: w.Rows}
@@ -329,7 +366,8 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 			return !as, err
 		}
 	}
-	return way.Offset < page.Total, nil // fewer than there were: they move
+	// Fewer than there were: they move. Where the walk itself had fewer, the count is not of all rows.
+	return way.Offset < page.Total && w.c.Offset == w.c.Total, nil
 }
 
 // asTheyCame tells whether the walk brought rows as the provider has them now. One
@@ -345,6 +383,9 @@ func (w *walk) asTheyCame(ctx context.Context, rows []wire.Object) (bool, error)
 	}
 	for _, o := range rows {
 		stamps := came[o.ID()]
+		if len(stamps) > 1 && slices.Max(stamps) != slices.Min(stamps) {
+			return false, nil // it changed between two pages, and stands on both
+		}
 		if o.ID() != "" && !slices.Contains(stamps, o.Text("dateLastModified")) &&
 			(len(stamps) > 0 || o.Text("status") == oneroster.Active) {
 			return false, nil
@@ -478,8 +519,8 @@ func clock(a *provider.Answer) string {
 
 // stampOf reads a dateLastModified of any precision; "" when it is none.
 func stampOf(o wire.Object) string {
-	t, err := time.Parse(time.RFC3339Nano, o.Text("dateLastModified"))
-	if err != nil {
+	t, day, err := oneroster.ParseInstant(o.Text("dateLastModified"))
+	if err != nil || day {
 		return ""
 	}
 	return oneroster.FormatTime(t)

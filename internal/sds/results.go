@@ -44,6 +44,9 @@ func (r *Results) Add(f quality.Finding) error {
 		words.Cell(f.Value), words.Cell(f.Text), f.Rule.Fix}) // an id stays as it is: it is looked up
 }
 
+// Discard leaves the file of an earlier run in its place.
+func (r *Results) Discard() error { return errors.Join(r.file.Close(), os.Remove(r.file.Name())) }
+
 // Close puts the file in its place.
 func (r *Results) Close() error {
 	r.csv.Flush()

@@ -115,6 +115,7 @@ type Report struct {
 	Proof       *Proof                `json:"proof,omitempty"`
 	Notes       []string              `json:"notes"`
 	Stopped     string                `json:"stopped,omitempty"` // what was catastrophic
+	Error       string                `json:"error,omitempty"`   // why a run failed otherwise
 }
 
 // catastrophe is a finding that stops a run before the mirror is touched.

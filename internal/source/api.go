@@ -246,7 +246,7 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 	if limit <= 0 {
 		limit = 5000
 	}
-	w, seed, came, total := wire.Walk{Limit: limit, Most: mostRows}, a.seed, map[uint64]bool{}, -2
+	w, seed, came, total := wire.Walk{Limit: limit, Most: mostRows}, a.seed, map[uint64]bool{}, -1
 	enc := json.NewEncoder(buf)
 	enc.SetEscapeHTML(false)
 	for last := false; !last; {
@@ -262,11 +262,11 @@ func (a *api) walk(ctx context.Context, r *oneroster.Resource, filter, name stri
 			}
 			return nil, nil, err
 		}
-		if total != -2 && page.Total != total {
+		if total >= 0 && page.Total >= 0 && page.Total != total {
 			return nil, fmt.Errorf("the list moved while it was read: X-Total-Count was %d, and then %d",
 				total, page.Total), nil
 		}
-		total, got.pages = page.Total, got.pages+1
+		total, got.pages = max(total, page.Total), got.pages+1 // some count on the first page alone
 		for _, o := range page.Objects {
 			id := o.ID()
 			if id == "" {

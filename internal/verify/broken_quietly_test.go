@@ -179,7 +179,8 @@ var brokenQuietly = []broken{
 		spoil: swaps(`^(\w*(?:Name|name|title|course)\w*)='([^']*)'$`, "$1~'$2'")},
 	{name: "ids are equal to what begins with them", check: "filter.id",
 		spoil: swaps("^sourcedId='([^']*)'$", "sourcedId~'$1'"),
-		rows:  `UPDATE "orgs" SET "sourcedId" = (SELECT max("sourcedId") FROM "orgs") || '0' WHERE "type" = 'district'`},
+		rows: `UPDATE "results" SET "sourcedId" = (SELECT max("sourcedId") FROM "results" WHERE "status" = 'active') || '0'
+			WHERE "sourcedId" = (SELECT min("sourcedId") FROM "results" WHERE "status" = 'active')`},
 	{name: "metadata cannot be selected", check: "fields.list", spoil: rows(
 		func(_ http.Handler, r *http.Request, _ *answer, rows []any) []any {
 			for _, o := range rows {

@@ -150,7 +150,7 @@ func (p *probe) walk() *collection {
 		fresh := p.take(c, a, offset, got)
 		last, err := way.Next(got)
 		way.Offset = offset + min(len(got.Objects), c.size) // page.size tells of more rows
-		if last {
+		if last || len(got.Objects) == 0 {
 			c.whole = true
 			return c
 		}

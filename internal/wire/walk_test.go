@@ -17,6 +17,8 @@ func TestWalk(t *testing.T) {
 		heedless      bool // of offset
 		unnamed       bool // rows have no id
 		endless       bool // ever new rows, and a count that is not true
+		empty         int  // pages behind the first that have no rows, and say that more follow
+		always        bool // there is a next page, it says, behind the last one too
 	}
 	for _, c := range []struct {
 		name  string
@@ -28,6 +30,8 @@ func TestWalk(t *testing.T) {
 		{"whole in one", provider{rows: 7, cut: 10, counts: true}, 0, 1, ""},
 		{"a full page may not be all", provider{rows: 10, cut: 10, counts: true}, 0, 2, ""},
 		{"nothing", provider{cut: 10, counts: true}, 0, 1, ""},
+		{"pages that are filtered each by itself", provider{rows: 15, cut: 10, links: true, empty: 2}, 0, 4, ""},
+		{"a next page for ever", provider{rows: 15, cut: 10, links: true, always: true}, 0, 13, ""},
 		{"cut, counted", provider{rows: 7, cut: 3, counts: true}, 0, 3, ""},
 		{"cut, linked", provider{rows: 7, cut: 3, links: true}, 0, 3, ""},
 		{"cut, and says nothing", provider{rows: 7, cut: 3}, 0, 4, ""},
@@ -40,7 +44,7 @@ func TestWalk(t *testing.T) {
 		{"the first page each time, of rows without ids", provider{rows: 3, cut: 3, heedless: true, unnamed: true},
 			0, 2, ""},
 		{"no end, by its own count", provider{cut: 10, endless: true, counts: true}, 0, 8,
-			"X-Total-Count is 20, and the pages do not end"},
+			"X-Total-Count is 20, and 70 rows have come"},
 		{"no end", provider{cut: 10, endless: true}, 95, 10,
 			"100 rows have come, more follow, and 95 are read at most"},
 		{"more than are wanted", provider{rows: 96, cut: 10, counts: true}, 95, 1,
@@ -55,6 +59,11 @@ func TestWalk(t *testing.T) {
 			if c.of.heedless {
 				at = 0
 			}
+			if first := c.of.cut; c.of.empty > 0 && at >= first { // so many rows are left out
+				if at -= 10 * c.of.empty; at < first {
+					at = c.of.rows
+				}
+			}
 			for i := at; (i < c.of.rows || c.of.endless) && i < at+c.of.cut; i++ {
 				key := "sourcedId"
 				if c.of.unnamed {
@@ -65,7 +74,7 @@ func TestWalk(t *testing.T) {
 			if c.of.counts {
 				page.Total = max(c.of.rows, map[bool]int{true: 20}[c.of.endless])
 			}
-			page.Linked, page.More = c.of.links, c.of.links && at+c.of.cut < c.of.rows
+			page.Linked, page.More = c.of.links, c.of.links && (at+c.of.cut < c.of.rows || w.Offset/10 <= c.of.empty && c.of.empty > 0 || c.of.always)
 			var err error
 			before := w.Offset
 			last, err = w.Next(page)
