@@ -136,7 +136,7 @@ func (r *run) read(ctx context.Context, s source) error {
 			}
 		}
 		switch {
-		case verdict == still, verdict == moved && !w.shrinks():
+		case verdict == still, verdict == moved && !w.shrinks() && have >= w.c.Total:
 			return w.finish(ctx, verdict, have)
 		case w.c.Walk+1 < base+walks:
 		case verdict == moved && have >= w.c.Total:
@@ -317,7 +317,11 @@ func (w *walk) settle(ctx context.Context) (v verdict, have int, err error) {
 			"told", w.path)
 	}
 	if !w.shrinks() && counted && have < w.c.Total {
-		return wrong, have, nil
+		changed, err := w.changed(ctx)
+		if err != nil || !changed {
+			return wrong, have, err
+		}
+		return moved, have, nil
 	}
 	if w.c.Moved && w.shrinks() {
 		return moved, have, nil
