@@ -374,7 +374,8 @@ func TestStudentsAreNotLost(t *testing.T) {
 		}, "for a sourcedId, and not a text"},
 		{"a student twice", "/students$", func(a *httptest.ResponseRecorder) {
 			text := a.Body.String()
-			a.Body = bytes.NewBufferString(strings.Replace(text, `{"users":[`, `{"users":[`+row.FindString(text)+",", 1))
+			a.Body = bytes.NewBufferString(strings.Replace(text, `{"users":[`, `{"users":[`+row.FindString(text)+",",
+				1))
 		}, " twice: Grade Sync would write"},
 		{"a teacher without an id", "^/teachers$", func(a *httptest.ResponseRecorder) {
 			replace(a, `"sourcedId":"tea`, `"id":"tea`)

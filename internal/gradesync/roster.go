@@ -218,7 +218,8 @@ func (r *run) students(ctx context.Context, c *class) error {
 	c.students = slices.DeleteFunc(all, func(s wire.Object) bool {
 		twice := listed[s.ID()]
 		if listed[s.ID()] = s.ID() != ""; twice {
-			r.warn("class %s lists the student %s twice: Grade Sync would write each of her grades twice", c.id, s.ID())
+			r.warn("class %s lists the student %s twice: Grade Sync would write each of her grades twice", c.id,
+				s.ID())
 		}
 		return twice || s.Deleted()
 	})

@@ -26,7 +26,8 @@ func (p *Provider) Careful(ctx context.Context, c Call, read func(*Answer) error
 		if !renewed && p.Forget(a) {
 			renewed = true
 			p.refused.Do(func() {
-				p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one, as often as it is so", a.Line()))
+				p.Note(fmt.Sprintf("%s: the token is no longer taken; asking for a new one, as often as it is so",
+					a.Line()))
 			})
 			a, err = p.Do(ctx, c)
 		}

@@ -37,7 +37,8 @@ const (
 
 func newKeeper(id, secret string) *keeper {
 	k := &keeper{secret: spellings(secret)}
-	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret), secret} {
+	for _, pair := range []string{id + ":" + secret, url.QueryEscape(id) + ":" + url.QueryEscape(secret),
+		secret} {
 		for _, code := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
 			k.secret = append(k.secret, spellings(strings.TrimRight(code.EncodeToString([]byte(pair)),
 				"="))...)

@@ -199,7 +199,8 @@ func (j *judge) tell(s *subject, f Finding) {
 		s.dropped = true
 	}
 	j.out.Found[f.Rule.Severity]++
-	f.Resource, f.SourcedID, f.Value, f.Text = s.resource, s.id, shortened(f.Value, mostQuoted), shortened(f.Text, mostSaid)
+	f.Resource, f.SourcedID, f.Value, f.Text = s.resource, s.id, shortened(f.Value, mostQuoted),
+		shortened(f.Text, mostSaid)
 	j.report(f)
 }
 

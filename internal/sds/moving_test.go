@@ -49,12 +49,14 @@ func newShelf() *shelf {
 		"/academicSessions": {one("s", map[string]any{"title": "Year", "type": "schoolYear"})},
 		"/classes":          {one("c", map[string]any{"title": "Class", "school": to("o", "org")})},
 		"/courses":          {one("k", map[string]any{"title": "Course"})},
-		"/enrollments": {one("e", map[string]any{"role": "student", "user": to("u00", "user"), "class": to("c", "class"),
+		"/enrollments": {one("e", map[string]any{"role": "student", "user": to("u00", "user"),
+			"class":  to("c", "class"),
 			"school": to("o", "org")})},
 	}}
 	for i := range 30 {
 		s.lists["/users"] = append(s.lists["/users"], one(fmt.Sprintf("u%02d", i), map[string]any{
-			"dateLastModified": fmt.Sprintf("2026-03-01T08:00:%02d.000Z", i), "role": "student", "username": fmt.Sprint(i),
+			"dateLastModified": fmt.Sprintf("2026-03-01T08:00:%02d.000Z", i), "role": "student",
+			"username":  fmt.Sprint(i),
 			"givenName": "A", "familyName": "B", "email": fmt.Sprintf("%d@example.org", i), "enabledUser": "true",
 			"orgs": []any{to("o", "org")}}))
 	}
@@ -81,7 +83,8 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	selected := rows{}
 	for _, o := range s.lists[path] {
 		since, delta := strings.CutPrefix(q.Get("filter"), "dateLastModified>")
-		if delta && stamp(o) > strings.Trim(since, "'") || !delta && strings.EqualFold(o["status"].(string), "active") {
+		if delta && stamp(o) > strings.Trim(since, "'") || !delta && strings.EqualFold(o["status"].(string),
+			"active") {
 			selected = append(selected, o)
 		}
 	}
@@ -105,13 +108,15 @@ func (s *shelf) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // pull makes a run of pages of ten, and tells the ids of the users that the mirror shows.
-func (s *shelf) pull(t *testing.T, file string, found func(quality.Finding) error) (sds.Report, []string, error) {
+func (s *shelf) pull(t *testing.T, file string, found func(quality.Finding) error) (sds.Report, []string,
+	error) {
 	t.Helper()
 	server := httptest.NewServer(s)
 	defer server.Close()
 	at, _ := url.Parse(server.URL)
 	at.Host = "shelf.example.org" // the mirror is of one provider, whichever port it has
-	p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL + "/token",
+	p, err := provider.New(provider.Config{URL: server.URL + oneroster.V1p1.Base, TokenURL: server.URL +
+		"/token",
 		Client: "sds", Secret: "secret", Wait: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
@@ -226,7 +231,8 @@ func TestUsersAreNotLost(t *testing.T) {
 		if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if notes := strings.Join(r.Notes, "\n"); len(accused) > 0 || !strings.Contains(notes, c.note) || c.note == "" && c.after == nil && notes != "" {
+		if notes := strings.Join(r.Notes, "\n"); len(accused) > 0 || !strings.Contains(notes, c.note) ||
+			c.note == "" && c.after == nil && notes != "" {
 			t.Errorf("%s: accused of %v, notes %q", name, accused, r.Notes)
 		}
 	}

@@ -352,7 +352,8 @@ func (w *walk) changed(ctx context.Context) (bool, error) {
 	filter := strings.Replace(w.filter, isActive, "dateLastModified>"+provider.Quote(from), 1)
 	page, _, err := w.Provider.List(ctx, w.path, "limit=1&filter="+encode(filter), w.wrappers()...)
 	if t, ok := errors.AsType[*provider.Trouble](err); ok && !t.Passing() && ctx.Err() == nil {
-		w.note("%s cannot be asked what changed while it was read, which School Data Sync does not ask: %v", w.path, err)
+		w.note("%s cannot be asked what changed while it was read, which School Data Sync does not ask: %v",
+			w.path, err)
 		return false, nil
 	}
 	if err != nil || len(page.Objects) == 0 { // whatever it counts

@@ -257,21 +257,22 @@ var brokenWrites = []broken{
 			}
 		}
 	})},
-	{name: "results without a score are in no list", check: "put.score-status", spoil: func(s *service) http.Handler {
-		var without sync.Map // ids
-		hides := where(isList, func(a *answer) {
-			a.choose(func(o map[string]any) bool {
-				lost, _ := without.Load(o["sourcedId"])
-				return lost != true
+	{name: "results without a score are in no list", check: "put.score-status",
+		spoil: func(s *service) http.Handler {
+			var without sync.Map // ids
+			hides := where(isList, func(a *answer) {
+				a.choose(func(o map[string]any) bool {
+					lost, _ := without.Load(o["sourcedId"])
+					return lost != true
+				})
+			})(s)
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if o := sent(r); o != nil && routeOf(r).Resource.Name == "result" {
+					without.Store(path.Base(below(r)), o["score"] == nil)
+				}
+				hides.ServeHTTP(w, r)
 			})
-		})(s)
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if o := sent(r); o != nil && routeOf(r).Resource.Name == "result" {
-				without.Store(path.Base(below(r)), o["score"] == nil)
-			}
-			hides.ServeHTTP(w, r)
-		})
-	}},
+		}},
 	{name: "who is exempt has submitted nothing", check: "put.score-status",
 		spoil: bodies(func(_ http.Handler, _ *http.Request, o map[string]any) {
 			if o["scoreStatus"] == "exempt" {

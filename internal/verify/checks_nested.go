@@ -488,7 +488,8 @@ func checkNestedPages(p *probe) {
 	for odd < len(rows) && len(rows)%odd == 0 {
 		odd++
 	}
-	for _, part := range []struct{ at, limit int }{{0, 1}, {len(rows) - 1, 1}, {len(rows) / odd * odd, odd}, {0, 100}} {
+	for _, part := range []struct{ at, limit int }{{0, 1}, {len(rows) - 1, 1}, {len(rows) / odd * odd, odd},
+		{0, 100}} {
 		if part.at > 0 && part.at >= len(rows) || len(rows) >= nestedRows && part.at+part.limit > len(rows) {
 			continue // page.past-end, or more than was looked at
 		}
@@ -528,7 +529,8 @@ func checkNestedFilter(p *probe) {
 	last := rows[len(rows)-1].ID()
 	a := p.get(path, "limit", "1", "filter", exactly("sourcedId", last).filter)
 	if got, ok := p.page(a); ok && ids(got.Objects) != last {
-		p.fatal(a, "%q came, and the filter selects %s: was the page cut before it was filtered?", ids(got.Objects), last)
+		p.fatal(a, "%q came, and the filter selects %s: was the page cut before it was filtered?",
+			ids(got.Objects), last)
 	}
 	for _, filter := range []string{one, "sourcedId='norecords' OR status='active'",
 		"sourcedId='norecords' OR sourcedId!='norecords'"} {

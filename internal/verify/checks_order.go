@@ -111,7 +111,8 @@ func (p *probe) sortedWithFilter(c *collection) {
 	}
 }
 
-// sparse is a field of texts, of two at least, that some rows have and some have not: an order by it may lose rows.
+// sparse is a field of texts, of two at least, that some rows have and some have not: an order by it may lose
+// rows.
 func (c *collection) sparse() *oneroster.Field {
 	for i, f := range own(c.of, oneroster.String) {
 		with := 0

@@ -501,7 +501,8 @@ func (r *run) lookAgain() {
 			break
 		}
 		then = ": what failed was looked at again, with all lists read anew"
-		r.lists, r.hanging, r.judged, r.watched = map[string]*collection{}, map[*oneroster.Route][]family{}, nil, nil
+		r.lists, r.hanging, r.judged, r.watched = map[string]*collection{}, map[*oneroster.Route][]family{}, nil,
+			nil
 		r.seen = map[string]*provider.Answer{"token": r.seen["token"]}
 		r.survey()
 		for _, i := range failed {

@@ -74,7 +74,8 @@ func TestWalk(t *testing.T) {
 			if c.of.counts {
 				page.Total = max(c.of.rows, map[bool]int{true: 20}[c.of.endless])
 			}
-			page.Linked, page.More = c.of.links, c.of.links && (at+c.of.cut < c.of.rows || w.Offset/10 <= c.of.empty && c.of.empty > 0 || c.of.always)
+			page.Linked, page.More = c.of.links, c.of.links && (at+c.of.cut < c.of.rows ||
+				w.Offset/10 <= c.of.empty && c.of.empty > 0 || c.of.always)
 			var err error
 			before := w.Offset
 			last, err = w.Next(page)
