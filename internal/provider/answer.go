@@ -35,7 +35,7 @@ func (a *Answer) List(wrappers ...string) (wire.Page, error) {
 		}
 		return page, nil
 	}
-	return page, misplaced("list", wrappers, members)
+	return page, a.misplaced("list", wrappers, members)
 }
 
 // objects takes null for no list, which is empty, and for an object without members.
@@ -70,7 +70,7 @@ func (a *Answer) One(wrappers ...string) (wire.Object, string, error) {
 			return o, key, nil
 		}
 	}
-	return nil, "", misplaced("object", wrappers, members)
+	return nil, "", a.misplaced("object", wrappers, members)
 }
 
 // Members are the top-level members of an answer.
@@ -95,11 +95,14 @@ func (a *Answer) Members() (map[string]any, error) {
 	return members, nil
 }
 
-// misplaced tells what an answer has instead of what was asked for.
-func misplaced(what string, wrappers []string, members map[string]any) error {
+// misplaced tells what an answer has instead of what was asked for, and what it says itself.
+func (a *Answer) misplaced(what string, wrappers []string, members map[string]any) error {
 	has := "no members"
 	if len(members) > 0 {
 		has = `"` + Signs(strings.Join(slices.Sorted(maps.Keys(members)), `", "`)) + `"`
+	}
+	if said := a.said(); said != "" {
+		has += ", and says: " + said
 	}
 	return trouble(Misshapen, "the %s is not under \"%s\"; the answer has %s", what,
 		strings.Join(wrappers, `" or "`), has)

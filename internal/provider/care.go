@@ -157,7 +157,7 @@ func (a *Answer) looksJSON() bool {
 func (a *Answer) kind() string {
 	t := a.Header.Get("Content-Type")
 	switch {
-	case strings.Contains(t, "html") || strings.HasPrefix(strings.ToLower(a.Excerpt()), "<!doctype html"):
+	case strings.Contains(t, "html") || strings.HasPrefix(a.Excerpt(), "<"):
 		return "a web page (a login page, or an error page of a proxy?)"
 	case t != "":
 		return t

@@ -109,6 +109,12 @@ func TestCarefulList(t *testing.T) {
 			"set no condition"},
 		{"a web page", list(says("<!doctype html>Log in")), 1, 1, "a web page"},
 		{"another key", list(says(`{"items":[]}`)), 1, 1, `the answer has "items"`},
+		{"an error under 200", list(says(`{"imsx_codeMajor":"failure","imsx_description":"database is down"}`)), 1, 1,
+			"and says: database is down"},
+		{"a web page that says it is JSON", list(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, "<html>Log in</html>")
+		}), 1, 1, "not JSON but a web page"},
 		{"null for a list", list(says(`{"orgs":7}`)), 1, 1, "not a list"},
 		{"busy for good", list(status(503, "Retry-After", "0")), 5, 1, "tried 5 times"},
 		{"cut short for good", list(cutShort), 5, 1, "broke off"},

@@ -107,7 +107,7 @@ func Granted(a *Answer) (Grant, error) {
 	case !there && a.said() != "":
 		return no(Refused, "%s", answered)
 	case !there:
-		return no(Refused, "%v", misplaced("token", []string{"access_token"}, members))
+		return no(Refused, "%v", a.misplaced("token", []string{"access_token"}, members))
 	case g.AccessToken == "":
 		return no(Misshapen, "the access_token is %s, not a text", map[bool]string{true: "null",
 			false: "empty, a number or a list"}[v == nil])
