@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"rollbook/internal/provider"
-	"rollbook/internal/wire"
 )
 
 // A connection is what the command line says of somebody's provider.
@@ -46,8 +45,9 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
 }
 
-// veiled is what is noted of a provider, with people under pseudonyms; a nil veil names them.
-func veiled(veil *wire.Veil, note func(string)) func(string) {
+// veiled is what is noted of a provider, with people under pseudonyms.
+func veiled(p *provider.Provider, note func(string)) func(string) {
+	veil := p.Veil()
 	return func(text string) { note(veil.Text(text, nil)) }
 }
 

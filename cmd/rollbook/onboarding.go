@@ -164,9 +164,8 @@ func (o *onboarder) run(cmd *cobra.Command, url string,
 	if o.Provider, err = o.open(url); err != nil {
 		return err
 	}
-	o.Provider.Note = o.Options.Note
-	if !o.Personal {
-		o.Provider.Note = veiled(o.Provider.Veil(), o.Options.Note)
+	if o.Provider.Note = o.Options.Note; !o.Personal {
+		o.Provider.Note = veiled(o.Provider, o.Options.Note)
 	}
 	f, err := onboarding.Open(o.folder, version(), time.Now())
 	if err != nil {

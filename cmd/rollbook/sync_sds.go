@@ -15,7 +15,6 @@ import (
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
 	"rollbook/internal/sds"
-	"rollbook/internal/wire"
 	"rollbook/internal/words"
 )
 
@@ -118,11 +117,9 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	if s.Provider, err = s.open(url); err != nil {
 		return err
 	}
-	var veil *wire.Veil // nil: people are named
-	if !s.Personal {
-		veil = s.Provider.Veil()
+	if s.Provider.Note = s.Options.Note; !s.Personal {
+		s.Provider.Note = veiled(s.Provider, s.Options.Note)
 	}
-	s.Provider.Note = veiled(veil, s.Options.Note)
 	if s.Mirror, err = mirror.Open(ctx, s.mirrorFile, url, s.way()); err != nil {
 		return err
 	}
@@ -147,7 +144,9 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 			s.Options.Note("the mirror holds no half of a pull, and the next run goes on from here")
 			return context.Canceled
 		}
-		err = veil.Error(err)
+		if !s.Personal {
+			err = s.Provider.Veil().Error(err)
+		}
 		if s.asJSON {
 			report.Error = err.Error()
 			err = errors.Join(err, s.tell(report))

@@ -176,7 +176,7 @@ func TestVerifyOtherServers(t *testing.T) {
 		{"a token that is no text", http.HandlerFunc(func(w http.ResponseWriter,
 			r *http.Request) {
 			fmt.Fprint(w, `{"access_token":{"a":1}}`)
-		}), "not a JSON object", "60s"},
+		}), "the access_token is a number, a list or an object", "60s"},
 		{"a token with line breaks", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"access_token":"a\r\nb","expires_in":-1}`)
 		}), "no header can carry", "60s"},

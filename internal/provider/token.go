@@ -109,8 +109,11 @@ func Granted(a *Answer) (Grant, error) {
 	case !there:
 		return no(Refused, "%v", a.misplaced("token", []string{"access_token"}, members))
 	case g.AccessToken == "":
-		return no(Misshapen, "the access_token is %s, not a text", map[bool]string{true: "null",
-			false: "empty, a number or a list"}[v == nil])
+		what := "a number, a list or an object"
+		if v == nil || v == "" {
+			what = "null, or empty"
+		}
+		return no(Misshapen, "the access_token is %s, and no text", what)
 	case len(g.AccessToken) > longestToken:
 		return no(Misshapen, "the access_token has %d bytes: no server takes a header of that length",
 			len(g.AccessToken))
