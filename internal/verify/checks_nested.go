@@ -206,7 +206,7 @@ type family struct {
 
 const mostFamilies = 10 // of a nested list, that are looked at
 
-// families are the one with the most rows among a few candidates, and those whose parent or rows are of
+// families are the two with the most rows among a few candidates, and those whose parent or rows are of
 // a kind that none before them has: a teacher beside a student, a class without a course. They are
 // looked for once a path: that goes through whole lists. The check ends where there is none.
 func (p *probe) families() []family {
@@ -232,7 +232,7 @@ func (p *probe) families() []family {
 			n, _ := own.find(id)
 			fresh = row(n) || fresh
 		}
-		if len(out) == 0 || fresh && len(f.must) > 0 && len(out) < mostFamilies {
+		if len(out) == 0 || len(f.must) > 0 && (fresh || len(out) == 1) && len(out) < mostFamilies {
 			out = append(out, f)
 		}
 	}
