@@ -130,18 +130,25 @@ func (r *run) read(ctx context.Context, s source) error {
 		if err != nil {
 			return err
 		}
+		w.unsure = false
 		if verdict == moved && s.whole { // what slipped through one walk came with another
+			came := have
 			if have, err = r.Mirror.Named(ctx, s.resource); err != nil {
 				return err
 			}
+			w.unsure = came < w.c.Total
 		}
 		switch {
 		case verdict == still, verdict == moved && !w.shrinks() && have >= w.c.Total:
 			return w.finish(ctx, verdict, have)
 		case w.c.Walk+1 < base+walks:
 		case verdict == moved && have >= w.c.Total:
-			r.note("%s changed each of the %d times that it was read; what slipped through comes with a "+
-				"run of --full", s.path, walks)
+			how := "a run of --full"
+			if w.unsure { // one that is gone may have been counted for one that slipped through
+				how = "the next run, which reads it whole"
+			}
+			r.note("%s changed each of the %d times that it was read; what slipped through comes with %s", s.path, walks,
+				how)
 			return w.finish(ctx, verdict, have)
 		default:
 			if err := r.Mirror.Again(ctx, s.fresh(base), s.whole); err != nil {
@@ -180,6 +187,7 @@ type walk struct {
 
 	several bool // pages brought rows
 	told    bool // that the filter is passed over
+	unsure  bool // the rows are those of several walks together
 }
 
 // shrinks tells whether rows can leave the list. Those of a delta cannot: what
@@ -469,6 +477,9 @@ func (w *walk) finish(ctx context.Context, v verdict, have int) (err error) {
 	}
 	if w.c.Mark, err = w.mark(ctx, v); err != nil {
 		return err
+	}
+	if w.unsure && w.shrinks() {
+		w.c.Mark = ""
 	}
 	return w.Mirror.Settle(ctx, w.c, v == still || !w.shrinks())
 }
