@@ -45,8 +45,11 @@ func (c *connection) identity(cmd *cobra.Command) {
 	f.DurationVar(&c.Timeout, "timeout", 100*time.Second, "how long one call may take")
 }
 
-// veiled is what is noted of a provider, with people under pseudonyms.
-func veiled(p *provider.Provider, note func(string)) func(string) {
+// veiled is what is noted of a provider, with people under pseudonyms unless they are to be named.
+func veiled(p *provider.Provider, personal bool, note func(string)) func(string) {
+	if personal {
+		return note
+	}
 	veil := p.Veil()
 	return func(text string) { note(veil.Text(text, nil)) }
 }

@@ -164,9 +164,7 @@ func (o *onboarder) run(cmd *cobra.Command, url string,
 	if o.Provider, err = o.open(url); err != nil {
 		return err
 	}
-	if o.Provider.Note = o.Options.Note; !o.Personal {
-		o.Provider.Note = veiled(o.Provider, o.Options.Note)
-	}
+	o.Provider.Note = veiled(o.Provider, o.Personal, o.Options.Note)
 	f, err := onboarding.Open(o.folder, version(), time.Now())
 	if err != nil {
 		return err

@@ -117,9 +117,7 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	if s.Provider, err = s.open(url); err != nil {
 		return err
 	}
-	if s.Provider.Note = s.Options.Note; !s.Personal {
-		s.Provider.Note = veiled(s.Provider, s.Options.Note)
-	}
+	s.Provider.Note = veiled(s.Provider, s.Personal, s.Options.Note)
 	if s.Mirror, err = mirror.Open(ctx, s.mirrorFile, url, s.way()); err != nil {
 		return err
 	}
@@ -134,32 +132,32 @@ func (s *sdsSync) run(ctx context.Context, url string) (err error) {
 	s.Found = results.Add
 	report, err := sds.Run(ctx, s.Options)
 	meter.done()
-	if err != nil && report.Stopped == "" {
-		err = errors.Join(err, results.Discard())
+	if err == nil || report.Stopped != "" {
+		err = results.Close()
 	} else {
-		err = errors.Join(err, results.Close())
+		err = errors.Join(err, results.Discard())
 	}
-	if err != nil && report.Stopped == "" {
-		if ctx.Err() != nil {
-			s.Options.Note("the mirror holds no half of a pull, and the next run goes on from here")
-			return context.Canceled
-		}
-		if !s.Personal {
-			err = s.Provider.Veil().Error(err)
-		}
-		if s.asJSON {
-			report.Error = err.Error()
-			err = errors.Join(err, s.tell(report))
-		}
-		next := "the next run goes on from here"
-		var contradiction *sds.Contradiction
-		if errors.As(err, &contradiction) {
-			next = "the next run reads that collection anew"
-		}
-		err = fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
-		return elsewhere(ctx, s.Provider, err)
+	if err == nil {
+		return errors.Join(s.tell(report), s.verdict(report))
 	}
-	return errors.Join(s.tell(report), s.verdict(report))
+	if ctx.Err() != nil {
+		s.Options.Note("the mirror holds no half of a pull, and the next run goes on from here")
+		return context.Canceled
+	}
+	next := "the next run goes on from here"
+	var contradiction *sds.Contradiction
+	if errors.As(err, &contradiction) {
+		next = "the next run reads that collection anew"
+	}
+	if !s.Personal {
+		err = s.Provider.Veil().Error(err)
+	}
+	if s.asJSON {
+		report.Error = err.Error()
+		err = errors.Join(err, s.tell(report))
+	}
+	err = fmt.Errorf("the run failed: %w; the mirror holds no half of a pull, and %s", err, next)
+	return elsewhere(ctx, s.Provider, err)
 }
 
 // way is how the mirror is read.

@@ -3,7 +3,6 @@ package gradesync
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -118,23 +117,28 @@ func (r *run) lists(ctx context.Context, wanted func(e *Entry, field, holder str
 		for _, e := range of {
 			see(e, "GET "+it.resultsPath(), list)
 		}
-		if r.clean {
-			return
-		}
-		graded := map[string]string{} // student to result
-		for _, g := range it.Grades {
-			graded[g.Student.ID] = g.ID
-		}
-		maps.DeleteFunc(list, func(id string, o wire.Object) bool {
-			ours, is := graded[o.RefID("student")]
-			return !is || ours == id || o.Deleted()
-		})
-		for _, id := range slices.Sorted(maps.Keys(list)) {
-			r.warn("line item %s holds second results of %s, such as %s, which this did not send: does a PUT make two?",
-				it.ID, words.Count(len(list), "student"), id)
-			break
+		if !r.clean {
+			r.doubles(it, list)
 		}
 	})
+}
+
+// doubles warns of results in a line item's list that are of a student whose result is another.
+func (r *run) doubles(it *Item, list map[string]wire.Object) {
+	graded := map[string]string{} // student to result
+	for _, g := range it.Grades {
+		graded[g.Student.ID] = g.ID
+	}
+	var second []string
+	for id, o := range list {
+		if ours, is := graded[o.RefID("student")]; is && ours != id && !o.Deleted() {
+			second = append(second, id)
+		}
+	}
+	if len(second) > 0 {
+		r.warn("line item %s holds %s that this did not send, of students whose results it holds, such as %s: does a "+
+			"PUT make two?", it.ID, words.Count(len(second), "result"), slices.Min(second))
+	}
 }
 
 const (

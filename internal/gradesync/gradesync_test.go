@@ -386,8 +386,9 @@ func TestStudentsAreNotLost(t *testing.T) {
 			a.Body = bytes.NewBufferString(`{"results":[` + text + "," + again + "]}")
 		}, "does a PUT make two?"},
 		{"another type of session", "/academicSessions$", func(a *httptest.ResponseRecorder) {
-			replace(a, `{"academicSessions":[`, `{"academicSessions":[{"sourcedId":"a","status":"active","type":"gradingPeriod",`+
-				`"startDate":"2020-01-01","endDate":"2040-01-01"},{"sourcedId":"b","status":"active","type":"term"},`)
+			replace(a, `{"academicSessions":[`, `{"academicSessions":[`+
+				`{"sourcedId":"a","status":"active","type":"gradingPeriod","startDate":"2020-01-01","endDate":"2040-01-01"},`+
+				`{"sourcedId":"b","status":"active","type":"term"},`)
 		}, "is not obeyed: academicSession b is a term"},
 	} {
 		s := open(t)

@@ -111,6 +111,9 @@ const Nameless = "\x01"
 // that id.
 const Twin = "\x02"
 
+// IsID tells whether the key of an object is its sourcedId, by which a provider can be asked for it.
+func IsID(key string) bool { return !strings.HasPrefix(key, Nameless) && !strings.Contains(key, Twin) }
+
 // Gather keeps a page of the pull under way, and where it goes on, in one
 // transaction. Objects without a sourcedId are kept under their place, and of
 // those that share one both: a judge wants to see them. An object that comes

@@ -2,7 +2,6 @@ package sds
 
 import (
 	"context"
-	"strings"
 
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
@@ -31,7 +30,7 @@ func (r *run) bySchool(ctx context.Context) error {
 	}
 	var lists []source
 	for _, id := range ids {
-		if strings.HasPrefix(id, mirror.Nameless) || strings.Contains(id, mirror.Twin) {
+		if !mirror.IsID(id) {
 			continue // SDS-G01 tells, and there is no other list to ask for
 		}
 		for _, n := range nested {

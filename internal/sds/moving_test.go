@@ -311,7 +311,8 @@ func TestUnsureIsReadWhole(t *testing.T) {
 		return page
 	}
 	asked = nil
-	if _, ids, err := s.pull(t, file, nil); err != nil || len(ids) != 30 || len(asked) == 0 || asked[0] != "status='active'" {
+	if _, ids, err := s.pull(t, file, nil); err != nil || len(ids) != 30 || len(asked) == 0 ||
+		asked[0] != "status='active'" {
 		t.Errorf("%d users, asked %q, %v", len(ids), asked, err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"rollbook/internal/mirror"
 	"rollbook/internal/oneroster"
@@ -112,10 +111,9 @@ func (r *run) compare(ctx context.Context, p *Proof) ([]candidate, error) {
 		}
 		p.Unsettled += all - len(ids)
 		for _, id := range ids {
-			if strings.HasPrefix(id, mirror.Nameless) || strings.Contains(id, mirror.Twin) {
-				continue // SDS-G01, and nothing to ask for
+			if mirror.IsID(id) { // else SDS-G01 tells
+				out = append(out, candidate{res, id})
 			}
-			out = append(out, candidate{res, id})
 		}
 	}
 	return out, r.Mirror.Discard(ctx)

@@ -298,6 +298,21 @@ func TestClassic(t *testing.T) {
 	}
 }
 
+// Classic asks for no lists of a school that shares its id, or has none: that is a finding, not an end.
+func TestClassicOfTwins(t *testing.T) {
+	s := serve(t, small(12, 1), store.Options{})
+	s.spoil = at("/schools", func(r rows, n int) (rows, int) {
+		twin, nameless := maps.Clone(r[0]), maps.Clone(r[0])
+		twin["name"] = "Twin"
+		delete(nameless, "sourcedId")
+		return append(r, twin, nameless), n + 2
+	})
+	r, found, err := s.sync(t, func(o *sds.Options) { o.Classic = true })
+	if err != nil || r.Counts.Classes == 0 || !found["SDS-G01 org "] {
+		t.Errorf("%+v, %v, %v", r.Counts, found, err)
+	}
+}
+
 // Classic asks for the lists of a school whatever its id is: it holds what a whole pull holds.
 func TestClassicOfDots(t *testing.T) {
 	all := odd.Districts()

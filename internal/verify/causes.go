@@ -87,8 +87,8 @@ var grounds = []ground{
 		"nested data delta error sds SDS gradesync Q put delete"},
 	{"access.lasting-token", "put.burst"},
 	{"access.signature", "access.timestamp"},
-	{"list.one", "list.answer page.at-once route page link filter sort fields nested data delta error sds SDS gradesync Q " +
-		"put delete"},
+	{"list.one", "list.answer page.at-once route page link filter sort fields nested data delta error sds SDS " +
+		"gradesync Q put delete"},
 	{"list.answer", "access.no-token access.no-token-single access.no-token-nested route page link filter " +
 		"sort fields one nested data delta error sds SDS gradesync Q put delete"},
 	{"access.no-token", "access.no-token-single access.no-token-nested access.foreign-token " +
@@ -102,7 +102,8 @@ var grounds = []ground{
 	{"data.id", "filter sort fields one nested data delta SDS sds gradesync Q"},
 	{"list.total-header", "page.total page.past-end nested.total nested.unknown-parent-empty filter.total " +
 		"delta.pages sds.pull sds.pages gradesync.classes"},
-	{"page.stable", "route list.view page page.at-once link filter sort fields nested data.resolve delta sds SDS Q gradesync"},
+	{"page.stable", "route list.view page page.at-once link filter sort fields nested data.resolve delta sds " +
+		"SDS Q gradesync"},
 	{"page.size", "page.given-twice page.unique page.offset page.total page.default link filter.pages sort fields " +
 		"nested.rows nested.total nested.filter sds gradesync"},
 	{"page.offset", "list.view page.unique page.total page.default page.past-end link filter.pages sort fields " +
@@ -130,7 +131,8 @@ var grounds = []ground{
 	{"data.children", "fields"},
 	{"data.agents", "SDS sds.contacts"},
 	{"data.unknown-attributes", "fields"},
-	{"delta.future", "filter.greater filter.greater-equal filter.less filter.less-equal filter.zone filter.date-only delta"},
+	{"delta.future", "filter.greater filter.greater-equal filter.less filter.less-equal filter.zone " +
+		"filter.date-only delta"},
 	{"list.view", "route.slashes one nested page link filter fields sds gradesync"},
 	{"one.answer", "access.no-token-single route.slashes route.escaped-id one.same one.total nested data.href " +
 		"error.unknown-id fields.single sds gradesync put.read-back put.burst"},
@@ -462,14 +464,15 @@ var harms = []struct {
 	checks string
 }{
 	{Shut, "access.connect access.token access.scheme access.earlier-token"},
-	{Wrong, "access filter nested list.view page.unique page.stable page.offset one.same one.view one.answer " +
+	{Wrong, "access filter nested list.view page.unique page.stable page.offset page.at-once one.same one.view one.answer " +
 		"fields.filter link.query delta put delete data.resolve data.status data.agents data.children " +
 		"error.status"},
 	{Lost, "list.answer page link data.id data.modified delta.deleted delta.pages delta.later " +
 		"filter.pages list.total-header nested.rows SDS sds gradesync"},
-	{Refused, "access.lasting-token route filter.encoding filter.apostrophe filter.comma filter.date-only filter.zone " +
-		"filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create " +
-		"put.minimal put.burst gradesync.absent gradesync.vendor-header nested.unknown-parent-empty error.unknown-id error.steady"},
+	{Refused, "access.lasting-token route filter.encoding filter.apostrophe filter.comma filter.date-only " +
+		"filter.zone filter.csv-name sort page.past-end page.nonsense page.given-twice filter.bad-date put.create " +
+		"put.minimal put.burst gradesync.absent gradesync.vendor-header nested.unknown-parent-empty " +
+		"error.unknown-id error.steady"},
 	{Form, "list.wrapper list.content-type fields error data route.unknown-path Q"},
 }
 

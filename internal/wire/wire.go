@@ -141,8 +141,8 @@ func Decode(text []byte) (v any, err error) {
 }
 
 // Canonical is the object's content as one JSON text: keys sorted, lists of
-// references sorted by sourcedId, numbers without zeros at their end, hrefs left out, since two addresses of one
-// server are no difference. dateLastModified is part of it.
+// references sorted by sourcedId, numbers without zeros at their end, hrefs left out, since two addresses
+// of one server are no difference. dateLastModified is part of it.
 func (o Object) Canonical() string { return JSON(map[string]any(o)) }
 
 // JSON is any value as Canonical has it.
