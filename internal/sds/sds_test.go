@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rollbook/internal/mirror"
 	"rollbook/internal/quality"
 	"rollbook/internal/sandbox/odd"
 	"rollbook/internal/sds"
@@ -310,6 +311,11 @@ func TestClassicOfTwins(t *testing.T) {
 	r, found, err := s.sync(t, func(o *sds.Options) { o.Classic = true })
 	if err != nil || r.Counts.Classes == 0 || !found["SDS-G01 org "] {
 		t.Errorf("%+v, %v, %v", r.Counts, found, err)
+	}
+	for _, a := range s.asked { // other providers answer 404
+		if strings.ContainsAny(a, mirror.Nameless+mirror.Twin) {
+			t.Errorf("asked %q", a)
+		}
 	}
 }
 
